@@ -1,0 +1,41 @@
+"""Budgets for LLM calls that hold: an append-only ledger in one SQLite file.
+
+`BudgetManager` has the methods of LiteLLM's, over a `Ledger`; `Ledger` is the ledger itself.
+Names are loaded when first used, so that importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from budgetledger.errors import BudgetledgerError
+    from budgetledger.ledger import Ledger
+    from budgetledger.manager import BudgetManager
+    from budgetledger.pricing import Usage
+    from budgetledger.tokens import count_tokens
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "BudgetManager": "budgetledger.manager",
+    "BudgetledgerError": "budgetledger.errors",
+    "Ledger": "budgetledger.ledger",
+    "Usage": "budgetledger.pricing",
+    "count_tokens": "budgetledger.tokens",
+}
+
+__all__ = ["BudgetManager", "BudgetledgerError", "Ledger", "Usage", "count_tokens"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'budgetledger' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

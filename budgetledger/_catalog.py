@@ -1,0 +1,176 @@
+"""What tokens cost: the only home of genai-prices.
+
+Prices come from the data inside the installed genai-prices package, never from the network
+and never from a snapshot the host application may have installed there: ``source`` on a row
+must mean the same thing for ever. The package is imported at the first price (300 ms).
+
+Models and rates are found by genai-prices and kept; the sum is done here, because a price
+must be explained by its own row: ``cost`` is the sum of each count times the unit price
+given for it. A test compares it with genai-prices' own figure for every model it knows.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from decimal import Context, Decimal, DivisionByZero, InvalidOperation, Overflow, localcontext
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from .errors import UnpricedModel
+from .pricing import Usage, checked
+
+if TYPE_CHECKING:
+    from genai_prices.data_snapshot import DataSnapshot
+    from genai_prices.types import ModelInfo, ModelPrice
+
+# Where a count goes when the model has no rate of its own for it; leaves come first.
+_FALLS_TO = {
+    "cache_write_1h_mtok": "cache_write_mtok",
+    "cache_write_mtok": "input_mtok",
+    "cache_read_mtok": "input_mtok",
+    "output_reasoning_mtok": "output_mtok",
+}
+_PER_REQUEST = "requests_kcount"  # USD per 1,000 calls, beside the tokens
+_KEYS = {*_FALLS_TO, *_FALLS_TO.values(), _PER_REQUEST}
+
+# An id as Amazon Bedrock writes it: [region.]vendor.model
+_BEDROCK_ID = re.compile(r"(?:[a-z-]+\.)?[a-z0-9]+\.[a-z]")
+_LONGEST_NAME = 256
+
+# The caller's decimal context may round, or trap rounding; ours is wide enough to be exact.
+_EXACT = Context(prec=50, traps=[InvalidOperation, DivisionByZero, Overflow])
+
+
+class Price(NamedTuple):
+    """What a call costs and why.
+
+    ``cost``: USD, exact. ``source``: the price list and its version. ``unit_prices``:
+    provider and model priced, and each rate that took part, in USD per million tokens
+    (``…_mtok``) or per thousand calls (``requests_kcount``).
+    """
+
+    cost: Decimal
+    source: str
+    unit_prices: dict[str, str]
+
+
+class _Rate(NamedTuple):
+    """A rate by size of the whole input: (tokens to exceed, USD, the same as text)."""
+
+    steps: tuple[tuple[int, Decimal, str], ...]  # the highest step first; the last exceeds -1
+
+    def at(self, input_tokens: int) -> tuple[Decimal, str]:
+        return next((rate, text) for above, rate, text in self.steps if input_tokens > above)
+
+
+class _Model:
+    """A model found in the list, with the rates of each of its dated prices."""
+
+    def __init__(self, provider_id: str, info: ModelInfo) -> None:
+        self.names = {"provider": provider_id, "model": info.id}
+        self._info = info
+        self._rates: dict[int, dict[str, _Rate]] = {}
+
+    def rates(self, at: datetime) -> dict[str, _Rate]:
+        if not self._info.prices:
+            return {}
+        dated = self._info.get_prices(at)  # by day, and for some models by hour of the day
+        # Keyed by identity: the list lives as long as the process, and is not hashable.
+        found = self._rates.get(id(dated))
+        if found is None:
+            found = self._rates[id(dated)] = _rates(dated)
+        return found
+
+
+def price(model: str, usage: Usage, at: datetime) -> Price:
+    """Price ``usage`` of ``model`` as the list stood at the moment ``at`` (with a time zone).
+
+    The name may carry a provider (``azure/gpt-4o``); case and outer blanks do not matter.
+
+    *Raises* ``UnpricedModel`` when the model is not in the list, or the list has no rate for
+    some of these tokens: an unknown price is never 0. ``UnreadableResponse`` when the counts
+    of ``usage`` contradict each other. Retrying does not help.
+    """
+    if at.tzinfo is None:
+        raise ValueError("at has no time zone; pass an aware datetime, e.g. in UTC")
+    checked(usage)
+    found = _find(model.strip().lower()) if len(model) <= _LONGEST_NAME else None
+    rates = found.rates(at) if found else {}
+    if found is None or not rates:
+        raise UnpricedModel(model)
+    unit_prices = dict(found.names)
+    with localcontext(_EXACT):
+        micro = Decimal(0)
+        for key, count in _counts(usage, rates).items():
+            if not count:
+                continue
+            if key not in rates:
+                raise UnpricedModel(
+                    model, f"model {model!r} has no {key} price in {_source()}; pass cost="
+                )
+            rate, unit_prices[key] = rates[key].at(usage.input_tokens)
+            micro += rate * count
+        return Price(micro.scaleb(-6), _source(), unit_prices)
+
+
+def _counts(usage: Usage, rates: dict[str, _Rate]) -> dict[str, int]:
+    """Share the tokens out among the rates there are, each token once."""
+    cached = usage.cache_read_tokens + usage.cache_write_tokens + usage.cache_write_1h_tokens
+    counts = {
+        "input_mtok": usage.input_tokens - cached,
+        "output_mtok": usage.output_tokens - usage.reasoning_tokens,
+        "cache_read_mtok": usage.cache_read_tokens,
+        "cache_write_mtok": usage.cache_write_tokens,
+        "cache_write_1h_mtok": usage.cache_write_1h_tokens,
+        "output_reasoning_mtok": usage.reasoning_tokens,
+    }
+    for key, parent in _FALLS_TO.items():
+        if key not in rates:
+            counts[parent] += counts.pop(key)
+    if _PER_REQUEST in rates:
+        counts[_PER_REQUEST] = 1000  # millionths of a thousand calls: one call
+    return counts
+
+
+def _rates(dated: ModelPrice) -> dict[str, _Rate]:
+    found = {}
+    for key, value in vars(dated).items():
+        if key not in _KEYS or value is None:
+            continue
+        base = value if isinstance(value, Decimal) else value.base
+        tiers = [] if isinstance(value, Decimal) else value.tiers
+        steps = [(-1, base), *((tier.start, tier.price) for tier in tiers)]
+        found[key] = _Rate(tuple((above, usd, f"{usd:f}") for above, usd in reversed(steps)))
+    return found
+
+
+@lru_cache(maxsize=4096)  # unknown names are kept too: looking through the list is the slow part
+def _find(name: str) -> _Model | None:
+    routes = ["litellm"]  # genai-prices' word for: the part before the slash is the provider
+    if "/" not in name:
+        routes.append("openai")  # by itself it finds gpt-… but not text-embedding-… or chatgpt-…
+        if _BEDROCK_ID.match(name):
+            routes.append("aws")
+    for route in routes:
+        try:
+            provider, info = _list().find_provider_model(name, None, route, None)
+        except LookupError:
+            continue
+        return _Model(provider.id, info)
+    return None
+
+
+@cache
+def _list() -> DataSnapshot:
+    from genai_prices.data import providers
+    from genai_prices.data_snapshot import DataSnapshot
+
+    return DataSnapshot(providers=providers, from_auto_update=False)
+
+
+@cache
+def _source() -> str:
+    from genai_prices import __version__
+
+    return f"genai-prices {__version__}"

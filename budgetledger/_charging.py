@@ -1,0 +1,119 @@
+"""From what a caller passes for a call that was paid, to the draft of its row."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from budgetledger.errors import InvalidInput, UnpricedModel, UnpricedWarning, UnreadableResponse
+from budgetledger.money import Amount, entry_pico
+from budgetledger.names import checked_name
+from budgetledger.pricing import Usage, model_of, read_response
+from budgetledger.rules import Draft
+from budgetledger.windows import to_us
+
+UNKNOWN_MODEL = "unknown"
+"""The model of a cost recorded without one, so that the models add up to the account."""
+
+
+def draft_charge(
+    response: object,
+    *,
+    cost: Amount | None,
+    model: str | None,
+    usage: Usage | None,
+    key: str | None,
+    tags: Mapping[str, Any] | None,
+    occurred_at: datetime | None,
+    now_us: int,
+) -> Draft:
+    """The draft of a charge; money that was spent is never turned away for want of a price.
+
+    Price order: *cost* as given; the cost a litellm response carries; the shipped price list.
+    Warns with `UnpricedWarning` when none of them knows.
+    """
+    if response is None and cost is None and usage is None:
+        raise InvalidInput("nothing to charge; pass a response, usage= with model=, or cost=")
+    cost_pico = None if cost is None else entry_pico(cost)
+    if model is not None:
+        model = checked_name(model, "model")
+    litellm_cost = None
+    if response is not None:
+        if usage is not None:
+            raise InvalidInput("pass a response or usage=, not both; a response has its own usage")
+        try:
+            answered, usage, litellm_cost = read_response(response)
+        except UnreadableResponse:
+            # A model answered, so the call was paid, though nothing says for what.
+            answered = model_of(response)
+            if answered is None and cost_pico is None:
+                raise
+        if model is None:
+            model = None if answered is None else checked_name(answered, "the response's model")
+    occurred_at_us = None if occurred_at is None else to_us(occurred_at)
+    price_json = None
+    if cost_pico is not None:
+        source = "given"
+    elif litellm_cost is not None:
+        source, cost_pico = "litellm", entry_pico(litellm_cost)
+    else:
+        when = datetime.fromtimestamp(
+            (now_us if occurred_at_us is None else occurred_at_us) / 1e6, UTC
+        )
+        cost_pico, source, price_json = _priced(model, usage, when)
+    tokens = usage or Usage()
+    return Draft(
+        kind="charge",
+        model=model or UNKNOWN_MODEL,
+        cost_pico=cost_pico,
+        price_source=source,
+        occurred_at_us=occurred_at_us,
+        input_tokens=tokens.input_tokens,
+        output_tokens=tokens.output_tokens,
+        requests=1,
+        unpriced=int(cost_pico is None),
+        usage_json=None if usage is None else to_json(_nonzero(usage), "usage"),
+        price_json=price_json,
+        tags_json=None if not tags else to_json(tags, "tags"),
+        idempotency_key=None if key is None else checked_name(key, "key"),
+    )
+
+
+def _priced(
+    model: str | None, usage: Usage | None, when: datetime
+) -> tuple[int | None, str, str | None]:
+    from budgetledger import _catalog
+
+    try:
+        if model is None or usage is None:
+            raise UnpricedModel(model or UNKNOWN_MODEL, "the response does not say what it used")
+        price = _catalog.price(model, usage, when)
+        return entry_pico(price.cost), price.source, to_json(price.unit_prices, "price")
+    except UnpricedModel as error:
+        warnings.warn(
+            f"recorded without a price: {error}; the budget does not count this call until "
+            "Ledger.adjust(entry, cost, reason=...) states its cost",
+            UnpricedWarning,
+            stacklevel=4,
+        )
+        return None, "unpriced", None
+
+
+def _nonzero(usage: Usage) -> dict[str, int]:
+    return {name: count for name, count in usage._asdict().items() if count}
+
+
+def to_json(value: Mapping[str, Any], what: str) -> str:
+    """Compact JSON of a mapping. Raises `InvalidInput`, which names *what* and the remedy."""
+    try:
+        if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+            raise TypeError("not a mapping with str keys")
+        return json.dumps(dict(value), separators=(",", ":"), allow_nan=False, sort_keys=True)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidInput(
+            f"{what} must be a mapping of str to plain JSON values ({error}); "
+            "pass for example {'feature': 'search'}"
+        ) from None

@@ -1,0 +1,106 @@
+"""Finds, compares and upgrades the schema; imports Alembic only when an upgrade is due."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from sqlite3 import Connection
+
+from budgetledger._writer import Execute
+from budgetledger.errors import NotALedger, SchemaTooNew
+
+HEAD = "0001"
+"""The revision this code reads and writes: the newest under ``migrations``."""
+
+APPLICATION_ID = 0x62676C72
+"""What marks an SQLite file as a ledger; the first revision sets it."""
+
+
+def revision(connection: Connection, target: str) -> str | None:
+    """The schema's revision, or None in an empty database. Reads only.
+
+    Raises `NotALedger` for somebody else's database.
+    """
+    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+    if application_id == APPLICATION_ID:
+        found: str = connection.execute("SELECT version_num FROM alembic_version").fetchone()[0]
+        return found
+    if connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None:
+        return None
+    raise NotALedger(
+        f"{target} is an SQLite database of another application and was left alone; "
+        "name another file",
+        target=target,
+    )
+
+
+def schema(execute: Execute) -> dict[tuple[str, str], str]:
+    """The text of every table, index, trigger and view, by kind and name."""
+    found = execute("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+    return {(kind, name): sql for kind, name, sql in found}
+
+
+def expected_schema() -> dict[tuple[str, str], str]:
+    """The `schema` of a new ledger."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        upgrade(connection, ":memory:")
+        return schema(connection.execute)
+
+
+def scripts() -> Path:
+    """The folder of the migrations: inside an installed package, or beside it in a checkout.
+
+    An editable install leaves a stale copy in site-packages, so look from this very file.
+    """
+    package = Path(__file__).resolve().parent
+    installed = package / "_migrations"
+    return installed if installed.is_dir() else package.parent / "migrations"
+
+
+def prepare() -> None:
+    """Import what `upgrade` needs, which takes a while, before a lock is taken for it."""
+    import alembic.command
+    import alembic.config  # noqa: F401
+
+
+def upgrade(connection: Connection, target: str) -> None:
+    """Bring the schema to `HEAD` in one transaction; nothing of it stays if it fails.
+
+    The caller holds the process lock. Raises `SchemaTooNew` for a revision not known here.
+    """
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+    from alembic.util import CommandError
+    from sqlalchemy import create_engine
+    from sqlalchemy.pool import StaticPool
+
+    config = Config()
+    config.set_main_option("script_location", str(scripts()).replace("%", "%%"))
+    found = revision(connection, target)
+    if found is not None:
+        try:
+            ScriptDirectory.from_config(config).get_revision(found)
+        except CommandError as error:
+            raise SchemaTooNew(
+                f"{target} has schema {found}, later than this budgetledger knows ({HEAD}); "
+                "upgrade it: pip install -U budgetledger",
+                target=target,
+            ) from error
+
+    engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
+    with engine.connect() as handed_over:
+        # Batch mode, which later revisions may need, rebuilds tables: references are checked
+        # once at the end instead. The pragma works only outside a transaction.
+        connection.execute("PRAGMA foreign_keys = OFF")
+        try:
+            # Alembic leaves a transaction that it finds begun to whoever began it.
+            with handed_over.begin():
+                connection.execute("BEGIN IMMEDIATE")
+                config.attributes["connection"] = handed_over
+                command.upgrade(config, "head")
+                broken = connection.execute("PRAGMA foreign_key_check").fetchone()
+                assert broken is None, f"the upgrade broke a reference: {broken}"
+        finally:
+            connection.execute("PRAGMA foreign_keys = ON")

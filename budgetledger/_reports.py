@@ -1,0 +1,213 @@
+"""Reads: which budgets stand, which window is active, and what was posted in it.
+
+Every function runs on one snapshot. Costs come from running totals, two index seeks for a
+window, however many rows it holds.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import NamedTuple
+
+from budgetledger import _sql
+from budgetledger._sql import compiled
+from budgetledger._writer import Execute
+from budgetledger.entries import Balance, Budget, BudgetStatus, Posted
+from budgetledger.errors import UnknownAccount
+from budgetledger.money import PICO, Sum, to_usd
+from budgetledger.windows import Period, Window, window_at
+
+DEFAULT_BUDGET = "default"
+"""The budget that `Ledger.balance` reports first, and the only one BudgetManager knows."""
+
+EVER = 2**63 - 1
+"""A moment after all others."""
+
+
+class Ref(NamedTuple):
+    """An account that has rows, or is about to."""
+
+    id: int
+    project_id: int
+    project: str
+    name: str
+
+
+class Revision(NamedTuple):
+    """A budget as it stood from a moment on; *removed* ended it then."""
+
+    budget: Budget
+    removed: bool
+    since_us: int
+
+
+def find_project(execute: Execute, project: str) -> int | None:
+    """The id of *project*, or None."""
+    row = execute(compiled(_sql.PROJECT_ID), (project,)).fetchone()
+    return None if row is None else row[0]
+
+
+def find(execute: Execute, project: str, name: str) -> Ref | None:
+    """The account *name* of *project*, or None."""
+    project_id = find_project(execute, project)
+    if project_id is None:
+        return None
+    row = execute(compiled(_sql.ACCOUNT_ID), (project_id, name)).fetchone()
+    return None if row is None else Ref(row[0], project_id, project, name)
+
+
+def known(execute: Execute, project: str, name: str) -> Ref:
+    """The account *name*. Raises `UnknownAccount`."""
+    found = find(execute, project, name)
+    if found is None:
+        raise UnknownAccount(
+            f"there is no account {name!r} in project {project!r}; "
+            "set a budget for it or charge it first",
+            account=name,
+            project=project,
+        )
+    return found
+
+
+def no_budget(project: str, account: str, name: str | None) -> UnknownAccount:
+    """The error for an account that has no budget, or none of that name."""
+    what = "no budget" if name is None else f"no budget named {name!r}"
+    return UnknownAccount(
+        f"account {account!r} of project {project!r} has {what}; set it first",
+        account=account,
+        project=project,
+    )
+
+
+def last_time(execute: Execute, account_id: int) -> int:
+    """The time of the account's last row: a clock behind it does not turn the account back."""
+    row = execute(compiled(_sql.LAST_TIME), (account_id,)).fetchone()
+    return 0 if row is None else row[0]
+
+
+def revisions(execute: Execute, account_id: int, account: str) -> dict[str, list[Revision]]:
+    """All revisions of the account's budgets, by name, oldest first."""
+    found: dict[str, list[Revision]] = {}
+    for row in execute(compiled(_sql.BUDGET_REVISIONS), (account_id,)):
+        name, measure, units, pico, model, per, zone, week_start, anchor, span, *rest = row
+        created_at, removed, since_us = rest
+        period = Period(per, zone, week_start, anchor, span)
+        budget = Budget(account, name, measure, Sum(units, pico), model, period, created_at)
+        found.setdefault(name, []).append(Revision(budget, bool(removed), since_us))
+    return found
+
+
+def budgets_in_force(
+    execute: Execute, account_id: int, account: str, moment_us: int = EVER, known_us: int = EVER
+) -> list[Budget]:
+    """The account's budgets at a moment, as known at another, by name.
+
+    Before its first revision a budget stands as first set: the moments before it have a
+    window too.
+    """
+    standing = []
+    for found in revisions(execute, account_id, account).values():
+        seen = [revision for revision in found if revision.since_us <= known_us]
+        by_then = [revision for revision in seen if revision.since_us <= moment_us] or seen[:1]
+        if by_then and not by_then[-1].removed:
+            standing.append(by_then[-1].budget)
+    return standing
+
+
+def budget_in_force(execute: Execute, account: Ref, name: str) -> Budget:
+    """The budget *name* of the account. Raises `UnknownAccount` if there is none."""
+    for budget in budgets_in_force(execute, account.id, account.name):
+        if budget.name == name:
+            return budget
+    raise no_budget(account.project, account.name, name)
+
+
+def window_of(
+    execute: Execute, account_id: int, budget: Budget, moment_us: int, known_us: int = EVER
+) -> Window:
+    """The window of *budget* that holds a moment, cut by the shifts known at another."""
+    start_us, end_us, zone = window_at(budget.period, moment_us)
+    around = (account_id, budget.name, min(moment_us, known_us))
+    (shift_us,) = execute(compiled(_sql.SHIFT_BEFORE), around).fetchone()
+    if shift_us is not None and (start_us is None or shift_us > start_us):
+        start_us = shift_us
+    (shift_us,) = execute(
+        compiled(_sql.SHIFT_AFTER), (account_id, budget.name, moment_us, known_us)
+    ).fetchone()
+    if shift_us is not None and (end_us is None or shift_us < end_us):
+        end_us = shift_us
+    return Window(start_us, end_us, zone)
+
+
+def has_shift(execute: Execute, account_id: int, budget: str, since_us: int) -> bool:
+    """Whether a window of the budget was started by a row at or after a moment."""
+    (shift_us,) = execute(compiled(_sql.SHIFT_BEFORE), (account_id, budget, EVER)).fetchone()
+    return shift_us is not None and shift_us >= since_us
+
+
+def posted(
+    execute: Execute,
+    account_id: int,
+    window: Window,
+    known_us: int = EVER,
+    model: str | None = None,
+) -> Posted:
+    """What the rows recorded in *window*, up to a moment, add up to; of one model if given."""
+    end_us = EVER if window.end_us is None else window.end_us
+    if known_us < end_us:
+        end_us = known_us + 1
+    until = _totals_before(execute, account_id, end_us, model)
+    if window.start_us is None:
+        before = (0, 0, 0, 0, 0)
+    else:
+        before = _totals_before(execute, account_id, min(window.start_us, end_us), model)
+    usd, pico, tokens, requests, unpriced = (a - b for a, b in zip(until, before, strict=True))
+    return Posted(usd * PICO + pico, tokens, requests, unpriced)
+
+
+def _totals_before(
+    execute: Execute, account_id: int, moment_us: int, model: str | None
+) -> tuple[int, ...]:
+    if model is None:
+        found = execute(compiled(_sql.TOTALS_BEFORE), (account_id, moment_us))
+    else:
+        found = execute(compiled(_sql.MODEL_TOTALS_BEFORE), (account_id, model, moment_us))
+    return found.fetchone() or (0, 0, 0, 0, 0)
+
+
+def balance(execute: Execute, account: Ref, moment_us: int, known_us: int) -> Balance:
+    """The account's `Balance` in the windows that hold a moment, as known at another."""
+    statuses = []
+    for budget in budgets_in_force(execute, account.id, account.name, moment_us, known_us):
+        window = window_of(execute, account.id, budget, moment_us, known_us)
+        used = posted(execute, account.id, window, known_us, budget.model)
+        statuses.append((BudgetStatus(budget, window, used.of(budget.measure)), used))
+    in_usd = [(status, used) for status, used in statuses if status.budget.measure == "usd"]
+    if not in_usd:
+        window = Window(None, None)
+        used = posted(execute, account.id, window, known_us)
+        limit = None
+    else:
+        status, used = min(
+            in_usd, key=lambda pair: (pair[0].budget.name != DEFAULT_BUDGET, pair[0].available)
+        )
+        window, limit = status.window, Decimal(status.budget.limit)
+    return Balance(
+        account=account.name,
+        limit=limit,
+        posted=to_usd(used.cost_pico),
+        held=to_usd(0),
+        window=window,
+        unpriced=used.unpriced,
+        budgets=tuple(status for status, _ in statuses),
+    )
+
+
+def model_costs(execute: Execute, account: Ref, window: Window, known_us: int) -> dict[str, Posted]:
+    """What each model posted in *window*, without those that posted nothing."""
+    found = {}
+    for (model,) in execute(compiled(_sql.MODELS), (account.id, account.id)).fetchall():
+        used = posted(execute, account.id, window, known_us, model)
+        if any(used):
+            found[model] = used
+    return found

@@ -1,0 +1,192 @@
+"""The five tables, all append-only: the schema's declaration, kept apart from the host's.
+
+A separate registry keeps these classes out of ``SQLModel.metadata``, which an application
+shares with every library that uses it. The migrations create the tables; a test compares the
+two. Integers, text and blobs only, so that SQLite's STRICT accepts every column and any tool
+reads them.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    REAL,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+_BIG = BigInteger().with_variant(Integer, "sqlite")  # STRICT refuses the name BIGINT
+_STRICT = {"sqlite_strict": True}
+
+
+class _Row(SQLModel, registry=registry()):
+    """Base with its own metadata."""
+
+
+metadata = _Row.metadata
+
+
+class Project(_Row, table=True):
+    """A namespace of accounts and keys inside one ledger."""
+
+    __tablename__ = "projects"
+    __table_args__ = (UniqueConstraint("name"), CheckConstraint("name <> ''"), _STRICT)
+
+    id: int | None = Field(default=None, sa_column=Column(_BIG, primary_key=True))
+    name: str = Field(sa_column=Column(Text, nullable=False))
+
+
+class Account(_Row, table=True):
+    """What spends: a user, a team, a key."""
+
+    __tablename__ = "accounts"
+    __table_args__ = (
+        UniqueConstraint("project_id", "name"),
+        CheckConstraint("name <> ''"),
+        _STRICT,
+    )
+
+    id: int | None = Field(default=None, sa_column=Column(_BIG, primary_key=True))
+    project_id: int = Field(sa_column=Column(_BIG, ForeignKey("projects.id"), nullable=False))
+    name: str = Field(sa_column=Column(Text, nullable=False))
+    created_at_us: int = Field(sa_column=Column(_BIG, nullable=False))
+
+
+class EntryRow(_Row, table=True):
+    """One line of an account's journal: money, a budget's revision or a window's shift.
+
+    ``total_*`` and ``model_*`` carry the sums of all the account's (and the account's and
+    model's) rows up to and including this one, so that the cost of a window is the difference
+    of two rows. They are an index over the rows, recounted by ``verify``.
+    """
+
+    __tablename__ = "entries"
+    __table_args__ = (
+        # The head of an account, and the last row before a window: Ledger.charge, .balance.
+        Index("entries_by_account", "account_id", "recorded_at_us"),
+        # The same per model: the breakdown, and the models an account used.
+        Index(
+            "entries_by_model",
+            "account_id",
+            "model",
+            "recorded_at_us",
+            sqlite_where=text("model IS NOT NULL"),
+            postgresql_where=text("model IS NOT NULL"),
+        ),
+        # One row for an idempotency key.
+        Index(
+            "entries_by_key",
+            "project_id",
+            "idempotency_key",
+            unique=True,
+            sqlite_where=text("idempotency_key IS NOT NULL"),
+            postgresql_where=text("idempotency_key IS NOT NULL"),
+        ),
+        # The corrections of an entry: adjust, and whoever audits one.
+        Index(
+            "entries_by_corrected",
+            "corrects_id",
+            sqlite_where=text("corrects_id IS NOT NULL"),
+            postgresql_where=text("corrects_id IS NOT NULL"),
+        ),
+        CheckConstraint("recorded_at_us >= 0"),
+        CheckConstraint("total_pico BETWEEN 0 AND 999999999999"),
+        CheckConstraint("model_pico BETWEEN 0 AND 999999999999"),
+        CheckConstraint("input_tokens >= 0 AND output_tokens >= 0 AND requests >= 0"),
+        CheckConstraint("length(hash) = 32"),
+        CheckConstraint("(kind = 'adjustment') = (corrects_id IS NOT NULL)"),
+        CheckConstraint("cost_pico >= 0 OR kind = 'adjustment'"),
+        CheckConstraint("(model IS NULL) = (model_pico IS NULL)"),
+        _STRICT,
+    )
+
+    id: int | None = Field(default=None, sa_column=Column(_BIG, primary_key=True))
+    project_id: int = Field(sa_column=Column(_BIG, ForeignKey("projects.id"), nullable=False))
+    account_id: int = Field(sa_column=Column(_BIG, ForeignKey("accounts.id"), nullable=False))
+    recorded_at_us: int = Field(sa_column=Column(_BIG, nullable=False))
+    kind: str = Field(sa_column=Column(Text, nullable=False))
+    model: str | None = Field(default=None, sa_column=Column(Text))
+    cost_pico: int | None = Field(default=None, sa_column=Column(_BIG))
+    price_source: str | None = Field(default=None, sa_column=Column(Text))
+    occurred_at_us: int | None = Field(default=None, sa_column=Column(_BIG))
+    input_tokens: int = Field(sa_column=Column(_BIG, nullable=False))
+    output_tokens: int = Field(sa_column=Column(_BIG, nullable=False))
+    requests: int = Field(sa_column=Column(_BIG, nullable=False))
+    unpriced: int = Field(sa_column=Column(_BIG, nullable=False))
+    usage: str | None = Field(default=None, sa_column=Column(Text))
+    price: str | None = Field(default=None, sa_column=Column(Text))
+    tags: str | None = Field(default=None, sa_column=Column(Text))
+    note: str | None = Field(default=None, sa_column=Column(Text))
+    corrects_id: int | None = Field(default=None, sa_column=Column(_BIG, ForeignKey("entries.id")))
+    idempotency_key: str | None = Field(default=None, sa_column=Column(Text))
+    total_usd: int = Field(sa_column=Column(_BIG, nullable=False))
+    total_pico: int = Field(sa_column=Column(_BIG, nullable=False))
+    total_tokens: int = Field(sa_column=Column(_BIG, nullable=False))
+    total_requests: int = Field(sa_column=Column(_BIG, nullable=False))
+    total_unpriced: int = Field(sa_column=Column(_BIG, nullable=False))
+    model_usd: int | None = Field(default=None, sa_column=Column(_BIG))
+    model_pico: int | None = Field(default=None, sa_column=Column(_BIG))
+    model_tokens: int | None = Field(default=None, sa_column=Column(_BIG))
+    model_requests: int | None = Field(default=None, sa_column=Column(_BIG))
+    model_unpriced: int | None = Field(default=None, sa_column=Column(_BIG))
+    hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class BudgetRevision(_Row, table=True):
+    """A budget as it stands from its entry on; the latest of a name is the one in force."""
+
+    __tablename__ = "budget_revisions"
+    __table_args__ = (
+        # The budgets of an account, each name's revisions in order.
+        Index("budget_revisions_by_name", "account_id", "name", "entry_id"),
+        CheckConstraint("name <> ''"),
+        CheckConstraint("measure IN ('usd', 'tokens', 'requests')"),
+        CheckConstraint("limit_units >= 0"),
+        CheckConstraint("limit_pico BETWEEN 0 AND 999999999999"),
+        CheckConstraint("removed IN (0, 1)"),
+        _STRICT,
+    )
+
+    entry_id: int = Field(sa_column=Column(_BIG, ForeignKey("entries.id"), primary_key=True))
+    account_id: int = Field(sa_column=Column(_BIG, ForeignKey("accounts.id"), nullable=False))
+    name: str = Field(sa_column=Column(Text, nullable=False))
+    measure: str = Field(sa_column=Column(Text, nullable=False))
+    model: str | None = Field(default=None, sa_column=Column(Text))
+    limit_units: int = Field(sa_column=Column(_BIG, nullable=False))
+    limit_pico: int = Field(sa_column=Column(_BIG, nullable=False))
+    per: str | None = Field(default=None, sa_column=Column(Text))
+    timezone: str = Field(sa_column=Column(Text, nullable=False))
+    week_start: int = Field(sa_column=Column(_BIG, nullable=False))
+    anchor_us: int | None = Field(default=None, sa_column=Column(_BIG))
+    span_us: int | None = Field(default=None, sa_column=Column(_BIG))
+    created_at: float = Field(
+        sa_column=Column(Double().with_variant(REAL, "sqlite"), nullable=False)
+    )
+    removed: int = Field(sa_column=Column(_BIG, nullable=False))
+
+
+class WindowShift(_Row, table=True):
+    """A window of a budget that was started by hand; what came before stays in its own."""
+
+    __tablename__ = "window_shifts"
+    __table_args__ = (
+        # The last shift at or before a moment, and the next one after it.
+        Index("window_shifts_by_start", "account_id", "budget", "start_us"),
+        CheckConstraint("budget <> ''"),
+        _STRICT,
+    )
+
+    entry_id: int = Field(sa_column=Column(_BIG, ForeignKey("entries.id"), primary_key=True))
+    account_id: int = Field(sa_column=Column(_BIG, ForeignKey("accounts.id"), nullable=False))
+    budget: str = Field(sa_column=Column(Text, nullable=False))
+    start_us: int = Field(sa_column=Column(_BIG, nullable=False))

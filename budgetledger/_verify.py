@@ -1,0 +1,128 @@
+"""Decides every row again from the rows before it, and compares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from budgetledger import _migrate, _sql
+from budgetledger._sql import compiled
+from budgetledger._writer import Execute
+from budgetledger.rules import Draft, Head, ModelHead, chained_hash, genesis, totals_after
+
+_EVERY = 1000  # rows between two calls of progress
+
+
+class Problem(NamedTuple):
+    """Something in the file that budgetledger did not write so."""
+
+    message: str
+    account: str | None = None
+    entry_id: int | None = None
+
+
+class Verification(NamedTuple):
+    """What `Ledger.verify` recounted, and every difference it found."""
+
+    accounts: int
+    entries: int
+    problems: tuple[Problem, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing differs."""
+        return not self.problems
+
+
+def verify(execute: Execute, progress: Callable[[int, int], None] | None) -> Verification:
+    """Recount the whole file on one snapshot."""
+    problems = [*_schema_problems(execute), *_file_problems(execute)]
+    (total,) = execute("SELECT count(*) FROM entries").fetchone()
+    accounts = execute(compiled(_sql.ALL_ACCOUNTS)).fetchall()
+    done = 0
+
+    def count_row() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None and (done % _EVERY == 0 or done == total):
+            progress(done, total)
+
+    for account_id, project, name in accounts:
+        problems += _journal_problems(execute, account_id, project, name, count_row)
+    return Verification(len(accounts), done, tuple(problems))
+
+
+def _schema_problems(execute: Execute) -> list[Problem]:
+    found = _migrate.schema(execute)
+    expected = _migrate.expected_schema()
+    problems = []
+    for what, sql in expected.items():
+        if what not in found:
+            problems.append(Problem(f"the {' '.join(what)} is missing"))
+        elif found[what] != sql:
+            problems.append(Problem(f"the {' '.join(what)} was changed"))
+    for kind, name in found.keys() - expected.keys():
+        if kind == "trigger":  # other tools add tables of their own, but these act on our rows
+            problems.append(Problem(f"the trigger {name} was added"))
+    return problems
+
+
+def _file_problems(execute: Execute) -> list[Problem]:
+    problems = [
+        Problem(f"SQLite reports: {message}")
+        for (message,) in execute("PRAGMA integrity_check")
+        if message != "ok"
+    ]
+    for table, rowid, parent, _ in execute("PRAGMA foreign_key_check"):
+        problems.append(Problem(f"row {rowid} of {table} refers to a missing row of {parent}"))
+    # Rows are numbered without gaps under the write lock, and a failed one gives its number
+    # back; a missing number is a missing row, even the last one of its account.
+    first, last, rows = execute("SELECT min(id), max(id), count(*) FROM entries").fetchone()
+    if (rows and last - first + 1 != rows) or first not in (None, 1):
+        problems.append(Problem(f"{last - rows} of {last} rows are missing from entries"))
+    for (entry_id,) in execute(compiled(_sql.DETAILS_WITHOUT_ENTRY)):
+        problems.append(Problem("a budget or shift does not belong to its entry", None, entry_id))
+    return problems
+
+
+def _journal_problems(
+    execute: Execute, account_id: int, project: str, account: str, count_row: Callable[[], None]
+) -> list[Problem]:
+    problems: list[Problem] = []
+    head = genesis(project, account)
+    models: dict[str, ModelHead] = {}
+    project_id = None
+    for row in execute(compiled(_sql.JOURNAL), (account_id,)):
+        entry_id, row_project_id, found_hash = row[:3]
+        found_totals, recorded_at_us, draft = row[3:13], row[13], Draft._make(row[14:])
+        detail = _detail(execute, draft.kind, entry_id)
+        problem = None
+        if detail is None:
+            problem = f"its {draft.kind} row is missing"
+        elif chained_hash(head.hash, recorded_at_us, draft, detail) != found_hash:
+            problem = "the row, or the one before it, was changed, removed or put there by hand"
+        model_head = None if draft.model is None else models.get(draft.model, ModelHead())
+        totals = totals_after(head, model_head, draft)
+        if problem is None and totals != found_totals:
+            problem = "its running totals do not add up"
+        if problem is None and project_id not in (None, row_project_id):
+            problem = "it belongs to another project than the account"
+        if problem is not None:
+            problems.append(Problem(problem, account, entry_id))
+        # Go on from what the row states, so that one change is not reported at every later row.
+        project_id = row_project_id
+        head = Head(found_hash, recorded_at_us, *found_totals[:5])
+        if draft.model is not None:
+            models[draft.model] = ModelHead._make(found_totals[5:])
+        count_row()
+    return problems
+
+
+def _detail(execute: Execute, kind: str, entry_id: int) -> tuple[object, ...] | None:
+    if kind == "budget":
+        found = execute(compiled(_sql.BUDGET_DETAIL), (entry_id,)).fetchone()
+    elif kind == "shift":
+        found = execute(compiled(_sql.SHIFT_DETAIL), (entry_id,)).fetchone()
+    else:
+        return ()
+    return None if found is None else tuple(found)

@@ -1,0 +1,157 @@
+"""The nouns callers receive: frozen, with money as `Decimal` US dollars and times in UTC.
+
+Fields ending in ``_us`` are microseconds since 1970, in ``_pico`` picodollars (10⁻¹² USD).
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from budgetledger.money import Sum, to_usd
+from budgetledger.windows import Period, Window, from_us
+
+Measure: TypeAlias = Literal["usd", "tokens", "requests"]
+
+MONEY_KINDS = ("opening", "charge", "adjustment")
+"""Kinds of entries that move money; the others are ``budget`` and ``shift``."""
+
+
+class Account(NamedTuple):
+    """Something that spends: a user, or with a prefix (``team:``, ``key:``) another kind."""
+
+    project: str
+    name: str
+    created_at_us: int
+
+
+class Entry(NamedTuple):
+    """One immutable row of an account's journal."""
+
+    id: int
+    project: str
+    account: str
+    recorded_at_us: int
+    kind: str
+    model: str | None
+    cost_pico: int | None
+    price_source: str | None
+    occurred_at_us: int | None
+    input_tokens: int
+    output_tokens: int
+    requests: int
+    unpriced: int
+    usage_json: str | None
+    price_json: str | None
+    tags_json: str | None
+    note: str | None
+    corrects_id: int | None
+    idempotency_key: str | None
+    hash: bytes
+
+    @property
+    def cost(self) -> Decimal | None:
+        """USD; negative only in an adjustment; None where no price was known."""
+        return None if self.cost_pico is None else to_usd(self.cost_pico)
+
+    @property
+    def recorded_at(self) -> datetime:
+        """When the row was written; decides the window it counts in."""
+        return from_us(self.recorded_at_us)
+
+    @property
+    def occurred_at(self) -> datetime | None:
+        """When the call was made, where the caller said so."""
+        return None if self.occurred_at_us is None else from_us(self.occurred_at_us)
+
+    @property
+    def usage(self) -> dict[str, int]:
+        """Token counts by kind; empty where none were given."""
+        return _json(self.usage_json)
+
+    @property
+    def price(self) -> dict[str, str]:
+        """The unit prices the cost was computed from; empty where the cost was given."""
+        return _json(self.price_json)
+
+    @property
+    def tags(self) -> dict[str, Any]:
+        """The caller's tags."""
+        return _json(self.tags_json)
+
+
+class Budget(NamedTuple):
+    """A limit on what an account uses of one measure in a window."""
+
+    account: str
+    name: str
+    measure: Measure
+    limit_sum: Sum
+    model: str | None
+    period: Period
+    created_at: float
+    """Seconds since 1970, as first given."""
+
+    @property
+    def limit(self) -> Decimal | int:
+        """USD for the measure ``usd``, a count for ``tokens`` and ``requests``."""
+        return to_usd(self.limit_sum.total_pico) if self.measure == "usd" else self.limit_sum.usd
+
+
+class Posted(NamedTuple):
+    """What was posted in a window, of every measure."""
+
+    cost_pico: int
+    tokens: int
+    requests: int
+    unpriced: int
+    """Requests whose price is not known: the cost is at least this much, not this much."""
+
+    def of(self, measure: Measure) -> Decimal | int:
+        """The amount of one measure: USD or a count."""
+        if measure == "usd":
+            return to_usd(self.cost_pico)
+        return self.tokens if measure == "tokens" else self.requests
+
+
+class BudgetStatus(NamedTuple):
+    """One budget and how far its active window has used it."""
+
+    budget: Budget
+    window: Window
+    posted: Decimal | int
+    """USD or a count, by the budget's measure."""
+
+    @property
+    def available(self) -> Decimal | int:
+        """What is left; negative once overspent."""
+        return self.budget.limit - self.posted
+
+
+class Balance(NamedTuple):
+    """What an account has spent in a window, and what it may still spend. USD throughout.
+
+    Reports the budget named ``default``, else the USD budget with least available, else (no
+    such budget) everything the account ever spent, with no limit.
+    """
+
+    account: str
+    limit: Decimal | None
+    posted: Decimal
+    held: Decimal
+    window: Window
+    unpriced: int
+    """Requests in the window whose price is not known; `posted` does not include them."""
+    budgets: tuple[BudgetStatus, ...] = ()
+    """All budgets of the account, by name."""
+
+    @property
+    def available(self) -> Decimal | None:
+        """Limit less posted and held; negative once overspent; None without a limit."""
+        return None if self.limit is None else self.limit - self.posted - self.held
+
+
+def _json(text: str | None) -> dict[str, Any]:
+    return json.loads(text) if text else {}

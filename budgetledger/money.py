@@ -1,0 +1,107 @@
+"""Money as whole picodollars (10⁻¹² USD): every clean price per token is exact.
+
+One entry holds a signed 64-bit count of them, a little over nine million dollars. Totals and
+limits have no practical ceiling: they are carried as whole dollars and picodollars apart.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+from numbers import Integral
+from typing import NamedTuple, TypeAlias
+
+from budgetledger.errors import InvalidAmount
+
+PICO = 10**12
+"""Picodollars in a dollar."""
+
+MAX_ENTRY_PICO = 2**63 - 1
+
+Amount: TypeAlias = "Decimal | int | float | str"
+"""What is accepted as money: a float means what its repr says."""
+
+_CONTEXT = Context(prec=120, rounding=ROUND_HALF_EVEN)  # never the caller's context
+_ONE = Decimal(1)
+
+
+class Sum(NamedTuple):
+    """A total: whole dollars (any sign) plus 0 to 999,999,999,999 picodollars."""
+
+    usd: int = 0
+    pico: int = 0
+
+    @property
+    def total_pico(self) -> int:
+        """The total as one Python integer, in picodollars."""
+        return self.usd * PICO + self.pico
+
+
+def to_pico(value: Amount, what: str = "cost", *, signed: bool = False) -> int:
+    """Picodollars of *value* (USD), rounded half-even once.
+
+    Raises `InvalidAmount`, which names *what* and the value.
+    """
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        if isinstance(value, float):
+            exact = Decimal(float.__repr__(value))
+        elif isinstance(value, Decimal):
+            exact = value
+        elif isinstance(value, str):
+            exact = Decimal(value.strip())
+        elif isinstance(value, Integral):
+            exact = Decimal(int(value))
+        else:
+            raise TypeError
+    except (TypeError, InvalidOperation, ValueError):
+        raise InvalidAmount(
+            f"{what} must be an amount in US dollars, got {_shown(value)}; "
+            "pass a number such as 10, 0.25 or '0.25'"
+        ) from None
+    if not exact.is_finite():
+        raise InvalidAmount(f"{what} must be finite, got {value!r}; pass a number of US dollars")
+    if exact < 0 and not signed:
+        raise InvalidAmount(f"{what} must not be negative, got {_shown(value)}; pass 0 or more")
+    if exact and exact.adjusted() > 40:
+        raise InvalidAmount(f"{what} is out of range: {_shown(value)}; pass US dollars")
+    return int(exact.scaleb(12, _CONTEXT).quantize(_ONE, context=_CONTEXT))
+
+
+def entry_pico(value: Amount, what: str = "cost", *, signed: bool = False) -> int:
+    """Like `to_pico`, for one entry: at most about nine million dollars either way."""
+    pico = to_pico(value, what, signed=signed)
+    if not -MAX_ENTRY_PICO <= pico <= MAX_ENTRY_PICO:
+        raise InvalidAmount(
+            f"{what} {_shown(value)} is more than one entry holds "
+            f"({to_usd(MAX_ENTRY_PICO):,.0f} USD); record it as several entries"
+        )
+    return pico
+
+
+def count(value: object, what: str) -> int:
+    """*value*, a whole number of 0 or more. Raises `InvalidAmount`."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or not 0 <= value < 2**63:
+        raise InvalidAmount(
+            f"{what} must be a whole number, 0 or more, got {_shown(value)}; pass an int"
+        )
+    return int(value)
+
+
+def limit_sum(value: Amount) -> Sum:
+    """A limit in whole dollars and picodollars: up to about nine quintillion dollars."""
+    limit = Sum(*divmod(to_pico(value, "limit"), PICO))
+    if limit.usd >= 2**63:
+        raise InvalidAmount(f"limit is out of range: {_shown(value)}; pass US dollars")
+    return limit
+
+
+def to_usd(pico: int) -> Decimal:
+    """The exact US dollars of *pico*, with at least two decimals."""
+    sign, (usd, rest) = "-" if pico < 0 else "", divmod(abs(pico), PICO)
+    return Decimal(f"{sign}{usd}.{f'{rest:012d}'.rstrip('0'):0<2}")
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,109 @@
+"""The heart: given an account's last row and what happened, the row that follows. Pure.
+
+A row is decided from its predecessor alone. Its running totals, its time (never before the
+predecessor's) and its hash (sha256 over the predecessor's hash and the row's evidence) follow
+from it, so that `verify` can decide every row again and compare.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import NamedTuple
+
+from budgetledger.money import PICO
+
+
+class Head(NamedTuple):
+    """An account's last row, as far as the next one needs it."""
+
+    hash: bytes
+    recorded_at_us: int = 0
+    usd: int = 0
+    pico: int = 0
+    tokens: int = 0
+    requests: int = 0
+    unpriced: int = 0
+
+
+class ModelHead(NamedTuple):
+    """The running totals of one model of an account."""
+
+    usd: int = 0
+    pico: int = 0
+    tokens: int = 0
+    requests: int = 0
+    unpriced: int = 0
+
+
+class Draft(NamedTuple):
+    """What happened, before it has a place in the journal. Field meanings: see `Entry`.
+
+    With the row's time before it, this is the row's evidence: what its hash covers, in order.
+    """
+
+    kind: str
+    model: str | None = None
+    cost_pico: int | None = None
+    price_source: str | None = None
+    occurred_at_us: int | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    requests: int = 0
+    unpriced: int = 0
+    usage_json: str | None = None
+    price_json: str | None = None
+    tags_json: str | None = None
+    note: str | None = None
+    corrects_id: int | None = None
+    idempotency_key: str | None = None
+
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def genesis(project: str, account: str) -> Head:
+    """The head of an account without rows: the chain starts from its names."""
+    return Head(sha256(_encode([project, account]).encode()).digest())
+
+
+def next_time(head: Head, now_us: int) -> int:
+    """The time of the next row: now, but never before the row it follows."""
+    return now_us if now_us > head.recorded_at_us else head.recorded_at_us
+
+
+def chained_hash(
+    previous: bytes, recorded_at_us: int, draft: Draft, detail: Sequence[object] = ()
+) -> bytes:
+    """sha256 over *previous* and the JSON array of the row's time, evidence and detail row."""
+    content = _encode([recorded_at_us, *draft, *detail])
+    return sha256(previous + content.encode()).digest()
+
+
+def totals_after(head: Head, model_head: ModelHead | None, draft: Draft) -> tuple[int | None, ...]:
+    """The row's running totals: of the account, then of its model (None for a row without).
+
+    Each five figures: whole dollars, picodollars above them, tokens, requests, unpriced.
+    """
+    cost = draft.cost_pico or 0
+    tokens = draft.input_tokens + draft.output_tokens
+    usd, pico = divmod(head.pico + cost, PICO)
+    of_account = (
+        head.usd + usd,
+        pico,
+        head.tokens + tokens,
+        head.requests + draft.requests,
+        head.unpriced + draft.unpriced,
+    )
+    if model_head is None:
+        return (*of_account, None, None, None, None, None)
+    usd, pico = divmod(model_head.pico + cost, PICO)
+    return (
+        *of_account,
+        model_head.usd + usd,
+        pico,
+        model_head.tokens + tokens,
+        model_head.requests + draft.requests,
+        model_head.unpriced + draft.unpriced,
+    )

@@ -1,0 +1,283 @@
+"""Which half-open window of time holds a moment.
+
+Moments are whole microseconds since 1970-01-01 UTC. A unit's windows begin at its boundaries:
+the turns of a minute, hour, day and so on by the local clock, or steps from an anchor. Where
+local clocks are changed,
+
+- a boundary that the clock shows twice counts the first time (calendar minutes and hours: both
+  times, so that a repeated hour is an hour of its own);
+- a boundary that the clock skips falls on the instant of the change;
+- minutes and hours from an anchor are elapsed time, which no change of clocks touches.
+
+Years 1 to 9999 only: a window whose boundary lies beyond them is open on that side.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from calendar import monthrange
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from budgetledger.errors import InvalidPeriod
+
+UNITS = ("minute", "hour", "day", "week", "month", "year")
+"""What a window may last, apart from a rolling span and for ever."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_US = timedelta(microseconds=1)
+_MIN_US = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _US
+_MAX_US = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _US
+_DAY_US = 86_400_000_000
+_STEP_US = {"minute": 60_000_000, "hour": 3_600_000_000, "day": _DAY_US, "week": 7 * _DAY_US}
+_STEP_MONTHS = {"month": 1, "year": 12}
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+# Each part of an IANA name begins with a capital. Not so "localtime" and "posixrules", which
+# differ by machine, nor "right/…", which counts leap seconds.
+_ZONE_NAME = re.compile(r"[A-Z][A-Za-z0-9+_-]*(/[A-Z][A-Za-z0-9+_-]*)*")
+
+
+class Period(NamedTuple):
+    """How a budget's windows are cut; `make_period` checks the values, this does not."""
+
+    per: str | None = None  # one of UNITS, "rolling", or None: one window for ever
+    timezone: str = "UTC"  # IANA name: whose clock and calendar count
+    week_start: int = 0  # of a calendar week: 0 Monday to 6 Sunday
+    anchor_us: int | None = None  # with a unit: where windows are stepped from, both ways
+    span_us: int | None = None  # length of a rolling window
+
+
+class Window(NamedTuple):
+    """From ``start_us``, included, to ``end_us``, excluded; None is unbounded."""
+
+    start_us: int | None
+    end_us: int | None
+    timezone: str = "UTC"
+
+    @property
+    def start(self) -> datetime | None:
+        """The first moment inside, in the window's zone; None if unbounded."""
+        return None if self.start_us is None else from_us(self.start_us, self.timezone)
+
+    @property
+    def end(self) -> datetime | None:
+        """The first moment after, in the window's zone; None if unbounded."""
+        return None if self.end_us is None else from_us(self.end_us, self.timezone)
+
+
+def make_period(
+    per: str | timedelta | None = None,
+    *,
+    timezone: str = "UTC",
+    week_start: str | int = "monday",
+    anchor_us: int | None = None,
+) -> Period:
+    """Check and build a `Period`.
+
+    *per*: one of `UNITS`, a timedelta (a rolling span), or None (for ever). *timezone*: an IANA
+    name. *week_start*: a day's name, its first three letters, or 0 (Monday) to 6 (Sunday).
+    *anchor_us*: microseconds since the epoch, only with a unit.
+
+    Raises `InvalidPeriod`, which names the value and says what to pass instead.
+    """
+    span_us = None
+    units = "one of " + ", ".join(UNITS)
+    if isinstance(per, timedelta):
+        span_us = per // _US
+        if not 0 < span_us <= _MAX_US - _MIN_US:
+            remedy = "pass more than zero, at most 9999 years, e.g. timedelta(days=30)"
+            raise _invalid("a rolling span out of range", per, remedy)
+        per = "rolling"
+    elif per is not None and per not in UNITS:
+        raise _invalid("no such period", per, f"pass {units}, a timedelta, or None for ever")
+    _zone(timezone)
+    if anchor_us is not None:
+        if type(anchor_us) is not int or not _MIN_US <= anchor_us <= _MAX_US:
+            remedy = "pass whole microseconds since 1970, e.g. to_us(an aware datetime)"
+            raise _invalid("not an anchor within the years 1 to 9999", anchor_us, remedy)
+        if per not in UNITS:
+            raise _invalid("an anchor without a unit", anchor_us, f"pass per={units} with it")
+    return Period(per, timezone, _weekday(week_start), anchor_us, span_us)
+
+
+def window_at(period: Period, moment_us: int) -> Window:
+    """Return the window of *period* that holds *moment_us* (microseconds since the epoch).
+
+    A rolling window ends just after the moment, so that the moment itself counts.
+
+    Raises `InvalidPeriod` for a moment outside the years 1 to 9999, or an unknown zone.
+    """
+    per, name, week_start, anchor_us, span_us = period
+    _check_moment(moment_us)
+    if per is None:
+        return Window(None, None, name)
+    if per == "rolling":
+        assert span_us is not None
+        return _window(moment_us - span_us, moment_us + 1, name)
+
+    step_us = _STEP_US.get(per)
+    by_the_clock = per in ("minute", "hour")
+    if anchor_us is not None:
+        origin = anchor_us
+    else:  # where every unit begins, and a Monday for weeks: 1970-01-05
+        origin = (4 + week_start) * _DAY_US if per == "week" else 0
+    if step_us is not None and (name == "UTC" or (by_the_clock and anchor_us is not None)):
+        start_us = moment_us - (moment_us - origin) % step_us
+        return _window(start_us, start_us + step_us, name)
+    zone = _zone(name)
+    if step_us is not None and by_the_clock:
+        return _clock_window(step_us, moment_us, zone)
+
+    if anchor_us is not None:
+        origin += _offset(anchor_us, zone)
+
+    def boundary(number: int) -> int:
+        if number == 0 and anchor_us is not None:
+            return anchor_us  # even where the clock shows its time for the second time
+        return _instants(_wall(per, origin, number), zone)[0]
+
+    # The local date says about which boundary is the last; a step or two settles it.
+    number = _number(per, origin, moment_us + _offset(moment_us, zone))
+    while boundary(number) > moment_us:
+        number -= 1
+    while (end_us := boundary(number + 1)) <= moment_us:
+        number += 1
+    return _window(boundary(number), end_us, name)
+
+
+def to_us(moment: datetime) -> int:
+    """Whole microseconds from 1970-01-01 UTC to *moment*, exactly.
+
+    Raises `InvalidPeriod` for a datetime without a time zone.
+    """
+    if not isinstance(moment, datetime) or moment.utcoffset() is None:
+        remedy = "attach a time zone, e.g. datetime.now(timezone.utc)"
+        raise _invalid("not a moment", moment, remedy)
+    return (moment - _EPOCH) // _US
+
+
+def from_us(us: int, timezone: str = "UTC") -> datetime:
+    """Return the moment *us* microseconds after 1970-01-01 UTC, as *timezone* shows it.
+
+    Where the local time would leave the years 1 to 9999, it is given in UTC.
+
+    Raises `InvalidPeriod` for a moment outside those years, or an unknown zone.
+    """
+    _check_moment(us)
+    zone = _zone(timezone)
+    moment = _EPOCH + us * _US
+    with suppress(OverflowError):
+        return moment.astimezone(zone)
+    return moment
+
+
+# Below, a "wall" is what a zone's clock shows, as microseconds from its own 1970-01-01 00:00.
+
+
+def _clock_window(step_us: int, moment_us: int, zone: ZoneInfo) -> Window:
+    """Return the minute or hour that holds the moment, as the zone's clock shows it."""
+    offset = _offset(moment_us, zone)
+    start_us = moment_us - (moment_us + offset) % step_us
+    end_us = start_us + step_us
+    if not _offset(start_us, zone) == offset == _offset(end_us, zone):
+        # The clock is changed on the way: take in what it shows before and after.
+        walls = (moment_us + _offset(moment_us + n * step_us, zone) for n in (-2, 0, 2))
+        floors = (wall - wall % step_us + n * step_us for wall in walls for n in (-1, 0, 1, 2))
+        near = [us for floor in floors for us in _instants(floor, zone)]
+        start_us = max(us for us in near if us <= moment_us)
+        end_us = min(us for us in near if us > moment_us)
+    return _window(start_us, end_us, zone.key)
+
+
+def _number(per: str, origin: int, wall: int) -> int:
+    """Which boundary, counted from *origin*, is about the last one up to *wall*."""
+    if per in _STEP_US:
+        return (wall - origin) // _STEP_US[per]
+    return (_months(wall)[0] - _months(origin)[0]) // _STEP_MONTHS[per]
+
+
+def _wall(per: str, origin: int, number: int) -> int:
+    """Wall of a boundary; before year 1 or after 9999, one beyond every moment."""
+    if per in _STEP_US:
+        return origin + number * _STEP_US[per]
+    # From the origin every time: stepped from each other, 31 January would become the 28th.
+    months, day, time_us = _months(origin)
+    year, month = divmod(months + number * _STEP_MONTHS[per], 12)
+    if not 1 <= year <= 9999:
+        return 2 * (_MIN_US if year < 1 else _MAX_US)
+    first = date(year, month + 1, 1).toordinal() - _EPOCH.toordinal()
+    return (first + min(day, monthrange(year, month + 1)[1]) - 1) * _DAY_US + time_us
+
+
+def _months(wall: int) -> tuple[int, int, int]:
+    """Months since year 0, day of the month, microseconds of the day."""
+    days, time_us = divmod(min(max(wall, _MIN_US), _MAX_US), _DAY_US)
+    day = date.fromordinal(days + _EPOCH.toordinal())
+    return day.year * 12 + day.month - 1, day.day, time_us
+
+
+@lru_cache(maxsize=4096)
+def _instants(wall: int, zone: ZoneInfo) -> tuple[int, int]:
+    """The first and the last time the zone's clock shows *wall*, or skips it."""
+    local = (_EPOCH + _inner(wall) * _US).replace(tzinfo=zone)
+    before, after = _ahead(local), _ahead(local.replace(fold=1))
+    if before >= after:
+        return wall - before, wall - after
+    # Skipped: the clock is changed where its offset stops being the old one.
+    around = range(wall - after, wall - before)
+    change = around.start + bisect_left(around, True, key=lambda us: _offset(us, zone) != before)
+    return change, change
+
+
+def _offset(us: int, zone: ZoneInfo) -> int:
+    """Microseconds by which the zone's clock is ahead of UTC at a moment."""
+    return _ahead((_EPOCH + _inner(us) * _US).astimezone(zone))
+
+
+def _ahead(local: datetime) -> int:
+    offset = local.utcoffset()
+    assert offset is not None
+    return offset // _US
+
+
+def _inner(us: int) -> int:
+    # A day inside datetime's range, no offset leads out of it; and nobody changes clocks there.
+    return min(max(us, _MIN_US + _DAY_US), _MAX_US - _DAY_US)
+
+
+def _window(start_us: int, end_us: int, name: str) -> Window:
+    return Window(
+        start_us if start_us >= _MIN_US else None, end_us if end_us <= _MAX_US else None, name
+    )
+
+
+def _check_moment(us: int) -> None:
+    if not _MIN_US <= us <= _MAX_US:
+        remedy = "pass microseconds since 1970-01-01 UTC"
+        raise _invalid("a moment outside the years 1 to 9999", us, remedy)
+
+
+def _zone(name: object) -> ZoneInfo:
+    if isinstance(name, str) and _ZONE_NAME.fullmatch(name):
+        with suppress(LookupError, ValueError, OSError):
+            return ZoneInfo(name)
+    raise _invalid("no such time zone", name, "pass an IANA name, e.g. 'Europe/Berlin'")
+
+
+def _weekday(week_start: object) -> int:
+    if isinstance(week_start, str):
+        for number, day in enumerate(_DAYS):
+            if week_start.lower() in (day, day[:3]):
+                return number
+    elif type(week_start) is int and 0 <= week_start <= 6:
+        return week_start
+    remedy = "pass 'monday' to 'sunday', or 0 (Monday) to 6 (Sunday)"
+    raise _invalid("no such first day of the week", week_start, remedy)
+
+
+def _invalid(problem: str, value: object, remedy: str) -> InvalidPeriod:
+    return InvalidPeriod(f"{problem}: {value!r:.60}; {remedy}")
