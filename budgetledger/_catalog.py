@@ -17,8 +17,8 @@ from decimal import Context, Decimal, DivisionByZero, InvalidOperation, Overflow
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from .errors import UnpricedModel
-from .pricing import Usage, checked
+from budgetledger.errors import UnpricedModel
+from budgetledger.pricing import Usage, checked
 
 if TYPE_CHECKING:
     from genai_prices.data_snapshot import DataSnapshot

@@ -21,7 +21,6 @@ from budgetledger.money import Sum
 from budgetledger.rules import (
     Draft,
     Head,
-    ModelHead,
     chained_hash,
     genesis,
     next_time,
@@ -33,7 +32,6 @@ Clock = Callable[[], int]
 """Microseconds since 1970."""
 
 _HEAD = compiled(_sql.HEAD)
-_MODEL_HEAD = compiled(_sql.MODEL_HEAD)
 _INSERT_ENTRY = inserting(EntryRow)
 
 
@@ -69,12 +67,8 @@ def append(
 
     *detail* is what a row beside the entry will hold, so that the hash covers it.
     """
-    row = execute(_HEAD, (account.id,)).fetchone()
+    row = execute(_HEAD, (account.id, draft.model, account.id)).fetchone()
     head = genesis(account.project, account.name) if row is None else Head._make(row)
-    model_head = None
-    if draft.model is not None:
-        row = execute(_MODEL_HEAD, (account.id, draft.model)).fetchone()
-        model_head = ModelHead() if row is None else ModelHead._make(row)
     now_us = clock()
     at_us = max(next_time(head, now_us), not_before_us)
     digest = chained_hash(head.hash, at_us, draft, detail)
@@ -86,7 +80,7 @@ def append(
             account.id,
             at_us,
             *draft,
-            *totals_after(head, model_head, draft),
+            *totals_after(head, draft),
             digest,
         ),
     )

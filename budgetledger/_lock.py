@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import sys
-from types import TracebackType
 
 if sys.platform == "win32":  # pragma: no cover
     import msvcrt
@@ -39,22 +38,31 @@ else:
 
 
 class ProcessLock:
-    """Held inside ``with``; not reentrant, and not a lock between threads by itself."""
+    """Taken and given back by turns; not reentrant, and not a lock between threads by itself."""
 
     def __init__(self, path: str) -> None:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
 
-    def __enter__(self) -> None:
+    def acquire(self) -> None:
+        """Wait for the lock, for as long as it takes."""
         _lock(self._descriptor)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def release(self) -> None:
+        """Let the next process go on."""
         _unlock(self._descriptor)
 
     def close(self) -> None:
         """Give the file descriptor back."""
         os.close(self._descriptor)
+
+
+class NoLock(ProcessLock):
+    """For a database that no other process can open."""
+
+    def __init__(self) -> None: ...
+
+    def acquire(self) -> None: ...
+
+    def release(self) -> None: ...
+
+    def close(self) -> None: ...

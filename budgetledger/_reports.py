@@ -20,6 +20,8 @@ from budgetledger.windows import Period, Window, window_at
 DEFAULT_BUDGET = "default"
 """The budget that `Ledger.balance` reports first, and the only one BudgetManager knows."""
 
+_NOTHING: tuple[int, ...] = (0, 0, 0, 0, 0)
+
 EVER = 2**63 - 1
 """A moment after all others."""
 
@@ -158,7 +160,7 @@ def posted(
         end_us = known_us + 1
     until = _totals_before(execute, account_id, end_us, model)
     if window.start_us is None:
-        before = (0, 0, 0, 0, 0)
+        before = _NOTHING
     else:
         before = _totals_before(execute, account_id, min(window.start_us, end_us), model)
     usd, pico, tokens, requests, unpriced = (a - b for a, b in zip(until, before, strict=True))
@@ -172,7 +174,8 @@ def _totals_before(
         found = execute(compiled(_sql.TOTALS_BEFORE), (account_id, moment_us))
     else:
         found = execute(compiled(_sql.MODEL_TOTALS_BEFORE), (account_id, model, moment_us))
-    return found.fetchone() or (0, 0, 0, 0, 0)
+    totals: tuple[int, ...] | None = found.fetchone()
+    return totals or _NOTHING
 
 
 def balance(execute: Execute, account: Ref, moment_us: int, known_us: int) -> Balance:

@@ -111,7 +111,7 @@ class EntryRow(_Row, table=True):
     )
 
     id: int | None = Field(default=None, sa_column=Column(_BIG, primary_key=True))
-    project_id: int = Field(sa_column=Column(_BIG, ForeignKey("projects.id"), nullable=False))
+    project_id: int = Field(sa_column=Column(_BIG, nullable=False))  # the account's, for the key
     account_id: int = Field(sa_column=Column(_BIG, ForeignKey("accounts.id"), nullable=False))
     recorded_at_us: int = Field(sa_column=Column(_BIG, nullable=False))
     kind: str = Field(sa_column=Column(Text, nullable=False))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from budgetledger import _migrate, _sql
 from budgetledger._sql import compiled
 from budgetledger._writer import Execute
-from budgetledger.rules import Draft, Head, ModelHead, chained_hash, genesis, totals_after
+from budgetledger.rules import Draft, Head, chained_hash, genesis, totals_after
 
 _EVERY = 1000  # rows between two calls of progress
 
@@ -90,7 +90,7 @@ def _journal_problems(
 ) -> list[Problem]:
     problems: list[Problem] = []
     head = genesis(project, account)
-    models: dict[str, ModelHead] = {}
+    models: dict[str | None, tuple[int | None, ...]] = {}
     project_id = None
     for row in execute(compiled(_sql.JOURNAL), (account_id,)):
         entry_id, row_project_id, found_hash = row[:3]
@@ -101,9 +101,8 @@ def _journal_problems(
             problem = f"its {draft.kind} row is missing"
         elif chained_hash(head.hash, recorded_at_us, draft, detail) != found_hash:
             problem = "the row, or the one before it, was changed, removed or put there by hand"
-        model_head = None if draft.model is None else models.get(draft.model, ModelHead())
-        totals = totals_after(head, model_head, draft)
-        if problem is None and totals != found_totals:
+        head = Head(*head[:7], *models.get(draft.model, ()))
+        if problem is None and totals_after(head, draft) != found_totals:
             problem = "its running totals do not add up"
         if problem is None and project_id not in (None, row_project_id):
             problem = "it belongs to another project than the account"
@@ -113,7 +112,7 @@ def _journal_problems(
         project_id = row_project_id
         head = Head(found_hash, recorded_at_us, *found_totals[:5])
         if draft.model is not None:
-            models[draft.model] = ModelHead._make(found_totals[5:])
+            models[draft.model] = found_totals[5:]
         count_row()
     return problems
 

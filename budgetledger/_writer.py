@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from sqlite3 import Connection, Cursor
 from threading import Lock
 from typing import Any, Protocol, TypeVar
+
+from budgetledger._lock import ProcessLock
 
 T = TypeVar("T")
 
@@ -40,8 +41,9 @@ class _Request:
 class Writer:
     """Runs operations on one connection, each durable when `run` returns."""
 
-    def __init__(self, connection: Connection, process_lock: AbstractContextManager[Any]) -> None:
+    def __init__(self, connection: Connection, process_lock: ProcessLock) -> None:
         self._connection = connection
+        self._execute: Execute = connection.execute
         self._process_lock = process_lock
         self._queue: deque[_Request] = deque()
         self.turn = Lock()
@@ -53,6 +55,11 @@ class Writer:
         *operation* may be called again after a failure that was not its own, so it keeps its
         effects inside the transaction.
         """
+        if not self._queue and self.turn.acquire(blocking=False):
+            try:  # nobody waits: no queue, and half the work
+                return self._transact(operation)
+            finally:
+                self.turn.release()
         request = _Request(operation)
         self._queue.append(request)
         with self.turn:
@@ -65,8 +72,12 @@ class Writer:
 
     def exclusively(self, action: Callable[[], T]) -> T:
         """Run *action* while nobody, in any process, writes."""
-        with self.turn, self._process_lock:
-            return action()
+        with self.turn:
+            self._process_lock.acquire()
+            try:
+                return action()
+            finally:
+                self._process_lock.release()
 
     def _write_queued(self, own: _Request) -> None:
         queue = self._queue
@@ -74,9 +85,13 @@ class Writer:
         if own not in batch:
             batch.append(own)
             queue.remove(own)
+
+        def run_each(execute: Execute) -> None:
+            for request in batch:
+                _run_apart(execute, request)
+
         try:
-            with self._process_lock:
-                self._transact(batch)
+            self._transact(run_each)
         except BaseException as error:
             # What failed was the transaction, so nobody's rows exist. An interrupt concerns
             # this thread alone: the others' requests go back to the queue they waited in.
@@ -93,27 +108,28 @@ class Writer:
             for request in batch:
                 request.finished = True
 
-    def _transact(self, batch: list[_Request]) -> None:
-        execute = self._connection.execute
-        execute("BEGIN IMMEDIATE")
+    def _transact(self, operation: Callable[[Execute], T]) -> T:
+        execute, lock = self._execute, self._process_lock
+        lock.acquire()
         try:
-            if len(batch) == 1:
-                batch[0].result = batch[0].operation(execute)
-            else:
-                for request in batch:
-                    self._run_apart(execute, request)
-            execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:  # a full disk ends it by itself
-                execute("ROLLBACK")
-            raise
+            execute("BEGIN IMMEDIATE")
+            try:
+                result = operation(execute)
+                execute("COMMIT")
+                return result
+            except BaseException:
+                if self._connection.in_transaction:  # a full disk ends it by itself
+                    execute("ROLLBACK")
+                raise
+        finally:
+            lock.release()
 
-    @staticmethod
-    def _run_apart(execute: Execute, request: _Request) -> None:
-        execute("SAVEPOINT one")
-        try:
-            request.result = request.operation(execute)
-        except Exception as error:
-            execute("ROLLBACK TO one")
-            request.error = error
-        execute("RELEASE one")
+
+def _run_apart(execute: Execute, request: _Request) -> None:
+    execute("SAVEPOINT one")
+    try:
+        request.result = request.operation(execute)
+    except Exception as error:
+        execute("ROLLBACK TO one")
+        request.error = error
+    execute("RELEASE one")

@@ -62,6 +62,13 @@ class Ledger:
         self._accounts: dict[str, Ref] = {}
         self._store = Store(target, synchronous)
 
+    def _of_project(self, project: str) -> Ledger:
+        """The same open file, under another project."""
+        other = object.__new__(Ledger)
+        other.project = checked_name(project, "project")
+        other._clock, other._accounts, other._store = self._clock, {}, self._store
+        return other
+
     @property
     def path(self) -> str:
         """The ledger's file, absolute; or ``:memory:``."""
@@ -151,6 +158,11 @@ class Ledger:
         return self._write_known(
             account,
             lambda execute, ref: _journal.shift_windows(execute, ref, name, note, self._clock),
+        )
+
+    def _shift_if_due(self, account: str, name: str) -> None:
+        self._write_known(
+            account, lambda execute, ref: _journal.shift_if_due(execute, ref, name, self._clock)
         )
 
     # -- money --------------------------------------------------------------------------------
@@ -268,11 +280,18 @@ class Ledger:
     ) -> dict[str, Decimal]:
         """USD by model, in the window that `balance` reports. Raises `UnknownAccount`."""
 
-        def operation(execute: Execute, ref: Ref) -> dict[str, Decimal]:
+        return self._snapshot(account, at, as_of)[1]
+
+    def _snapshot(
+        self, account: str, at: datetime | None = None, as_of: datetime | None = None
+    ) -> tuple[Balance, dict[str, Decimal]]:
+        """The balance, and what its window's posted is made of by model."""
+
+        def operation(execute: Execute, ref: Ref) -> tuple[Balance, dict[str, Decimal]]:
             moment_us, known_us = self._moments(execute, ref, at, as_of)
-            window = _reports.balance(execute, ref, moment_us, known_us).window
-            used = _reports.model_costs(execute, ref, window, known_us)
-            return {model: to_usd(posted.cost_pico) for model, posted in used.items()}
+            balance = _reports.balance(execute, ref, moment_us, known_us)
+            used = _reports.model_costs(execute, ref, balance.window, known_us)
+            return balance, {model: to_usd(posted.cost_pico) for model, posted in used.items()}
 
         return self._read_known(account, operation)
 
@@ -283,6 +302,16 @@ class Ledger:
             project_id = _reports.find_project(execute, self.project)
             rows = execute(compiled(_sql.ACCOUNTS), (project_id,)).fetchall()
             return [Account(self.project, *row) for row in rows]
+
+        return self._store.read(operation)
+
+    def _accounts_with_budget(self, budget: str) -> list[str]:
+        """The accounts on which *budget* stands, in the order they were opened."""
+
+        def operation(execute: Execute) -> list[str]:
+            project_id = _reports.find_project(execute, self.project)
+            rows = execute(compiled(_sql.ACCOUNTS_WITH_BUDGET), (project_id, budget)).fetchall()
+            return [name for (name,) in rows]
 
         return self._store.read(operation)
 

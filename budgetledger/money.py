@@ -21,7 +21,6 @@ Amount: TypeAlias = "Decimal | int | float | str"
 """What is accepted as money: a float means what its repr says."""
 
 _CONTEXT = Context(prec=120, rounding=ROUND_HALF_EVEN)  # never the caller's context
-_ONE = Decimal(1)
 
 
 class Sum(NamedTuple):
@@ -65,7 +64,7 @@ def to_pico(value: Amount, what: str = "cost", *, signed: bool = False) -> int:
         raise InvalidAmount(f"{what} must not be negative, got {_shown(value)}; pass 0 or more")
     if exact and exact.adjusted() > 40:
         raise InvalidAmount(f"{what} is out of range: {_shown(value)}; pass US dollars")
-    return int(exact.scaleb(12, _CONTEXT).quantize(_ONE, context=_CONTEXT))
+    return int(_CONTEXT.multiply(exact, PICO).to_integral_value(ROUND_HALF_EVEN, _CONTEXT))
 
 
 def entry_pico(value: Amount, what: str = "cost", *, signed: bool = False) -> int:
@@ -81,7 +80,7 @@ def entry_pico(value: Amount, what: str = "cost", *, signed: bool = False) -> in
 
 def count(value: object, what: str) -> int:
     """*value*, a whole number of 0 or more. Raises `InvalidAmount`."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or not 0 <= value < 2**63:
+    if isinstance(value, bool) or not isinstance(value, Integral) or not 0 <= int(value) < 2**63:
         raise InvalidAmount(
             f"{what} must be a whole number, 0 or more, got {_shown(value)}; pass an int"
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from budgetledger.errors import InvalidName
 
 _LONGEST = 500
@@ -16,23 +18,24 @@ def checked_name(
     Raises `InvalidName`, which names *what* and the value.
     """
     if not isinstance(value, str):
-        problem = f"must be a str, got {type(value).__name__}"
-    elif not value.strip():
-        problem = "must not be empty"
-    elif len(value) > _LONGEST:
-        problem = f"must have at most {_LONGEST} characters, got {len(value)}"
-    elif "\0" in value:
-        problem = f"must not contain NUL, got {value[:60]!r}"
-    elif not _encodes(value):
-        problem = f"must be valid text, got a lone surrogate in {value[:60]!r}"
+        problem: str | None = f"must be a str, got {type(value).__name__}"
     else:
-        return value
+        problem = _problem(value)
+        if problem is None:
+            return value
     raise InvalidName(f"{what} {problem}; pass {remedy}")
 
 
-def _encodes(value: str) -> bool:
+@lru_cache(maxsize=1024)  # the same few names come with every call
+def _problem(value: str) -> str | None:
+    if not value.strip():
+        return "must not be empty"
+    if len(value) > _LONGEST:
+        return f"must have at most {_LONGEST} characters, got {len(value)}"
+    if "\0" in value:
+        return f"must not contain NUL, got {value[:60]!r}"
     try:
         value.encode()
     except UnicodeEncodeError:
-        return False
-    return True
+        return f"must be valid text, got a lone surrogate in {value[:60]!r}"
+    return None

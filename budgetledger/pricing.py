@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
-from .errors import UnreadableResponse
+from budgetledger.errors import UnreadableResponse
 
 MAX_TOKENS = 10**12
 """A larger count is taken for a defect of the sender, not for a call."""
@@ -73,8 +73,15 @@ def read_response(response: object) -> Reading:
         ) from error
 
 
+def model_of(response: object) -> str | None:
+    """Read the model a response names; None if it names none, whatever it does when touched."""
+    try:
+        return _name(_get(response, "model"))
+    except Exception:
+        return None
+
+
 def _read(response: object) -> Reading:
-    model = _get(response, "model")
     cost = _litellm_cost(response)
     source = _get(response, "usage")
     try:
@@ -85,8 +92,7 @@ def _read(response: object) -> Reading:
         if cost is None:
             raise
         usage = None
-    name = model.strip() if isinstance(model, str) else ""
-    return Reading(name or None, usage, cost)
+    return Reading(_name(_get(response, "model")), usage, cost)
 
 
 def _get(source: object, name: str) -> object:
@@ -95,6 +101,10 @@ def _get(source: object, name: str) -> object:
         value: object = source.get(name)
         return value
     return getattr(source, name, None)
+
+
+def _name(model: object) -> str | None:
+    return model.strip() or None if isinstance(model, str) else None
 
 
 def _litellm_cost(response: object) -> Decimal | None:
@@ -133,7 +143,8 @@ def _usage(source: object) -> Usage | None:
     # Some gateways count reasoning beside the output; their total gives it away.
     if reasoning and _count(source, "total_tokens") == total_input + output + reasoning:
         output += reasoning
-    return Usage(total_input, output, reads, writes - writes_1h, writes_1h, min(reasoning, output))
+    reasoning = min(reasoning, output)
+    return checked(Usage(total_input, output, reads, writes - writes_1h, writes_1h, reasoning))
 
 
 def checked(usage: Usage) -> Usage:
@@ -203,12 +214,3 @@ def _advice(response: object, usage: object) -> str:
 def _fields(source: object) -> str:
     names = list(source if isinstance(source, Mapping) else getattr(source, "__dict__", ()))
     return ", ".join(str(name)[:40] for name in names[:12]) or "no fields"
-
-
-def model_of(response: object) -> str | None:
-    """The model a response names, if it can be read; None otherwise, whatever it does."""
-    try:
-        model = _get(response, "model")
-    except Exception:
-        return None
-    return model.strip() or None if isinstance(model, str) else None

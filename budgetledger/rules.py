@@ -16,7 +16,11 @@ from budgetledger.money import PICO
 
 
 class Head(NamedTuple):
-    """An account's last row, as far as the next one needs it."""
+    """An account's last row, as far as the next one needs it.
+
+    ``usd`` to ``unpriced`` are the account's running totals (whole dollars, picodollars above
+    them, tokens, requests, unpriced requests), ``model_*`` those of the next row's model.
+    """
 
     hash: bytes
     recorded_at_us: int = 0
@@ -25,16 +29,11 @@ class Head(NamedTuple):
     tokens: int = 0
     requests: int = 0
     unpriced: int = 0
-
-
-class ModelHead(NamedTuple):
-    """The running totals of one model of an account."""
-
-    usd: int = 0
-    pico: int = 0
-    tokens: int = 0
-    requests: int = 0
-    unpriced: int = 0
+    model_usd: int | None = None
+    model_pico: int | None = None
+    model_tokens: int | None = None
+    model_requests: int | None = None
+    model_unpriced: int | None = None
 
 
 class Draft(NamedTuple):
@@ -81,29 +80,27 @@ def chained_hash(
     return sha256(previous + content.encode()).digest()
 
 
-def totals_after(head: Head, model_head: ModelHead | None, draft: Draft) -> tuple[int | None, ...]:
-    """The row's running totals: of the account, then of its model (None for a row without).
-
-    Each five figures: whole dollars, picodollars above them, tokens, requests, unpriced.
-    """
+def totals_after(head: Head, draft: Draft) -> tuple[int | None, ...]:
+    """The row's running totals, in `Head`'s order; None for the model of a row without one."""
     cost = draft.cost_pico or 0
     tokens = draft.input_tokens + draft.output_tokens
+    requests, unpriced = draft.requests, draft.unpriced
     usd, pico = divmod(head.pico + cost, PICO)
     of_account = (
         head.usd + usd,
         pico,
         head.tokens + tokens,
-        head.requests + draft.requests,
-        head.unpriced + draft.unpriced,
+        head.requests + requests,
+        head.unpriced + unpriced,
     )
-    if model_head is None:
+    if draft.model is None:
         return (*of_account, None, None, None, None, None)
-    usd, pico = divmod(model_head.pico + cost, PICO)
+    usd, pico = divmod((head.model_pico or 0) + cost, PICO)
     return (
         *of_account,
-        model_head.usd + usd,
+        (head.model_usd or 0) + usd,
         pico,
-        model_head.tokens + tokens,
-        model_head.requests + draft.requests,
-        model_head.unpriced + draft.unpriced,
+        (head.model_tokens or 0) + tokens,
+        (head.model_requests or 0) + requests,
+        (head.model_unpriced or 0) + unpriced,
     )

@@ -17,8 +17,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .errors import InvalidInput
-from .vocabularies import VOCABULARIES, ranks
+from budgetledger.errors import InvalidInput
+from budgetledger.vocabularies import VOCABULARIES, ranks
 
 if TYPE_CHECKING:
     from tiktoken import Encoding

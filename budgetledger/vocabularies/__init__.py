@@ -9,7 +9,7 @@ from base64 import b64decode
 from importlib.resources import files
 from typing import NamedTuple
 
-from ..errors import BudgetledgerError
+from budgetledger.errors import BudgetledgerError
 
 
 class Vocabulary(NamedTuple):

@@ -63,7 +63,7 @@ def create_tables() -> None:
     op.create_table(
         "entries",
         sa.Column("id", BIG, primary_key=True),
-        sa.Column("project_id", BIG, sa.ForeignKey("projects.id"), nullable=False),
+        sa.Column("project_id", BIG, nullable=False),
         sa.Column("account_id", BIG, sa.ForeignKey("accounts.id"), nullable=False),
         sa.Column("recorded_at_us", BIG, nullable=False),
         sa.Column("kind", sa.Text, nullable=False),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from budgetledger import _catalog
 from budgetledger._catalog import price
 from budgetledger.errors import UnpricedModel, UnreadableResponse
-from budgetledger.pricing import MAX_TOKENS, Reading, Usage, checked, read_response
+from budgetledger.pricing import MAX_TOKENS, Reading, Usage, checked, model_of, read_response
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 LONG = Usage(300001, 1000)
@@ -43,7 +43,7 @@ AGREED = [
     ("xai/grok-4.7", PLAIN, "0.028758"),
     ("azure/gpt-4o", PLAIN, "0.0376425"),
     ("bedrock/us.anthropic.claude-sonnet-4-5-20250929-v1:0", PLAIN, "0.0519255"),
-    ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", PLAIN, "0.0519255"),
+    ("US.Anthropic.Claude-Sonnet-4-5-20250929-v1:0", PLAIN, "0.0519255"),
     ("vertex_ai/claude-opus-5", PLAIN, "0.078675"),
     ("cohere/command-r-plus-08-2024", PLAIN, "0.0376425"),
     ("gpt-4o", CACHED, "0.01976"),
@@ -102,8 +102,9 @@ def test_unknown_model_is_unpriced_not_free(model: str) -> None:
 def test_tokens_without_a_rate_are_unpriced_not_free() -> None:
     with pytest.raises(UnpricedModel, match="output_mtok"):
         price("text-embedding-3-small", Usage(8, 1), NOON)
-    with pytest.raises(UnpricedModel):  # listed, with no price at all
-        price("openai/moderation", Usage(8), NOON)
+    for usage in (Usage(8), Usage()):
+        with pytest.raises(UnpricedModel):  # listed, with no price at all
+            price("openai/moderation", usage, NOON)
 
 
 def test_price_depends_on_the_moment() -> None:
@@ -125,6 +126,8 @@ def test_price_ignores_the_callers_decimal_context() -> None:
 
 def test_price_ignores_a_snapshot_installed_by_the_host() -> None:
     data_snapshot.set_custom_snapshot(data_snapshot.DataSnapshot([], from_auto_update=True))
+    _catalog._find.cache_clear()
+    _catalog._list.cache_clear()
     try:
         assert price("gpt-4o-mini", Usage(1, 1), NOON).cost == Decimal("0.00000075")
     finally:
@@ -156,9 +159,8 @@ def test_cost_is_the_sum_its_row_explains(
 
 def test_every_model_costs_what_genai_prices_says(monkeypatch: pytest.MonkeyPatch) -> None:
     compared = 0
-    for provider, model in (
-        (provider, model) for provider in providers for model in provider.models
-    ):
+    everything = [(provider, model) for provider in providers for model in provider.models]
+    for provider, model in everything:
         found = _catalog._Model(provider.id, model)
         monkeypatch.setattr(_catalog, "_find", lambda name, found=found: found)
         for usage in (Usage(1000, 10, 300, 200, 100, 5), Usage(400_000, 900), Usage(7)):
@@ -326,6 +328,36 @@ def test_unreadable_response_says_what_to_do(case: int) -> None:
     with pytest.raises(UnreadableResponse, match=says) as refused:
         read_response(response)
     assert "secret prompt" not in str(refused.value)
+
+
+FIELDS = ["model", "usage", "_hidden_params", "response_cost", "prompt_tokens", "input_tokens"]
+FIELDS += ["completion_tokens", "prompt_tokens_details", "cached_tokens", "total_tokens"]
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(FIELDS) | st.integers(), inner, max_size=5)
+    ),
+)
+
+
+def test_model_is_found_where_usage_is_not() -> None:
+    assert model_of({"model": " gpt-4o "}) == "gpt-4o"
+    assert [model_of(none) for none in (Raises(), {}, {"model": " "}, {"model": 4}, "x")] == [
+        None
+    ] * 5
+    with pytest.raises(UnreadableResponse):  # each a count, their sum not one
+        read_response({"prompt_tokens": MAX_TOKENS - 1, "cache_read_input_tokens": MAX_TOKENS})
+
+
+@given(ANYTHING)
+def test_anything_reads_or_is_refused(response: object) -> None:
+    try:
+        _, usage, cost = read_response(response)
+    except UnreadableResponse:
+        return
+    assert usage is not None or cost is not None
+    assert usage is None or checked(usage) == usage
 
 
 def test_a_call_that_was_not_awaited_is_named_so() -> None:

@@ -1,0 +1,17 @@
+"""Where the ledger is when nobody says."""
+
+from __future__ import annotations
+
+import os
+
+ENVIRONMENT = "BUDGETLEDGER_DB"
+
+
+def default_path() -> str:
+    """``BUDGETLEDGER_DB``, else one ledger in the user's data directory, whose folder is made."""
+    named = os.environ.get(ENVIRONMENT)
+    if named:
+        return named
+    from platformdirs import user_data_path
+
+    return str(user_data_path("budgetledger", appauthor=False, ensure_exists=True) / "ledger.db")

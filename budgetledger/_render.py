@@ -1,0 +1,398 @@
+"""What the command line shows: values as text, tables and bars for people, JSON for programs.
+
+Imported only once a command runs, because rich is.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from budgetledger.entries import Account, Balance, Budget, BudgetStatus, Entry
+from budgetledger.ledger import Verification
+from budgetledger.windows import Period, Window, from_us
+
+_ENDLESS = 10_000  # columns: a file or a pipe has no right edge, and nothing may be cut off there
+_BAR = 24
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Where to print. Markup is off: what users named ``[red]`` is shown as it is."""
+    made = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if not made.is_terminal:
+        made.width = _ENDLESS
+    return made
+
+
+# -- values as text ---------------------------------------------------------------------------
+
+
+def plain(text: object, encoding: str = "utf-8") -> str:
+    """*text* on one line, whatever it holds: line ends, escapes and the like are spelled out."""
+    spelled = "".join(
+        one if one.isprintable() else one.encode("unicode_escape", "surrogatepass").decode()
+        for one in str(text)
+    )
+    return spelled.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def label(out: Console, text: object, style: str = "") -> Text:
+    """*text*, which somebody else chose, ready to print on *out*."""
+    return Text(plain(text, out.encoding), style)
+
+
+def usd(amount: Decimal, decimals: int = 2) -> str:
+    """Dollars, exact: ``-$1,234.50``; with at least so many decimals."""
+    text = f"{abs(amount):,f}"
+    whole, _, rest = text.partition(".")
+    return f"{'-' if amount < 0 else ''}${whole}.{rest:0<{decimals}}"
+
+
+def decimals_of(amounts: Iterable[Decimal | None]) -> int:
+    """The decimals that show all *amounts* exactly, so that their points stand in one line."""
+    exponents = (amount.as_tuple().exponent for amount in amounts if amount is not None)
+    return max((-one for one in exponents if isinstance(one, int)), default=2)
+
+
+def quantity(amount: Decimal | int, measure: str) -> str:
+    """An amount of any measure: ``$0.25``, ``1,200 tokens``."""
+    return usd(amount) if isinstance(amount, Decimal) else f"{amount:,} {measure}"
+
+
+def used(posted: Decimal | int, limit: Decimal | int) -> float:
+    """The share of *limit* that is used; a limit of 0 is used up."""
+    return float(posted / limit) if limit else 1.0
+
+
+def percent(share: float) -> str:
+    """``62 %``; never 100 % for something short of it, nor 0 % for something above it."""
+    value = share * 100
+    if 0 < abs(value) < 1 or 99 <= value < 100:
+        return (
+            f"{value:.1f} %"
+            if 0.1 <= abs(value) < 99.9
+            else f"{'<' if value < 1 else '>'}" + ("0.1 %" if value < 1 else "99.9 %")
+        )
+    return f"{value:,.0f} %"
+
+
+def cadence(period: Period) -> str:
+    """``a day``, ``in any 24 h``, ``for ever``."""
+    if period.span_us is not None:
+        return f"in any {span(timedelta(microseconds=period.span_us))}"
+    return "for ever" if period.per is None else f"a {period.per}".replace("a hour", "an hour")
+
+
+def span(length: timedelta) -> str:
+    """The two largest units of a length of time: ``3 d 4 h``."""
+    left = int(length.total_seconds())
+    parts = []
+    for unit, seconds in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        count, left = divmod(left, seconds)
+        if count:
+            parts.append(f"{count:,} {unit}")
+    return " ".join(parts[:2]) or "0 s"
+
+
+def clock_time(moment: datetime) -> str:
+    """``2026-03-02 09:00``, with seconds where there are any."""
+    moment = moment.replace(microsecond=0, tzinfo=None)
+    return moment.isoformat(" ", "minutes" if moment.second == 0 else "seconds")
+
+
+def window_text(window: Window, now: datetime) -> str:
+    """From when to when, by the clock of the window's zone, and when it turns."""
+    if window.start is None and window.end is None:
+        return "for ever"
+    start = "the first entry" if window.start is None else clock_time(window.start)
+    if window.end is None:
+        return f"since {start} ({window.timezone})"
+    text = f"{start} to {clock_time(window.end)} ({window.timezone})"
+    left = window.end - now
+    return f"{text}, turns in {span(left)}" if left > timedelta(seconds=1) else text
+
+
+# -- bars and tables --------------------------------------------------------------------------
+
+
+def bar(share: float, width: int = _BAR, style: str | None = None) -> ProgressBar:
+    """How full something is: green, yellow from 80 %, red once it is used up."""
+    color = style or ("red" if share >= 1 else "yellow" if share >= 0.8 else "green")
+    return ProgressBar(
+        total=1.0,
+        completed=min(max(share, 0.0), 1.0),
+        width=width,
+        complete_style=color,
+        finished_style=color,
+    )
+
+
+def table(out: Console, *headers: str, title: str | None = None) -> Table:
+    """A table whose headers say how columns sit: ``>`` in front means right-aligned figures.
+
+    A header ``bar`` makes a column of bars, which only a terminal gets.
+    """
+    made = Table(
+        box=box.SIMPLE_HEAD if out.is_terminal else None,
+        title=title,
+        title_style="bold",
+        title_justify="left",
+        header_style="bold",
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )
+    for header in headers:
+        if header == "bar":
+            made.add_column("", no_wrap=True)
+        elif header.startswith(">"):
+            made.add_column(header[1:], justify="right", no_wrap=True)
+        else:
+            made.add_column(header, overflow="fold")
+    return made
+
+
+def headers(out: Console, *names: str) -> list[str]:
+    """*names* without the bars where nobody would see them."""
+    return [name for name in names if name != "bar" or out.is_terminal]
+
+
+def cells(out: Console, *values: RenderableType) -> list[RenderableType]:
+    """*values* of one row, without the bars where nobody would see them."""
+    return [one for one in values if out.is_terminal or not isinstance(one, ProgressBar)]
+
+
+def shares(out: Console, amounts: Mapping[str, Decimal], what: str, style: str) -> Table:
+    """A table of *amounts* in USD by name, the largest first, each with its share of the sum."""
+    total = sum(amounts.values(), Decimal(0))
+    decimals = decimals_of(amounts.values())
+    made = table(out, *headers(out, what, "bar", ">share", ">USD"))
+    for name, amount in sorted(amounts.items(), key=lambda pair: (-pair[1], pair[0])):
+        share = float(amount / total) if total > 0 else 0.0
+        figures = percent(share), usd(amount, decimals)
+        made.add_row(*cells(out, label(out, name), bar(share, style=style), *figures))
+    if len(amounts) != 1:
+        made.add_section()
+        figures = "", usd(total, decimals)
+        made.add_row(*cells(out, "total", Text() if out.is_terminal else "", *figures)[-4:])
+    return made
+
+
+def entries_table(out: Console, entries: Sequence[Entry]) -> Table:
+    """Rows of a journal, times in UTC."""
+    made = table(
+        out, ">id", "recorded (UTC)", "account", "kind", "model", ">USD", ">in", ">out", "note"
+    )
+    decimals = decimals_of(entry.cost for entry in entries)
+    for entry in entries:
+        cost = "" if entry.cost is None else usd(entry.cost, decimals)
+        if entry.unpriced > 0:
+            cost = "unpriced"
+        note = entry.note or ""
+        if entry.corrects_id is not None:
+            note = f"corrects {entry.corrects_id}: {note}"
+        made.add_row(
+            str(entry.id),
+            Text(clock_time(entry.recorded_at), no_wrap=True),
+            label(out, entry.account),
+            entry.kind,
+            label(out, entry.model or ""),
+            Text(cost, "yellow" if entry.unpriced > 0 else ""),
+            f"{entry.input_tokens:,}" if entry.input_tokens else "",
+            f"{entry.output_tokens:,}" if entry.output_tokens else "",
+            label(out, note),
+        )
+    return made
+
+
+def show_balance(out: Console, balance: Balance, project: str, now: datetime) -> None:
+    """An account and each of its budgets: how full, how much is left, when it turns."""
+    out.print(label(out, balance.account, "bold"), label(out, f"(project {project})", "dim"))
+    if not balance.budgets:
+        out.print(f"no budget; spent {usd(balance.posted)} so far", soft_wrap=True)
+    for status in balance.budgets:
+        out.print()
+        _show_budget(out, status, now)
+    if balance.unpriced:
+        out.print()
+        calls = "1 call is" if balance.unpriced == 1 else f"{balance.unpriced:,} calls are"
+        out.print(Text(f"{calls} without a price, and not in these figures", "yellow"))
+
+
+def _show_budget(out: Console, status: BudgetStatus, now: datetime) -> None:
+    budget, measure = status.budget, status.budget.measure
+    share = used(status.posted, budget.limit)
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    name = label(out, budget.name, "bold")
+    grid.add_row(*cells(out, name, bar(share, 40), f"{percent(share)} of {limit_text(budget)}"))
+    out.print(grid)
+    left = Text(quantity(status.available, measure), "" if status.available > 0 else "red")
+    figures = Text.assemble(
+        "posted ", quantity(status.posted, measure), "   limit ", quantity(budget.limit, measure),
+        "   available ", left,
+    )  # fmt: skip
+    out.print(Padding(figures, (0, 0, 0, 2)), soft_wrap=True)
+    out.print(Padding(window_text(status.window, now), (0, 0, 0, 2)), soft_wrap=True)
+
+
+def limit_text(budget: Budget) -> str:
+    """``$10.00 a month for gpt-4o``."""
+    text = f"{quantity(budget.limit, budget.measure)} {cadence(budget.period)}"
+    return text if budget.model is None else f"{text} for {plain(budget.model)}"
+
+
+def accounts_table(out: Console, balances: Sequence[Balance], now: datetime) -> Table:
+    """Every account: how full its budget is, and what is left of it."""
+    names = headers(out, "account", "bar", ">used", ">posted", ">limit", ">available", "turns in")
+    made = table(out, *names)
+    decimals = [
+        decimals_of(figures)
+        for figures in zip(*((one.posted, one.limit, one.available) for one in balances))
+    ]
+    for one in balances:
+        row: list[RenderableType]
+        if one.limit is None or one.available is None:
+            row = [Text() if out.is_terminal else "", "", usd(one.posted, decimals[0]), "", "", ""]
+            made.add_row(label(out, one.account), *row[0 if out.is_terminal else 1 :])
+            continue
+        share = used(one.posted, one.limit)
+        left = "" if one.window.end is None or one.window.end <= now else one.window.end - now
+        row = [
+            bar(share, 16),
+            percent(share),
+            usd(one.posted, decimals[0]),
+            usd(one.limit, decimals[1]),
+            Text(usd(one.available, decimals[2]), "" if one.available > 0 else "red"),
+            span(left) if left else "",
+        ]
+        made.add_row(*cells(out, label(out, one.account), *row))
+    return made
+
+
+def show_verification(out: Console, found: Verification) -> None:
+    """What was recounted, and a row for each difference."""
+    counted = f"{found.entries:,} entries of {found.accounts:,} accounts recounted"
+    if found.ok:
+        out.print(Text.assemble((f"ok: {counted}, no differences", "green")))
+        return
+    out.print(Text(f"{len(found.problems):,} differences; {counted}", "red"))
+    made = table(out, "account", ">entry", "difference")
+    for problem in found.problems:
+        entry = "" if problem.entry_id is None else str(problem.entry_id)
+        made.add_row(label(out, problem.account or ""), entry, label(out, problem.message))
+    out.print(made)
+
+
+# -- JSON -------------------------------------------------------------------------------------
+
+
+def print_json(document: object, *, indent: int | None = 2) -> None:
+    """One document on stdout; money as strings, because a JSON number may lose digits."""
+    json.dump(document, sys.stdout, indent=indent, default=_as_json)
+    sys.stdout.write("\n")
+
+
+def _as_json(value: object) -> object:
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    raise TypeError(f"no JSON for {value!r}")
+
+
+def window_json(window: Window) -> dict[str, Any]:
+    """Start and end in UTC; null is unbounded."""
+    return {"start": window.start, "end": window.end, "timezone": window.timezone}
+
+
+def budget_json(budget: Budget) -> dict[str, Any]:
+    """A budget as it was set."""
+    period = budget.period
+    return {
+        "account": budget.account,
+        "name": budget.name,
+        "measure": budget.measure,
+        "limit": budget.limit,
+        "model": budget.model,
+        "per": period.per,
+        "span_seconds": None if period.span_us is None else period.span_us / 1e6,
+        "timezone": period.timezone,
+        "week_start": period.week_start,
+        "anchor": None if period.anchor_us is None else from_us(period.anchor_us),
+        "created_at": from_us(round(budget.created_at * 1e6)),
+    }
+
+
+def balance_json(balance: Balance, project: str) -> dict[str, Any]:
+    """A balance and each of its budgets."""
+    return {
+        "project": project,
+        "account": balance.account,
+        "limit": balance.limit,
+        "posted": balance.posted,
+        "held": balance.held,
+        "available": balance.available,
+        "unpriced": balance.unpriced,
+        "window": window_json(balance.window),
+        "budgets": [
+            {
+                **budget_json(status.budget),
+                "posted": status.posted,
+                "available": status.available,
+                "window": window_json(status.window),
+            }
+            for status in balance.budgets
+        ],
+    }
+
+
+def account_json(account: Account, balance: Balance) -> dict[str, Any]:
+    """An account and its balance."""
+    return {**balance_json(balance, account.project), "created_at": from_us(account.created_at_us)}
+
+
+def entry_json(entry: Entry) -> dict[str, Any]:
+    """One row of a journal."""
+    return {
+        "id": entry.id,
+        "project": entry.project,
+        "account": entry.account,
+        "recorded_at": entry.recorded_at,
+        "occurred_at": entry.occurred_at,
+        "kind": entry.kind,
+        "model": entry.model,
+        "cost": entry.cost,
+        "unpriced": entry.unpriced,
+        "price_source": entry.price_source,
+        "price": entry.price,
+        "input_tokens": entry.input_tokens,
+        "output_tokens": entry.output_tokens,
+        "requests": entry.requests,
+        "usage": entry.usage,
+        "tags": entry.tags,
+        "note": entry.note,
+        "corrects_id": entry.corrects_id,
+        "idempotency_key": entry.idempotency_key,
+        "hash": entry.hash.hex(),
+    }
+
+
+def verification_json(found: Verification, path: str) -> dict[str, Any]:
+    """What was recounted, and every difference."""
+    return {
+        "path": path,
+        "ok": found.ok,
+        "accounts": found.accounts,
+        "entries": found.entries,
+        "problems": [problem._asdict() for problem in found.problems],
+    }

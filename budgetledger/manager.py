@@ -1,0 +1,282 @@
+"""`BudgetManager` as LiteLLM documents it, over a `Ledger`.
+
+Method names, call forms and return shapes are those of LiteLLM's documentation page and of its
+users' code; costs are plain floats here, as they are there. What differs is what was wrong:
+spending survives restarts and racing writers, a window turns by the calendar and by itself,
+and no reset erases anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal, NoReturn
+
+from budgetledger import _reports
+from budgetledger._paths import default_path
+from budgetledger._reports import DEFAULT_BUDGET
+from budgetledger.entries import Budget
+from budgetledger.errors import InvalidInput, InvalidPeriod, UnknownAccount
+from budgetledger.ledger import Ledger
+from budgetledger.money import Amount, limit_sum
+from budgetledger.names import checked_name
+from budgetledger.pricing import Usage
+from budgetledger.windows import Window, make_period, window_at
+
+_UNITS = {"daily": "day", "weekly": "week", "monthly": "month", "yearly": "year"}
+_DAY_US = 86_400_000_000
+
+
+class BudgetManager:
+    """LiteLLM's budget manager, on a ledger that keeps every cost as a row.
+
+    *project_name* separates budgets inside the ledger. The ledger is *ledger*, if given, else
+    the file ``BUDGETLEDGER_DB`` names, else one in the user's data directory. Limits and costs
+    are US dollars. A user is *valid* once `create_budget` was called for it; reading another
+    raises `UnknownAccount`, which is a ``KeyError`` as it is in LiteLLM.
+    """
+
+    def __init__(
+        self,
+        project_name: str,
+        client_type: str = "local",
+        api_base: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        ledger: Ledger | None = None,
+    ) -> None:
+        if client_type != "local":
+            raise InvalidInput(
+                f"client_type {client_type!r} is not supported by this version; "
+                "use client_type='local'"
+            )
+        self.project_name = checked_name(project_name, "project_name")
+        self.client_type = client_type
+        self.api_base = api_base
+        self.headers = headers
+        self._ledger = (
+            Ledger(default_path(), project=project_name)
+            if ledger is None
+            else ledger._of_project(project_name)
+        )
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger behind, as this project sees it."""
+        return self._ledger
+
+    @property
+    def user_dict(self) -> Mapping[str, dict[str, Any]]:
+        """LiteLLM's records by user, read-only and always current."""
+        return _UserDict(self)
+
+    def load_data(self) -> None:
+        """Nothing to load: every read is of the file as it is now."""
+
+    def save_data(self) -> dict[str, str]:
+        """Nothing to save: a cost is durable when the call that recorded it returns."""
+        return {"status": "success"}
+
+    # -- budgets ------------------------------------------------------------------------------
+
+    def create_budget(
+        self,
+        total_budget: Amount,
+        user: str,
+        duration: Literal["daily", "weekly", "monthly", "yearly"] | None = None,
+        created_at: float | None = None,
+    ) -> dict[str, Any]:
+        """Limit *user* to *total_budget* USD, in windows of *duration* stepped from *created_at*.
+
+        *created_at*: seconds since 1970, by default now. Called again it changes the limit and
+        the duration, and keeps what was spent and, unless another is passed, the first
+        *created_at*. Returns the user's record.
+        """
+        checked_name(user, "user")
+        if duration is not None and duration not in _UNITS:
+            raise InvalidPeriod(f"duration must be one of {[*_UNITS]} or None, got {duration!r}")
+        self._ledger._set_budget(
+            user,
+            DEFAULT_BUDGET,
+            "usd",
+            limit_sum(total_budget),
+            None,
+            make_period(None if duration is None else _UNITS[duration]),
+            anchored=duration is not None,
+            created_at=None if created_at is None else _seconds(created_at),
+        )
+        return self._record(user)
+
+    def get_total_budget(self, user: str) -> float:
+        """The limit of *user* in USD."""
+        total_budget: float = self.user_dict[user]["total_budget"]
+        return total_budget
+
+    def is_valid_user(self, user: str) -> bool:
+        """Whether *user* has a budget."""
+        try:
+            budgets = self._ledger.budgets(user)
+        except UnknownAccount:
+            return False
+        return any(budget.name == DEFAULT_BUDGET for budget in budgets)
+
+    def get_users(self) -> list[str]:
+        """The users with a budget, in the order they were first seen."""
+        return self._ledger._accounts_with_budget(DEFAULT_BUDGET)
+
+    # -- costs --------------------------------------------------------------------------------
+
+    def projected_cost(self, model: str, messages: Sequence[Mapping[str, Any]], user: str) -> float:
+        """USD spent in the active window plus the price of *messages* as a prompt to *model*.
+
+        Raises `UnpricedModel` for a model without a known price.
+        """
+        from budgetledger._catalog import price
+        from budgetledger.tokens import count_tokens
+
+        posted = self._ledger.balance(user).posted
+        prompt_tokens = count_tokens(model, messages=messages).tokens
+        return float(posted + price(model, Usage(prompt_tokens), datetime.now(UTC)).cost)
+
+    def update_cost(
+        self,
+        user: Any = None,
+        completion_obj: Any = None,
+        model: str | None = None,
+        input_text: str | None = None,
+        output_text: str | None = None,
+    ) -> dict[str, dict[str, Any]]:
+        """Record what a call of *user* cost; never refused, and durable on return.
+
+        Pass the response of the call, as ``update_cost(user, response)``,
+        ``update_cost(response, user)`` or by keyword; or *model* with *input_text* and
+        *output_text*, of which either may be empty. Returns ``{"user": record}``.
+        """
+        if isinstance(completion_obj, str) and not isinstance(user, str):
+            user, completion_obj = completion_obj, user
+        checked_name(user, "user")
+        if model is not None and (input_text is not None or output_text is not None):
+            usage = Usage(_text_tokens(model, input_text), _text_tokens(model, output_text))
+            self._ledger.charge(user, model=model, usage=usage)
+        elif completion_obj is not None:
+            self._ledger.charge(user, completion_obj)
+        else:
+            raise InvalidInput(
+                "nothing to charge; pass the response as completion_obj=, or model= with "
+                "input_text= and output_text="
+            )
+        return {"user": self._record(user)}
+
+    def get_current_cost(self, user: str) -> float:
+        """USD that *user* spent in the active window."""
+        return float(self._ledger.balance(user).posted)
+
+    def get_model_cost(self, user: str) -> dict[str, float]:
+        """The current cost by model, in USD."""
+        costs: dict[str, float] = self._record(user)["model_cost"]
+        return costs
+
+    # -- windows ------------------------------------------------------------------------------
+
+    def reset_cost(self, user: str) -> dict[str, dict[str, Any]]:
+        """Start a new window now, so that the current cost is 0; every row stays.
+
+        Returns ``{"user": record}``.
+        """
+        self._ledger.shift_window(user, DEFAULT_BUDGET, reason="reset_cost")
+        return {"user": self._record(user)}
+
+    def reset_on_duration(self, user: str) -> None:
+        """Write down that the window of *user* has turned, if it has; nothing otherwise.
+
+        The cost of an elapsed window does not count any more whether or not this is called.
+        """
+        self._ledger._shift_if_due(user, DEFAULT_BUDGET)
+
+    def update_budget_all_users(self) -> None:
+        """`reset_on_duration` for every user."""
+        for user in self.get_users():
+            self.reset_on_duration(user)
+
+    # -- records ------------------------------------------------------------------------------
+
+    def _record(self, user: str) -> dict[str, Any]:
+        """LiteLLM's record of a user: USD, days, seconds since 1970."""
+        balance, models = self._ledger._snapshot(user)
+        record: dict[str, Any] = {}
+        for budget, window, _ in balance.budgets:
+            if budget.name == DEFAULT_BUDGET:
+                record["total_budget"] = float(budget.limit)
+                if window.end_us is not None:
+                    # A reset moves the window's start; its length is what it had without one.
+                    full = window_at(budget.period, window.end_us - 1)
+                    assert full.start_us is not None
+                    record["duration"] = (window.end_us - full.start_us) // _DAY_US
+                record["created_at"] = budget.created_at
+                record["last_updated_at"] = _last_updated_at(budget, window)
+        record["current_cost"] = float(balance.posted)
+        record["model_cost"] = {model: float(cost) for model, cost in models.items()}
+        return record
+
+
+class _UserDict(Mapping[str, dict[str, Any]]):
+    """The records of all users with a budget, read from the ledger at each look."""
+
+    def __init__(self, manager: BudgetManager) -> None:
+        self._manager = manager
+
+    def __getitem__(self, user: str) -> dict[str, Any]:
+        if user not in self:
+            raise _reports.no_budget(self._manager.project_name, user, None)
+        return _Record(self._manager._record(user))
+
+    def __contains__(self, user: object) -> bool:
+        return isinstance(user, str) and self._manager.is_valid_user(user)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._manager.get_users())
+
+    def __len__(self) -> int:
+        return len(self._manager.get_users())
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
+class _Record(dict[str, Any]):
+    """A record that says so when somebody tries to change it: nothing would come of it."""
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError(
+            "user_dict is read-only; call create_budget, update_cost or reset_cost instead"
+        )
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+
+def _last_updated_at(budget: Budget, window: Window) -> float:
+    """When the active window began; before any turn or reset, when the budget was created."""
+    start_us = window.start_us
+    if start_us is None or start_us == budget.period.anchor_us:
+        return budget.created_at
+    return start_us / 1e6
+
+
+def _seconds(created_at: object) -> float:
+    if isinstance(created_at, bool) or not isinstance(created_at, (int, float)):
+        raise InvalidPeriod(
+            f"created_at must be seconds since 1970, got {created_at!r}; pass time.time()"
+        )
+    if not 0 <= created_at < 2e11:  # nor NaN
+        raise InvalidPeriod(f"created_at is out of range: {created_at!r}; pass time.time()")
+    return float(created_at)
+
+
+def _text_tokens(model: str, text: str | None) -> int:
+    """Tokens of *text* as one chat message, which is how LiteLLM counts it; 0 without text."""
+    from budgetledger.tokens import count_tokens
+
+    if not text:
+        return 0
+    return count_tokens(model, messages=[{"role": "user", "content": text}]).tokens
