@@ -32,7 +32,8 @@ def draft_charge(
 ) -> Draft:
     """The draft of a charge; money that was spent is never turned away for want of a price.
 
-    Price order: *cost* as given; the cost a litellm response carries; the shipped price list.
+    Price order: *cost* as given; the cost a litellm response carries; the shipped price list,
+    for the model that answered. The row is filed under *model*, the one asked for, if given.
     Warns with `UnpricedWarning` when none of them knows.
     """
     if response is None and cost is None and usage is None:
@@ -40,6 +41,7 @@ def draft_charge(
     cost_pico = None if cost is None else entry_pico(cost)
     if model is not None:
         model = checked_name(model, "model")
+    answered = model
     litellm_cost = None
     if response is not None:
         if usage is not None:
@@ -51,8 +53,8 @@ def draft_charge(
             answered = model_of(response)
             if answered is None and cost_pico is None:
                 raise
-        if model is None:
-            model = None if answered is None else checked_name(answered, "the response's model")
+        if model is None and answered is not None:
+            model = checked_name(answered, "the response's model")
     occurred_at_us = None if occurred_at is None else to_us(occurred_at)
     price_json = None
     if cost_pico is not None:
@@ -63,7 +65,7 @@ def draft_charge(
         when = datetime.fromtimestamp(
             (now_us if occurred_at_us is None else occurred_at_us) / 1e6, UTC
         )
-        cost_pico, source, price_json = _priced(model, usage, when)
+        cost_pico, source, price_json = _priced(answered or model, usage, when)
     tokens = usage or Usage()
     return Draft(
         kind="charge",

@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 
 from budgetledger import _reports, _sql
 from budgetledger._reports import Ref
-from budgetledger._sql import compiled, inserting
-from budgetledger._tables import Account, BudgetRevision, EntryRow, Project, WindowShift
+from budgetledger._sql import compiled
 from budgetledger._writer import Execute
 from budgetledger.entries import Budget, Entry, Measure
 from budgetledger.errors import IdempotencyConflict, UnknownEntry
@@ -32,7 +31,6 @@ Clock = Callable[[], int]
 """Microseconds since 1970."""
 
 _HEAD = compiled(_sql.HEAD)
-_INSERT_ENTRY = inserting(EntryRow)
 
 
 class Appended(NamedTuple):
@@ -49,8 +47,8 @@ def find_or_open(execute: Execute, project: str, name: str, clock: Clock) -> Ref
         return found
     project_id = _reports.find_project(execute, project)
     if project_id is None:
-        project_id = _inserted(execute(inserting(Project), (None, project)))
-    opened = execute(inserting(Account), (None, project_id, name, clock()))
+        project_id = _inserted(execute(_sql.INSERT_PROJECT, (None, project)))
+    opened = execute(_sql.INSERT_ACCOUNT, (None, project_id, name, clock()))
     return Ref(_inserted(opened), project_id, project, name)
 
 
@@ -73,7 +71,7 @@ def append(
     at_us = max(next_time(head, now_us), not_before_us)
     digest = chained_hash(head.hash, at_us, draft, detail)
     inserted = execute(
-        _INSERT_ENTRY,
+        _sql.INSERT_ENTRY,
         (
             None,
             account.project_id,
@@ -180,8 +178,8 @@ def _append_revision(
     detail = (
         budget.name,
         budget.measure,
-        budget.model,
         *budget.limit_sum,
+        budget.model,
         period.per,
         period.timezone,
         period.week_start,
@@ -191,7 +189,7 @@ def _append_revision(
         int(removed),
     )
     entry = append(execute, account, Draft("budget"), clock, detail=detail).entry
-    execute(inserting(BudgetRevision), (entry.id, account.id, *detail))
+    execute(_sql.INSERT_BUDGET_REVISION, (entry.id, account.id, *detail))
 
 
 def shift_windows(
@@ -232,7 +230,7 @@ def _append_shift(
     detail = (budget, start_us)
     draft = Draft("shift", note=reason)
     entry = append(execute, account, draft, clock, detail=detail, not_before_us=start_us).entry
-    execute(inserting(WindowShift), (entry.id, account.id, *detail))
+    execute(_sql.INSERT_WINDOW_SHIFT, (entry.id, account.id, *detail))
 
 
 def _content(entry: Entry | Draft) -> tuple[object, ...]:

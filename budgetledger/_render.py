@@ -7,24 +7,32 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
-from rich.console import Console, RenderableType
-from rich.padding import Padding
+from rich.console import Console
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from budgetledger.entries import Account, Balance, Budget, BudgetStatus, Entry
-from budgetledger.ledger import Verification
 from budgetledger.windows import Period, Window, from_us
+
+if TYPE_CHECKING:  # nothing heavy for a message, or for --help
+    from budgetledger._importing import ImportResult
+    from budgetledger._verify import Verification
 
 _ENDLESS = 10_000  # columns: a file or a pipe has no right edge, and nothing may be cut off there
 _BAR = 24
+_ENTRY = (
+    "id", "project", "account", "recorded_at", "occurred_at", "kind", "model", "cost", "unpriced",
+    "price_source", "price", "input_tokens", "output_tokens", "requests", "usage", "tags", "note",
+    "corrects_id", "idempotency_key", "hash",
+)  # fmt: skip
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -76,15 +84,11 @@ def used(posted: Decimal | int, limit: Decimal | int) -> float:
 
 
 def percent(share: float) -> str:
-    """``62 %``; never 100 % for something short of it, nor 0 % for something above it."""
-    value = share * 100
-    if 0 < abs(value) < 1 or 99 <= value < 100:
-        return (
-            f"{value:.1f} %"
-            if 0.1 <= abs(value) < 99.9
-            else f"{'<' if value < 1 else '>'}" + ("0.1 %" if value < 1 else "99.9 %")
-        )
-    return f"{value:,.0f} %"
+    """``62 %``; neither 0 % nor 100 % for what is only nearly so."""
+    value = round(share * 100)
+    if value == 0 and share > 0:
+        return "<1 %"
+    return f"{99 if value == 100 and share < 1 else value:,} %"
 
 
 def cadence(period: Period) -> str:
@@ -126,65 +130,60 @@ def window_text(window: Window, now: datetime) -> str:
 # -- bars and tables --------------------------------------------------------------------------
 
 
-def bar(share: float, width: int = _BAR, style: str | None = None) -> ProgressBar:
-    """How full something is: green, yellow from 80 %, red once it is used up."""
+def bar(
+    out: Console, share: float, width: int = _BAR, style: str | None = None
+) -> ProgressBar | str:
+    """How full something is: green, yellow from 80 %, red once used up. Only for a terminal."""
+    if not out.is_terminal:
+        return ""
     color = style or ("red" if share >= 1 else "yellow" if share >= 0.8 else "green")
-    return ProgressBar(
-        total=1.0,
-        completed=min(max(share, 0.0), 1.0),
-        width=width,
-        complete_style=color,
-        finished_style=color,
-    )
+    full = min(max(share, 0.0), 1.0)
+    return ProgressBar(1.0, full, width=width, complete_style=color, finished_style=color)
 
 
-def table(out: Console, *headers: str, title: str | None = None) -> Table:
-    """A table whose headers say how columns sit: ``>`` in front means right-aligned figures.
+@contextmanager
+def progress_on_terminal(
+    what: str, wanted: bool = True
+) -> Iterator[Callable[[int, int], None] | None]:
+    """A function to tell the progress to, shown on stderr; None where nobody would see it."""
+    out = console(stderr=True)
+    if not (wanted and out.is_terminal):
+        yield None
+        return
+    from rich.progress import Progress
 
-    A header ``bar`` makes a column of bars, which only a terminal gets.
-    """
+    with Progress(console=out, transient=True) as shown:
+        task = shown.add_task(what, total=None)
+        yield lambda done, total: shown.update(task, completed=done, total=total)
+
+
+def table(out: Console, *headers: str) -> Table:
+    """A table; a header that begins with ``>`` is of figures, which sit on the right."""
     made = Table(
         box=box.SIMPLE_HEAD if out.is_terminal else None,
-        title=title,
-        title_style="bold",
-        title_justify="left",
         header_style="bold",
         pad_edge=False,
         padding=(0, 2, 0, 0),
     )
     for header in headers:
-        if header == "bar":
-            made.add_column("", no_wrap=True)
-        elif header.startswith(">"):
+        if header.startswith(">"):
             made.add_column(header[1:], justify="right", no_wrap=True)
         else:
             made.add_column(header, overflow="fold")
     return made
 
 
-def headers(out: Console, *names: str) -> list[str]:
-    """*names* without the bars where nobody would see them."""
-    return [name for name in names if name != "bar" or out.is_terminal]
-
-
-def cells(out: Console, *values: RenderableType) -> list[RenderableType]:
-    """*values* of one row, without the bars where nobody would see them."""
-    return [one for one in values if out.is_terminal or not isinstance(one, ProgressBar)]
-
-
 def shares(out: Console, amounts: Mapping[str, Decimal], what: str, style: str) -> Table:
-    """A table of *amounts* in USD by name, the largest first, each with its share of the sum."""
+    """*amounts* in USD by name, the largest first, each with its share of the sum."""
     total = sum(amounts.values(), Decimal(0))
     decimals = decimals_of(amounts.values())
-    made = table(out, *headers(out, what, "bar", ">share", ">USD"))
+    made = table(out, what, "", ">share", ">USD")
     for name, amount in sorted(amounts.items(), key=lambda pair: (-pair[1], pair[0])):
         share = float(amount / total) if total > 0 else 0.0
-        figures = percent(share), usd(amount, decimals)
-        made.add_row(*cells(out, label(out, name), bar(share, style=style), *figures))
+        graph = bar(out, share, style=style)
+        made.add_row(label(out, name), graph, percent(share), usd(amount, decimals))
     if len(amounts) != 1:
-        made.add_section()
-        figures = "", usd(total, decimals)
-        made.add_row(*cells(out, "total", Text() if out.is_terminal else "", *figures)[-4:])
+        made.add_row("total", "", "", usd(total, decimals), style="bold")
     return made
 
 
@@ -234,15 +233,15 @@ def _show_budget(out: Console, status: BudgetStatus, now: datetime) -> None:
     share = used(status.posted, budget.limit)
     grid = Table.grid(padding=(0, 2, 0, 0))
     name = label(out, budget.name, "bold")
-    grid.add_row(*cells(out, name, bar(share, 40), f"{percent(share)} of {limit_text(budget)}"))
+    grid.add_row(name, bar(out, share, 40), f"{percent(share)} of {limit_text(budget)}")
     out.print(grid)
     left = Text(quantity(status.available, measure), "" if status.available > 0 else "red")
     figures = Text.assemble(
-        "posted ", quantity(status.posted, measure), "   limit ", quantity(budget.limit, measure),
+        "  posted ", quantity(status.posted, measure), "   limit ", quantity(budget.limit, measure),
         "   available ", left,
     )  # fmt: skip
-    out.print(Padding(figures, (0, 0, 0, 2)), soft_wrap=True)
-    out.print(Padding(window_text(status.window, now), (0, 0, 0, 2)), soft_wrap=True)
+    out.print(figures, soft_wrap=True)
+    out.print(f"  {window_text(status.window, now)}", soft_wrap=True)
 
 
 def limit_text(budget: Budget) -> str:
@@ -253,29 +252,25 @@ def limit_text(budget: Budget) -> str:
 
 def accounts_table(out: Console, balances: Sequence[Balance], now: datetime) -> Table:
     """Every account: how full its budget is, and what is left of it."""
-    names = headers(out, "account", "bar", ">used", ">posted", ">limit", ">available", "turns in")
-    made = table(out, *names)
-    decimals = [
-        decimals_of(figures)
-        for figures in zip(*((one.posted, one.limit, one.available) for one in balances))
-    ]
+    made = table(out, "account", "", ">used", ">posted", ">limit", ">available", "turns in")
+    columns = ([one.posted, one.limit, one.available] for one in balances)
+    posted, limit, available = (decimals_of(column) for column in zip(*columns, strict=True))
     for one in balances:
-        row: list[RenderableType]
+        name, spent = label(out, one.account), usd(one.posted, posted)
         if one.limit is None or one.available is None:
-            row = [Text() if out.is_terminal else "", "", usd(one.posted, decimals[0]), "", "", ""]
-            made.add_row(label(out, one.account), *row[0 if out.is_terminal else 1 :])
+            made.add_row(name, "", "", spent, "no budget")
             continue
         share = used(one.posted, one.limit)
-        left = "" if one.window.end is None or one.window.end <= now else one.window.end - now
-        row = [
-            bar(share, 16),
+        end = one.window.end
+        made.add_row(
+            name,
+            bar(out, share, 16),
             percent(share),
-            usd(one.posted, decimals[0]),
-            usd(one.limit, decimals[1]),
-            Text(usd(one.available, decimals[2]), "" if one.available > 0 else "red"),
-            span(left) if left else "",
-        ]
-        made.add_row(*cells(out, label(out, one.account), *row))
+            spent,
+            usd(one.limit, limit),
+            Text(usd(one.available, available), "" if one.available > 0 else "red"),
+            "" if end is None or end - now < timedelta(seconds=1) else span(end - now),
+        )
     return made
 
 
@@ -307,6 +302,8 @@ def _as_json(value: object) -> object:
         return f"{value:f}"
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    if isinstance(value, bytes):
+        return value.hex()
     raise TypeError(f"no JSON for {value!r}")
 
 
@@ -361,38 +358,46 @@ def account_json(account: Account, balance: Balance) -> dict[str, Any]:
     return {**balance_json(balance, account.project), "created_at": from_us(account.created_at_us)}
 
 
+def model_costs_json(
+    balance: Balance, project: str, costs: Mapping[str, Decimal]
+) -> dict[str, Any]:
+    """USD by model, and the window they were spent in."""
+    whole = balance_json(balance, project)
+    known = {name: whole[name] for name in ("project", "account", "window", "unpriced")}
+    return {**known, "model_costs": costs}
+
+
 def entry_json(entry: Entry) -> dict[str, Any]:
     """One row of a journal."""
-    return {
-        "id": entry.id,
-        "project": entry.project,
-        "account": entry.account,
-        "recorded_at": entry.recorded_at,
-        "occurred_at": entry.occurred_at,
-        "kind": entry.kind,
-        "model": entry.model,
-        "cost": entry.cost,
-        "unpriced": entry.unpriced,
-        "price_source": entry.price_source,
-        "price": entry.price,
-        "input_tokens": entry.input_tokens,
-        "output_tokens": entry.output_tokens,
-        "requests": entry.requests,
-        "usage": entry.usage,
-        "tags": entry.tags,
-        "note": entry.note,
-        "corrects_id": entry.corrects_id,
-        "idempotency_key": entry.idempotency_key,
-        "hash": entry.hash.hex(),
-    }
+    return {name: getattr(entry, name) for name in _ENTRY}
 
 
 def verification_json(found: Verification, path: str) -> dict[str, Any]:
     """What was recounted, and every difference."""
-    return {
-        "path": path,
-        "ok": found.ok,
-        "accounts": found.accounts,
-        "entries": found.entries,
-        "problems": [problem._asdict() for problem in found.problems],
-    }
+    problems = [problem._asdict() for problem in found.problems]
+    return {"path": path, "ok": found.ok, **found._asdict(), "problems": problems}
+
+
+def import_table(out: Console, result: ImportResult) -> Table:
+    """What an import brought in, user by user."""
+    made = table(out, "user", ">limit", "per", ">spent", "")
+    limits = decimals_of(user.limit for user in result.users)
+    spent = decimals_of([result.total, *(user.cost for user in result.users)])
+    for user in result.users:
+        note = "its window had ended: the new one begins at $0.00" if user.elapsed else ""
+        made.add_row(
+            label(out, user.name),
+            usd(user.limit, limits),
+            user.per or "",
+            usd(user.cost, spent),
+            note if user.entries else "imported before",
+        )
+    summary = f"{result.entries:,} entries written"
+    made.add_row("total", "", "", usd(result.total, spent), summary, style="bold")
+    return made
+
+
+def import_json(result: ImportResult, project: str) -> dict[str, Any]:
+    """What an import brought in."""
+    users = [user._asdict() for user in result.users]
+    return {"project": project, **result._asdict(), "users": users}

@@ -95,15 +95,22 @@ class Store:
                 with self._read_lock:
                     yield self._reader.execute
                 return
-            connection = self._connect()
+            connection = self.connect_to_read()
             try:
-                connection.execute("PRAGMA query_only = ON")
                 connection.execute("BEGIN")
                 yield connection.execute
             finally:
                 self._writer.exclusively(connection.close)
         except sqlite3.Error as error:
             raise self._translated(error) from error
+
+    def connect_to_read(self) -> sqlite3.Connection:
+        """A connection of its own that cannot write."""
+        if self.path == MEMORY:
+            raise InvalidInput("a ledger in memory has one connection; name a file instead")
+        connection = self._connect()
+        connection.execute("PRAGMA query_only = ON")
+        return connection
 
     def backup(self, path: str) -> None:
         """Copy the whole ledger, as of now, into the new file *path*."""
@@ -153,8 +160,7 @@ class Store:
                             self._writer.exclusively(lambda: self._make_current(connection))
                         # A read-only file says so now, not at the first charge.
                         self._writer.run(lambda execute: None)
-                        self._reader = self._connect()
-                        self._reader.execute("PRAGMA query_only = ON")
+                        self._reader = self.connect_to_read()
                     except BaseException:
                         lock.close()
                         raise

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from os import PathLike, fspath
 from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from budgetledger import _journal, _reports, _sql, _verify
 from budgetledger._charging import draft_charge
@@ -26,6 +26,9 @@ from budgetledger.names import checked_name
 from budgetledger.pricing import Usage
 from budgetledger.rules import Draft
 from budgetledger.windows import Period, Window, make_period, to_us
+
+if TYPE_CHECKING:
+    from sqlmodel import Session
 
 T = TypeVar("T")
 _PAGE = 1000
@@ -362,6 +365,15 @@ class Ledger:
         """
         with self._store.reading_apart() as execute:
             return _verify.verify(execute, progress)
+
+    def session(self) -> Session:
+        """An SQLModel session for queries of your own over `budgetledger.tables`; read-only.
+
+        Use it in a ``with`` block. It costs the import of SQLModel, about half a second.
+        """
+        from sqlmodel import Session, create_engine
+
+        return Session(create_engine("sqlite://", creator=self._store.connect_to_read))
 
     # -- the file -----------------------------------------------------------------------------
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 
 from alembic import context
-from sqlalchemy import Connection, create_engine
-
-from budgetledger._tables import metadata
+from sqlalchemy import Connection, MetaData, create_engine
 
 
-def run(connection: Connection) -> None:
+def run(connection: Connection, declared: MetaData | None = None) -> None:
     context.configure(
         connection=connection,
-        target_metadata=metadata,
+        target_metadata=declared,
         transactional_ddl=True,  # SQLite's DDL is transactional; the caller's BEGIN covers it all
     )
     with context.begin_transaction():
@@ -23,6 +21,8 @@ def run(connection: Connection) -> None:
 handed_over = context.config.attributes.get("connection")
 if handed_over is not None:
     run(handed_over)
-else:  # `alembic upgrade`, `alembic revision` in a checkout
+else:  # `alembic check`, `alembic revision --autogenerate` in a checkout
+    from budgetledger.tables import metadata
+
     with create_engine(f"sqlite:///{os.environ['BUDGETLEDGER_DB']}").begin() as opened:
-        run(opened)
+        run(opened, metadata)

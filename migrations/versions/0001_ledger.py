@@ -22,20 +22,21 @@ APPLICATION_ID = 0x62676C72  # "bglr": tells a ledger from any other SQLite file
 def upgrade() -> None:
     create_tables()
     for table, already_there in {
-        "projects": "id = NEW.id OR name = NEW.name",
-        "accounts": "id = NEW.id OR (project_id = NEW.project_id AND name = NEW.name)",
-        "entries": "id = NEW.id",
-        "budget_revisions": "entry_id = NEW.entry_id",
-        "window_shifts": "entry_id = NEW.entry_id",
+        "projects": "EXISTS (SELECT 1 FROM projects WHERE id = NEW.id OR name = NEW.name)",
+        "accounts": """EXISTS (SELECT 1 FROM accounts WHERE id = NEW.id
+                       OR (project_id = NEW.project_id AND name = NEW.name))""",
+        # A row that brings neither an id nor a key, as most are, is not looked up: SQLite shows
+        # an id that it will assign itself as -1.
+        "entries": """(NEW.id >= 0 AND EXISTS (SELECT 1 FROM entries WHERE id = NEW.id))
+                      OR (NEW.idempotency_key IS NOT NULL AND EXISTS (
+                          SELECT 1 FROM entries WHERE project_id = NEW.project_id
+                          AND idempotency_key = NEW.idempotency_key))""",
+        "budget_revisions": """EXISTS (
+                          SELECT 1 FROM budget_revisions WHERE entry_id = NEW.entry_id)""",
+        "window_shifts": """EXISTS (
+                          SELECT 1 FROM window_shifts WHERE entry_id = NEW.entry_id)""",
     }.items():
         make_append_only(table, already_there)
-    # The key has a trigger of its own: a row without one, as most are, skips the look-up.
-    op.execute("""
-        CREATE TRIGGER entries_no_replace_by_key BEFORE INSERT ON entries
-        WHEN NEW.idempotency_key IS NOT NULL AND EXISTS (
-            SELECT 1 FROM entries
-            WHERE project_id = NEW.project_id AND idempotency_key = NEW.idempotency_key)
-        BEGIN SELECT RAISE(ABORT, 'budgetledger: this idempotency key is recorded already'); END""")
     for view in VIEWS:
         op.execute(view)
     op.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -131,9 +132,9 @@ def create_tables() -> None:
         sa.Column("account_id", BIG, sa.ForeignKey("accounts.id"), nullable=False),
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("measure", sa.Text, nullable=False),
-        sa.Column("model", sa.Text),
         sa.Column("limit_units", BIG, nullable=False),
         sa.Column("limit_pico", BIG, nullable=False),
+        sa.Column("model", sa.Text),
         sa.Column("per", sa.Text),
         sa.Column("timezone", sa.Text, nullable=False),
         sa.Column("week_start", BIG, nullable=False),
@@ -177,7 +178,7 @@ def make_append_only(table: str, already_there: str) -> None:
         BEGIN SELECT RAISE(ABORT, 'budgetledger: rows stay; append an adjustment'); END""")
     op.execute(f"""
         CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table}
-        WHEN EXISTS (SELECT 1 FROM {table} WHERE {already_there})
+        WHEN {already_there}
         BEGIN SELECT RAISE(ABORT, 'budgetledger: this row is recorded already'); END""")
 
 

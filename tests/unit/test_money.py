@@ -119,7 +119,7 @@ def test_rounds_like_exact_arithmetic(value):
     ids=repr,
 )
 def test_refused(value):
-    with pytest.raises(InvalidAmount, match="^fee ") as caught:
+    with pytest.raises(InvalidAmount, match=r"^fee ") as caught:
         to_pico(value, "fee")
     assert len(str(caught.value)) < 200
     assert "; pass " in str(caught.value)
@@ -179,7 +179,7 @@ def test_limits_have_room_for_unlimited(value, limit):
 
 @pytest.mark.parametrize("value", [2**63, "-0.01", float("inf"), None, 10**41])
 def test_limits_refused(value):
-    with pytest.raises(InvalidAmount, match="^limit "):
+    with pytest.raises(InvalidAmount, match=r"^limit "):
         limit_sum(value)
 
 
@@ -195,7 +195,7 @@ def test_counts(value):
     ids=repr,
 )
 def test_counts_refused(value):
-    with pytest.raises(InvalidAmount, match="^tokens must be a whole number.*; pass an int"):
+    with pytest.raises(InvalidAmount, match=r"^tokens must be a whole number.*; pass an int"):
         count(value, "tokens")
 
 

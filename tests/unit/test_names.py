@@ -53,5 +53,5 @@ def test_refused(value, problem):
 
 
 def test_the_remedy_can_be_said_otherwise():
-    with pytest.raises(InvalidName, match="^reason must not be empty; pass why$"):
+    with pytest.raises(InvalidName, match=r"^reason must not be empty; pass why$"):
         checked_name("", "reason", "why")

@@ -1,4 +1,4 @@
-"""The five tables, all append-only: the schema's declaration, kept apart from the host's.
+"""The five tables, all append-only, as SQLModel classes: for `Ledger.session` and Alembic.
 
 A separate registry keeps these classes out of ``SQLModel.metadata``, which an application
 shares with every library that uses it. The migrations create the tables; a test compares the
@@ -161,9 +161,9 @@ class BudgetRevision(_Row, table=True):
     account_id: int = Field(sa_column=Column(_BIG, ForeignKey("accounts.id"), nullable=False))
     name: str = Field(sa_column=Column(Text, nullable=False))
     measure: str = Field(sa_column=Column(Text, nullable=False))
-    model: str | None = Field(default=None, sa_column=Column(Text))
     limit_units: int = Field(sa_column=Column(_BIG, nullable=False))
     limit_pico: int = Field(sa_column=Column(_BIG, nullable=False))
+    model: str | None = Field(default=None, sa_column=Column(Text))
     per: str | None = Field(default=None, sa_column=Column(Text))
     timezone: str = Field(sa_column=Column(Text, nullable=False))
     week_start: int = Field(sa_column=Column(_BIG, nullable=False))

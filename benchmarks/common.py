@@ -1,0 +1,64 @@
+"""What the benchmarks share: interleaved timing, and lines that say what was measured where."""
+
+from __future__ import annotations
+
+import platform
+import sqlite3
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+
+def describe(title: str) -> None:
+    """Print what runs where, and the command that repeats it."""
+    print(f"{title}")
+    print(
+        f"  Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, "
+        f"{platform.system()} {platform.machine()}; command: python {' '.join(sys.argv)}"
+    )
+
+
+def paired(
+    one: Callable[[int], None], floor: Callable[[int], None], calls: int, rounds: int
+) -> tuple[float, float, float]:
+    """Median seconds a call of *one* and of *floor*, and the median of their ratios.
+
+    The two take turns, so that a machine that speeds up or slows down does so for both; the
+    ratio is taken turn by turn.
+    """
+    ones, floors = [], []
+    for turn in range(rounds + 1):
+        floor_time, one_time = _timed(floor, calls), _timed(one, calls)
+        if turn:  # the first warms up
+            ones.append(one_time)
+            floors.append(floor_time)
+    ratios = [a / b for a, b in zip(ones, floors, strict=True)]
+    return statistics.median(ones), statistics.median(floors), statistics.median(ratios)
+
+
+def tail(function: Callable[[], object], calls: int) -> tuple[float, float]:
+    """Median and 99th percentile seconds of *calls* calls."""
+    times = []
+    for _ in range(calls):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    times.sort()
+    return times[len(times) // 2], times[int(len(times) * 0.99)]
+
+
+def report(name: str, ratio: float, limit: float, detail: str) -> None:
+    """Print one result as a ratio, against the most it may be."""
+    print(f"  {name:<44} {ratio:6.2f}x  (at most {limit:g}x)  {detail}")
+
+
+def us(seconds: float) -> str:
+    """Seconds as microseconds."""
+    return f"{seconds * 1e6:.1f} µs"
+
+
+def _timed(function: Callable[[int], None], calls: int) -> float:
+    start = time.perf_counter()
+    function(calls)
+    return (time.perf_counter() - start) / calls

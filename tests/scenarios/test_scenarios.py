@@ -1,0 +1,122 @@
+"""Runs the text ledgers beside this file: one act a line, its outcome, then what must hold.
+
+::
+
+    at      2026-01-31T10:00Z                      the clock shows this from here on
+    limit   alice 10.00 a month                    or: 5 requests, 900 tokens; each 24h; for ever;
+            … anchored in Europe/Berlin of gpt-4o named cap
+    remove  alice cap
+    charge  alice 4.00 gpt-4o                      or: 1000+200 tokens in and out; … key k1
+    adjust  alice -0.25                            corrects the account's last charge
+    shift   alice                                  or one budget: shift alice cap
+    balance alice posted 4.00 available 6.00       or: limit, unpriced, start, end
+            … of cap at 2026-01-30T10:00Z as-of 2026-01-31T10:00Z
+    models  alice gpt-4o 4.00 o3 1.00
+    rows    alice 5
+
+An act ends in ``ok`` or the name of the error it raised or of the warning it gave.
+"""
+
+import warnings
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from budgetledger import Ledger, Usage, errors
+from budgetledger.testing import FakeClock
+
+FILES = sorted(Path(__file__).parent.glob("*.ledger"))
+ACTS = ("limit", "remove", "charge", "adjust", "shift")
+moment = datetime.fromisoformat
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_scenario(file, tmp_path):
+    clock = FakeClock(moment("2026-01-01T00:00Z"))
+    with Ledger(tmp_path / "spend.db", synchronous="NORMAL", clock=clock) as ledger:
+        for number, line in enumerate(file.read_text().splitlines(), start=1):
+            if words := line.partition("#")[0].split():
+                try:
+                    Line(ledger, clock, words).run()
+                except Exception as error:
+                    error.add_note(f"{file.name}, line {number}: {line}")
+                    raise
+        assert ledger.verify().ok
+
+
+class Line:
+    """One line, read from left to right."""
+
+    def __init__(self, ledger, clock, words):
+        self.ledger, self.clock, self.words = ledger, clock, words
+
+    def run(self):
+        verb = self.next()
+        expected = self.words.pop() if verb in ACTS else "ok"
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                getattr(self, verb)()
+                outcome = "+".join(warning.category.__name__ for warning in caught) or "ok"
+            except errors.BudgetledgerError as error:
+                outcome = type(error).__name__
+        assert outcome == expected
+        assert not self.words, f"not understood: {self.words}"
+
+    def next(self):
+        return self.words.pop(0)
+
+    def after(self, introduction):
+        """The word after *introduction*, if that comes next."""
+        return self.words.pop(0) and self.next() if self.words[:1] == [introduction] else None
+
+    def at(self):
+        self.clock.move_to(moment(self.next()))
+
+    def limit(self):
+        account, limit = self.next(), {"limit": self.next()}
+        if self.words[:1] in (["tokens"], ["requests"]):
+            limit = {self.next(): int(limit["limit"])}
+        span = self.after("each")
+        limit["per"] = timedelta(hours=int(span.removesuffix("h"))) if span else self.after("a")
+        limit["anchor"] = "creation" if self.words[:1] == ["anchored"] and self.next() else None
+        limit["timezone"] = self.after("in") or "UTC"
+        self.ledger.set_budget(account, **limit, model=self.after("of"), name=self.after("named"))
+
+    def remove(self):
+        self.ledger.remove_budget(self.next(), self.next())
+
+    def charge(self):
+        account, amount, model = self.next(), self.next(), self.next()
+        tokens = amount.split("+")
+        spent = {"usage": Usage(*map(int, tokens))} if len(tokens) == 2 else {"cost": amount}
+        self.ledger.charge(account, model=model, key=self.after("key"), **spent)
+
+    def adjust(self):
+        *_, last = (entry for entry in self.ledger.entries(self.next()) if entry.kind == "charge")
+        self.ledger.adjust(last, self.next(), reason="a correction")
+
+    def shift(self):
+        self.ledger.shift_window(self.next(), self.next() if self.words else None)
+
+    def balance(self):
+        account, budget = self.next(), self.after("of")
+        asked = {"at": self.after("at"), "as_of": self.after("as-of")}
+        found = self.ledger.balance(account, **{k: moment(v) for k, v in asked.items() if v})
+        if budget:
+            (found,) = (status for status in found.budgets if status.budget.name == budget)
+        while self.words:
+            what, expected = self.next(), self.next()
+            if what in ("start", "end"):
+                assert getattr(found.window, what) == moment(expected), what
+            else:
+                assert getattr(found, what) == Decimal(expected), what
+
+    def models(self):
+        costs = self.ledger.model_costs(self.next())
+        assert costs == {self.next(): Decimal(self.next()) for _ in self.words[::2]}
+
+    def rows(self):
+        assert len(list(self.ledger.entries(self.next()))) == int(self.next())
