@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 _ZONE = "Europe/Berlin"
 _MORNING = datetime(2026, 3, 2, 9, 0, tzinfo=ZoneInfo(_ZONE))  # a Monday
-_USERS = ("alice", "bob", "team:support")
+_NEW_DAY = "a new day, no row touched"
+_USERS = ("alice", "bob", "team:docs")
 
 
 class Step(NamedTuple):
@@ -92,7 +93,7 @@ def play(path: str) -> Day:
     with Ledger(path, project=project, clock=clock) as ledger:
         ledger.set_budget("alice", "0.05", per="day", timezone=_ZONE, name="default")
         ledger.set_budget("bob", "0.50", per="month", name="default")
-        ledger.set_budget("team:support", "0.25", per="week", name="default")
+        ledger.set_budget("team:docs", "0.25", per="week", name="default")
         steps = list(_steps(ledger, clock))
         return Day(
             ledger.path,
@@ -114,9 +115,9 @@ def _steps(ledger: Ledger, clock: FakeClock) -> Iterator[Step]:
         return Step(_local(clock), text, ledger.balance(user), paid)
 
     yield call("09:04", "alice", "asks for a plan", _chat("gpt-5", 2_180, 2_010))
-    yield call("09:31", "team:support", "reads the handbook", _message(240, 610, written=18_400))
+    yield call("09:31", "team:docs", "reads the handbook", _message(240, 610, written=18_400))
     yield call("10:15", "bob", "indexes his notes", _embeddings(412_000))
-    yield call("11:20", "team:support", "answers a ticket", _message(380, 540, read=18_400))
+    yield call("11:20", "team:docs", "answers a question", _message(380, 540, read=18_400))
     answer = call("13:47", "bob", "summarizes a report", _response(148_200, 9_400))
     yield answer
     yield call("15:12", "alice", "has it written out", _chat("gpt-5", 4_870, 2_960, cached=4_096))
@@ -124,14 +125,14 @@ def _steps(ledger: Ledger, clock: FakeClock) -> Iterator[Step]:
     assert answer.entry is not None
     clock.advance(minutes=22)
     corrected = ledger.adjust(answer.entry, "-0.0376", reason="provider credit: cut-off answer")
-    yield Step(_local(clock), "is credited for a cut-off answer", ledger.balance("bob"), corrected)
-    yield call("18:26", "team:support", "answers a ticket", _message(510, 720, read=18_400))
+    yield Step(_local(clock), "credited: cut-off answer", ledger.balance("bob"), corrected)
+    yield call("18:26", "team:docs", "answers a question", _message(510, 720, read=18_400))
     before = len(list(ledger.entries()))
     clock.move_to(_MORNING.replace(hour=0) + timedelta(days=1))
     fresh = ledger.balance("alice")
     assert fresh.posted == 0
     assert len(list(ledger.entries())) == before
-    yield Step(_local(clock), "The day turns: alice begins anew; no row was touched", fresh)
+    yield Step(_local(clock), _NEW_DAY, fresh)
     yield call("08:15", "alice", "has her one more", _chat("gpt-5", 5_200, 1_800), days=1)
 
 
@@ -188,7 +189,7 @@ def _message(prompt: int, output: int, written: int = 0, read: int = 0) -> dict[
         "id": "msg_01Xf",
         "type": "message",
         "role": "assistant",
-        "model": "claude-sonnet-4-5-20250929",
+        "model": "claude-sonnet-4-6",
         "stop_reason": "end_turn",
         "usage": {
             "input_tokens": prompt,
@@ -236,7 +237,7 @@ def show(out: Console, day: Day) -> None:
     date = f"{_MORNING:%A} {_MORNING.day} {_MORNING:%B %Y}"
     out.print(Text(f"A day of three users: {date}, by the clock of {_ZONE}", "bold cyan"))
     _show_steps(out, day)
-    heading("The bill, row by row: nothing here can be rewritten")
+    heading("The bill, row by row; a row is never rewritten")
     _show_bill(out, day)
     heading("What each model cost")
     out.print(shares(out, day.spent_by("model"), "model", "cyan"))
@@ -254,7 +255,9 @@ def _show_steps(out: Console, day: Day) -> None:
 
     from budgetledger._render import bar, decimals_of, limit_text, percent, table, usd, used
 
-    made = table(out, "", "", "", ">USD", "", "budget used")
+    limits = (f"{one.account} {limit_text(one.budgets[0].budget)}" for one in day.balances)
+    out.print(f"Budgets: {', '.join(limits)}\n", soft_wrap=True)
+    made = table(out, "time", "user", "", ">USD", "budget", ">used")
     decimals = decimals_of(entry.cost for entry in day.entries)
     for step in day.steps:
         status = step.balance.budgets[0]
@@ -265,27 +268,27 @@ def _show_steps(out: Console, day: Day) -> None:
             cost = usd(step.entry.cost, decimals)
         made.add_row(
             f"{step.time:%H:%M}",
-            "" if _turned(step) else step.balance.account,
+            step.balance.account,
             Text(step.text),
             Text(cost),
-            bar(out, share, 16),
-            f"{percent(share)} of {limit_text(status.budget)}",
+            bar(out, share, 12),
+            percent(share),
             style=style,
         )
     out.print(made)
 
 
 def _show_bill(out: Console, day: Day) -> None:
-    from budgetledger._render import clock_time, decimals_of, table, usd
+    from budgetledger._render import decimals_of, table, usd
 
-    made = table(out, ">id", "recorded (UTC)", "account", "model", ">in", ">out", ">USD")
+    made = table(out, ">id", "UTC", "account", "model", ">in", ">out", ">USD")
     decimals = decimals_of(entry.cost for entry in day.entries)
     for entry in day.entries:
         assert entry.cost is not None
         what = entry.model if entry.corrects_id is None else f"corrects {entry.corrects_id}"
         made.add_row(
             str(entry.id),
-            clock_time(entry.recorded_at),
+            f"{entry.recorded_at:%m-%d %H:%M}",
             entry.account,
             what,
             f"{entry.input_tokens:,}",
@@ -296,7 +299,7 @@ def _show_bill(out: Console, day: Day) -> None:
 
 
 def _turned(step: Step) -> bool:
-    return step.text.startswith("The day turns")
+    return step.text == _NEW_DAY
 
 
 def _refused(step: Step) -> bool:

@@ -43,15 +43,13 @@ def console(*, stderr: bool = False) -> Console:
     return made
 
 
-# -- values as text ---------------------------------------------------------------------------
-
-
-def plain(text: object, encoding: str = "utf-8") -> str:
+def plain(text: object, encoding: str | None = None) -> str:
     """*text* on one line, whatever it holds: line ends, escapes and the like are spelled out."""
     spelled = "".join(
         one if one.isprintable() else one.encode("unicode_escape", "surrogatepass").decode()
         for one in str(text)
     )
+    encoding = encoding or sys.stdout.encoding
     return spelled.encode(encoding, "backslashreplace").decode(encoding)
 
 
@@ -158,16 +156,20 @@ def progress_on_terminal(
 
 
 def table(out: Console, *headers: str) -> Table:
-    """A table; a header that begins with ``>`` is of figures, which sit on the right."""
+    """A table; ``>`` before a header is for figures, on the right, ``|`` for what never wraps."""
     made = Table(
         box=box.SIMPLE_HEAD if out.is_terminal else None,
         header_style="bold",
+        show_edge=False,
         pad_edge=False,
-        padding=(0, 2, 0, 0),
+        padding=(0, 1 if out.is_terminal else 2, 0, 0),  # the box adds a column between two
     )
     for header in headers:
         if header.startswith(">"):
             made.add_column(header[1:], justify="right", no_wrap=True)
+        elif header.startswith("|"):
+            width = len("2026-03-02 09:00:00") if out.is_terminal else None
+            made.add_column(header[1:], no_wrap=True, min_width=width)
         else:
             made.add_column(header, overflow="fold")
     return made
@@ -190,26 +192,23 @@ def shares(out: Console, amounts: Mapping[str, Decimal], what: str, style: str) 
 def entries_table(out: Console, entries: Sequence[Entry]) -> Table:
     """Rows of a journal, times in UTC."""
     made = table(
-        out, ">id", "recorded (UTC)", "account", "kind", "model", ">USD", ">in", ">out", "note"
+        out, ">id", "|recorded (UTC)", "account", "kind", "model", ">USD", ">in", ">out", "note"
     )
     decimals = decimals_of(entry.cost for entry in entries)
     for entry in entries:
-        cost = "" if entry.cost is None else usd(entry.cost, decimals)
+        cost = Text("" if entry.cost is None else usd(entry.cost, decimals))
         if entry.unpriced > 0:
-            cost = "unpriced"
-        note = entry.note or ""
-        if entry.corrects_id is not None:
-            note = f"corrects {entry.corrects_id}: {note}"
+            cost = Text("unpriced", "yellow")
+        note = "" if entry.corrects_id is None else f"corrects {entry.corrects_id}: "
+        names = (entry.account, entry.kind, entry.model or "")
+        tokens = (f"{n:,}" if n else "" for n in (entry.input_tokens, entry.output_tokens))
         made.add_row(
             str(entry.id),
-            Text(clock_time(entry.recorded_at), no_wrap=True),
-            label(out, entry.account),
-            entry.kind,
-            label(out, entry.model or ""),
-            Text(cost, "yellow" if entry.unpriced > 0 else ""),
-            f"{entry.input_tokens:,}" if entry.input_tokens else "",
-            f"{entry.output_tokens:,}" if entry.output_tokens else "",
-            label(out, note),
+            clock_time(entry.recorded_at),
+            *(label(out, name) for name in names),
+            cost,
+            *tokens,
+            label(out, note + (entry.note or "")),
         )
     return made
 
@@ -278,7 +277,7 @@ def show_verification(out: Console, found: Verification) -> None:
     """What was recounted, and a row for each difference."""
     counted = f"{found.entries:,} entries of {found.accounts:,} accounts recounted"
     if found.ok:
-        out.print(Text.assemble((f"ok: {counted}, no differences", "green")))
+        out.print(Text(f"ok: {counted}, no differences", "green"))
         return
     out.print(Text(f"{len(found.problems):,} differences; {counted}", "red"))
     made = table(out, "account", ">entry", "difference")

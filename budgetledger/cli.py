@@ -53,11 +53,8 @@ class Where(NamedTuple):
         """The ledger, for a command that reads: it makes no file."""
         path, exists = self.locate()
         if not exists:
-            raise StoreNotFound(
-                f"there is no ledger at {path}; name one with --db, or make one with "
-                "`budgetledger set-budget`",
-                target=path,
-            )
+            remedy = "name one with --db, or make one with `budgetledger set-budget`"
+            raise StoreNotFound(f"there is no ledger at {path}; {remedy}", target=path)
         from budgetledger.ledger import Ledger
 
         return Ledger(path, project=self.project)
@@ -74,9 +71,8 @@ class _Commands(click.Group):
         except BudgetledgerError as error:
             from budgetledger._render import plain
 
-            # Exit codes 2 and 1.
-            kind = click.UsageError if isinstance(error, InvalidInput) else click.ClickException
-            raise kind(plain(error)) from None
+            misused = isinstance(error, InvalidInput)  # exit code 2, else 1
+            raise (click.UsageError if misused else click.ClickException)(plain(error)) from None
 
 
 def _where(command: Callable[..., None]) -> Callable[..., None]:
@@ -240,8 +236,8 @@ def set_budget(
             click.echo(f"created {ledger.path}", err=True)
     if where.as_json:
         print_json({"project": where.project, **budget_json(budget)})
-        return
-    click.echo(plain(f"budget {budget.name} of {budget.account}: {limit_text(budget)}"))
+    else:
+        click.echo(plain(f"budget {budget.name} of {budget.account}: {limit_text(budget)}"))
 
 
 @main.command(epilog=_examples("balance alice", "balance alice --at 2026-01-31 --json"))

@@ -46,9 +46,7 @@ def test_scenario(file, tmp_path):
         assert ledger.verify().ok
 
 
-class Line:
-    """One line, read from left to right."""
-
+class Line:  # read from left to right
     def __init__(self, ledger, clock, words):
         self.ledger, self.clock, self.words = ledger, clock, words
 
@@ -109,14 +107,12 @@ class Line:
             (found,) = (status for status in found.budgets if status.budget.name == budget)
         while self.words:
             what, expected = self.next(), self.next()
-            if what in ("start", "end"):
-                assert getattr(found.window, what) == moment(expected), what
-            else:
-                assert getattr(found, what) == Decimal(expected), what
+            of, read = (found.window, moment) if what in ("start", "end") else (found, Decimal)
+            assert getattr(of, what) == read(expected), what
 
     def models(self):
-        costs = self.ledger.model_costs(self.next())
-        assert costs == {self.next(): Decimal(self.next()) for _ in self.words[::2]}
+        found = self.ledger.model_costs(self.next())
+        assert found == {self.next(): Decimal(self.next()) for _ in self.words[::2]}
 
     def rows(self):
         assert len(list(self.ledger.entries(self.next()))) == int(self.next())
