@@ -168,8 +168,7 @@ def table(out: Console, *headers: str) -> Table:
         if header.startswith(">"):
             made.add_column(header[1:], justify="right", no_wrap=True)
         elif header.startswith("|"):
-            width = len("2026-03-02 09:00:00") if out.is_terminal else None
-            made.add_column(header[1:], no_wrap=True, min_width=width)
+            made.add_column(header[1:], no_wrap=True)
         else:
             made.add_column(header, overflow="fold")
     return made
@@ -191,9 +190,8 @@ def shares(out: Console, amounts: Mapping[str, Decimal], what: str, style: str) 
 
 def entries_table(out: Console, entries: Sequence[Entry]) -> Table:
     """Rows of a journal, times in UTC."""
-    made = table(
-        out, ">id", "|recorded (UTC)", "account", "kind", "model", ">USD", ">in", ">out", "note"
-    )
+    headers = ">id", "|recorded (UTC)", "account", "|kind", "model", ">USD", ">in", ">out", "note"
+    made = table(out, *headers)
     decimals = decimals_of(entry.cost for entry in entries)
     for entry in entries:
         cost = Text("" if entry.cost is None else usd(entry.cost, decimals))

@@ -117,10 +117,12 @@ def _anchor(context: click.Context, parameter: click.Parameter, value: str | Non
 
 
 def _span(_: click.Context, __: click.Parameter, value: str | None) -> timedelta | None:
-    found = re.fullmatch(r"(\d{1,6})([mhdw])", value or "1d")
+    if value is None:
+        return None
+    found = re.fullmatch(r"(\d{1,6})([mhdw])", value)
     if found is None:
         raise click.BadParameter(f"{value!r} is not a span such as 24h, 30d or 12w")
-    return timedelta(**{_SPANS[found[2]]: int(found[1])}) if value else None
+    return timedelta(**{_SPANS[found[2]]: int(found[1])})
 
 
 def _moments(**options: str) -> Callable[[F], F]:
@@ -222,7 +224,8 @@ def set_budget(
         raise click.UsageError("pass one of LIMIT (US dollars), --tokens or --requests")
     if rolling is not None and (per is not None or anchor is not None):
         raise click.UsageError("--rolling stands alone; leave out --per and --anchor")
-    options |= {"tokens": tokens, "requests": requests, "per": rolling or per, "anchor": anchor}
+    options |= {"tokens": tokens, "requests": requests, "anchor": anchor}
+    options["per"] = per if rolling is None else rolling
     from budgetledger._render import budget_json, limit_text, plain, print_json
     from budgetledger.ledger import Ledger
 
