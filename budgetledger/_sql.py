@@ -63,6 +63,7 @@ INSERT_WINDOW_SHIFT = _insert("window_shifts", "entry_id", "account_id", "budget
 PROJECT_ID = "SELECT id FROM projects WHERE name = :name"
 ACCOUNT_ID = "SELECT id FROM accounts WHERE project_id = :project_id AND name = :name"
 ACCOUNTS = "SELECT name, created_at_us FROM accounts WHERE project_id = :project_id ORDER BY name"
+PROJECTS = "SELECT name FROM projects ORDER BY name"
 
 # balance, entries: the account's time, which a clock that stepped back does not turn back.
 LAST_TIME = f"SELECT recorded_at_us FROM entries WHERE account_id = :account_id {_LAST}"

@@ -49,7 +49,7 @@ for statement in json.load(sys.stdin):
     except sqlite3.Error as error:
         outcomes.append(str(error))
 database.close()
-print(json.dumps(outcomes))
+print(json.dumps(outcomes, default=bytes.hex))
 """
 DIGEST = "import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], 'rb').read()).hexdigest())"
 

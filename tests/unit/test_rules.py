@@ -7,15 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from budgetledger.money import PICO, Sum
-from budgetledger.rules import (
-    Draft,
-    Head,
-    ModelHead,
-    chained_hash,
-    genesis,
-    next_time,
-    totals_after,
-)
+from budgetledger.rules import Draft, Head, chained_hash, genesis, next_time, totals_after
 
 CENT = PICO // 100
 NO_MODEL = (None, None, None, None, None)
@@ -54,31 +46,35 @@ def test_time_never_decreases(last_us, now_us, next_us):
 )
 def test_totals_carry_over_the_dollar(usd, pico, cost_pico, total_usd, total_pico):
     draft = Draft("adjustment", cost_pico=cost_pico)
-    after = totals_after(Head(b"", 0, usd, pico), None, draft)
+    after = totals_after(Head(b"", 0, usd, pico), draft)
     assert after == (total_usd, total_pico, 0, 0, 0, *NO_MODEL)
-    after = totals_after(Head(b"", 0, 5, 5), ModelHead(usd, pico), draft)
+    head = Head(b"", 0, 5, 5, model_usd=usd, model_pico=pico)
+    after = totals_after(head, draft._replace(model="m"))
     assert after[5:] == (total_usd, total_pico, 0, 0, 0)
 
 
 def test_totals_of_account_and_model_go_on_apart():
-    head = Head(b"", 0, usd=7, pico=1, tokens=700, requests=70, unpriced=3)
-    model_head = ModelHead(usd=2, pico=2, tokens=20, requests=2, unpriced=1)
-    charge = Draft(
-        "charge", "m", 3 * PICO + 9, input_tokens=40, output_tokens=2, requests=1, unpriced=0
-    )
-    assert totals_after(head, model_head, charge) == (10, 10, 742, 71, 3, 5, 11, 62, 3, 1)
+    head = Head(b"", 0, 7, 1, 700, 70, 3, 2, 2, 20, 2, 1)
+    charge = Draft("charge", "m", 3 * PICO + 9, input_tokens=40, output_tokens=2, requests=1)
+    assert totals_after(head, charge) == (10, 10, 742, 71, 3, 5, 11, 62, 3, 1)
     unpriced = Draft("charge", "m", None, input_tokens=5, requests=1, unpriced=1)
-    assert totals_after(head, model_head, unpriced) == (7, 1, 705, 71, 4, 2, 2, 25, 3, 2)
+    assert totals_after(head, unpriced) == (7, 1, 705, 71, 4, 2, 2, 25, 3, 2)
     pricing = Draft("adjustment", "m", PICO, unpriced=-1)
-    assert totals_after(head, model_head, pricing) == (8, 1, 700, 70, 2, 3, 2, 20, 2, 0)
-    assert totals_after(head, None, Draft("shift")) == (7, 1, 700, 70, 3, *NO_MODEL)
+    assert totals_after(head, pricing) == (8, 1, 700, 70, 2, 3, 2, 20, 2, 0)
+    assert totals_after(head, Draft("shift")) == (7, 1, 700, 70, 3, *NO_MODEL)
+
+
+def test_the_first_row_of_a_model_starts_its_totals():
+    head = Head(b"", 0, usd=7, pico=1, tokens=700, requests=70, unpriced=3)
+    charge = Draft("charge", "m", PICO, input_tokens=40, requests=1)
+    assert totals_after(head, charge) == (8, 1, 740, 71, 3, 1, 0, 40, 1, 0)
 
 
 @given(st.lists(st.integers(-(2**63) + 1, 2**63 - 1), max_size=30))
 def test_totals_are_the_plain_sum(costs):
     head = Head(b"")
     for cost_pico in costs:
-        usd, pico, *_ = totals_after(head, None, Draft("adjustment", cost_pico=cost_pico))
+        usd, pico, *_ = totals_after(head, Draft("adjustment", cost_pico=cost_pico))
         head = head._replace(usd=usd, pico=pico)
         assert 0 <= head.pico < PICO
     assert Sum(head.usd, head.pico).total_pico == sum(costs)
@@ -92,7 +88,8 @@ CHARGED = "10fc6d3e57c2f0e9b02b63daafb83e85388cf3838daca9fa6df262ded2fad0db"
 
 def test_the_chain_starts_from_the_names():
     head = genesis("default", "alice")
-    assert head == Head(bytes.fromhex(GENESIS), 0, 0, 0, 0, 0, 0)
+    assert head == Head(bytes.fromhex(GENESIS))
+    assert head[1:7] == (0, 0, 0, 0, 0, 0)
     assert head.hash == sha256(b'["default","alice"]').digest()
     assert genesis("p", "张").hash == sha256(rb'["p","\u5f20"]').digest()
     assert genesis('a","b', "c").hash != genesis("a", 'b","c').hash
