@@ -60,8 +60,7 @@ def label(out: Console, text: object, style: str = "") -> Text:
 
 def usd(amount: Decimal, decimals: int = 2) -> str:
     """Dollars, exact: ``-$1,234.50``; with at least so many decimals."""
-    text = f"{abs(amount):,f}"
-    whole, _, rest = text.partition(".")
+    whole, _, rest = f"{abs(amount):,f}".partition(".")
     return f"{'-' if amount < 0 else ''}${whole}.{rest:0<{decimals}}"
 
 
@@ -121,7 +120,7 @@ def window_text(window: Window, now: datetime) -> str:
     if window.end is None:
         return f"since {start} ({window.timezone})"
     text = f"{start} to {clock_time(window.end)} ({window.timezone})"
-    left = window.end - now
+    left = window.end - now  # of a rolling window a microsecond
     return f"{text}, turns in {span(left)}" if left > timedelta(seconds=1) else text
 
 
@@ -243,8 +242,8 @@ def _show_budget(out: Console, status: BudgetStatus, now: datetime) -> None:
 
 def limit_text(budget: Budget) -> str:
     """``$10.00 a month for gpt-4o``."""
-    text = f"{quantity(budget.limit, budget.measure)} {cadence(budget.period)}"
-    return text if budget.model is None else f"{text} for {plain(budget.model)}"
+    model = "" if budget.model is None else f" for {plain(budget.model)}"
+    return f"{quantity(budget.limit, budget.measure)} {cadence(budget.period)}{model}"
 
 
 def accounts_table(out: Console, balances: Sequence[Balance], now: datetime) -> Table:

@@ -88,17 +88,17 @@ class Store:
             raise self._translated(error) from error
 
     @contextmanager
-    def reading_apart(self) -> Iterator[Execute]:
+    def reading_apart(self) -> Iterator[sqlite3.Connection]:
         """One snapshot on a connection of its own, for what takes long."""
         try:
             if self.path == MEMORY:
                 with self._read_lock:
-                    yield self._reader.execute
+                    yield self._reader
                 return
             connection = self.connect_to_read()
             try:
                 connection.execute("BEGIN")
-                yield connection.execute
+                yield connection
             finally:
                 self._writer.exclusively(connection.close)
         except sqlite3.Error as error:
@@ -120,8 +120,8 @@ class Store:
             copy = sqlite3.connect(path, isolation_level=None)
             try:
                 _make_private(path)
-                with self.reading_apart(), self._read_lock:
-                    self._reader.backup(copy)
+                with self.reading_apart() as connection:
+                    connection.backup(copy)
             finally:
                 copy.close()
         except sqlite3.Error as error:

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 _DIFFERS = 4  # exit code; 3 is kept for a call that a budget refuses
 
 _PAGE = 1000  # entries in one table: a long journal is shown while it is read
-_MANY = 1000  # users from which on an import shows its progress
 _SPANS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -97,23 +96,22 @@ def _where(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def _moment(_: click.Context, __: click.Parameter, value: str | None) -> datetime | None:
+def _moment(context: click.Context, _: click.Parameter, value: str | None) -> datetime | None:
+    """Without an offset, what the clock of --timezone shows; of UTC where there is no such."""
     try:
         moment = None if value is None else datetime.fromisoformat(value)
     except ValueError:
-        text = f"{value!r} is not a date or a time such as 2026-03-02T09:00Z"
-        raise click.BadParameter(text) from None
-    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
+        raise click.BadParameter(f"{value!r} is not a date such as 2026-03-02T09:00Z") from None
+    if moment is None or moment.tzinfo is not None:
+        return moment
+    try:
+        return moment.replace(tzinfo=ZoneInfo(context.params.get("timezone", "UTC")))
+    except (LookupError, ValueError, OSError):
+        return moment  # set_budget says what is wrong with the zone
 
 
 def _anchor(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
-    moment = None if value == "creation" else _moment(context, parameter, value)
-    if moment is None or datetime.fromisoformat(str(value)).tzinfo is not None:
-        return moment or value
-    try:  # without an offset it is what the clock of --timezone, read before it, shows
-        return moment.replace(tzinfo=ZoneInfo(context.params["timezone"]))
-    except (LookupError, ValueError, OSError):
-        return moment  # set_budget says what is wrong with the zone
+    return value if value == "creation" else _moment(context, parameter, value)
 
 
 def _span(_: click.Context, __: click.Parameter, value: str | None) -> timedelta | None:
@@ -384,7 +382,7 @@ def import_(file: str, where: Where) -> None:
     records = read_user_cost(file)
     with (
         Ledger(path, project=where.project) as ledger,
-        progress_on_terminal("importing", len(records) >= _MANY) as progress,
+        progress_on_terminal("importing", len(records) >= 1000) as progress,
     ):
         result = write_records(ledger, records, progress=progress)
         click.echo(f"{'imported into' if exists else 'created'} {ledger.path}", err=True)

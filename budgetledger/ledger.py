@@ -139,6 +139,7 @@ class Ledger:
 
     def remove_budget(self, account: str, name: str) -> None:
         """End the budget *name*; what it counted stays. Raises `UnknownAccount`."""
+        checked_name(name, "name")
         self._write_known(
             account, lambda execute, ref: _journal.remove_budget(execute, ref, name, self._clock)
         )
@@ -157,6 +158,8 @@ class Ledger:
         No row is touched: what was spent stays in the window that ends here. Returns the new
         window. Raises `UnknownAccount` if there is no such account or budget.
         """
+        if name is not None:
+            checked_name(name, "name")
         note = _note(reason)
         return self._write_known(
             account,
@@ -363,8 +366,8 @@ class Ledger:
         schema's tables, triggers and views compared. *progress* is called with the number of
         rows done and the number there are.
         """
-        with self._store.reading_apart() as execute:
-            return _verify.verify(execute, progress)
+        with self._store.reading_apart() as connection:
+            return _verify.verify(connection.execute, progress)
 
     def session(self) -> Session:
         """An SQLModel session for queries of your own over `budgetledger.tables`; read-only.
@@ -402,6 +405,7 @@ class Ledger:
     # -- shared -------------------------------------------------------------------------------
 
     def _write_known(self, account: str, operation: Callable[[Execute, Ref], T]) -> T:
+        checked_name(account, "account")
         return self._store.write(
             lambda execute: operation(execute, _reports.known(execute, self.project, account))
         )

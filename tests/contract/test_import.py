@@ -192,8 +192,8 @@ def test_what_no_model_accounts_for_is_unknown(ledger, saved):
 def test_models_win_over_the_sum_and_float_noise_is_nothing(ledger, saved):
     users = {
         "more": record(current_cost=0.5),
-        "noise": record(current_cost=0.7500000000001),
-        "noise2": record(current_cost=0.7499999999999),
+        "noise": record(current_cost=0.7500000009),
+        "noise2": record(current_cost=0.7499999991),
     }
     result = import_user_cost(ledger, saved(users))
     assert [ledger.balance(user).posted for user in users] == [Decimal("0.75")] * 3

@@ -5,6 +5,7 @@ answers each question by adding rows up again. Only `window_at`, which has tests
 shared. Plain SQL over the file is the third witness.
 """
 
+import random
 import sqlite3
 import warnings
 from contextlib import contextmanager
@@ -67,6 +68,9 @@ class Books:
         return row
 
     # -- reading ------------------------------------------------------------------------------
+
+    def kind(self, kind):
+        return [row for row in self.rows if row["kind"] == kind]
 
     def of(self, who, kind=None):
         return [r for r in self.rows if r["who"] == who and kind in (None, r["kind"])]
@@ -147,9 +151,12 @@ class Books:
 
 START = datetime(2026, 1, 31, 10, tzinfo=UTC)
 PROJECTS = ("one", "one", "two")  # of each open ledger: two on the same project
-desks = st.sampled_from(range(len(PROJECTS)))
-accounts = st.sampled_from(["alice", "bob"])
-models = st.sampled_from(["gpt-4o", "o3", "house-model"])
+# (which open ledger, account): mostly the same account, so that its history grows long
+DESKS = [(0, "alice"), (1, "alice"), (0, "bob"), (2, "alice")]
+desks = st.sampled_from(DESKS[:2] * 3 + DESKS[2:])
+NOBODYS = "house-model"
+models = st.sampled_from(["gpt-4o", "o3", NOBODYS])
+usages = st.tuples(st.integers(0, 10**6), st.integers(0, 10**4))
 picos = st.integers(0, 3) | st.integers(0, 9 * PICO) | st.integers(0, 10**5 * PICO)
 written = st.sampled_from([lambda pico: usd(pico), lambda pico: f"{usd(pico):f}"])
 keys = st.none() | st.sampled_from(["k1", "k2", "k3"])
@@ -168,6 +175,7 @@ budgets = st.fixed_dictionaries(
         "name": st.sampled_from([None, "default", "cap"]),
     }
 )
+pauses = st.sampled_from([{}, {"microseconds": 1}, {"hours": 7}, {"days": 3}])
 forward = {"microseconds": 1}, {"seconds": 1}, {"hours": 5}, {"days": 1}, {"days": 400}
 backward = {"microseconds": -1}, {"seconds": -2}, {"days": -2}
 
@@ -196,6 +204,7 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
     def teardown(self):
         try:
             self.verify()
+            self.look_back()
         finally:
             self.sql.close()
             for ledger in self.ledgers:
@@ -218,12 +227,12 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
         if ends := sorted(ends_us - {None}):
             self.clock.move_to(from_us(data.draw(st.sampled_from(ends)) - before_us))
 
-    @rule(desk=desks)
-    def reopen(self, desk):
-        self.ledgers[desk].close()
-        self.ledgers[desk] = self.opened(PROJECTS[desk])
+    @rule(number=st.sampled_from(range(len(PROJECTS))))
+    def reopen(self, number):
+        self.verify()
+        self.ledgers[number].close()
+        self.ledgers[number] = self.opened(PROJECTS[number])
 
-    @rule()
     def verify(self):
         verification = self.ledgers[0].verify()
         assert verification.problems == ()
@@ -231,15 +240,16 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
 
     # -- budgets ------------------------------------------------------------------------------
 
-    @rule(desk=desks, account=accounts, asked=budgets)
-    def set_budget(self, desk, account, asked):
-        who = PROJECTS[desk], account
+    @rule(desk=desks, asked=budgets, pause=pauses)
+    def set_budget(self, desk, asked, pause):
+        self.clock.advance(**pause)
+        who, ledger, account = self.at(desk)
         (measure, limit), per, anchor = asked["limited"], asked["per"], asked["anchor"]
         if not isinstance(per, str):
             anchor = None
         amount = {"limit": usd(limit)} if measure == "usd" else {measure: limit}
         asked_so = {name: asked[name] for name in asked.keys() - {"limited", "anchor"}}
-        budget = self.ledgers[desk].set_budget(account, **amount, anchor=anchor, **asked_so)
+        budget = ledger.set_budget(account, **amount, anchor=anchor, **asked_so)
         if isinstance(per, timedelta) and asked["name"] is None:
             name = budget.name  # how a span is written is for unit tests to say
         else:
@@ -263,38 +273,37 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
         assert budget.period == period
         assert round(budget.created_at * 1e6) == created_us
 
-    @precondition(lambda self: any(row["kind"] == "budget" for row in self.books.rows))
-    @rule(data=st.data())
-    def set_budget_as_before(self, data):
-        row = data.draw(st.sampled_from([r for r in self.books.rows if r["kind"] == "budget"]))
-        project, account = row["who"]
-        self.set_budget(PROJECTS.index(project), account, row["asked"])
+    @precondition(lambda self: self.books.kind("budget"))
+    @rule(data=st.data(), pause=pauses)
+    def set_budget_as_before(self, data, pause):
+        row = data.draw(st.sampled_from(self.books.kind("budget")))
+        self.set_budget(self.desk_of(row), row["asked"], pause)
 
-    @precondition(lambda self: any(row["kind"] == "budget" for row in self.books.rows))
-    @rule(desk=desks, account=accounts, data=st.data())
-    def remove_budget(self, desk, account, data):
-        name = data.draw(
-            st.sampled_from([r["name"] for r in self.books.rows if r["kind"] == "budget"])
-        )
-        who = PROJECTS[desk], account
+    @precondition(lambda self: self.books.kind("budget"))
+    @rule(desk=desks, data=st.data(), pause=pauses)
+    def remove_budget(self, desk, data, pause):
+        self.clock.advance(**pause)
+        who, ledger, account = self.at(desk)
+        name = data.draw(st.sampled_from([row["name"] for row in self.books.kind("budget")]))
         if name not in self.books.standing(who):
             with pytest.raises(UnknownAccount):
-                self.ledgers[desk].remove_budget(account, name)
+                ledger.remove_budget(account, name)
             return
-        self.ledgers[desk].remove_budget(account, name)
+        ledger.remove_budget(account, name)
         facts = self.books.revisions(who, name)[-1]
         facts = {key: facts[key] for key in ("name", "created_us", "asked")} | {"terms": None}
         self.books.append(who, "budget", self.clock(), **facts)
 
-    @rule(desk=desks, account=accounts, name=st.sampled_from([None, None, "default", "usd/day"]))
-    def shift_window(self, desk, account, name):
-        who = PROJECTS[desk], account
+    @rule(desk=desks, name=st.sampled_from([None, None, "default", "usd/day"]), pause=pauses)
+    def shift_window(self, desk, name, pause):
+        self.clock.advance(**pause)
+        who, ledger, account = self.at(desk)
         shifted = {n: t for n, t in self.books.standing(who).items() if name in (None, n)}
         if not shifted:
             with pytest.raises(UnknownAccount):
-                self.ledgers[desk].shift_window(account, name)
+                ledger.shift_window(account, name)
             return
-        window = self.ledgers[desk].shift_window(account, name, reason="so it was agreed")
+        window = ledger.shift_window(account, name, reason="so it was agreed")
         start_us = max(self.clock(), self.books.last_us(who) + 1)
         for each in shifted:
             self.books.append(who, "shift", start_us, name=each, start_us=start_us)
@@ -307,67 +316,67 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
 
     @rule(
         desk=desks,
-        account=accounts,
         model=st.none() | models,
         pico=picos,
         written=written,
         tags=tags,
         key=keys,
+        pause=pauses,
     )
-    def charge_cost(self, desk, account, model, pico, written, tags, key):
+    def charge_cost(self, desk, model, pico, written, tags, key, pause):
+        self.clock.advance(**pause)
         call = {"cost": written(pico), "model": model, "tags": tags, "key": key}
         content = {"model": model or "unknown", "cost": pico, "tokens": 0}
-        self.charge(desk, account, call, content, (pico, None))
+        self.charge(desk, call, content, (pico, None))
 
     @rule(
-        desk=desks,
-        account=accounts,
-        model=models,
-        used=st.tuples(st.integers(0, 10**6), st.integers(0, 10**4)),
-        key=keys,
+        desk=desks, model=st.sampled_from(["gpt-4o", NOBODYS]), used=usages, key=keys, pause=pauses
     )
-    def charge_usage(self, desk, account, model, used, key):
-        model = "gpt-4o" if model == "o3" else model
-        cost = None
-        if model == "gpt-4o":
-            cost = used[0] * GPT_4O_INPUT_PICO + used[1] * GPT_4O_OUTPUT_PICO
+    def charge_usage(self, desk, model, used, key, pause):
+        self.clock.advance(**pause)
+        cost = used[0] * GPT_4O_INPUT_PICO + used[1] * GPT_4O_OUTPUT_PICO
         call = {"usage": Usage(*used), "model": model, "key": key}
-        content = {"model": model, "cost": cost, "tokens": sum(used)}
-        self.charge(desk, account, call, content, (None, used))
+        content = {"model": model, "cost": None if model == NOBODYS else cost, "tokens": sum(used)}
+        self.charge(desk, call, content, (None, used))
 
-    def charge(self, desk, account, call, content, given):
-        who = PROJECTS[desk], account
-        stands_for = (account, "charge", content["model"], given)
+    def charge(self, desk, call, content, given):
+        who, ledger, account = self.at(desk)
         unpriced = content["cost"] is None
-        is_new = not self.books.of(who)
         expected = [UnpricedWarning] * unpriced
         if self.books.with_key(who[0], call["key"]) is None:
-            expected += [UnknownAccountWarning] * is_new
+            expected += [UnknownAccountWarning] * (not self.books.of(who))
         facts = {
             **content,
             "requests": 1,
             "unpriced": int(unpriced),
             "key": call["key"],
-            "stands_for": stands_for,
-            "again": lambda desk: self.charge(desk, account, call, content, given),
+            "stands_for": (account, "charge", content["model"], given),
+            "again": lambda number: self.charge((number, account), call, content, given),
         }
-        self.post(who, "charge", facts, expected, self.ledgers[desk].charge, account, **call)
+        self.post(who, "charge", facts, expected, ledger.charge, account, **call)
 
     @precondition(lambda self: self.books.rows)
-    @rule(desk=desks, data=st.data(), pico=picos, sign=st.sampled_from([1, -1]), key=keys)
-    def adjust(self, desk, data, pico, sign, key):
-        row = data.draw(st.sampled_from(self.books.rows))
-        self.correct(desk, row, sign * pico, key)
+    @rule(
+        desk=desks,
+        data=st.data(),
+        pico=picos,
+        sign=st.sampled_from([1, -1]),
+        key=keys,
+        pause=pauses,
+    )
+    def adjust(self, desk, data, pico, sign, key, pause):
+        self.clock.advance(**pause)
+        self.correct(desk[0], data.draw(st.sampled_from(self.books.rows)), sign * pico, key)
 
     @precondition(lambda self: any(row["unpriced"] == 1 for row in self.books.rows))
     @rule(data=st.data(), pico=picos)
     def price(self, data, pico):
-        row = data.draw(st.sampled_from([r for r in self.books.rows if r["unpriced"] == 1]))
-        self.correct(PROJECTS.index(row["who"][0]), row, pico, None)
+        row = data.draw(st.sampled_from([row for row in self.books.rows if row["unpriced"] == 1]))
+        self.correct(self.desk_of(row)[0], row, pico, None)
 
-    def correct(self, desk, row, pico, key):
-        adjust = self.ledgers[desk].adjust
-        if row["kind"] != "charge" or row["who"][0] != PROJECTS[desk]:
+    def correct(self, number, row, pico, key):
+        adjust = self.ledgers[number].adjust
+        if row["kind"] != "charge" or row["who"][0] != PROJECTS[number]:
             with pytest.raises(UnknownEntry):
                 adjust(row["id"], usd(pico), reason="wrong price", key=key)
             return
@@ -378,19 +387,10 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
             "unpriced": 0 if self.books.is_priced(row) else -1,
             "key": key,
             "stands_for": (row["who"][1], "adjustment", row["id"], pico),
-            "again": lambda desk: self.correct(desk, row, pico, key),
+            "again": lambda number: self.correct(number, row, pico, key),
         }
-        self.post(
-            row["who"],
-            "adjustment",
-            facts,
-            [],
-            adjust,
-            row["id"],
-            usd(pico),
-            reason="wrong price",
-            key=key,
-        )
+        call = {"reason": "wrong price", "key": key}
+        self.post(row["who"], "adjustment", facts, [], adjust, row["id"], usd(pico), **call)
 
     def post(self, who, kind, facts, expected, method, *args, **kwargs):
         """Call *method*: a new row, or what its key stands for already."""
@@ -402,52 +402,56 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
             if first is not None and first["stands_for"] != facts["stands_for"]:
                 with pytest.raises(IdempotencyConflict) as caught:
                     method(*args, **kwargs)
-                assert (caught.value.key, caught.value.entry.id) == (first["key"], first["id"])
+                assert (caught.value.key, caught.value.entry) == (first["key"], first["entry"])
                 return
             entry = method(*args, **kwargs)
         if first is None:
-            first = self.books.append(who, kind, self.clock(), **facts)
-            first["entry"] = entry
+            first = self.books.append(who, kind, self.clock(), **facts, entry=entry)
         assert entry == first["entry"]
         assert entry.tags == (kwargs.get("tags") or {})
 
     @precondition(lambda self: any(row["key"] for row in self.books.rows))
-    @rule(data=st.data())
-    def call_again_with_the_same_key(self, data):
+    @rule(data=st.data(), second=st.booleans())
+    def call_again_with_the_same_key(self, data, second):
         row = data.draw(st.sampled_from([row for row in self.books.rows if row["key"]]))
-        desk = data.draw(st.sampled_from([d for d, p in enumerate(PROJECTS) if p == row["who"][0]]))
-        row["again"](desk)
+        number, _ = self.desk_of(row)
+        row["again"](1 if second and number == 0 else number)
 
     # -- what must hold -----------------------------------------------------------------------
+
+    def at(self, desk):
+        number, account = desk
+        return (PROJECTS[number], account), self.ledgers[number], account
+
+    def desk_of(self, row):
+        project, account = row["who"]
+        return PROJECTS.index(project), account
 
     def now_us(self, who):
         return max(self.clock(), self.books.last_us(who))
 
     @invariant()
     def every_balance_agrees(self):
-        for desk in range(len(PROJECTS)):
-            for account in ("alice", "bob"):
-                self.balance_agrees(desk, account)
+        for desk in DESKS:
+            self.balance_agrees(desk)
 
-    @precondition(lambda self: self.books.rows)
-    @rule(desk=desks, account=accounts, data=st.data())
-    def look_back(self, desk, account, data):
-        landmarks = {to_us(START), self.clock(), self.clock() + 40 * 86_400_000_000}
-        for row in self.books.rows:
-            landmarks.add(row["at_us"])
-        for *_, window, _ in self.books.statuses((PROJECTS[desk], account), self.clock(), EVER):
-            landmarks.update(us for us in window if us is not None)
-        moments = st.none() | st.builds(
-            int.__add__, st.sampled_from(sorted(landmarks)), st.integers(-1, 1)
-        )
-        for _ in range(3):
-            self.balance_agrees(desk, account, data.draw(moments), data.draw(moments))
+    def look_back(self):
+        """Ask about earlier moments, and as the books stood at earlier moments."""
+        rng = random.Random(len(self.books.rows))
+        for desk in DESKS:
+            who, *_ = self.at(desk)
+            landmarks = {to_us(START), self.now_us(who), self.now_us(who) + 40 * 86_400_000_000}
+            landmarks.update(row["at_us"] for row in self.books.of(who))
+            for *_, window, _ in self.books.statuses(who, self.now_us(who), EVER):
+                landmarks.update(us for us in window if us is not None)
+            moments = [None, *(us + step for us in sorted(landmarks) for step in (-1, 0, 1))]
+            for _ in range(15):
+                self.balance_agrees(desk, rng.choice(moments), rng.choice(moments))
 
-    def balance_agrees(self, desk, account, at_us=None, as_of_us=None):
-        who, ledger = (PROJECTS[desk], account), self.ledgers[desk]
-        asked = {
-            name: from_us(us) for name, us in (("at", at_us), ("as_of", as_of_us)) if us is not None
-        }
+    def balance_agrees(self, desk, at_us=None, as_of_us=None):
+        who, ledger, account = self.at(desk)
+        given = {"at": at_us, "as_of": as_of_us}
+        asked = {name: from_us(us) for name, us in given.items() if us is not None}
         if not self.books.of(who):
             with pytest.raises(UnknownAccount):
                 ledger.balance(account, **asked)

@@ -58,7 +58,9 @@ def test_no_statement_changes_a_row(sample, sql, table, recursive_triggers):
 
     pragma = f"PRAGMA recursive_triggers = {recursive_triggers}"
     for foreign_keys in ("ON", "OFF"):
-        done, _, *outcomes = sql(sample, f"PRAGMA foreign_keys = {foreign_keys}", pragma, *statements)
+        done, _, *outcomes = sql(
+            sample, f"PRAGMA foreign_keys = {foreign_keys}", pragma, *statements
+        )
         assert done == []
         for statement, outcome in zip(statements, outcomes, strict=True):
             assert str(outcome).startswith("budgetledger: "), statement
@@ -82,17 +84,20 @@ def test_nor_through_the_sqlite3_program(sample, sql, table):
     assert contents(sql, sample) == before
 
 
-FORGED = "INSERT INTO entries SELECT {} FROM entries WHERE id = {}"
 COLUMNS = """
-    id project_id account_id recorded_at_us kind model cost_pico price_source occurred_at_us
-    input_tokens output_tokens requests unpriced usage price tags note corrects_id
-    idempotency_key total_usd total_pico total_tokens total_requests total_unpriced
-    model_usd model_pico model_tokens model_requests model_unpriced hash""".split()
+    id, project_id, account_id, recorded_at_us, kind, model, cost_pico, price_source,
+    occurred_at_us, input_tokens, output_tokens, requests, unpriced, usage, price, tags, note,
+    corrects_id, idempotency_key, total_usd, total_pico, total_tokens, total_requests,
+    total_unpriced, model_usd, model_pico, model_tokens, model_requests, model_unpriced, hash"""
 
 
-def forged(id_, source, **changed):
-    values = [str(changed.get(column, column)) for column in ["id", *COLUMNS[1:]]]
-    return FORGED.format(", ".join([str(id_), *values[1:]]), source)
+def forged(source, **changed):
+    """Inserts a copy of a row with some values changed."""
+    values = ", ".join(
+        f"{changed[name]} AS {name}" if name in changed else name
+        for name in map(str.strip, COLUMNS.split(","))
+    )
+    return f"INSERT INTO entries SELECT {values} FROM entries WHERE id = {source}"
 
 
 # What the hand did, and where verify points: an account and an entry, or a word of the message.
@@ -127,9 +132,9 @@ BY_HAND = [
     ("DELETE FROM entries WHERE id = 1", "alice", 3),
     ("DELETE FROM entries WHERE id = 1", None, "1 of 12 rows are missing"),
     ("DELETE FROM entries WHERE id = 8", None, "1 of 12 rows are missing"),  # the last of bob
-    (forged(13, 9, idempotency_key="NULL"), "alice", 13),
-    (forged(13, 12, cost_pico=-1, kind="'adjustment'", corrects_id=12), "carol", 13),
-    (forged(0, 9, idempotency_key="NULL"), None, "missing"),
+    (forged(9, id=13, idempotency_key="NULL"), "alice", 13),
+    (forged(12, id=13, cost_pico=-1, kind="'adjustment'", corrects_id=12), "carol", 13),
+    (forged(9, id=0, idempotency_key="NULL"), None, "missing"),
     ("UPDATE entries SET account_id = 1 WHERE id = 8", "alice", 8),
     ("UPDATE entries SET account_id = 2 WHERE id = 9", "bob", 9),
     ("UPDATE entries SET project_id = 2 WHERE id = 5", "alice", 5),
@@ -173,7 +178,9 @@ def test_verify_points_at_what_a_hand_changed(sample, sql, edit, account, where)
 
     assert not found.ok
     if isinstance(where, int):
-        assert (account, where) in [(problem.account, problem.entry_id) for problem in found.problems]
+        assert (account, where) in [
+            (problem.account, problem.entry_id) for problem in found.problems
+        ]
     else:
         assert any(where in problem.message for problem in found.problems), found.problems
 

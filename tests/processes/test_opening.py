@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-import warnings
+from contextlib import closing, suppress
 from decimal import Decimal
 from pathlib import Path
 
@@ -30,29 +30,32 @@ from budgetledger.errors import (
 
 # -- many at once -------------------------------------------------------------------------------
 
-OPEN_WHEN_TOLD = """
-import sys
+OPEN_TOGETHER = """
+import multiprocessing, sys
+import alembic.command
 from budgetledger import Ledger
-print("ready", flush=True)
-for line in sys.stdin:
-    with Ledger(line.rstrip("\\n")) as ledger:
-        ledger.set_budget(sys.argv[1], 10)
-        print(ledger.charge(sys.argv[1], cost="0.1").id, flush=True)
+
+def open_and_charge(name, together):
+    for turn in range(5):
+        together.wait()
+        with Ledger(f"{sys.argv[1]}-{turn}") as ledger:
+            ledger.set_budget(name, 10)
+            ledger.charge(name, cost="0.1")
+
+fork = multiprocessing.get_context("fork")  # which imports once for all
+together = fork.Barrier(8, timeout=20)
+processes = [fork.Process(target=open_and_charge, args=(f"user-{n}", together)) for n in range(8)]
+[process.start() for process in processes]
+[process.join() for process in processes]
+assert not any(process.exitcode for process in processes), "somebody failed"
 """
 
 
-def test_eight_processes_open_a_new_file_at_once(tmp_path, launch):
-    processes = [launch(OPEN_WHEN_TOLD, f"user-{n}") for n in range(8)]
-    assert {process.stdout.readline() for process in processes} == {"ready\n"}
-
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_eight_processes_open_a_new_file_at_once(path, elsewhere):
+    elsewhere(OPEN_TOGETHER, path)
     for turn in range(5):
-        path = tmp_path / f"{turn}.db"
-        for process in processes:
-            process.stdin.write(f"{path}\n")
-            process.stdin.flush()
-        ids = [process.stdout.readline() for process in processes]
-        assert all(ids), processes[ids.index("")].communicate()
-        with Ledger(path) as ledger:
+        with Ledger(f"{path}-{turn}") as ledger:
             assert [ledger.balance(f"user-{n}").posted for n in range(8)] == [Decimal("0.1")] * 8
             assert ledger.verify() == (8, 16, ())
 
@@ -84,39 +87,40 @@ def test_eight_threads_open_a_new_file_at_once(tmp_path):
             assert ledger.verify() == (8, 16, ())
 
 
-def test_a_file_that_becomes_a_ledger_while_it_is_looked_at_is_one(path):
+class Fetched(list):
+    def fetchone(self):
+        return self[0] if self else None
+
+
+def test_a_file_that_becomes_a_ledger_while_it_is_looked_at_is_one(path, monkeypatch):
+    monkeypatch.setattr(_store, "_BUSY_SECONDS", 0.1)
+
     class Looking(sqlite3.Connection):
-        def execute(self, statement, *parameters):
-            found = super().execute(statement, *parameters).fetchall()
-            if not path.exists() or not path.stat().st_size:
-                Ledger(path).close()  # somebody else, between two looks
-            return iter(found) if not found else _Fetched(found)
+        meanwhile = 0
 
-    class _Fetched(list):
-        def fetchone(self):
-            return self[0] if self else None
+        def execute(self, *statement):
+            found = Fetched(super().execute(*statement))
+            self.meanwhile += 1
+            if self.meanwhile == 1:
+                with suppress(StoreBusy):  # a look in one transaction lets nobody in
+                    Ledger(path).close()
+            return found
 
-    connection = sqlite3.connect(path, factory=Looking, isolation_level=None)
-    try:
+    with closing(sqlite3.connect(path, factory=Looking, isolation_level=None)) as connection:
         assert _migrate.revision(connection, str(path)) in (None, _migrate.HEAD)
-    finally:
-        connection.close()
 
 
 # -- what is no ledger --------------------------------------------------------------------------
 
 
+def database(path, *statements):
+    with closing(sqlite3.connect(path, isolation_level=None)) as made:
+        for statement in statements:
+            made.execute(statement)
+
+
 def other_application(path, *statements):
-    database = sqlite3.connect(path, isolation_level=None)
-    for statement in ("CREATE TABLE t (x)", "INSERT INTO t VALUES (1)", *statements):
-        database.execute(statement)
-    database.close()
-
-
-def empty_of_another_application(path):
-    database = sqlite3.connect(path, isolation_level=None)
-    database.execute("PRAGMA application_id = 77")
-    database.close()
+    database(path, "CREATE TABLE t (x)", "INSERT INTO t VALUES (1)", *statements)
 
 
 def killed_application(path):
@@ -133,10 +137,7 @@ os._exit(0)
 
 def newer(path, *statements):
     Ledger(path).close()
-    database = sqlite3.connect(path, isolation_level=None)
-    for statement in ("UPDATE alembic_version SET version_num = '9999'", *statements):
-        database.execute(statement)
-    database.close()
+    database(path, "UPDATE alembic_version SET version_num = '9999'", *statements)
 
 
 def newer_and_moved_here(path):
@@ -145,48 +146,36 @@ def newer_and_moved_here(path):
 
 
 def damaged(path, *statements):
-    database = sqlite3.connect(path, isolation_level=None)
-    for statement in (f"PRAGMA application_id = {_migrate.APPLICATION_ID}", *statements):
-        database.execute(statement)
-    database.close()
+    database(path, f"PRAGMA application_id = {_migrate.APPLICATION_ID}", *statements)
 
 
-def other_alembic(path):
-    other_application(
-        path,
-        "CREATE TABLE alembic_version (version_num TEXT)",
-        f"INSERT INTO alembic_version VALUES ('{_migrate.HEAD}')",
-    )
-
-
-UNFIT = {
-    "text": (lambda path: path.write_text("hello\n" * 900), NotALedger, "another file"),
-    "short text": (lambda path: path.write_text("hello\n"), NotALedger, "another file"),
-    "one byte": (lambda path: path.write_text("7"), NotALedger, "another file"),
-    "random": (
-        lambda path: path.write_bytes(random.Random(1).randbytes(5000)), NotALedger, "another file"
-    ),
-    "other application": (other_application, NotALedger, "another file"),
-    "other with Alembic": (other_alembic, NotALedger, "another file"),
+VERSIONS = "CREATE TABLE alembic_version (version_num TEXT)"
+VERSION = f"INSERT INTO alembic_version VALUES ('{_migrate.HEAD}')"
+ANOTHER = NotALedger, "another file"
+UPGRADE = SchemaTooNew, "pip install -U budgetledger"
+UNFIT = {  # how to make it; the error's class, and what it says to do
+    "text": (lambda path: path.write_text("hello\n" * 900), *ANOTHER),
+    "short text": (lambda path: path.write_text("hello\n"), *ANOTHER),
+    "one byte": (lambda path: path.write_text("7"), *ANOTHER),
+    "random": (lambda path: path.write_bytes(random.Random(1).randbytes(5000)), *ANOTHER),
+    "other": (other_application, *ANOTHER),
+    "other with Alembic": (lambda path: other_application(path, VERSIONS, VERSION), *ANOTHER),
     "other with an id": (
         lambda path: other_application(path, "PRAGMA application_id = 77"),
-        NotALedger, "another file",
+        *ANOTHER,
     ),
-    "other, empty, with an id": (empty_of_another_application, NotALedger, "another file"),
+    "other, empty": (lambda path: database(path, "PRAGMA application_id = 77"), *ANOTHER),
     "other in WAL mode": (
         lambda path: other_application(path, "PRAGMA journal_mode = WAL"),
-        NotALedger, "another file",
+        *ANOTHER,
     ),
-    "other, killed": (killed_application, NotALedger, "another file"),
-    "newer": (newer, SchemaTooNew, "pip install -U budgetledger"),
-    "newer, moved here": (newer_and_moved_here, SchemaTooNew, "pip install -U budgetledger"),
-    "no tables": (damaged, StoreError, ""),
-    "no revision": (
-        lambda path: damaged(path, "CREATE TABLE alembic_version (version_num TEXT)"),
-        StoreError, "",
-    ),
+    "other, killed": (killed_application, *ANOTHER),
+    "newer": (newer, *UPGRADE),
+    "newer, moved here": (newer_and_moved_here, *UPGRADE),
+    "damaged": (damaged, StoreError, ""),
+    "damaged, no revision": (lambda path: damaged(path, VERSIONS), StoreError, ""),
     "folder": (lambda path: path.mkdir(), StoreNotFound, "name a file"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("found", UNFIT)
@@ -247,7 +236,9 @@ def test_a_refused_url_keeps_its_password(tmp_path):
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["a b", "100%", "100%25", "what?x=1", "a#b", "ключ-钥匙", "'\";--"])
+@pytest.mark.parametrize(
+    "name", ["a b", "100%", "100%25", "what?x=1", "a#b", "ключ-钥匙", "'\";--"]
+)
 def test_any_file_name_will_do(tmp_path, name):
     path = tmp_path / name
     with Ledger(path) as ledger:
@@ -288,9 +279,7 @@ def test_new_files_are_for_their_owner_alone(path):
     try:
         with Ledger(path) as ledger:
             ledger.set_budget("alice", 1)
-            modes = {
-                file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()
-            }
+            modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
     finally:
         os.umask(inherited)
     names = ["spend.db", "spend.db-shm", "spend.db-wal", "spend.db.lock"]
@@ -383,14 +372,14 @@ def on_a_small_disk(tmp_path):
         arguments = ["sh", "-c", ON_A_SMALL_DISK, "sh", str(kilobytes), tmp_path, sys.executable]
         done = subprocess.run(
             [*CAN_MOUNT, *arguments, code],
-            capture_output=True, text=True, timeout=50, env=os.environ, check=False,
+            capture_output=True, text=True, timeout=30, env=os.environ, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
 
     return run
 
 
-@pytest.mark.parametrize("kilobytes", [4, 8, 32, 40, 64])
+@pytest.mark.parametrize("kilobytes", [4, 8, 40, 64])
 def test_a_disk_too_small_for_a_new_ledger(on_a_small_disk, kilobytes):
     on_a_small_disk(
         kilobytes,
@@ -462,9 +451,13 @@ def test_a_file_that_may_not_grow(path):
         ledger.set_budget("alice", 1)
         execute = ledger._store._writer._connection.execute
         execute(f"PRAGMA max_page_count = {execute('PRAGMA page_count').fetchone()[0] + 2}")
-        with pytest.raises(StoreFull, match="nothing was recorded"):
-            for _ in range(99):
+
+        def charge_on():
+            while True:
                 ledger.charge("alice", cost=1, tags={"words": "many" * 99})
+
+        with pytest.raises(StoreFull, match="nothing was recorded"):
+            charge_on()
         posted = ledger.balance("alice").posted
         assert ledger.verify() == (1, 1 + posted, ())
 
@@ -526,33 +519,31 @@ def test_errors_pickle(kind):
 
 
 def test_a_real_error_pickles_with_its_facts(path):
-    with Ledger(path) as ledger, pytest.raises(errors.IdempotencyConflict) as caught:
+    with Ledger(path) as ledger:
         ledger.set_budget("alice", 1)
         ledger.charge("alice", cost=1, key="k")
-        ledger.charge("alice", cost=2, key="k")
+        with pytest.raises(errors.IdempotencyConflict) as caught:
+            ledger.charge("alice", cost=2, key="k")
     again = pickle.loads(pickle.dumps(caught.value))
     assert (again.key, again.entry) == ("k", caught.value.entry)
     assert str(again) == str(caught.value)
 
 
-HEAVY = "alembic sqlalchemy sqlmodel pydantic tiktoken genai_prices litellm click rich".split()
+HEAVY = {"alembic", "sqlalchemy", "sqlmodel", "tiktoken", "genai_prices", "click", "rich"}
 
 
 @pytest.mark.parametrize(
-    ("code", "allowed"),
+    "code",
     [
-        ("import budgetledger", []),
-        ("from budgetledger import Ledger; Ledger(sys.argv[1]).close()", []),
-        (
-            "from budgetledger import Ledger; ledger = Ledger(sys.argv[1]);"
-            "ledger.charge('alice', cost=1); ledger.balance('alice')",
-            [],
-        ),
+        "import budgetledger",
+        "from budgetledger import Ledger; Ledger(sys.argv[1]).close()",
+        "from budgetledger import Ledger; Ledger(sys.argv[1]).charge('alice', cost=1)",
     ],
     ids=["import", "open", "charge"],
 )
-def test_what_is_imported(path, elsewhere, code, allowed):
+def test_what_is_not_imported(path, elsewhere, code):
     with Ledger(path) as ledger:
         ledger.set_budget("alice", 1)
-    found = elsewhere(f"import sys; {code}; print(*{{name.split('.')[0] for name in sys.modules}})", path)
-    assert set(HEAVY) & set(found.split()) <= set(allowed)
+    listing = "print(*{name.partition('.')[0] for name in sys.modules})"
+    found = elsewhere(f"import sys; {code}; {listing}", path)
+    assert HEAVY.isdisjoint(found.split())
