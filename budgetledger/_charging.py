@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from budgetledger.errors import InvalidInput, UnpricedModel, UnpricedWarning, UnreadableResponse
+from budgetledger.errors import InvalidInput, UnpricedModel, UnreadableResponse
 from budgetledger.money import Amount, entry_pico
 from budgetledger.names import checked_name
-from budgetledger.pricing import Usage, model_of, read_response
+from budgetledger.pricing import Usage, checked, model_of, read_response
 from budgetledger.rules import Draft
-from budgetledger.windows import to_us
+from budgetledger.windows import from_us, to_us
 
 UNKNOWN_MODEL = "unknown"
 """The model of a cost recorded without one, so that the models add up to the account."""
@@ -34,13 +33,20 @@ def draft_charge(
 
     Price order: *cost* as given; the cost a litellm response carries; the shipped price list,
     for the model that answered. The row is filed under *model*, the one asked for, if given.
-    Warns with `UnpricedWarning` when none of them knows.
+    Without a cost where none of them knows.
     """
     if response is None and cost is None and usage is None:
         raise InvalidInput("nothing to charge; pass a response, usage= with model=, or cost=")
     cost_pico = None if cost is None else entry_pico(cost)
     if model is not None:
         model = checked_name(model, "model")
+    if usage is not None:
+        if not isinstance(usage, Usage):
+            raise InvalidInput(
+                f"usage must be a budgetledger.Usage, got {type(usage).__name__}; "
+                "pass Usage(input_tokens=…, output_tokens=…), or the response itself"
+            )
+        checked(usage)
     answered = model
     litellm_cost = None
     if response is not None:
@@ -62,9 +68,7 @@ def draft_charge(
     elif litellm_cost is not None:
         source, cost_pico = "litellm", entry_pico(litellm_cost)
     else:
-        when = datetime.fromtimestamp(
-            (now_us if occurred_at_us is None else occurred_at_us) / 1e6, UTC
-        )
+        when = from_us(now_us if occurred_at_us is None else occurred_at_us)
         cost_pico, source, price_json = _priced(answered or model, usage, when)
     tokens = usage or Usage()
     return Draft(
@@ -76,10 +80,9 @@ def draft_charge(
         input_tokens=tokens.input_tokens,
         output_tokens=tokens.output_tokens,
         requests=1,
-        unpriced=int(cost_pico is None),
         usage_json=None if usage is None else to_json(_nonzero(usage), "usage"),
         price_json=price_json,
-        tags_json=None if not tags else to_json(tags, "tags"),
+        tags_json=None if tags is None else to_json(tags, "tags"),
         idempotency_key=None if key is None else checked_name(key, "key"),
     )
 
@@ -91,16 +94,10 @@ def _priced(
 
     try:
         if model is None or usage is None:
-            raise UnpricedModel(model or UNKNOWN_MODEL, "the response does not say what it used")
+            raise UnpricedModel(model or UNKNOWN_MODEL)
         price = _catalog.price(model, usage, when)
         return entry_pico(price.cost), price.source, to_json(price.unit_prices, "price")
-    except UnpricedModel as error:
-        warnings.warn(
-            f"recorded without a price: {error}; the budget does not count this call until "
-            "Ledger.adjust(entry, cost, reason=...) states its cost",
-            UnpricedWarning,
-            stacklevel=4,
-        )
+    except UnpricedModel:
         return None, "unpriced", None
 
 

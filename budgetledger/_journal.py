@@ -120,17 +120,8 @@ def adjust(execute: Execute, project: str, entry_id: int, draft: Draft, clock: C
     corrected = Entry._make(row)
     account = _reports.find(execute, project, corrected.account)
     assert account is not None
-    prices_it = (
-        corrected.unpriced and not execute(compiled(_sql.PRICED_SINCE), (corrected.id,)).fetchone()
-    )
-    return append_once(
-        execute,
-        account,
-        draft._replace(
-            model=corrected.model, corrects_id=corrected.id, unpriced=-1 if prices_it else 0
-        ),
-        clock,
-    )
+    draft = draft._replace(model=corrected.model, corrects_id=corrected.id)
+    return append_once(execute, account, draft, clock)
 
 
 def set_budget(

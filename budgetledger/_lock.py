@@ -52,8 +52,9 @@ class ProcessLock:
         _unlock(self._descriptor)
 
     def close(self) -> None:
-        """Give the file descriptor back."""
-        os.close(self._descriptor)
+        """Give the file descriptor back; the number may soon be another file's."""
+        descriptor, self._descriptor = self._descriptor, -1
+        os.close(descriptor)
 
 
 class NoLock(ProcessLock):

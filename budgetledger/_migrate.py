@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlite3 import Connection
 
 from budgetledger._writer import Execute
-from budgetledger.errors import NotALedger, SchemaTooNew
+from budgetledger.errors import NotALedger, SchemaTooNew, StoreError
 
 HEAD = "0001"
 """The revision this code reads and writes: the newest under ``migrations``."""
@@ -18,21 +18,31 @@ APPLICATION_ID = 0x62676C72
 
 
 def revision(connection: Connection, target: str) -> str | None:
-    """The schema's revision, or None in an empty database. Reads only.
+    """The schema's revision, or None in an empty database. Reads only, and all at one moment.
 
-    Raises `NotALedger` for somebody else's database.
+    Raises `NotALedger` for somebody else's database, `StoreError` for a damaged ledger.
     """
-    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
-    if application_id == APPLICATION_ID:
-        found: str = connection.execute("SELECT version_num FROM alembic_version").fetchone()[0]
-        return found
-    if connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None:
-        return None
-    raise NotALedger(
-        f"{target} is an SQLite database of another application and was left alone; "
-        "name another file",
-        target=target,
-    )
+    connection.execute("BEGIN")
+    try:
+        (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+        if application_id == APPLICATION_ID:
+            found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        else:
+            other = connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+            if application_id == 0 and other is None:
+                return None
+            raise NotALedger(
+                f"{target} is an SQLite database of another application and was left alone; "
+                "name another file",
+                target=target,
+            )
+    finally:
+        connection.execute("COMMIT")
+    if found is None:
+        raise StoreError(
+            f"{target} is damaged: its schema has no revision; restore a backup", target=target
+        )
+    return str(found[0])
 
 
 def schema(execute: Execute) -> dict[tuple[str, str], str]:
@@ -74,6 +84,7 @@ def upgrade(connection: Connection, target: str) -> None:
     from alembic.script import ScriptDirectory
     from alembic.util import CommandError
     from sqlalchemy import create_engine
+    from sqlalchemy.exc import DBAPIError
     from sqlalchemy.pool import StaticPool
 
     config = Config()
@@ -102,5 +113,7 @@ def upgrade(connection: Connection, target: str) -> None:
                 command.upgrade(config, "head")
                 broken = connection.execute("PRAGMA foreign_key_check").fetchone()
                 assert broken is None, f"the upgrade broke a reference: {broken}"
+        except DBAPIError as error:
+            raise error.orig or error from None
         finally:
             connection.execute("PRAGMA foreign_keys = ON")

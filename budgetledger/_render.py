@@ -29,8 +29,7 @@ if TYPE_CHECKING:  # nothing heavy for a message, or for --help
 _ENDLESS = 10_000  # columns: a file or a pipe has no right edge, and nothing may be cut off there
 _BAR = 24
 _ENTRY = (
-    "id", "project", "account", "recorded_at", "occurred_at", "kind", "model", "cost", "unpriced",
-    "price_source", "price", "input_tokens", "output_tokens", "requests", "usage", "tags", "note",
+    "id", "project", "account", "recorded_at", "occurred_at", "kind", "model", "cost", "price_source", "price", "input_tokens", "output_tokens", "requests", "usage", "tags", "note",
     "corrects_id", "idempotency_key", "hash",
 )  # fmt: skip
 
@@ -194,7 +193,7 @@ def entries_table(out: Console, entries: Sequence[Entry]) -> Table:
     decimals = decimals_of(entry.cost for entry in entries)
     for entry in entries:
         cost = Text("" if entry.cost is None else usd(entry.cost, decimals))
-        if entry.unpriced > 0:
+        if entry.price_source == "unpriced":
             cost = Text("unpriced", "yellow")
         note = "" if entry.corrects_id is None else f"corrects {entry.corrects_id}: "
         names = (entry.account, entry.kind, entry.model or "")

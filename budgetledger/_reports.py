@@ -6,13 +6,12 @@ window, however many rows it holds.
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import NamedTuple
 
 from budgetledger import _sql
 from budgetledger._sql import compiled
 from budgetledger._writer import Execute
-from budgetledger.entries import Balance, Budget, BudgetStatus, Posted
+from budgetledger.entries import Balance, Budget, BudgetStatus, Measure
 from budgetledger.errors import UnknownAccount
 from budgetledger.money import PICO, Sum, to_usd
 from budgetledger.windows import Period, Window, window_at
@@ -20,7 +19,7 @@ from budgetledger.windows import Period, Window, window_at
 DEFAULT_BUDGET = "default"
 """The budget that `Ledger.balance` reports first, and the only one BudgetManager knows."""
 
-_NOTHING: tuple[int, ...] = (0, 0, 0, 0, 0)
+_NOTHING: tuple[int, ...] = (0, 0, 0, 0)
 
 EVER = 2**63 - 1
 """A moment after all others."""
@@ -33,6 +32,20 @@ class Ref(NamedTuple):
     project_id: int
     project: str
     name: str
+
+
+class Posted(NamedTuple):
+    """What was posted in a window, of every measure."""
+
+    pico: int
+    tokens: int
+    requests: int
+
+    def of(self, measure: Measure) -> int:
+        """Picodollars or a count."""
+        if measure == "usd":
+            return self.pico
+        return self.tokens if measure == "tokens" else self.requests
 
 
 class Revision(NamedTuple):
@@ -163,8 +176,8 @@ def posted(
         before = _NOTHING
     else:
         before = _totals_before(execute, account_id, min(window.start_us, end_us), model)
-    usd, pico, tokens, requests, unpriced = (a - b for a, b in zip(until, before, strict=True))
-    return Posted(usd * PICO + pico, tokens, requests, unpriced)
+    usd, pico, tokens, requests = (a - b for a, b in zip(until, before, strict=True))
+    return Posted(usd * PICO + pico, tokens, requests)
 
 
 def _totals_before(
@@ -184,26 +197,42 @@ def balance(execute: Execute, account: Ref, moment_us: int, known_us: int) -> Ba
     for budget in budgets_in_force(execute, account.id, account.name, moment_us, known_us):
         window = window_of(execute, account.id, budget, moment_us, known_us)
         used = posted(execute, account.id, window, known_us, budget.model)
-        statuses.append((BudgetStatus(budget, window, used.of(budget.measure)), used))
-    in_usd = [(status, used) for status, used in statuses if status.budget.measure == "usd"]
-    if not in_usd:
-        window = Window(None, None)
-        used = posted(execute, account.id, window, known_us)
-        limit = None
+        statuses.append(_status(budget, window, used.of(budget.measure)))
+    in_usd = [status for status in statuses if status.budget.measure == "usd"]
+    if in_usd:
+        reported = min(in_usd, key=lambda one: (one.budget.name != DEFAULT_BUDGET, one.available))
+        budget, window, spent, available = reported
+        limit = budget.limit
     else:
-        status, used = min(
-            in_usd, key=lambda pair: (pair[0].budget.name != DEFAULT_BUDGET, pair[0].available)
-        )
-        window, limit = status.window, Decimal(status.budget.limit)
+        window, limit, available = Window(None, None), None, None
+        spent = to_usd(posted(execute, account.id, window, known_us).pico)
     return Balance(
         account=account.name,
-        limit=limit,
-        posted=to_usd(used.cost_pico),
+        limit=limit,  # type: ignore[arg-type]  # Decimal, as the measure is usd
+        posted=spent,  # type: ignore[arg-type]
         held=to_usd(0),
+        available=available,  # type: ignore[arg-type]
         window=window,
-        unpriced=used.unpriced,
-        budgets=tuple(status for status, _ in statuses),
+        unpriced=_unpriced(execute, account.id, window, known_us),
+        budgets=tuple(statuses),
     )
+
+
+def _status(budget: Budget, window: Window, used: int) -> BudgetStatus:
+    if budget.measure != "usd":
+        return BudgetStatus(budget, window, used, budget.limit_sum.usd - used)
+    left = to_usd(budget.limit_sum.total_pico - used)  # in integers, which no context rounds
+    return BudgetStatus(budget, window, to_usd(used), left)
+
+
+def _unpriced(execute: Execute, account_id: int, window: Window, known_us: int) -> int:
+    start_us = 0 if window.start_us is None else window.start_us
+    end_us = EVER if window.end_us is None else window.end_us
+    if known_us < end_us:
+        end_us = known_us + 1
+    found = execute(compiled(_sql.UNPRICED), (account_id, start_us, end_us, known_us))
+    count: int = found.fetchone()[0]
+    return count
 
 
 def model_costs(execute: Execute, account: Ref, window: Window, known_us: int) -> dict[str, Posted]:

@@ -12,16 +12,16 @@ from functools import cache
 
 # Order within a journal: by time, then by id. Both never decrease, so both indexes seek it.
 _LAST = "ORDER BY recorded_at_us DESC, id DESC LIMIT 1"
-_TOTALS = "total_usd, total_pico, total_tokens, total_requests, total_unpriced"
-_MODEL_TOTALS = "model_usd, model_pico, model_tokens, model_requests, model_unpriced"
+_TOTALS = "total_usd, total_pico, total_tokens, total_requests"
+_MODEL_TOTALS = "model_usd, model_pico, model_tokens, model_requests"
 
 # -- writing ------------------------------------------------------------------------------
 
 # Every row: what the next row of an account (and of its model, if it has one) follows.
 HEAD = """
 SELECT h.hash, h.recorded_at_us,
-       h.total_usd, h.total_pico, h.total_tokens, h.total_requests, h.total_unpriced,
-       m.model_usd, m.model_pico, m.model_tokens, m.model_requests, m.model_unpriced
+       h.total_usd, h.total_pico, h.total_tokens, h.total_requests,
+       m.model_usd, m.model_pico, m.model_tokens, m.model_requests
 FROM entries h LEFT JOIN entries m ON m.id = (
     SELECT id FROM entries WHERE account_id = :account_id AND model = :model
     ORDER BY recorded_at_us DESC, id DESC LIMIT 1)
@@ -30,9 +30,6 @@ WHERE h.account_id = :account_id_2 ORDER BY h.recorded_at_us DESC, h.id DESC LIM
 # charge, adjust with a key: what the key stands for already.
 ENTRY_BY_KEY = "e.project_id = :project_id AND e.idempotency_key = :idempotency_key"
 ENTRY_BY_ID = "e.project_id = :project_id AND e.id = :id"
-
-# adjust: whether an entry recorded without a price was given one since.
-PRICED_SINCE = "SELECT 1 FROM entries WHERE corrects_id = :id AND unpriced = -1"
 
 
 def _insert(table: str, *columns: str) -> str:
@@ -46,7 +43,7 @@ INSERT_ACCOUNT = _insert("accounts", "id", "project_id", "name", "created_at_us"
 INSERT_ENTRY = _insert(
     "entries",
     *("id", "project_id", "account_id", "recorded_at_us", "kind", "model", "cost_pico"),
-    *("price_source", "occurred_at_us", "input_tokens", "output_tokens", "requests", "unpriced"),
+    *("price_source", "occurred_at_us", "input_tokens", "output_tokens", "requests"),
     *("usage", "price", "tags", "note", "corrects_id", "idempotency_key"),
     *(_TOTALS.split(", ") + _MODEL_TOTALS.split(", ")),
     "hash",
@@ -72,6 +69,14 @@ LAST_TIME = f"SELECT recorded_at_us FROM entries WHERE account_id = :account_id 
 TOTALS_BEFORE = f"""
 SELECT {_TOTALS} FROM entries
 WHERE account_id = :account_id AND recorded_at_us < :before_us {_LAST}"""
+
+# balance: the requests of a window that were recorded without a price and have none yet.
+UNPRICED = """
+SELECT count(*) FROM entries e
+WHERE e.account_id = :account_id AND e.kind = 'charge' AND e.cost_pico IS NULL
+      AND e.recorded_at_us >= :start_us AND e.recorded_at_us < :end_us
+      AND NOT EXISTS (SELECT 1 FROM entries later WHERE later.corrects_id = e.id
+                      AND later.recorded_at_us <= :known_us)"""
 
 # model_costs: the same for one model.
 MODEL_TOTALS_BEFORE = f"""
@@ -115,7 +120,7 @@ WHERE account_id = :account_id AND budget = :budget
 
 _ENTRY = """
 SELECT e.id, p.name, a.name, e.recorded_at_us, e.kind, e.model, e.cost_pico, e.price_source,
-       e.occurred_at_us, e.input_tokens, e.output_tokens, e.requests, e.unpriced, e.usage,
+       e.occurred_at_us, e.input_tokens, e.output_tokens, e.requests, e.usage,
        e.price, e.tags, e.note, e.corrects_id, e.idempotency_key, e.hash
 FROM entries e JOIN accounts a ON a.id = e.account_id JOIN projects p ON p.id = e.project_id"""
 
@@ -142,7 +147,7 @@ SELECT a.id, p.name, a.name FROM accounts a JOIN projects p ON p.id = a.project_
 JOURNAL = f"""
 SELECT e.id, e.project_id, e.hash, {_TOTALS}, {_MODEL_TOTALS},
        e.recorded_at_us, e.kind, e.model, e.cost_pico, e.price_source, e.occurred_at_us,
-       e.input_tokens, e.output_tokens, e.requests, e.unpriced, e.usage, e.price, e.tags, e.note,
+       e.input_tokens, e.output_tokens, e.requests, e.usage, e.price, e.tags, e.note,
        e.corrects_id, e.idempotency_key
 FROM entries e WHERE e.account_id = :account_id ORDER BY e.recorded_at_us, e.id"""
 

@@ -94,14 +94,14 @@ def _journal_problems(
     project_id = None
     for row in execute(compiled(_sql.JOURNAL), (account_id,)):
         entry_id, row_project_id, found_hash = row[:3]
-        found_totals, recorded_at_us, draft = row[3:13], row[13], Draft._make(row[14:])
+        found_totals, recorded_at_us, draft = row[3:11], row[11], Draft._make(row[12:])
         detail = _detail(execute, draft.kind, entry_id)
         problem = None
         if detail is None:
             problem = f"its {draft.kind} row is missing"
         elif chained_hash(head.hash, recorded_at_us, draft, detail) != found_hash:
             problem = "the row, or the one before it, was changed, removed or put there by hand"
-        head = Head(*head[:7], *models.get(draft.model, ()))
+        head = Head(*head[:6], *models.get(draft.model, ()))
         if problem is None and totals_after(head, draft) != found_totals:
             problem = "its running totals do not add up"
         if problem is None and project_id not in (None, row_project_id):
@@ -110,9 +110,9 @@ def _journal_problems(
             problems.append(Problem(problem, account, entry_id))
         # Go on from what the row states, so that one change is not reported at every later row.
         project_id = row_project_id
-        head = Head(found_hash, recorded_at_us, *found_totals[:5])
+        head = Head(found_hash, recorded_at_us, *found_totals[:4])
         if draft.model is not None:
-            models[draft.model] = found_totals[5:]
+            models[draft.model] = found_totals[4:]
         count_row()
     return problems
 

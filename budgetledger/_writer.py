@@ -35,19 +35,36 @@ class _Request:
         self.operation = operation
         self.finished = False
         self.result: Any = None
-        self.error: BaseException | None = None
+        self.error: Exception | None = None
 
 
 class Writer:
-    """Runs operations on one connection, each durable when `run` returns."""
+    """Runs operations on one connection, each durable when `run` returns.
 
-    def __init__(self, connection: Connection, process_lock: ProcessLock) -> None:
-        self._connection = connection
-        self._execute: Execute = connection.execute
-        self._process_lock = process_lock
+    *open_connection* is called, in the writer's turn, when there is no connection; it is to
+    `attach` one.
+    """
+
+    def __init__(self, open_connection: Callable[[], object]) -> None:
+        self._open_connection = open_connection
+        self._connection: Connection | None = None
+        self._process_lock: ProcessLock
         self._queue: deque[_Request] = deque()
+        self._committing = self._committed = False
         self.turn = Lock()
         """Held by whoever writes; the connection is free for others while they hold it."""
+
+    def attach(self, connection: Connection, process_lock: ProcessLock) -> None:
+        """Write on *connection* from now on, while holding *process_lock*."""
+        self._connection, self._process_lock = connection, process_lock
+
+    def detach(self) -> None:
+        """Write no more on the connection there was."""
+        self._connection = None
+
+    def forget_queue(self) -> None:
+        """Drop what is queued: its callers are threads that a fork did not copy."""
+        self._queue.clear()
 
     def run(self, operation: Callable[[Execute], T]) -> T:
         """*operation*'s result, once its rows are committed; or what it raised, without rows.
@@ -55,16 +72,18 @@ class Writer:
         *operation* may be called again after a failure that was not its own, so it keeps its
         effects inside the transaction.
         """
-        if not self._queue and self.turn.acquire(blocking=False):
-            try:  # nobody waits: no queue, and half the work
+        if not self._queue and not self.turn.locked():
+            with self.turn:  # nobody waits: no need to queue
                 return self._transact(operation)
-            finally:
-                self.turn.release()
         request = _Request(operation)
         self._queue.append(request)
-        with self.turn:
-            if not request.finished:
-                self._write_queued(request)
+        try:
+            with self.turn:
+                while not request.finished:
+                    self._write_queued()
+        except BaseException:
+            request.finished = True  # given up: if it was not written yet, it never will be
+            raise
         if request.error is not None:
             raise request.error
         result: T = request.result
@@ -73,60 +92,70 @@ class Writer:
     def exclusively(self, action: Callable[[], T]) -> T:
         """Run *action* while nobody, in any process, writes."""
         with self.turn:
+            if self._connection is None:  # closed meanwhile
+                return action()
             self._process_lock.acquire()
             try:
                 return action()
             finally:
                 self._process_lock.release()
 
-    def _write_queued(self, own: _Request) -> None:
-        queue = self._queue
-        batch = [queue.popleft() for _ in range(min(len(queue), _MOST_AT_ONCE))]
-        if own not in batch:
-            batch.append(own)
-            queue.remove(own)
+    def _write_queued(self) -> None:
+        """Write what is queued in one transaction; requests leave the queue when finished.
+
+        An interrupt (KeyboardInterrupt and its like) concerns this thread alone: the others'
+        requests stay queued, unless the transaction was committed already.
+        """
+        waiting = [request for request in self._queue.copy() if not request.finished]
+        batch = waiting[:_MOST_AT_ONCE]
 
         def run_each(execute: Execute) -> None:
             for request in batch:
                 _run_apart(execute, request)
 
+        self._committed = False
+        failure: Exception | None = None
         try:
             self._transact(run_each)
-        except BaseException as error:
-            # What failed was the transaction, so nobody's rows exist. An interrupt concerns
-            # this thread alone: the others' requests go back to the queue they waited in.
-            interrupted = not isinstance(error, Exception)
-            for request in reversed(batch):
-                if interrupted and request is not own:
-                    request.error = None
-                    queue.appendleft(request)
-                else:
-                    request.error, request.finished = error, True
-            if interrupted:
-                raise
-        else:
-            for request in batch:
-                request.finished = True
+        except Exception as error:
+            failure, self._committed = error, True
+        finally:
+            if self._committed:
+                for request in batch:
+                    request.error = failure or request.error
+                    request.finished = True
+        while self._queue and self._queue[0].finished:
+            self._queue.popleft()
 
     def _transact(self, operation: Callable[[Execute], T]) -> T:
-        execute, lock = self._execute, self._process_lock
-        lock.acquire()
+        if self._connection is None:
+            self._open_connection()
+        connection, lock = self._connection, self._process_lock
+        assert connection is not None
+        execute = connection.execute
         try:
+            lock.acquire()
             execute("BEGIN IMMEDIATE")
-            try:
-                result = operation(execute)
-                execute("COMMIT")
-                return result
-            except BaseException:
-                if self._connection.in_transaction:  # a full disk ends it by itself
-                    execute("ROLLBACK")
-                raise
+            result = operation(execute)
+            self._committing = True
+            execute("COMMIT")
+            self._committed = True
+            return result
+        except BaseException as error:
+            if connection.in_transaction:  # a full disk ends it by itself
+                execute("ROLLBACK")
+            elif self._committing and not isinstance(error, Exception):
+                self._committed = True  # interrupted between the commit and the line after it
+            raise
         finally:
+            self._committing = False
             lock.release()
 
 
 def _run_apart(execute: Execute, request: _Request) -> None:
+    """Run one of several: what it raises undoes its own rows only."""
     execute("SAVEPOINT one")
+    request.error = None
     try:
         request.result = request.operation(execute)
     except Exception as error:

@@ -43,9 +43,9 @@ class Where(NamedTuple):
     def locate(self) -> tuple[str, bool]:
         """The ledger's path, and whether there is a file."""
         from budgetledger._paths import default_path
-        from budgetledger._store import _path
+        from budgetledger._sqlite import path_of
 
-        path = _path(self.db or default_path())
+        path = path_of(self.db or default_path())
         return path, os.path.exists(path)
 
     def existing(self) -> Ledger:

@@ -42,7 +42,6 @@ class Entry(NamedTuple):
     input_tokens: int
     output_tokens: int
     requests: int
-    unpriced: int
     usage_json: str | None
     price_json: str | None
     tags_json: str | None
@@ -100,34 +99,14 @@ class Budget(NamedTuple):
         return to_usd(self.limit_sum.total_pico) if self.measure == "usd" else self.limit_sum.usd
 
 
-class Posted(NamedTuple):
-    """What was posted in a window, of every measure."""
-
-    cost_pico: int
-    tokens: int
-    requests: int
-    unpriced: int
-    """Requests whose price is not known: the cost is at least this much, not this much."""
-
-    def of(self, measure: Measure) -> Decimal | int:
-        """The amount of one measure: USD or a count."""
-        if measure == "usd":
-            return to_usd(self.cost_pico)
-        return self.tokens if measure == "tokens" else self.requests
-
-
 class BudgetStatus(NamedTuple):
-    """One budget and how far its active window has used it."""
+    """One budget and how far its active window has used it. USD or counts, by its measure."""
 
     budget: Budget
     window: Window
     posted: Decimal | int
-    """USD or a count, by the budget's measure."""
-
-    @property
-    def available(self) -> Decimal | int:
-        """What is left; negative once overspent."""
-        return self.budget.limit - self.posted
+    available: Decimal | int
+    """What is left of the limit; negative once overspent."""
 
 
 class Balance(NamedTuple):
@@ -141,16 +120,13 @@ class Balance(NamedTuple):
     limit: Decimal | None
     posted: Decimal
     held: Decimal
+    available: Decimal | None
+    """Limit less posted and held; negative once overspent; None without a limit."""
     window: Window
     unpriced: int
-    """Requests in the window whose price is not known; `posted` does not include them."""
+    """Requests in the window whose price is not known; `posted` is too low by theirs."""
     budgets: tuple[BudgetStatus, ...] = ()
     """All budgets of the account, by name."""
-
-    @property
-    def available(self) -> Decimal | None:
-        """Limit less posted and held; negative once overspent; None without a limit."""
-        return None if self.limit is None else self.limit - self.posted - self.held
 
 
 def _json(text: str | None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
-from os import PathLike, fspath
+from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -16,22 +16,30 @@ from budgetledger._charging import draft_charge
 from budgetledger._journal import Appended, Clock
 from budgetledger._reports import EVER, Ref
 from budgetledger._sql import compiled
-from budgetledger._store import Store, Synchronous
+from budgetledger._sqlite import Synchronous
+from budgetledger._store import Store
 from budgetledger._verify import Verification
 from budgetledger._writer import Execute
 from budgetledger.entries import Account, Balance, Budget, Entry, Measure
-from budgetledger.errors import ClockWarning, InvalidInput, UnknownAccountWarning
+from budgetledger.errors import (
+    ClockWarning,
+    InvalidInput,
+    InvalidPeriod,
+    UnknownAccountWarning,
+    UnpricedWarning,
+)
 from budgetledger.money import Amount, Sum, count, entry_pico, limit_sum, to_usd
 from budgetledger.names import checked_name
 from budgetledger.pricing import Usage
 from budgetledger.rules import Draft
-from budgetledger.windows import Period, Window, make_period, to_us
+from budgetledger.windows import UNITS, Period, Window, make_period, to_us
 
 if TYPE_CHECKING:
     from sqlmodel import Session
 
 T = TypeVar("T")
 _PAGE = 1000
+_WHY = "why, in a few words"
 _TOLERATED_US = 1_000_000  # clocks are corrected by less than this all the time
 
 
@@ -110,6 +118,8 @@ class Ledger:
         at_us = None if anchor is None or isinstance(anchor, str) else to_us(anchor)
         if isinstance(anchor, str) and not anchored:
             raise InvalidInput(f"anchor must be a datetime or 'creation', got {anchor!r}")
+        if anchored and per not in UNITS:
+            raise InvalidPeriod(f"anchor='creation' goes with per= one of {', '.join(UNITS)}")
         period = make_period(per, timezone=timezone, week_start=week_start, anchor_us=at_us)
         name = _budget_name(measure, period, model) if name is None else checked_name(name, "name")
         return self._set_budget(account, name, measure, amount, model, period, anchored=anchored)
@@ -205,34 +215,27 @@ class Ledger:
             occurred_at=occurred_at,
             now_us=self._clock(),
         )
-        return self._post(account, draft)
+        appended, is_new = self._post(account, draft)
+        self._warn(appended, is_new)
+        return appended.entry
 
-    def _post(self, account: str, draft: Draft) -> Entry:
-        ref = self._accounts.get(account)
-        if ref is not None:
-            known = ref  # for the closure, which must not see it change
-            appended = self._store.write(
-                lambda execute: _journal.append_once(execute, known, draft, self._clock)
-            )
-            return self._entry(appended)
+    def _post(self, account: str, draft: Draft) -> tuple[Appended, bool]:
+        """Append *draft*; and whether the account was opened for it."""
+        known = self._accounts.get(checked_name(account, "account"))
+        if known is not None:
+            ref = known  # for the closure, which must not see it change
+            return self._store.write(
+                lambda execute: _journal.append_once(execute, ref, draft, self._clock)
+            ), False
 
-        checked_name(account, "account")
-
-        def operation(execute: Execute) -> tuple[bool, Ref, Appended]:
+        def operation(execute: Execute) -> tuple[Appended, Ref, bool]:
             found = _reports.find(execute, self.project, account)
             opened = found or _journal.find_or_open(execute, self.project, account, self._clock)
             appended = _journal.append_once(execute, opened, draft, self._clock)
-            return found is None, opened, appended
+            return appended, opened, found is None
 
-        is_new, self._accounts[account], appended = self._store.write(operation)
-        if is_new:
-            warnings.warn(
-                f"account {account!r} of project {self.project!r} was opened by this charge and "
-                "has no budget; set one with set_budget",
-                UnknownAccountWarning,
-                stacklevel=3,
-            )
-        return self._entry(appended)
+        appended, self._accounts[account], is_new = self._store.write(operation)
+        return appended, is_new
 
     def adjust(
         self, entry: Entry | int, amount: Amount, *, reason: str, key: str | None = None
@@ -247,24 +250,40 @@ class Ledger:
             "adjustment",
             cost_pico=entry_pico(amount, "amount", signed=True),
             price_source="given",
-            note=_note(reason),
+            note=checked_name(reason, "reason", _WHY),
             idempotency_key=None if key is None else checked_name(key, "key"),
         )
-        return self._entry(
-            self._store.write(
-                lambda execute: _journal.adjust(execute, self.project, entry_id, draft, self._clock)
-            )
+        appended = self._store.write(
+            lambda execute: _journal.adjust(execute, self.project, entry_id, draft, self._clock)
         )
+        self._warn(appended)
+        return appended.entry
 
-    def _entry(self, appended: Appended) -> Entry:
+    def _warn(self, appended: Appended, is_new: bool = False) -> None:
+        """Say what the caller should know, once the row is safe: warnings may be errors."""
+        entry = appended.entry
         if appended.behind_us > _TOLERATED_US:
             warnings.warn(
                 f"the clock is {appended.behind_us / 1e6:.0f} s behind the last entry of "
-                f"{appended.entry.account!r}; the entry has that one's time; check the clock",
+                f"{entry.account!r}; this entry has that one's time; check the clock",
                 ClockWarning,
-                stacklevel=4,
+                stacklevel=3,
             )
-        return appended.entry
+        if is_new:
+            warnings.warn(
+                f"account {entry.account!r} of project {self.project!r} was opened by this "
+                "charge and has no budget; set one with set_budget",
+                UnknownAccountWarning,
+                stacklevel=3,
+            )
+        if entry.cost_pico is None:
+            warnings.warn(
+                f"no price is known for {entry.model!r}: entry {entry.id} is recorded without "
+                "one and counts in no budget until Ledger.adjust(entry, cost, reason=...) "
+                "states its cost",
+                UnpricedWarning,
+                stacklevel=3,
+            )
 
     # -- reading ------------------------------------------------------------------------------
 
@@ -297,7 +316,7 @@ class Ledger:
             moment_us, known_us = self._moments(execute, ref, at, as_of)
             balance = _reports.balance(execute, ref, moment_us, known_us)
             used = _reports.model_costs(execute, ref, balance.window, known_us)
-            return balance, {model: to_usd(posted.cost_pico) for model, posted in used.items()}
+            return balance, {model: to_usd(posted.pico) for model, posted in used.items()}
 
         return self._read_known(account, operation)
 
@@ -382,7 +401,7 @@ class Ledger:
 
     def backup(self, path: str | PathLike[str]) -> None:
         """Copy the ledger as of now into the new file *path*, while others go on writing."""
-        self._store.backup(fspath(path))
+        self._store.backup(path)
 
     def close(self) -> None:
         """Give files and locks back. Harmless when repeated."""
@@ -447,9 +466,10 @@ def _budget_name(measure: str, period: Period, model: str | None) -> str:
     per = period.per
     if per == "rolling":
         assert period.span_us is not None
-        per = f"{period.span_us / 1e6:g}s"
+        seconds, us = divmod(period.span_us, 1_000_000)
+        per = f"{seconds}.{us:06d}".rstrip("0").rstrip(".") + "s" if us else f"{seconds}s"
     return "/".join(part for part in (measure, per, model) if part)
 
 
 def _note(text: str | None) -> str | None:
-    return None if text is None else checked_name(text, "reason", "why, in a few words")
+    return None if text is None else checked_name(text, "reason", _WHY)

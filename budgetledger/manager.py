@@ -204,7 +204,7 @@ class BudgetManager:
         """LiteLLM's record of a user: USD, days, seconds since 1970."""
         balance, models = self._ledger._snapshot(user)
         record: dict[str, Any] = {}
-        for budget, window, _ in balance.budgets:
+        for budget, window, *_ in balance.budgets:
             if budget.name == DEFAULT_BUDGET:
                 record["total_budget"] = float(budget.limit)
                 if window.end_us is not None:

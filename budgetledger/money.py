@@ -6,7 +6,15 @@ limits have no practical ceiling: they are carried as whole dollars and picodoll
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+from decimal import (
+    MAX_EMAX,
+    MAX_PREC,
+    MIN_EMIN,
+    ROUND_HALF_EVEN,
+    Context,
+    Decimal,
+    InvalidOperation,
+)
 from numbers import Integral
 from typing import NamedTuple, TypeAlias
 
@@ -20,7 +28,8 @@ MAX_ENTRY_PICO = 2**63 - 1
 Amount: TypeAlias = "Decimal | int | float | str"
 """What is accepted as money: a float means what its repr says."""
 
-_CONTEXT = Context(prec=120, rounding=ROUND_HALF_EVEN)  # never the caller's context
+# Never the caller's context, and wide enough to round once, at the end.
+_CONTEXT = Context(prec=MAX_PREC, Emin=MIN_EMIN, Emax=MAX_EMAX)
 
 
 class Sum(NamedTuple):
@@ -59,7 +68,9 @@ def to_pico(value: Amount, what: str = "cost", *, signed: bool = False) -> int:
             "pass a number such as 10, 0.25 or '0.25'"
         ) from None
     if not exact.is_finite():
-        raise InvalidAmount(f"{what} must be finite, got {value!r}; pass a number of US dollars")
+        raise InvalidAmount(
+            f"{what} must be finite, got {_shown(value)}; pass a number of US dollars"
+        )
     if exact < 0 and not signed:
         raise InvalidAmount(f"{what} must not be negative, got {_shown(value)}; pass 0 or more")
     if exact and exact.adjusted() > 40:
@@ -102,5 +113,8 @@ def to_usd(pico: int) -> Decimal:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # an int too long to print
+        return f"a number of {value.bit_length()} bits" if isinstance(value, int) else "that"
     return text if len(text) <= 60 else text[:57] + "..."

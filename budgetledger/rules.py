@@ -18,8 +18,8 @@ from budgetledger.money import PICO
 class Head(NamedTuple):
     """An account's last row, as far as the next one needs it.
 
-    ``usd`` to ``unpriced`` are the account's running totals (whole dollars, picodollars above
-    them, tokens, requests, unpriced requests), ``model_*`` those of the next row's model.
+    ``usd`` to ``requests`` are the account's running totals (whole dollars, picodollars above
+    them, tokens, requests), ``model_*`` those of the next row's model.
     """
 
     hash: bytes
@@ -28,12 +28,10 @@ class Head(NamedTuple):
     pico: int = 0
     tokens: int = 0
     requests: int = 0
-    unpriced: int = 0
     model_usd: int | None = None
     model_pico: int | None = None
     model_tokens: int | None = None
     model_requests: int | None = None
-    model_unpriced: int | None = None
 
 
 class Draft(NamedTuple):
@@ -50,7 +48,6 @@ class Draft(NamedTuple):
     input_tokens: int = 0
     output_tokens: int = 0
     requests: int = 0
-    unpriced: int = 0
     usage_json: str | None = None
     price_json: str | None = None
     tags_json: str | None = None
@@ -84,17 +81,11 @@ def totals_after(head: Head, draft: Draft) -> tuple[int | None, ...]:
     """The row's running totals, in `Head`'s order; None for the model of a row without one."""
     cost = draft.cost_pico or 0
     tokens = draft.input_tokens + draft.output_tokens
-    requests, unpriced = draft.requests, draft.unpriced
+    requests = draft.requests
     usd, pico = divmod(head.pico + cost, PICO)
-    of_account = (
-        head.usd + usd,
-        pico,
-        head.tokens + tokens,
-        head.requests + requests,
-        head.unpriced + unpriced,
-    )
+    of_account = (head.usd + usd, pico, head.tokens + tokens, head.requests + requests)
     if draft.model is None:
-        return (*of_account, None, None, None, None, None)
+        return (*of_account, None, None, None, None)
     usd, pico = divmod((head.model_pico or 0) + cost, PICO)
     return (
         *of_account,
@@ -102,5 +93,4 @@ def totals_after(head: Head, draft: Draft) -> tuple[int | None, ...]:
         pico,
         (head.model_tokens or 0) + tokens,
         (head.model_requests or 0) + requests,
-        (head.model_unpriced or 0) + unpriced,
     )

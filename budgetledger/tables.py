@@ -92,6 +92,14 @@ class EntryRow(_Row, table=True):
             sqlite_where=text("idempotency_key IS NOT NULL"),
             postgresql_where=text("idempotency_key IS NOT NULL"),
         ),
+        # The requests without a price: balance, and whoever looks for them.
+        Index(
+            "entries_unpriced",
+            "account_id",
+            "recorded_at_us",
+            sqlite_where=text("kind = 'charge' AND cost_pico IS NULL"),
+            postgresql_where=text("kind = 'charge' AND cost_pico IS NULL"),
+        ),
         # The corrections of an entry: adjust, and whoever audits one.
         Index(
             "entries_by_corrected",
@@ -122,7 +130,6 @@ class EntryRow(_Row, table=True):
     input_tokens: int = Field(sa_column=Column(_BIG, nullable=False))
     output_tokens: int = Field(sa_column=Column(_BIG, nullable=False))
     requests: int = Field(sa_column=Column(_BIG, nullable=False))
-    unpriced: int = Field(sa_column=Column(_BIG, nullable=False))
     usage: str | None = Field(default=None, sa_column=Column(Text))
     price: str | None = Field(default=None, sa_column=Column(Text))
     tags: str | None = Field(default=None, sa_column=Column(Text))
@@ -133,12 +140,10 @@ class EntryRow(_Row, table=True):
     total_pico: int = Field(sa_column=Column(_BIG, nullable=False))
     total_tokens: int = Field(sa_column=Column(_BIG, nullable=False))
     total_requests: int = Field(sa_column=Column(_BIG, nullable=False))
-    total_unpriced: int = Field(sa_column=Column(_BIG, nullable=False))
     model_usd: int | None = Field(default=None, sa_column=Column(_BIG))
     model_pico: int | None = Field(default=None, sa_column=Column(_BIG))
     model_tokens: int | None = Field(default=None, sa_column=Column(_BIG))
     model_requests: int | None = Field(default=None, sa_column=Column(_BIG))
-    model_unpriced: int | None = Field(default=None, sa_column=Column(_BIG))
     hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 

@@ -75,7 +75,6 @@ def create_tables() -> None:
         sa.Column("input_tokens", BIG, nullable=False),
         sa.Column("output_tokens", BIG, nullable=False),
         sa.Column("requests", BIG, nullable=False),
-        sa.Column("unpriced", BIG, nullable=False),
         sa.Column("usage", sa.Text),
         sa.Column("price", sa.Text),
         sa.Column("tags", sa.Text),
@@ -86,12 +85,10 @@ def create_tables() -> None:
         sa.Column("total_pico", BIG, nullable=False),
         sa.Column("total_tokens", BIG, nullable=False),
         sa.Column("total_requests", BIG, nullable=False),
-        sa.Column("total_unpriced", BIG, nullable=False),
         sa.Column("model_usd", BIG),
         sa.Column("model_pico", BIG),
         sa.Column("model_tokens", BIG),
         sa.Column("model_requests", BIG),
-        sa.Column("model_unpriced", BIG),
         sa.Column("hash", sa.LargeBinary, nullable=False),
         sa.CheckConstraint("recorded_at_us >= 0"),
         sa.CheckConstraint("total_pico BETWEEN 0 AND 999999999999"),
@@ -118,6 +115,13 @@ def create_tables() -> None:
         unique=True,
         sqlite_where=sa.text("idempotency_key IS NOT NULL"),
         postgresql_where=sa.text("idempotency_key IS NOT NULL"),
+    )
+    op.create_index(
+        "entries_unpriced",
+        "entries",
+        ["account_id", "recorded_at_us"],
+        sqlite_where=sa.text("kind = 'charge' AND cost_pico IS NULL"),
+        postgresql_where=sa.text("kind = 'charge' AND cost_pico IS NULL"),
     )
     op.create_index(
         "entries_by_corrected",
@@ -184,9 +188,10 @@ def make_append_only(table: str, already_there: str) -> None:
 
 # Microseconds as ISO 8601 in UTC, in functions every SQLite since 3.37 has.
 def iso(column: str) -> str:
+    within = f"(({column} % 1000000 + 1000000) % 1000000)"  # of the second, before 1970 too
     return (
-        f"strftime('%Y-%m-%dT%H:%M:%S', {column} / 1000000, 'unixepoch')"
-        f" || printf('.%06dZ', {column} % 1000000)"
+        f"strftime('%Y-%m-%dT%H:%M:%S', ({column} - {within}) / 1000000, 'unixepoch')"
+        f" || printf('.%06dZ', {within})"
     )
 
 
@@ -199,7 +204,10 @@ CREATE VIEW spend AS
 SELECT e.id, p.name AS project, a.name AS account, {iso("e.recorded_at_us")} AS recorded_at,
        {iso("e.occurred_at_us")} AS occurred_at,
        e.kind, e.model, e.cost_pico / 1e12 AS cost_usd, e.cost_pico, e.price_source,
-       e.input_tokens, e.output_tokens, e.requests, e.unpriced, e.usage, e.price, e.tags, e.note,
+       e.input_tokens, e.output_tokens, e.requests,
+       e.cost_pico IS NULL AND NOT EXISTS (
+           SELECT 1 FROM entries later WHERE later.corrects_id = e.id) AS unpriced,
+       e.usage, e.price, e.tags, e.note,
        e.corrects_id, e.idempotency_key, lower(hex(e.hash)) AS hash
 FROM entries e
 JOIN accounts a ON a.id = e.account_id

@@ -407,8 +407,8 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
             entry = method(*args, **kwargs)
         if first is None:
             first = self.books.append(who, kind, self.clock(), **facts, entry=entry)
+            assert entry.tags == (kwargs.get("tags") or {})
         assert entry == first["entry"]
-        assert entry.tags == (kwargs.get("tags") or {})
 
     @precondition(lambda self: any(row["key"] for row in self.books.rows))
     @rule(data=st.data(), second=st.booleans())
@@ -529,6 +529,6 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
 
 
 LedgerAgainstBooks.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None
+    max_examples=60, stateful_step_count=60, deadline=None
 )
 TestLedgerAgainstBooks = LedgerAgainstBooks.TestCase

@@ -280,9 +280,8 @@ writer = threading.Thread(target=charge)
 writer.start()
 inside.wait()
 in_transaction = lambda: None
+threading.Timer(0.3, go_on.set).start()  # the fork may wait for it, or not
 pid = fork(lambda: charge(5))
-time.sleep(0.1)
-go_on.set()
 writer.join()
 charge(5)
 reap(pid)
@@ -299,7 +298,7 @@ def test_a_forked_ledger(path, elsewhere, story):
 
 PARENT_KILLED_AMID_A_WRITE = """
 inside = threading.Event()
-in_transaction = lambda: (inside.set(), time.sleep(20))
+in_transaction = lambda: (inside.set(), time.sleep(1))
 threading.Thread(target=charge, daemon=True).start()
 inside.wait()
 in_transaction = lambda: None
@@ -409,6 +408,12 @@ def rows(path):
 INSERT = "INSERT INTO t VALUES (?)"
 
 
+def writer_on(connection):
+    writer = Writer(lambda: None)
+    writer.attach(connection, NoLock())
+    return writer
+
+
 def inserting(value):
     def operation(execute):
         execute(INSERT, (value,))
@@ -421,7 +426,7 @@ def inserting(value):
     "moment", ["BEGIN IMMEDIATE", "SAVEPOINT one", INSERT, "RELEASE one", "COMMIT", "queue"]
 )
 def test_an_interrupted_leader_takes_nobody_with_it(path, connection, moment):
-    writer = Writer(connection, NoLock())
+    writer = writer_on(connection)
     if moment == "queue":
         writer._queue = InterruptedQueue()
     outcomes = {}
@@ -456,7 +461,7 @@ def test_an_interrupted_leader_takes_nobody_with_it(path, connection, moment):
 
 @pytest.mark.parametrize("moment", ["BEGIN IMMEDIATE", INSERT, "COMMIT"])
 def test_an_interrupted_caller_leaves_the_ledger_usable(path, connection, moment):
-    writer = Writer(connection, NoLock())
+    writer = writer_on(connection)
     connection.interrupt_after = moment
     with pytest.raises(KeyboardInterrupt):
         writer.run(inserting("mine"))
@@ -478,7 +483,7 @@ def test_who_is_interrupted_while_waiting_writes_nothing_later(path, connection)
 
         def __exit__(self, *error): ...
 
-    writer = Writer(connection, NoLock())
+    writer = writer_on(connection)
     turn, writer.turn = writer.turn, Interrupted()
     with pytest.raises(KeyboardInterrupt):
         writer.run(inserting("given up"))
@@ -551,7 +556,7 @@ def use(action):
     except BaseException as error:
         ended.append(error)
 
-for n in range(15):
+for n in range(6):
     ledger = Ledger(f"{sys.argv[1]}-{n}", synchronous="NORMAL")
     ledger.set_budget("alice", 1)
     for _ in range(50):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from budgetledger import Ledger, _migrate, _store, errors
+from budgetledger import Ledger, _migrate, _sqlite, errors
 from budgetledger.errors import (
     InvalidInput,
     NotALedger,
@@ -91,9 +91,12 @@ class Fetched(list):
     def fetchone(self):
         return self[0] if self else None
 
+    def fetchall(self):
+        return self
+
 
 def test_a_file_that_becomes_a_ledger_while_it_is_looked_at_is_one(path, monkeypatch):
-    monkeypatch.setattr(_store, "_BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(_sqlite, "BUSY_SECONDS", 0.1)
 
     class Looking(sqlite3.Connection):
         meanwhile = 0
@@ -121,18 +124,6 @@ def database(path, *statements):
 
 def other_application(path, *statements):
     database(path, "CREATE TABLE t (x)", "INSERT INTO t VALUES (1)", *statements)
-
-
-def killed_application(path):
-    """Its last rows are in the log still."""
-    code = """
-import os, sqlite3, sys
-database = sqlite3.connect(sys.argv[1], isolation_level=None)
-database.execute("PRAGMA journal_mode = WAL")
-database.execute("CREATE TABLE t (x)")
-os._exit(0)
-"""
-    subprocess.run([sys.executable, "-c", code, path], check=True)
 
 
 def newer(path, *statements):
@@ -169,7 +160,6 @@ UNFIT = {  # how to make it; the error's class, and what it says to do
         lambda path: other_application(path, "PRAGMA journal_mode = WAL"),
         *ANOTHER,
     ),
-    "other, killed": (killed_application, *ANOTHER),
     "newer": (newer, *UPGRADE),
     "newer, moved here": (newer_and_moved_here, *UPGRADE),
     "damaged": (damaged, StoreError, ""),
@@ -479,7 +469,7 @@ sys.stdin.read()
 
 
 def test_a_file_that_another_program_holds(path, launch, await_end, monkeypatch):
-    monkeypatch.setattr(_store, "_BUSY_SECONDS", 0.2)
+    monkeypatch.setattr(_sqlite, "BUSY_SECONDS", 0.2)
     with Ledger(path) as ledger:
         ledger.set_budget("alice", 10)
         other = launch(HOLD_THE_WRITE_LOCK, path)

@@ -499,6 +499,16 @@ def test_the_same_key_and_other_content_is_a_conflict(ledger):
     assert rows(ledger) == before
 
 
+def test_a_key_of_an_adjustment_stands_for_its_entry_too(ledger):
+    first, other = (ledger.charge("alice", cost=1, model="m") for _ in range(2))
+    rebate = ledger.adjust(first, "-0.5", reason="rebate", key="k")
+    for entry, amount in ((other, "-0.5"), (first, "-0.6")):
+        with pytest.raises(IdempotencyConflict) as caught:
+            ledger.adjust(entry, amount, reason="rebate", key="k")
+        assert caught.value.entry == rebate
+    assert ledger.balance("alice").posted == Decimal("1.5")
+
+
 # -- projects -------------------------------------------------------------------------------
 
 
