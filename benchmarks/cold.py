@@ -43,11 +43,8 @@ def main() -> None:
         f"  import budgetledger: {(package - bare) * 1e3:.1f} ms over bare Python (at most 30 ms)"
     )
     with tempfile.TemporaryDirectory(dir=".") as folder:
-        new = iter(range(1000))
-        paths = (os.path.join(folder, f"{number}.db") for number in new)
-        on_new = statistics.median(
-            seconds(_CHARGE.format(path=path), 1) for path, _ in zip(paths, range(rounds))
-        )
+        paths = [os.path.join(folder, f"{number}.db") for number in range(rounds)]
+        on_new = statistics.median(seconds(_CHARGE.format(path=path), 1) for path in paths)
         path = os.path.join(folder, "kept.db")
         seconds(_CHARGE.format(path=path), 1)
         on_existing = seconds(_CHARGE.format(path=path), rounds)

@@ -6,9 +6,13 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 from sqlite3 import Connection
+from typing import TYPE_CHECKING
 
 from budgetledger._writer import Execute
 from budgetledger.errors import NotALedger, SchemaTooNew, StoreError
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 HEAD = "0001"
 """The revision this code reads and writes: the newest under ``migrations``."""
@@ -37,7 +41,8 @@ def revision(connection: Connection, target: str) -> str | None:
                 target=target,
             )
     finally:
-        connection.execute("COMMIT")
+        if connection.in_transaction:
+            connection.execute("COMMIT")
     if found is None:
         raise StoreError(
             f"{target} is damaged: its schema has no revision; restore a backup", target=target
@@ -54,7 +59,7 @@ def schema(execute: Execute) -> dict[tuple[str, str], str]:
 def expected_schema() -> dict[tuple[str, str], str]:
     """The `schema` of a new ledger."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        upgrade(connection, ":memory:")
+        upgrade(connection)
         return schema(connection.execute)
 
 
@@ -68,38 +73,36 @@ def scripts() -> Path:
     return installed if installed.is_dir() else package.parent / "migrations"
 
 
-def prepare() -> None:
-    """Import what `upgrade` needs, which takes a while, before a lock is taken for it."""
-    import alembic.command
-    import alembic.config  # noqa: F401
+def prepare(found: str | None, target: str) -> None:
+    """Before `upgrade`, and before a lock is taken for it: import Alembic, which takes a while.
 
-
-def upgrade(connection: Connection, target: str) -> None:
-    """Bring the schema to `HEAD` in one transaction; nothing of it stays if it fails.
-
-    The caller holds the process lock. Raises `SchemaTooNew` for a revision not known here.
+    Raises `SchemaTooNew` if *found* is a revision that is not known here.
     """
-    from alembic import command
-    from alembic.config import Config
     from alembic.script import ScriptDirectory
     from alembic.util import CommandError
+
+    try:
+        if found is not None:
+            ScriptDirectory.from_config(_config()).get_revision(found)
+    except CommandError as error:
+        raise SchemaTooNew(
+            f"{target} has schema {found}, later than this budgetledger knows ({HEAD}); "
+            "upgrade it: pip install -U budgetledger",
+            target=target,
+        ) from error
+
+
+def upgrade(connection: Connection) -> None:
+    """Bring the schema to `HEAD` in one transaction; nothing of it stays if it fails.
+
+    The caller holds the process lock.
+    """
+    from alembic import command
     from sqlalchemy import create_engine
     from sqlalchemy.exc import DBAPIError
     from sqlalchemy.pool import StaticPool
 
-    config = Config()
-    config.set_main_option("script_location", str(scripts()).replace("%", "%%"))
-    found = revision(connection, target)
-    if found is not None:
-        try:
-            ScriptDirectory.from_config(config).get_revision(found)
-        except CommandError as error:
-            raise SchemaTooNew(
-                f"{target} has schema {found}, later than this budgetledger knows ({HEAD}); "
-                "upgrade it: pip install -U budgetledger",
-                target=target,
-            ) from error
-
+    config = _config()
     engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
     with engine.connect() as handed_over:
         # Batch mode, which later revisions may need, rebuilds tables: references are checked
@@ -117,3 +120,11 @@ def upgrade(connection: Connection, target: str) -> None:
             raise error.orig or error from None
         finally:
             connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _config() -> Config:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(scripts()).replace("%", "%%"))
+    return config

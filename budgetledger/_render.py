@@ -29,9 +29,10 @@ if TYPE_CHECKING:  # nothing heavy for a message, or for --help
 _ENDLESS = 10_000  # columns: a file or a pipe has no right edge, and nothing may be cut off there
 _BAR = 24
 _ENTRY = (
-    "id", "project", "account", "recorded_at", "occurred_at", "kind", "model", "cost", "price_source", "price", "input_tokens", "output_tokens", "requests", "usage", "tags", "note",
-    "corrects_id", "idempotency_key", "hash",
-)  # fmt: skip
+    *("id", "project", "account", "recorded_at", "occurred_at", "kind", "model", "cost"),
+    *("price_source", "price", "input_tokens", "output_tokens", "requests", "usage", "tags"),
+    *("note", "corrects_id", "idempotency_key", "hash"),
+)
 
 
 def console(*, stderr: bool = False) -> Console:

@@ -142,7 +142,8 @@ ORDER BY e.id LIMIT :most"""
 # -- verify: everything, in journal order ---------------------------------------------------
 
 ALL_ACCOUNTS = """
-SELECT a.id, p.name, a.name FROM accounts a JOIN projects p ON p.id = a.project_id ORDER BY a.id"""
+SELECT a.id, a.project_id, p.name, a.name
+FROM accounts a JOIN projects p ON p.id = a.project_id ORDER BY a.id"""
 
 JOURNAL = f"""
 SELECT e.id, e.project_id, e.hash, {_TOTALS}, {_MODEL_TOTALS},

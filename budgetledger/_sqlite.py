@@ -70,6 +70,8 @@ def found_revision(path: str) -> str | None:
             f"there is no folder for {path}; create it first: mkdir -p {folder}", target=path
         )
     there = os.path.exists(path)
+    if os.path.isdir(path):
+        raise StoreNotFound(f"{path} is a folder; name a file in it", target=path)
     if not os.access(folder, os.W_OK) or (there and not os.access(path, os.W_OK)):
         raise StoreReadOnly(
             f"{path} is read-only; let this user write the file and its folder", target=path
@@ -77,7 +79,10 @@ def found_revision(path: str) -> str | None:
     size = os.path.getsize(path) if there else 0
     if size == 0:
         return None
-    with closing(sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True)) as connection:
+    # Without a log, the file is all there is, and SQLite need not put one beside it.
+    log = f"{path}-wal"
+    how = "mode=ro" if os.path.exists(log) and os.path.getsize(log) else "immutable=1"
+    with closing(sqlite3.connect(f"file:{quote(path)}?{how}", uri=True)) as connection:
         connection.isolation_level = None
         found = _migrate.revision(connection, path)
     if found is None and size < _SHORTEST:
@@ -114,7 +119,7 @@ def make_current(connection: sqlite3.Connection, path: str) -> None:
         # A commit writes whole pages and sums them up: small ones make it a third cheaper.
         connection.execute("PRAGMA page_size = 1024")
         connection.execute("PRAGMA journal_mode = WAL")
-    _migrate.upgrade(connection, path)
+    _migrate.upgrade(connection)
 
 
 def make_private(path: str) -> None:
@@ -132,9 +137,10 @@ def translated(error: Exception, target: str) -> StoreError:
         )
     if isinstance(error, sqlite3.ProgrammingError) and "closed" in str(error):
         return closed(target)
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    kind, message = _BY_CODE.get(
-        code, (StoreError, f"is damaged, or SQLite failed: {error}; restore a backup if it stays")
+    code = getattr(error, "sqlite_errorcode", 0)
+    kind, message = _BY_CODE.get(code) or _BY_CODE.get(
+        code & 0xFF,
+        (StoreError, f"is damaged, or SQLite failed: {error}; restore a backup if it stays"),
     )
     return kind(f"{target} {message}", target=target)
 
@@ -144,6 +150,7 @@ def closed(target: str) -> StoreClosed:
     return StoreClosed(f"{target} was closed; open it again with Ledger(...)", target=target)
 
 
+_FULL = StoreFull, "has no room left on its disk; nothing was recorded; make room and retry"
 _BY_CODE: dict[int, tuple[type[StoreError], str]] = {
     sqlite3.SQLITE_BUSY: (
         StoreBusy,
@@ -157,10 +164,8 @@ _BY_CODE: dict[int, tuple[type[StoreError], str]] = {
         StoreError,
         "could not be read or written; nothing was recorded; check the disk",
     ),
-    sqlite3.SQLITE_FULL: (
-        StoreFull,
-        "has no room left on its disk; nothing was recorded; make room and retry",
-    ),
+    sqlite3.SQLITE_FULL: _FULL,
+    sqlite3.SQLITE_IOERR_SHMSIZE: _FULL,
     sqlite3.SQLITE_CANTOPEN: (
         StoreNotFound,
         "cannot be opened; name a file in a folder that this user can read and write",

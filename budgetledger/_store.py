@@ -138,18 +138,15 @@ class Store:
             raise _sqlite.closed(self.path)
         if self._files is not None:
             return self._files
-        is_new = False
-        if self.path == MEMORY:
-            is_current = False
-        else:
-            is_new = not os.path.exists(self.path)
-            is_current = _sqlite.found_revision(self.path) == _migrate.HEAD
-        if not is_current:
-            _migrate.prepare()
+        is_file = self.path != MEMORY
+        is_new = is_file and not os.path.exists(self.path)
+        found = _sqlite.found_revision(self.path) if is_file else None
+        if found != _migrate.HEAD:
+            _migrate.prepare(found, self.path)
         files = _Files(self.path, self._synchronous)
         try:
-            if not is_current:
-                if is_new and self.path != MEMORY:
+            if found != _migrate.HEAD:
+                if is_new:
                     files.writing.execute("PRAGMA user_version")  # creates the file, empty
                     _sqlite.make_private(self.path)
                 files.lock.acquire()
@@ -157,7 +154,7 @@ class Store:
                     _sqlite.make_current(files.writing, self.path)
                 finally:
                     files.lock.release()
-            if self.path != MEMORY:
+            if is_file:
                 files.reading = self.connect_to_read()
         except BaseException:
             files.close()

@@ -36,7 +36,10 @@ class Verification(NamedTuple):
 
 def verify(execute: Execute, progress: Callable[[int, int], None] | None) -> Verification:
     """Recount the whole file on one snapshot."""
-    problems = [*_schema_problems(execute), *_file_problems(execute)]
+    problems = _schema_problems(execute)
+    if any(problem.message.startswith("the table") for problem in problems):
+        return Verification(0, 0, tuple(problems))  # nothing else can be said
+    problems += _file_problems(execute)
     (total,) = execute("SELECT count(*) FROM entries").fetchone()
     accounts = execute(compiled(_sql.ALL_ACCOUNTS)).fetchall()
     done = 0
@@ -47,8 +50,8 @@ def verify(execute: Execute, progress: Callable[[int, int], None] | None) -> Ver
         if progress is not None and (done % _EVERY == 0 or done == total):
             progress(done, total)
 
-    for account_id, project, name in accounts:
-        problems += _journal_problems(execute, account_id, project, name, count_row)
+    for account in accounts:
+        problems += _journal_problems(execute, account, count_row)
     return Verification(len(accounts), done, tuple(problems))
 
 
@@ -86,12 +89,12 @@ def _file_problems(execute: Execute) -> list[Problem]:
 
 
 def _journal_problems(
-    execute: Execute, account_id: int, project: str, account: str, count_row: Callable[[], None]
+    execute: Execute, found: tuple[int, int, str, str], count_row: Callable[[], None]
 ) -> list[Problem]:
+    account_id, project_id, project, account = found
     problems: list[Problem] = []
     head = genesis(project, account)
     models: dict[str | None, tuple[int | None, ...]] = {}
-    project_id = None
     for row in execute(compiled(_sql.JOURNAL), (account_id,)):
         entry_id, row_project_id, found_hash = row[:3]
         found_totals, recorded_at_us, draft = row[3:11], row[11], Draft._make(row[12:])
@@ -104,12 +107,11 @@ def _journal_problems(
         head = Head(*head[:6], *models.get(draft.model, ()))
         if problem is None and totals_after(head, draft) != found_totals:
             problem = "its running totals do not add up"
-        if problem is None and project_id not in (None, row_project_id):
+        if problem is None and row_project_id != project_id:
             problem = "it belongs to another project than the account"
         if problem is not None:
             problems.append(Problem(problem, account, entry_id))
         # Go on from what the row states, so that one change is not reported at every later row.
-        project_id = row_project_id
         head = Head(found_hash, recorded_at_us, *found_totals[:4])
         if draft.model is not None:
             models[draft.model] = found_totals[4:]

@@ -278,9 +278,9 @@ class Ledger:
             )
         if entry.cost_pico is None:
             warnings.warn(
-                f"no price is known for {entry.model!r}: entry {entry.id} is recorded without "
-                "one and counts in no budget until Ledger.adjust(entry, cost, reason=...) "
-                "states its cost",
+                f"entry {entry.id} is recorded without a price, as none is known for "
+                f"{entry.model!r}; no budget counts it until Ledger.adjust(entry, cost, "
+                "reason=...) states its cost",
                 UnpricedWarning,
                 stacklevel=3,
             )

@@ -69,10 +69,8 @@ def test_commands_run(folder):
 @pytest.mark.parametrize("number", range(5))
 def test_queries_run_in_python_and_in_the_sqlite3_program(folder, number):
     query = [text for kind, text in BLOCKS if kind == "sql"][number]
-    if number == 3:  # the one about adjustments
-        path = folder / "windows.db"
-    else:
-        path = folder / "spend.db"
+    adjustments = number == 3
+    path = folder / ("windows.db" if adjustments else "spend.db")
     with sqlite3.connect(path) as connection:
         rows = connection.execute(query).fetchall()
     connection.close()

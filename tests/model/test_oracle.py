@@ -59,7 +59,6 @@ class Books:
             "cost": None,
             "tokens": 0,
             "requests": 0,
-            "unpriced": 0,
             "key": None,
             "corrects": None,
             **facts,
@@ -82,9 +81,11 @@ class Books:
         found = [r for r in self.rows if r["who"][0] == project and r["key"] == key]
         return found[0] if found and key is not None else None
 
-    def is_priced(self, row):
-        pricing = (r["corrects"] == row["id"] and r["unpriced"] == -1 for r in self.rows)
-        return not row["unpriced"] or any(pricing)
+    def unpriced(self, rows, known_us=EVER):
+        """Those of *rows* that are charges without a price, and nobody has stated one since."""
+        stated = {row["corrects"] for row in self.rows if row["at_us"] <= known_us}
+        charges = [row for row in rows if row["kind"] == "charge" and row["cost"] is None]
+        return [row for row in charges if row["id"] not in stated]
 
     def revisions(self, who, name):
         return [row for row in self.of(who, "budget") if row["name"] == name]
@@ -110,10 +111,9 @@ class Books:
                     end_us = min(row["start_us"], EVER if end_us is None else end_us)
         return start_us, end_us
 
-    def posted(self, who, window, known_us, model=None):
-        """Cost, tokens, requests and unpriced of the rows in a window."""
+    def within(self, who, window, known_us, model=None):
         start_us, end_us = window
-        rows = [
+        return [
             row
             for row in self.of(who)
             if (start_us is None or start_us <= row["at_us"])
@@ -121,7 +121,11 @@ class Books:
             and row["at_us"] <= known_us
             and model in (None, row["model"])
         ]
-        columns = ("cost", "tokens", "requests", "unpriced")
+
+    def posted(self, who, window, known_us, model=None):
+        """Cost, tokens and requests of the rows in a window."""
+        rows = self.within(who, window, known_us, model)
+        columns = ("cost", "tokens", "requests")
         return tuple(sum(row[column] or 0 for row in rows) for column in columns)
 
     def statuses(self, who, moment_us, known_us):
@@ -341,14 +345,12 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
 
     def charge(self, desk, call, content, given):
         who, ledger, account = self.at(desk)
-        unpriced = content["cost"] is None
-        expected = [UnpricedWarning] * unpriced
+        expected = [UnpricedWarning] * (content["cost"] is None)
         if self.books.with_key(who[0], call["key"]) is None:
             expected += [UnknownAccountWarning] * (not self.books.of(who))
         facts = {
             **content,
             "requests": 1,
-            "unpriced": int(unpriced),
             "key": call["key"],
             "stands_for": (account, "charge", content["model"], given),
             "again": lambda number: self.charge((number, account), call, content, given),
@@ -368,10 +370,10 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
         self.clock.advance(**pause)
         self.correct(desk[0], data.draw(st.sampled_from(self.books.rows)), sign * pico, key)
 
-    @precondition(lambda self: any(row["unpriced"] == 1 for row in self.books.rows))
+    @precondition(lambda self: self.books.unpriced(self.books.rows))
     @rule(data=st.data(), pico=picos)
     def price(self, data, pico):
-        row = data.draw(st.sampled_from([row for row in self.books.rows if row["unpriced"] == 1]))
+        row = data.draw(st.sampled_from(self.books.unpriced(self.books.rows)))
         self.correct(self.desk_of(row)[0], row, pico, None)
 
     def correct(self, number, row, pico, key):
@@ -384,7 +386,6 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
             "model": row["model"],
             "cost": pico,
             "corrects": row["id"],
-            "unpriced": 0 if self.books.is_priced(row) else -1,
             "key": key,
             "stands_for": (row["who"][1], "adjustment", row["id"], pico),
             "again": lambda number: self.correct(number, row, pico, key),
@@ -398,12 +399,12 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
         if first is None:
             behind_us = self.books.last_us(who) - self.clock()
             expected = expected + [ClockWarning] * (behind_us > 1_000_000)
+        elif first["stands_for"] != facts["stands_for"]:
+            with pytest.raises(IdempotencyConflict) as caught:
+                method(*args, **kwargs)
+            assert (caught.value.key, caught.value.entry) == (first["key"], first["entry"])
+            return
         with warned(expected):
-            if first is not None and first["stands_for"] != facts["stands_for"]:
-                with pytest.raises(IdempotencyConflict) as caught:
-                    method(*args, **kwargs)
-                assert (caught.value.key, caught.value.entry) == (first["key"], first["entry"])
-                return
             entry = method(*args, **kwargs)
         if first is None:
             first = self.books.append(who, kind, self.clock(), **facts, entry=entry)
@@ -462,8 +463,8 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
         limit, window, model, posted = self.books.reported(who, moment_us, known_us)
         assert balance.window[:2] == window
         assert balance.posted == usd(posted[0])
-        # Calls of earlier windows that were priced in this one leave nothing to price.
-        assert max(balance.unpriced, 0) == max(posted[3], 0)
+        rows = self.books.within(who, window, known_us)
+        assert balance.unpriced == len(self.books.unpriced(rows, known_us))
         assert posted == self.summed_by_sql(who, window, known_us, model)
         if limit is None:
             assert balance.limit is balance.available is None
@@ -495,7 +496,7 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
         return self.sql.execute(
             """
             SELECT coalesce(sum(cost_pico), 0), coalesce(sum(input_tokens + output_tokens), 0),
-                   coalesce(sum(requests), 0), coalesce(sum(unpriced), 0)
+                   coalesce(sum(requests), 0)
             FROM entries e
             JOIN accounts a ON a.id = e.account_id JOIN projects p ON p.id = a.project_id
             WHERE p.name = ? AND a.name = ? AND recorded_at_us >= coalesce(?, 0)
@@ -516,7 +517,7 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
                 assert (entry.kind, entry.recorded_at_us) == (row["kind"], row["at_us"])
                 assert (entry.model, entry.cost_pico) == (row["model"], row["cost"])
                 assert entry.input_tokens + entry.output_tokens == row["tokens"]
-                assert (entry.requests, entry.unpriced) == (row["requests"], row["unpriced"])
+                assert entry.requests == row["requests"]
                 assert (entry.corrects_id, entry.idempotency_key) == (row["corrects"], row["key"])
 
     @invariant()

@@ -149,15 +149,16 @@ def test_killed_while_making_a_ledger(path, launch):
 FORK = """
 import os, signal, sys, threading, time, warnings
 warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: fork beside threads
-import budgetledger._store as store
+import budgetledger._sqlite as sqlite
 from budgetledger import Ledger
 
-store._BUSY_SECONDS = 3.0
+sqlite.BUSY_SECONDS = 3.0
 path = sys.argv[1]
 in_transaction = lambda: None
 
 def clock():
-    if ledger is not None and ledger._store._writer._connection.in_transaction:
+    connection = ledger and ledger._store._writer._connection
+    if connection and connection.in_transaction:
         in_transaction()
     return time.time_ns() // 1000
 
@@ -473,6 +474,9 @@ def test_an_interrupted_caller_leaves_the_ledger_usable(path, connection, moment
 
 def test_who_is_interrupted_while_waiting_writes_nothing_later(path, connection):
     class Interrupted:
+        def locked(self):
+            return True
+
         def acquire(self, blocking=True):
             if blocking:
                 raise KeyboardInterrupt
