@@ -9,7 +9,7 @@ from typing import Any
 
 from budgetledger.errors import InvalidInput, UnpricedModel, UnreadableResponse
 from budgetledger.money import Amount, entry_pico
-from budgetledger.names import checked_name
+from budgetledger.names import checked_name, is_name
 from budgetledger.pricing import Usage, checked, model_of, read_response
 from budgetledger.rules import Draft
 from budgetledger.windows import from_us, to_us
@@ -59,8 +59,9 @@ def draft_charge(
             answered = model_of(response)
             if answered is None and cost_pico is None:
                 raise
-        if model is None and answered is not None:
-            model = checked_name(answered, "the response's model")
+        if answered is not None and not is_name(answered):
+            answered = None  # a name that cannot be stored loses its price, not its row
+        model = model or answered
     occurred_at_us = None if occurred_at is None else to_us(occurred_at)
     price_json = None
     if cost_pico is not None:
@@ -69,7 +70,7 @@ def draft_charge(
         source, cost_pico = "litellm", entry_pico(litellm_cost)
     else:
         when = from_us(now_us if occurred_at_us is None else occurred_at_us)
-        cost_pico, source, price_json = _priced(answered or model, usage, when)
+        cost_pico, source, price_json = _priced(answered, usage, when)
     tokens = usage or Usage()
     return Draft(
         kind="charge",

@@ -38,6 +38,8 @@ class Appended(NamedTuple):
 
     entry: Entry
     behind_us: int
+    is_new: bool = True
+    """Not the entry that an idempotency key stood for already."""
 
 
 def find_or_open(execute: Execute, project: str, name: str, clock: Clock) -> Ref:
@@ -59,7 +61,6 @@ def append(
     clock: Clock,
     *,
     detail: tuple[Any, ...] = (),
-    not_before_us: int = 0,
 ) -> Appended:
     """Append *draft* to the account's journal.
 
@@ -68,7 +69,7 @@ def append(
     row = execute(_HEAD, (account.id, draft.model, account.id)).fetchone()
     head = genesis(account.project, account.name) if row is None else Head._make(row)
     now_us = clock()
-    at_us = max(next_time(head, now_us), not_before_us)
+    at_us = next_time(head, now_us)
     digest = chained_hash(head.hash, at_us, draft, detail)
     inserted = execute(
         _sql.INSERT_ENTRY,
@@ -103,7 +104,7 @@ def append_once(execute: Execute, account: Ref, draft: Draft, clock: Clock) -> A
                     key=key,
                     entry=entry,
                 )
-            return Appended(entry, 0)
+            return Appended(entry, 0, is_new=False)
     return append(execute, account, draft, clock)
 
 
@@ -196,7 +197,7 @@ def shift_windows(
         raise _reports.no_budget(account.project, account.name, name)
     start_us = max(clock(), _reports.last_time(execute, account.id) + 1)
     for budget in shifted:
-        _append_shift(execute, account, budget.name, start_us, reason, clock)
+        _append_shift(execute, account, budget.name, start_us, reason, lambda: start_us)
     return _reports.window_of(execute, account.id, shifted[0], start_us)
 
 
@@ -220,7 +221,7 @@ def _append_shift(
 ) -> None:
     detail = (budget, start_us)
     draft = Draft("shift", note=reason)
-    entry = append(execute, account, draft, clock, detail=detail, not_before_us=start_us).entry
+    entry = append(execute, account, draft, clock, detail=detail).entry
     execute(_sql.INSERT_WINDOW_SHIFT, (entry.id, account.id, *detail))
 
 

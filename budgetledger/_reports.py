@@ -202,9 +202,9 @@ def balance(execute: Execute, account: Ref, moment_us: int, known_us: int) -> Ba
     if in_usd:
         reported = min(in_usd, key=lambda one: (one.budget.name != DEFAULT_BUDGET, one.available))
         budget, window, spent, available = reported
-        limit = budget.limit
+        limit, model = budget.limit, budget.model
     else:
-        window, limit, available = Window(None, None), None, None
+        window, limit, available, model = Window(None, None), None, None, None
         spent = to_usd(posted(execute, account.id, window, known_us).pico)
     return Balance(
         account=account.name,
@@ -213,7 +213,7 @@ def balance(execute: Execute, account: Ref, moment_us: int, known_us: int) -> Ba
         held=to_usd(0),
         available=available,  # type: ignore[arg-type]
         window=window,
-        unpriced=_unpriced(execute, account.id, window, known_us),
+        unpriced=_unpriced(execute, account.id, window, known_us, model),
         budgets=tuple(statuses),
     )
 
@@ -225,12 +225,14 @@ def _status(budget: Budget, window: Window, used: int) -> BudgetStatus:
     return BudgetStatus(budget, window, to_usd(used), left)
 
 
-def _unpriced(execute: Execute, account_id: int, window: Window, known_us: int) -> int:
+def _unpriced(
+    execute: Execute, account_id: int, window: Window, known_us: int, model: str | None
+) -> int:
     start_us = 0 if window.start_us is None else window.start_us
     end_us = EVER if window.end_us is None else window.end_us
     if known_us < end_us:
         end_us = known_us + 1
-    found = execute(compiled(_sql.UNPRICED), (account_id, start_us, end_us, known_us))
+    found = execute(compiled(_sql.UNPRICED), (account_id, model, model, start_us, end_us, known_us))
     count: int = found.fetchone()[0]
     return count
 

@@ -74,6 +74,7 @@ WHERE account_id = :account_id AND recorded_at_us < :before_us {_LAST}"""
 UNPRICED = """
 SELECT count(*) FROM entries e
 WHERE e.account_id = :account_id AND e.kind = 'charge' AND e.cost_pico IS NULL
+      AND (:model IS NULL OR e.model = :model_2)
       AND e.recorded_at_us >= :start_us AND e.recorded_at_us < :end_us
       AND NOT EXISTS (SELECT 1 FROM entries later WHERE later.corrects_id = e.id
                       AND later.recorded_at_us <= :known_us)"""

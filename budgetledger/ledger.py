@@ -215,8 +215,8 @@ class Ledger:
             occurred_at=occurred_at,
             now_us=self._clock(),
         )
-        appended, is_new = self._post(account, draft)
-        self._warn(appended, is_new)
+        appended, opened = self._post(account, draft)
+        self._warn(appended, opened)
         return appended.entry
 
     def _post(self, account: str, draft: Draft) -> tuple[Appended, bool]:
@@ -230,12 +230,11 @@ class Ledger:
 
         def operation(execute: Execute) -> tuple[Appended, Ref, bool]:
             found = _reports.find(execute, self.project, account)
-            opened = found or _journal.find_or_open(execute, self.project, account, self._clock)
-            appended = _journal.append_once(execute, opened, draft, self._clock)
-            return appended, opened, found is None
+            ref = found or _journal.find_or_open(execute, self.project, account, self._clock)
+            return _journal.append_once(execute, ref, draft, self._clock), ref, found is None
 
-        appended, self._accounts[account], is_new = self._store.write(operation)
-        return appended, is_new
+        appended, self._accounts[account], opened = self._store.write(operation)
+        return appended, opened
 
     def adjust(
         self, entry: Entry | int, amount: Amount, *, reason: str, key: str | None = None
@@ -259,7 +258,7 @@ class Ledger:
         self._warn(appended)
         return appended.entry
 
-    def _warn(self, appended: Appended, is_new: bool = False) -> None:
+    def _warn(self, appended: Appended, opened: bool = False) -> None:
         """Say what the caller should know, once the row is safe: warnings may be errors."""
         entry = appended.entry
         if appended.behind_us > _TOLERATED_US:
@@ -269,14 +268,14 @@ class Ledger:
                 ClockWarning,
                 stacklevel=3,
             )
-        if is_new:
+        if opened:
             warnings.warn(
                 f"account {entry.account!r} of project {self.project!r} was opened by this "
                 "charge and has no budget; set one with set_budget",
                 UnknownAccountWarning,
                 stacklevel=3,
             )
-        if entry.cost_pico is None:
+        if entry.cost_pico is None and appended.is_new:
             warnings.warn(
                 f"entry {entry.id} is recorded without a price, as none is known for "
                 f"{entry.model!r}; no budget counts it until Ledger.adjust(entry, cost, "

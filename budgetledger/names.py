@@ -26,6 +26,11 @@ def checked_name(
     raise InvalidName(f"{what} {problem}; pass {remedy}")
 
 
+def is_name(value: str) -> bool:
+    """Whether `checked_name` would accept *value*."""
+    return _problem(value) is None
+
+
 @lru_cache(maxsize=1024)  # the same few names come with every call
 def _problem(value: str) -> str | None:
     if not value.strip():

@@ -345,8 +345,9 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
 
     def charge(self, desk, call, content, given):
         who, ledger, account = self.at(desk)
-        expected = [UnpricedWarning] * (content["cost"] is None)
+        expected = []
         if self.books.with_key(who[0], call["key"]) is None:
+            expected += [UnpricedWarning] * (content["cost"] is None)
             expected += [UnknownAccountWarning] * (not self.books.of(who))
         facts = {
             **content,
@@ -463,7 +464,7 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
         limit, window, model, posted = self.books.reported(who, moment_us, known_us)
         assert balance.window[:2] == window
         assert balance.posted == usd(posted[0])
-        rows = self.books.within(who, window, known_us)
+        rows = self.books.within(who, window, known_us, model)
         assert balance.unpriced == len(self.books.unpriced(rows, known_us))
         assert posted == self.summed_by_sql(who, window, known_us, model)
         if limit is None:

@@ -423,6 +423,41 @@ def inserting(value):
     return operation
 
 
+def run_together(writer, operations):
+    """What became of each, all having queued while the turn was taken."""
+    outcomes = {}
+
+    def run(name):
+        try:
+            outcomes[name] = writer.run(operations[name])
+        except BaseException as error:
+            outcomes[name] = error
+
+    threads = [threading.Thread(target=run, args=(name,), daemon=True) for name in operations]
+    with writer.turn:
+        for number, thread in enumerate(threads, start=1):
+            thread.start()
+            while len(writer._queue) < number:
+                threading.Event().wait(0.001)
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive(), "somebody is stranded"
+    return outcomes
+
+
+def test_who_fails_in_a_common_transaction_undoes_only_their_own(path, connection):
+    def failing(execute):
+        execute(INSERT, ("half done",))
+        raise LookupError
+
+    operations = {name: inserting(name) for name in ("one", "two", "three")} | {"bad": failing}
+    outcomes = run_together(writer_on(connection), operations)
+
+    assert isinstance(outcomes.pop("bad"), LookupError)
+    assert outcomes == {name: name for name in ("one", "two", "three")}
+    assert rows(path) == ["one", "three", "two"]
+
+
 @pytest.mark.parametrize(
     "moment", ["BEGIN IMMEDIATE", "SAVEPOINT one", INSERT, "RELEASE one", "COMMIT", "queue"]
 )
@@ -430,26 +465,10 @@ def test_an_interrupted_leader_takes_nobody_with_it(path, connection, moment):
     writer = writer_on(connection)
     if moment == "queue":
         writer._queue = InterruptedQueue()
-    outcomes = {}
-
-    def run(name):
-        try:
-            outcomes[name] = writer.run(inserting(name))
-        except BaseException as error:
-            outcomes[name] = error
-
+    connection.interrupt_after = moment
     names = ["one", "two", "three", "four"]
-    threads = []
-    with writer.turn:  # meanwhile they queue; then one of them leads
-        for name in names:
-            threads.append(threading.Thread(target=run, args=(name,), name=name, daemon=True))
-            threads[-1].start()
-            while len(writer._queue) < len(threads):
-                threading.Event().wait(0.001)
-        connection.interrupt_after = moment
-    for thread in threads:
-        thread.join(20)
-        assert not thread.is_alive(), f"{thread.name} is stranded"
+
+    outcomes = run_together(writer, {name: inserting(name) for name in names})
 
     (leader,) = (name for name in names if isinstance(outcomes[name], KeyboardInterrupt))
     followers = [name for name in names if name != leader]
@@ -560,7 +579,7 @@ def use(action):
     except BaseException as error:
         ended.append(error)
 
-for n in range(6):
+for n in range(4):
     ledger = Ledger(f"{sys.argv[1]}-{n}", synchronous="NORMAL")
     ledger.set_budget("alice", 1)
     for _ in range(50):

@@ -126,6 +126,18 @@ def other_application(path, *statements):
     database(path, "CREATE TABLE t (x)", "INSERT INTO t VALUES (1)", *statements)
 
 
+def killed_application(path):
+    """Its last rows are in the log still."""
+    code = """
+import os, sqlite3, sys
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+database.execute("PRAGMA journal_mode = WAL")
+database.execute("CREATE TABLE t (x)")
+os._exit(0)
+"""
+    subprocess.run([sys.executable, "-c", code, path], check=True)
+
+
 def newer(path, *statements):
     Ledger(path).close()
     database(path, "UPDATE alembic_version SET version_num = '9999'", *statements)
@@ -160,6 +172,7 @@ UNFIT = {  # how to make it; the error's class, and what it says to do
         lambda path: other_application(path, "PRAGMA journal_mode = WAL"),
         *ANOTHER,
     ),
+    "other, killed": (killed_application, *ANOTHER),
     "newer": (newer, *UPGRADE),
     "newer, moved here": (newer_and_moved_here, *UPGRADE),
     "damaged": (damaged, StoreError, ""),

@@ -289,7 +289,7 @@ def test_the_first_charge_of_a_new_account_warns_here_and_once(ledger):
 
 
 def test_an_unpriced_call_warns_here_and_is_recorded(ledger):
-    with pytest.warns(UnpricedWarning, match=f"no price is known for '{NOBODY}'") as caught:
+    with pytest.warns(UnpricedWarning, match=f"none is known for '{NOBODY}'") as caught:
         entry = ledger.charge("alice", usage=Usage(10, 5), model=NOBODY)
     assert [warning.filename for warning in caught] == [__file__]
     assert (entry.cost, entry.price_source) == (None, "unpriced")
