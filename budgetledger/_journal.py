@@ -50,8 +50,9 @@ def find_or_open(execute: Execute, project: str, name: str, clock: Clock) -> Ref
     project_id = _reports.find_project(execute, project)
     if project_id is None:
         project_id = _inserted(execute(_sql.INSERT_PROJECT, (None, project)))
-    opened = execute(_sql.INSERT_ACCOUNT, (None, project_id, name, clock()))
-    return Ref(_inserted(opened), project_id, project, name)
+    now_us = clock()
+    opened = execute(_sql.INSERT_ACCOUNT, (None, project_id, name, now_us))
+    return Ref(_inserted(opened), project_id, project, name, now_us)
 
 
 def append(
@@ -64,10 +65,14 @@ def append(
 ) -> Appended:
     """Append *draft* to the account's journal.
 
-    *detail* is what a row beside the entry will hold, so that the hash covers it.
+    *detail* is what another row holds that belongs to this one, so that the hash covers it.
     """
     row = execute(_HEAD, (account.id, draft.model, account.id)).fetchone()
-    head = genesis(account.project, account.name) if row is None else Head._make(row)
+    head = (
+        genesis(account.project, account.name, account.created_at_us)
+        if row is None
+        else Head._make(row)
+    )
     now_us = clock()
     at_us = next_time(head, now_us)
     digest = chained_hash(head.hash, at_us, draft, detail)
@@ -87,7 +92,9 @@ def append(
     return Appended(entry, head.recorded_at_us - now_us)
 
 
-def append_once(execute: Execute, account: Ref, draft: Draft, clock: Clock) -> Appended:
+def append_once(
+    execute: Execute, account: Ref, draft: Draft, clock: Clock, *, detail: tuple[Any, ...] = ()
+) -> Appended:
     """Append *draft*, or return the entry its idempotency key stands for already.
 
     Raises `IdempotencyConflict` if that entry says something else.
@@ -105,7 +112,7 @@ def append_once(execute: Execute, account: Ref, draft: Draft, clock: Clock) -> A
                     entry=entry,
                 )
             return Appended(entry, 0, is_new=False)
-    return append(execute, account, draft, clock)
+    return append(execute, account, draft, clock, detail=detail)
 
 
 def adjust(execute: Execute, project: str, entry_id: int, draft: Draft, clock: Clock) -> Appended:
@@ -122,7 +129,7 @@ def adjust(execute: Execute, project: str, entry_id: int, draft: Draft, clock: C
     account = _reports.find(execute, project, corrected.account)
     assert account is not None
     draft = draft._replace(model=corrected.model, corrects_id=corrected.id)
-    return append_once(execute, account, draft, clock)
+    return append_once(execute, account, draft, clock, detail=(corrected.hash.hex(),))
 
 
 def set_budget(
@@ -149,7 +156,7 @@ def set_budget(
         created_at = revisions[0].budget.created_at if revisions else now_us / 1e6
     if anchored:
         period = period._replace(anchor_us=round(created_at * 1e6))
-    budget = Budget(account.name, name, measure, limit, model, period, created_at)
+    budget = Budget(account.name, name, measure, limit, model, period, float(created_at))
     if not revisions or revisions[-1].removed or revisions[-1].budget != budget:
         _append_revision(execute, account, budget, clock, removed=False)
     return budget

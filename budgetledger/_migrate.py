@@ -50,13 +50,13 @@ def revision(connection: Connection, target: str) -> str | None:
     return str(found[0])
 
 
-def schema(execute: Execute) -> dict[tuple[str, str], str]:
-    """The text of every table, index, trigger and view, by kind and name."""
-    found = execute("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL")
-    return {(kind, name): sql for kind, name, sql in found}
+def schema(execute: Execute) -> dict[tuple[str, str], tuple[str, str]]:
+    """Every table, index, trigger and view by kind and name: the table it is of, and its text."""
+    found = execute("SELECT type, name, tbl_name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+    return {(kind, name): (table, sql) for kind, name, table, sql in found}
 
 
-def expected_schema() -> dict[tuple[str, str], str]:
+def expected_schema() -> dict[tuple[str, str], tuple[str, str]]:
     """The `schema` of a new ledger."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         upgrade(connection)

@@ -32,6 +32,7 @@ class Ref(NamedTuple):
     project_id: int
     project: str
     name: str
+    created_at_us: int
 
 
 class Posted(NamedTuple):
@@ -67,8 +68,8 @@ def find(execute: Execute, project: str, name: str) -> Ref | None:
     project_id = find_project(execute, project)
     if project_id is None:
         return None
-    row = execute(compiled(_sql.ACCOUNT_ID), (project_id, name)).fetchone()
-    return None if row is None else Ref(row[0], project_id, project, name)
+    row = execute(compiled(_sql.ACCOUNT), (project_id, name)).fetchone()
+    return None if row is None else Ref(row[0], project_id, project, name, row[1])
 
 
 def known(execute: Execute, project: str, name: str) -> Ref:

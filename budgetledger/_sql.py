@@ -58,7 +58,8 @@ INSERT_WINDOW_SHIFT = _insert("window_shifts", "entry_id", "account_id", "budget
 # -- reading ------------------------------------------------------------------------------
 
 PROJECT_ID = "SELECT id FROM projects WHERE name = :name"
-ACCOUNT_ID = "SELECT id FROM accounts WHERE project_id = :project_id AND name = :name"
+ACCOUNT = """
+SELECT id, created_at_us FROM accounts WHERE project_id = :project_id AND name = :name"""
 ACCOUNTS = "SELECT name, created_at_us FROM accounts WHERE project_id = :project_id ORDER BY name"
 PROJECTS = "SELECT name FROM projects ORDER BY name"
 
@@ -143,7 +144,7 @@ ORDER BY e.id LIMIT :most"""
 # -- verify: everything, in journal order ---------------------------------------------------
 
 ALL_ACCOUNTS = """
-SELECT a.id, a.project_id, p.name, a.name
+SELECT a.id, a.project_id, p.name, a.name, a.created_at_us
 FROM accounts a JOIN projects p ON p.id = a.project_id ORDER BY a.id"""
 
 JOURNAL = f"""
@@ -159,6 +160,9 @@ SELECT name, measure, limit_units, limit_pico, model, per, timezone, week_start,
 FROM budget_revisions WHERE entry_id = :entry_id"""
 
 SHIFT_DETAIL = "SELECT budget, start_us FROM window_shifts WHERE entry_id = :entry_id"
+
+# An adjustment's hash covers the entry it corrects, not only that entry's number.
+CORRECTED_DETAIL = "SELECT lower(hex(hash)) FROM entries WHERE id = :id"
 
 DETAILS_WITHOUT_ENTRY = """
 SELECT b.entry_id FROM budget_revisions b LEFT JOIN entries e ON e.id = b.entry_id

@@ -35,7 +35,7 @@ _SHORTEST = 512  # bytes of the smallest database that is not empty
 
 def path_of(target: str | os.PathLike[str]) -> str:
     """The absolute path that a path or an ``sqlite:///`` URL names, or ``:memory:``."""
-    path = os.fspath(target)
+    path = os.fspath(target) if isinstance(target, (str, os.PathLike)) else target
     if not isinstance(path, str) or not path or "\0" in path:
         raise InvalidInput(f"a ledger is named by a path or a URL, got {target!r}")
     scheme, separator, rest = path.partition("://")

@@ -8,7 +8,7 @@ import sqlite3
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from threading import Lock
 from typing import TypeVar
 
@@ -95,8 +95,10 @@ class Store:
     def reading_apart(self) -> Iterator[sqlite3.Connection]:
         """One snapshot on a connection of its own, for what takes long."""
         if self.path == MEMORY:
-            with self._translating(), self._read_lock:
-                yield (self._files or self._reopen()).reading
+            with self._translating(), closing(sqlite3.connect(MEMORY)) as copy:
+                with self._read_lock:
+                    (self._files or self._reopen()).reading.backup(copy)
+                yield copy
             return
         with self._translating(), self._apart:
             connection = self.connect_to_read()

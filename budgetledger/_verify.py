@@ -59,13 +59,14 @@ def _schema_problems(execute: Execute) -> list[Problem]:
     found = _migrate.schema(execute)
     expected = _migrate.expected_schema()
     problems = []
-    for what, sql in expected.items():
+    for what, text in expected.items():
         if what not in found:
             problems.append(Problem(f"the {' '.join(what)} is missing"))
-        elif found[what] != sql:
+        elif found[what] != text:
             problems.append(Problem(f"the {' '.join(what)} was changed"))
     for kind, name in found.keys() - expected.keys():
-        if kind == "trigger":  # other tools add tables of their own, but these act on our rows
+        table = found[kind, name][0]  # other tools may have tables of their own
+        if kind == "trigger" and ("table", table) in expected:
             problems.append(Problem(f"the trigger {name} was added"))
     return problems
 
@@ -89,19 +90,19 @@ def _file_problems(execute: Execute) -> list[Problem]:
 
 
 def _journal_problems(
-    execute: Execute, found: tuple[int, int, str, str], count_row: Callable[[], None]
+    execute: Execute, found: tuple[int, int, str, str, int], count_row: Callable[[], None]
 ) -> list[Problem]:
-    account_id, project_id, project, account = found
+    account_id, project_id, project, account, created_at_us = found
     problems: list[Problem] = []
-    head = genesis(project, account)
+    head = genesis(project, account, created_at_us)
     models: dict[str | None, tuple[int | None, ...]] = {}
     for row in execute(compiled(_sql.JOURNAL), (account_id,)):
         entry_id, row_project_id, found_hash = row[:3]
         found_totals, recorded_at_us, draft = row[3:11], row[11], Draft._make(row[12:])
-        detail = _detail(execute, draft.kind, entry_id)
+        detail = _detail(execute, draft, entry_id)
         problem = None
         if detail is None:
-            problem = f"its {draft.kind} row is missing"
+            problem = f"what belongs to this {draft.kind} is missing"
         elif chained_hash(head.hash, recorded_at_us, draft, detail) != found_hash:
             problem = "the row, or the one before it, was changed, removed or put there by hand"
         head = Head(*head[:6], *models.get(draft.model, ()))
@@ -119,11 +120,14 @@ def _journal_problems(
     return problems
 
 
-def _detail(execute: Execute, kind: str, entry_id: int) -> tuple[object, ...] | None:
-    if kind == "budget":
-        found = execute(compiled(_sql.BUDGET_DETAIL), (entry_id,)).fetchone()
-    elif kind == "shift":
-        found = execute(compiled(_sql.SHIFT_DETAIL), (entry_id,)).fetchone()
+def _detail(execute: Execute, draft: Draft, entry_id: int) -> tuple[object, ...] | None:
+    if draft.kind == "budget":
+        found = execute(compiled(_sql.BUDGET_DETAIL), (entry_id,))
+    elif draft.kind == "shift":
+        found = execute(compiled(_sql.SHIFT_DETAIL), (entry_id,))
+    elif draft.kind == "adjustment":
+        found = execute(compiled(_sql.CORRECTED_DETAIL), (draft.corrects_id,))
     else:
         return ()
-    return None if found is None else tuple(found)
+    row: tuple[object, ...] | None = found.fetchone()
+    return row

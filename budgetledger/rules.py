@@ -59,9 +59,9 @@ class Draft(NamedTuple):
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
-def genesis(project: str, account: str) -> Head:
-    """The head of an account without rows: the chain starts from its names."""
-    return Head(sha256(_encode([project, account]).encode()).digest())
+def genesis(project: str, account: str, created_at_us: int) -> Head:
+    """The head of an account without rows: the chain starts from what its own row says."""
+    return Head(sha256(_encode([project, account, created_at_us]).encode()).digest())
 
 
 def next_time(head: Head, now_us: int) -> int:

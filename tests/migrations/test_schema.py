@@ -54,7 +54,7 @@ def test_the_migrations_make_what_is_declared(tmp_path):
     def tables_and_indexes(path):
         return {
             (kind, name): " ".join(sql.split())
-            for (kind, name), sql in schema(path).items()
+            for (kind, name), (_, sql) in schema(path).items()
             if kind in ("table", "index") and name != "alembic_version"
         }
 

@@ -145,7 +145,11 @@ BY_HAND = [
      " FROM budget_revisions WHERE entry_id = 1", None, 3),
     ("UPDATE window_shifts SET start_us = start_us + 1", "alice", 7),
     ("DELETE FROM window_shifts", "alice", 7),
+    # The number of a row that an adjustment names: 3 and 8 change places.
+    ("UPDATE entries SET id = 99 WHERE id = 3; UPDATE entries SET id = 3 WHERE id = 8;"
+     "UPDATE entries SET id = 8 WHERE id = 99", "alice", 6),
     # Names.
+    ("UPDATE accounts SET created_at_us = 1 WHERE id = 1", "alice", 1),
     ("UPDATE accounts SET name = CASE id WHEN 1 THEN '-' ELSE 'alice' END WHERE id < 3;"
      "UPDATE accounts SET name = 'bob' WHERE id = 1", "bob", 1),
     ("UPDATE accounts SET name = 'dora' WHERE id = 1", "dora", 1),

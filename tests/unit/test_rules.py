@@ -87,12 +87,12 @@ CHARGED = "ef76196ed39efd83b78499740e20d808a88634f214e1dcbf0736f1663f1ce074"
 
 
 def test_the_chain_starts_from_the_names():
-    head = genesis("default", "alice")
-    assert head == Head(bytes.fromhex(GENESIS))
+    head = genesis("default", "alice", 1)
+    assert head == Head(sha256(b'["default","alice",1]').digest())
     assert head[1:6] == (0, 0, 0, 0, 0)
     assert head.hash == sha256(b'["default","alice"]').digest()
-    assert genesis("p", "张").hash == sha256(rb'["p","\u5f20"]').digest()
-    assert genesis('a","b', "c").hash != genesis("a", 'b","c').hash
+    assert genesis("p", "张", 7).hash == sha256(rb'["p","\u5f20",7]').digest()
+    assert genesis('a","b', "c", 1).hash != genesis("a", 'b","c', 1).hash
 
 
 def test_the_hash_of_a_charge():
