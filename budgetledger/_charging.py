@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from budgetledger.errors import InvalidInput, UnpricedModel, UnreadableResponse
@@ -27,7 +28,7 @@ def draft_charge(
     key: str | None,
     tags: Mapping[str, Any] | None,
     occurred_at: datetime | None,
-    now_us: int,
+    clock: Callable[[], int],
 ) -> Draft:
     """The draft of a charge; money that was spent is never turned away for want of a price.
 
@@ -35,57 +36,60 @@ def draft_charge(
     for the model that answered. The row is filed under *model*, the one asked for, if given.
     Without a cost where none of them knows.
     """
-    if response is None and cost is None and usage is None:
-        raise InvalidInput("nothing to charge; pass a response, usage= with model=, or cost=")
     cost_pico = None if cost is None else entry_pico(cost)
+    source, price_json = "given", None
     if model is not None:
-        model = checked_name(model, "model")
-    if usage is not None:
-        if not isinstance(usage, Usage):
-            raise InvalidInput(
-                f"usage must be a budgetledger.Usage, got {type(usage).__name__}; "
-                "pass Usage(input_tokens=…, output_tokens=…), or the response itself"
-            )
-        checked(usage)
-    answered = model
-    litellm_cost = None
-    if response is not None:
-        if usage is not None:
-            raise InvalidInput("pass a response or usage=, not both; a response has its own usage")
-        try:
-            answered, usage, litellm_cost = read_response(response)
-        except UnreadableResponse:
-            # A model answered, so the call was paid, though nothing says for what.
-            answered = model_of(response)
-            if answered is None and cost_pico is None:
-                raise
-        if answered is not None and not is_name(answered):
-            answered = None  # a name that cannot be stored loses its price, not its row
-        model = model or answered
+        checked_name(model, "model")
     occurred_at_us = None if occurred_at is None else to_us(occurred_at)
-    price_json = None
-    if cost_pico is not None:
-        source = "given"
-    elif litellm_cost is not None:
-        source, cost_pico = "litellm", entry_pico(litellm_cost)
-    else:
-        when = from_us(now_us if occurred_at_us is None else occurred_at_us)
-        cost_pico, source, price_json = _priced(answered, usage, when)
-    tokens = usage or Usage()
+    if response is not None or usage is not None:
+        answered, usage, litellm_cost = _read(response, model, usage, cost_pico is not None)
+        model = model or answered
+        if cost_pico is None and litellm_cost is not None:
+            source, cost_pico = "litellm", entry_pico(litellm_cost)
+        elif cost_pico is None:
+            when = from_us(clock() if occurred_at_us is None else occurred_at_us)
+            cost_pico, source, price_json = _priced(answered, usage, when)
+    elif cost_pico is None:
+        raise InvalidInput("nothing to charge; pass a response, usage= with model=, or cost=")
     return Draft(
         kind="charge",
         model=model or UNKNOWN_MODEL,
         cost_pico=cost_pico,
         price_source=source,
         occurred_at_us=occurred_at_us,
-        input_tokens=tokens.input_tokens,
-        output_tokens=tokens.output_tokens,
+        input_tokens=0 if usage is None else usage.input_tokens,
+        output_tokens=0 if usage is None else usage.output_tokens,
         requests=1,
         usage_json=None if usage is None else to_json(_nonzero(usage), "usage"),
         price_json=price_json,
         tags_json=None if tags is None else to_json(tags, "tags"),
         idempotency_key=None if key is None else checked_name(key, "key"),
     )
+
+
+def _read(
+    response: object, model: str | None, usage: Usage | None, cost_is_known: bool
+) -> tuple[str | None, Usage | None, Decimal | None]:
+    """The model that answered, what it used, and litellm's figure, as far as they can be read."""
+    if usage is not None:
+        if response is not None:
+            raise InvalidInput("pass a response or usage=, not both; a response has its own usage")
+        if not isinstance(usage, Usage):
+            raise InvalidInput(
+                f"usage must be a budgetledger.Usage, got {type(usage).__name__}; "
+                "pass Usage(input_tokens=…, output_tokens=…), or the response itself"
+            )
+        return model, checked(usage), None
+    try:
+        answered, usage, litellm_cost = read_response(response)
+    except UnreadableResponse:
+        # A model answered, so the call was paid, though nothing says for what.
+        answered, litellm_cost = model_of(response), None
+        if answered is None and not cost_is_known:
+            raise
+    if answered is not None and not is_name(answered):
+        answered = None  # a name that cannot be stored loses its price, not its row
+    return answered, usage, litellm_cost
 
 
 def _priced(

@@ -213,7 +213,7 @@ class Ledger:
             key=key,
             tags=tags,
             occurred_at=occurred_at,
-            now_us=self._clock(),
+            clock=self._clock,
         )
         appended, opened = self._post(account, draft)
         self._warn(appended, opened)

@@ -28,6 +28,8 @@ MAX_ENTRY_PICO = 2**63 - 1
 Amount: TypeAlias = "Decimal | int | float | str"
 """What is accepted as money: a float means what its repr says."""
 
+_PICO = Decimal(PICO)
+_AS_THEY_ARE = (str, Decimal, int)  # the usual types, which Decimal takes without a question
 # Never the caller's context, and wide enough to round once, at the end.
 _CONTEXT = Context(prec=MAX_PREC, Emin=MIN_EMIN, Emax=MAX_EMAX)
 
@@ -50,18 +52,7 @@ def to_pico(value: Amount, what: str = "cost", *, signed: bool = False) -> int:
     Raises `InvalidAmount`, which names *what* and the value.
     """
     try:
-        if isinstance(value, bool):
-            raise TypeError
-        if isinstance(value, float):
-            exact = Decimal(float.__repr__(value))
-        elif isinstance(value, Decimal):
-            exact = value
-        elif isinstance(value, str):
-            exact = Decimal(value.strip())
-        elif isinstance(value, Integral):
-            exact = Decimal(int(value))
-        else:
-            raise TypeError
+        exact = Decimal(value) if type(value) in _AS_THEY_ARE else _exact(value)
     except (TypeError, InvalidOperation, ValueError):
         raise InvalidAmount(
             f"{what} must be an amount in US dollars, got {_shown(value)}; "
@@ -71,11 +62,21 @@ def to_pico(value: Amount, what: str = "cost", *, signed: bool = False) -> int:
         raise InvalidAmount(
             f"{what} must be finite, got {_shown(value)}; pass a number of US dollars"
         )
-    if exact < 0 and not signed:
+    if exact.is_signed() and exact and not signed:
         raise InvalidAmount(f"{what} must not be negative, got {_shown(value)}; pass 0 or more")
-    if exact and exact.adjusted() > 40:
+    if exact.adjusted() > 40 and exact:
         raise InvalidAmount(f"{what} is out of range: {_shown(value)}; pass US dollars")
-    return int(_CONTEXT.multiply(exact, PICO).to_integral_value(ROUND_HALF_EVEN, _CONTEXT))
+    return int(_CONTEXT.multiply(exact, _PICO).to_integral_value(ROUND_HALF_EVEN, _CONTEXT))
+
+
+def _exact(value: object) -> Decimal:
+    if isinstance(value, float):
+        return Decimal(float.__repr__(value))
+    if isinstance(value, (Decimal, str)):
+        return Decimal(value)
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return Decimal(int(value))
+    raise TypeError
 
 
 def entry_pico(value: Amount, what: str = "cost", *, signed: bool = False) -> int:

@@ -7,8 +7,6 @@ from it, so that `verify` can decide every row again and compare.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -56,12 +54,9 @@ class Draft(NamedTuple):
     idempotency_key: str | None = None
 
 
-_encode = json.JSONEncoder(separators=(",", ":")).encode
-
-
 def genesis(project: str, account: str, created_at_us: int) -> Head:
     """The head of an account without rows: the chain starts from what its own row says."""
-    return Head(sha256(_encode([project, account, created_at_us]).encode()).digest())
+    return Head(sha256(ascii((project, account, created_at_us)).encode()).digest())
 
 
 def next_time(head: Head, now_us: int) -> int:
@@ -70,11 +65,14 @@ def next_time(head: Head, now_us: int) -> int:
 
 
 def chained_hash(
-    previous: bytes, recorded_at_us: int, draft: Draft, detail: Sequence[object] = ()
+    previous: bytes, recorded_at_us: int, draft: Draft, detail: tuple[object, ...] = ()
 ) -> bytes:
-    """sha256 over *previous* and the JSON array of the row's time, evidence and detail row."""
-    content = _encode([recorded_at_us, *draft, *detail])
-    return sha256(previous + content.encode()).digest()
+    """sha256 over *previous* and the row's time, evidence and detail.
+
+    These are written as one Python tuple in ASCII: integers, floats, None and quoted text.
+    (JSON would do as well, and take twice the time of hashing it.)
+    """
+    return sha256(previous + ascii((recorded_at_us, *draft, *detail)).encode()).digest()
 
 
 def totals_after(head: Head, draft: Draft) -> tuple[int | None, ...]:

