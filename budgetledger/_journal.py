@@ -15,7 +15,7 @@ from budgetledger._reports import Ref
 from budgetledger._sql import compiled
 from budgetledger._writer import Execute
 from budgetledger.entries import Budget, Entry, Measure
-from budgetledger.errors import IdempotencyConflict, UnknownEntry
+from budgetledger.errors import IdempotencyConflict, InvalidAmount, UnknownEntry
 from budgetledger.money import Sum
 from budgetledger.rules import (
     Draft,
@@ -126,6 +126,13 @@ def adjust(execute: Execute, project: str, entry_id: int, draft: Draft, clock: C
             "pass an entry of Ledger.entries(...)"
         )
     corrected = Entry._make(row)
+    if corrected.cost_pico is None:
+        (stated,) = execute(compiled(_sql.STATED_SINCE), (corrected.id,)).fetchone()
+        if stated + draft.cost_pico < 0:
+            raise InvalidAmount(
+                f"entry {corrected.id} has no price, so the amount states its cost, which cannot "
+                "be below 0; pass what the call cost"
+            )
     account = _reports.find(execute, project, corrected.account)
     assert account is not None
     draft = draft._replace(model=corrected.model, corrects_id=corrected.id)
@@ -220,13 +227,20 @@ def shift_if_due(execute: Execute, account: Ref, name: str, clock: Clock) -> Non
         return
     is_first = turned.start_us <= budget.created_at * 1e6
     if not is_first and not _reports.has_shift(execute, account.id, name, turned.start_us):
-        _append_shift(execute, account, name, turned.start_us, "window turned", clock)
+        _append_shift(execute, account, name, turned.start_us, None, clock, turned=True)
 
 
 def _append_shift(
-    execute: Execute, account: Ref, budget: str, start_us: int, reason: str | None, clock: Clock
+    execute: Execute,
+    account: Ref,
+    budget: str,
+    start_us: int,
+    reason: str | None,
+    clock: Clock,
+    *,
+    turned: bool = False,
 ) -> None:
-    detail = (budget, start_us)
+    detail = (budget, start_us, int(turned))
     draft = Draft("shift", note=reason)
     entry = append(execute, account, draft, clock, detail=detail).entry
     execute(_sql.INSERT_WINDOW_SHIFT, (entry.id, account.id, *detail))

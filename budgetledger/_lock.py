@@ -8,33 +8,28 @@ microseconds on a write of 30.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
 if sys.platform == "win32":  # pragma: no cover
     import msvcrt
 
-    def _lock(descriptor: int) -> None:
+    _TAKE, _GIVE = msvcrt.LK_LOCK, msvcrt.LK_UNLCK
+
+    def _lock(descriptor: int, how: int) -> None:
         while True:
             try:
-                msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)  # gives up after ten seconds
-                return
+                return msvcrt.locking(descriptor, how, 1)  # gives up after ten seconds
             except OSError as error:
-                if error.errno != 36:  # EDEADLOCK: still taken
+                if error.errno != errno.EDEADLK:  # still taken
                     raise
-
-    def _unlock(descriptor: int) -> None:
-        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
 else:
-    from fcntl import LOCK_EX, LOCK_UN, flock
-
     # flock belongs to the open file: two ledgers on one file in one process exclude each
     # other too. (fcntl.lockf belongs to the process, and would not.)
-    def _lock(descriptor: int) -> None:
-        flock(descriptor, LOCK_EX)
-
-    def _unlock(descriptor: int) -> None:
-        flock(descriptor, LOCK_UN)
+    from fcntl import LOCK_EX as _TAKE
+    from fcntl import LOCK_UN as _GIVE
+    from fcntl import flock as _lock
 
 
 class ProcessLock:
@@ -45,11 +40,11 @@ class ProcessLock:
 
     def acquire(self) -> None:
         """Wait for the lock, for as long as it takes."""
-        _lock(self._descriptor)
+        _lock(self._descriptor, _TAKE)
 
     def release(self) -> None:
         """Let the next process go on."""
-        _unlock(self._descriptor)
+        _lock(self._descriptor, _GIVE)
 
     def close(self) -> None:
         """Give the file descriptor back; the number may soon be another file's."""

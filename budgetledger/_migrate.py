@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 from sqlite3 import Connection
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from budgetledger._writer import Execute
@@ -19,6 +21,19 @@ HEAD = "0001"
 
 APPLICATION_ID = 0x62676C72
 """What marks an SQLite file as a ledger; the first revision sets it."""
+
+
+_alembic = Lock()
+"""Alembic runs one upgrade at a time in a process: its context is global."""
+
+
+def _renew_lock() -> None:
+    global _alembic
+    _alembic = Lock()  # perhaps held by a thread that a fork did not copy
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def revision(connection: Connection, target: str) -> str | None:
@@ -104,7 +119,7 @@ def upgrade(connection: Connection) -> None:
 
     config = _config()
     engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
-    with engine.connect() as handed_over:
+    with _alembic, engine.connect() as handed_over:
         # Batch mode, which later revisions may need, rebuilds tables: references are checked
         # once at the end instead. The pragma works only outside a transaction.
         connection.execute("PRAGMA foreign_keys = OFF")

@@ -157,7 +157,7 @@ def window_of(
 
 def has_shift(execute: Execute, account_id: int, budget: str, since_us: int) -> bool:
     """Whether a window of the budget was started by a row at or after a moment."""
-    (shift_us,) = execute(compiled(_sql.SHIFT_BEFORE), (account_id, budget, EVER)).fetchone()
+    (shift_us,) = execute(compiled(_sql.LAST_SHIFT), (account_id, budget)).fetchone()
     return shift_us is not None and shift_us >= since_us
 
 

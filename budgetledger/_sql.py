@@ -53,7 +53,9 @@ INSERT_BUDGET_REVISION = _insert(
     *("entry_id", "account_id", "name", "measure", "limit_units", "limit_pico", "model", "per"),
     *("timezone", "week_start", "anchor_us", "span_us", "created_at", "removed"),
 )
-INSERT_WINDOW_SHIFT = _insert("window_shifts", "entry_id", "account_id", "budget", "start_us")
+INSERT_WINDOW_SHIFT = _insert(
+    "window_shifts", "entry_id", "account_id", "budget", "start_us", "turned"
+)
 
 # -- reading ------------------------------------------------------------------------------
 
@@ -114,11 +116,15 @@ BUDGET_REVISIONS = f"{_BUDGET} WHERE b.account_id = :account_id ORDER BY b.name,
 # balance: the shifts around a moment, known at another.
 SHIFT_BEFORE = """
 SELECT max(start_us) FROM window_shifts
-WHERE account_id = :account_id AND budget = :budget AND start_us <= :moment_us"""
+WHERE account_id = :account_id AND budget = :budget AND start_us <= :moment_us AND turned = 0"""
 SHIFT_AFTER = """
 SELECT min(start_us) FROM window_shifts
 WHERE account_id = :account_id AND budget = :budget
-      AND start_us > :moment_us AND start_us <= :known_us"""
+      AND start_us > :moment_us AND start_us <= :known_us AND turned = 0"""
+
+# reset_on_duration: whether a window's start is written down already.
+LAST_SHIFT = """
+SELECT max(start_us) FROM window_shifts WHERE account_id = :account_id AND budget = :budget"""
 
 _ENTRY = """
 SELECT e.id, p.name, a.name, e.recorded_at_us, e.kind, e.model, e.cost_pico, e.price_source,
@@ -159,7 +165,10 @@ SELECT name, measure, limit_units, limit_pico, model, per, timezone, week_start,
        anchor_us, span_us, created_at, removed
 FROM budget_revisions WHERE entry_id = :entry_id"""
 
-SHIFT_DETAIL = "SELECT budget, start_us FROM window_shifts WHERE entry_id = :entry_id"
+SHIFT_DETAIL = "SELECT budget, start_us, turned FROM window_shifts WHERE entry_id = :entry_id"
+
+# adjust: what was stated of the cost of an entry without a price.
+STATED_SINCE = "SELECT coalesce(sum(cost_pico), 0) FROM entries WHERE corrects_id = :id"
 
 # An adjustment's hash covers the entry it corrects, not only that entry's number.
 CORRECTED_DETAIL = "SELECT lower(hex(hash)) FROM entries WHERE id = :id"

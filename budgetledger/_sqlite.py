@@ -46,7 +46,8 @@ def path_of(target: str | os.PathLike[str]) -> str:
                 "pass a path such as 'spend.db', or a URL such as 'sqlite:///spend.db'"
             )
         path = unquote(rest[1:]) or MEMORY
-    return path if path == MEMORY else os.path.abspath(path)
+    # One file has one lock file, whatever links lead to it.
+    return path if path == MEMORY else os.path.realpath(path)
 
 
 def check_version() -> None:
@@ -69,25 +70,31 @@ def found_revision(path: str) -> str | None:
         raise StoreNotFound(
             f"there is no folder for {path}; create it first: mkdir -p {folder}", target=path
         )
-    there = os.path.exists(path)
+    size = _size(path)
+    there = size is not None
     if os.path.isdir(path):
         raise StoreNotFound(f"{path} is a folder; name a file in it", target=path)
     if not os.access(folder, os.W_OK) or (there and not os.access(path, os.W_OK)):
         raise StoreReadOnly(
             f"{path} is read-only; let this user write the file and its folder", target=path
         )
-    size = os.path.getsize(path) if there else 0
-    if size == 0:
+    if not size:
         return None
     # Without a log, the file is all there is, and SQLite need not put one beside it.
-    log = f"{path}-wal"
-    how = "mode=ro" if os.path.exists(log) and os.path.getsize(log) else "immutable=1"
+    how = "mode=ro" if _size(f"{path}-wal") else "immutable=1"
     with closing(sqlite3.connect(f"file:{quote(path)}?{how}", uri=True)) as connection:
         connection.isolation_level = None
         found = _migrate.revision(connection, path)
     if found is None and size < _SHORTEST:
         raise NotALedger(f"{path} is not an SQLite file; name another file", target=path)
     return found
+
+
+def _size(path: str) -> int | None:
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:  # the last to close a database deletes its log at any moment
+        return None
 
 
 def connect(path: str, synchronous: Synchronous) -> sqlite3.Connection:

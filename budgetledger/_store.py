@@ -6,11 +6,11 @@ import atexit
 import os
 import sqlite3
 import weakref
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from threading import Lock
-from typing import TypeVar
+from contextlib import AbstractContextManager, closing, contextmanager
+from threading import Condition, Lock, get_ident
+from typing import NoReturn, TypeVar
 
 from budgetledger import _migrate, _sqlite
 from budgetledger._lock import NoLock, ProcessLock
@@ -57,10 +57,14 @@ class Store:
         _sqlite.check_version()
         _close_forgotten()
         self.path = _sqlite.path_of(target)
+        if self.path in _unsafe:
+            self._refuse_after_fork()
         self._synchronous = synchronous
         self._pid = os.getpid()
         self._closed = False
-        self._apart = Lock()  # held while a long reading goes on beside
+        self._apart = Condition(Lock())
+        self._readers_apart: Counter[int] = Counter()  # by thread
+        self._rests_wanted = 0
         self._writer = Writer(self._open)
         self._read_lock = self._writer.turn if self.path == MEMORY else Lock()
         self._files: _Files | None = None
@@ -84,12 +88,13 @@ class Store:
         if os.getpid() != self._pid:
             self._refuse_after_fork()
         with self._translating(), self._read_lock:
-            execute = (self._files or self._reopen()).reading.execute
-            execute("BEGIN")
+            connection = (self._files or self._reopen()).reading
             try:
-                return operation(execute)
+                connection.execute("BEGIN")
+                return operation(connection.execute)
             finally:
-                execute("COMMIT")
+                if connection.in_transaction:  # an interrupt may come before or after
+                    connection.execute("COMMIT")
 
     @contextmanager
     def reading_apart(self) -> Iterator[sqlite3.Connection]:
@@ -100,18 +105,23 @@ class Store:
                     (self._files or self._reopen()).reading.backup(copy)
                 yield copy
             return
-        with self._translating(), self._apart:
-            connection = self.connect_to_read()
+        thread = get_ident()
+        with self._translating():
+            with self._apart:
+                # Who reads already goes on; others let pass who waits for the readers' end.
+                self._apart.wait_for(lambda: not self._rests_wanted or self._readers_apart[thread])
+                connection = self._connect_to_read()
+                self._readers_apart[thread] += 1
             try:
                 connection.execute("BEGIN")
                 yield connection
             finally:
                 self._writer.exclusively(connection.close)
+                with self._apart:
+                    self._readers_apart[thread] -= 1
+                    self._apart.notify_all()
 
-    def connect_to_read(self) -> sqlite3.Connection:
-        """A connection of its own that cannot write."""
-        if self.path == MEMORY:
-            raise InvalidInput("a ledger in memory has one connection; name a file instead")
+    def _connect_to_read(self) -> sqlite3.Connection:
         if self._closed:
             raise _sqlite.closed(self.path)
         connection = _sqlite.connect(self.path, self._synchronous)
@@ -157,14 +167,14 @@ class Store:
                 finally:
                     files.lock.release()
             if is_file:
-                files.reading = self.connect_to_read()
+                files.reading = self._connect_to_read()
         except BaseException:
             files.close()
             raise
-        self._files = files
         self._forgetting = weakref.finalize(self, _forgotten.append, files)
         self._forgetting.atexit = False
         self._writer.attach(files.writing, files.lock)
+        self._files = files
         return files
 
     def _reopen(self) -> _Files:
@@ -186,19 +196,21 @@ class Store:
 
     @contextmanager
     def _at_rest(self) -> Iterator[None]:
-        """Nobody reads or writes meanwhile."""
-        locks = [self._apart, self._read_lock, self._writer.turn]
-        if self._read_lock is self._writer.turn:
-            locks.pop()
-        taken = []
-        try:
-            for lock in locks:
-                lock.acquire()
-                taken.append(lock)
-            yield
-        finally:
-            for lock in reversed(taken):
-                lock.release()
+        """Nobody reads or writes meanwhile; but for what this thread itself reads apart."""
+        own = get_ident()
+        with self._apart:
+            self._rests_wanted += 1
+            try:
+                self._apart.wait_for(lambda: set(+self._readers_apart) <= {own})
+                if self._read_lock is self._writer.turn:
+                    with self._writer.turn:
+                        yield
+                else:
+                    with self._read_lock, self._writer.turn:
+                        yield
+            finally:
+                self._rests_wanted -= 1
+                self._apart.notify_all()
 
     def _close_files(self) -> None:
         files, self._files = self._files, None
@@ -214,10 +226,10 @@ class Store:
 
     # -- over a fork ----------------------------------------------------------------------------
 
-    def _refuse_after_fork(self) -> None:
+    def _refuse_after_fork(self) -> NoReturn:
         raise StoreError(
-            f"{self.path} was opened before a fork that Python was not told of; "
-            "open the ledger in the process that uses it",
+            f"{self.path} was in use when this process was forked, in a way that could not be "
+            "paused; close sessions before forking, or start processes by spawn",
             target=self.path,
         )
 
@@ -241,9 +253,18 @@ def _close_forgotten() -> None:
         _forgotten.popleft().close()
 
 
+def _all_stores() -> list[Store]:
+    while True:
+        try:
+            return list(_stores)
+        except RuntimeError:  # another thread opened one meanwhile
+            continue
+
+
 def _close_all() -> None:
-    for store in list(_stores):
-        store.close()
+    for store in _all_stores():
+        with store._at_rest():
+            store._close_files()  # and not the store: who charges later still, opens it again
     _close_forgotten()
 
 
@@ -254,11 +275,15 @@ atexit.register(_close_all)
 # the record but not the locks, trust it, and lose what it commits once the parent closes the
 # file. So nothing is open while a process forks; both sides open again when they need to.
 
-_resting: list[tuple[Store, object]] = []
+_forking = Lock()
+_resting: list[tuple[Store, AbstractContextManager[None]]] = []
+_unsafe: set[str] = set()
+"""Files that were open, all the same, when this process was forked."""
 
 
 def _before_fork() -> None:
-    for store in list(_stores):
+    _forking.acquire()
+    for store in _all_stores():
         rest = store._at_rest()
         rest.__enter__()
         _resting.append((store, rest))
@@ -269,14 +294,17 @@ def _before_fork() -> None:
 
 def _after_fork_in_parent() -> None:
     while _resting:
-        _, rest = _resting.pop()
-        rest.__exit__(None, None, None)  # type: ignore[attr-defined]
+        _resting.pop()[1].__exit__(None, None, None)
+    _forking.release()
 
 
 def _after_fork_in_child() -> None:
     for store, _ in _resting:
-        store._pid = os.getpid()
         store._writer.forget_queue()  # of threads that are not here
+        if +store._readers_apart:
+            _unsafe.add(store.path)
+        else:
+            store._pid = os.getpid()
     _after_fork_in_parent()
 
 

@@ -28,14 +28,29 @@ class Execute(Protocol):
 _MOST_AT_ONCE = 256  # keeps one transaction short for whoever waits in another process
 
 
+class _Batch:
+    """Requests that share one transaction, and so one end."""
+
+    __slots__ = ("ended", "failure")
+
+    def __init__(self) -> None:
+        self.ended = False
+        self.failure: Exception | None = None
+
+
 class _Request:
-    __slots__ = ("error", "finished", "operation", "result")
+    __slots__ = ("batch", "error", "given_up", "operation", "result")
 
     def __init__(self, operation: Callable[[Execute], Any]) -> None:
         self.operation = operation
-        self.finished = False
+        self.batch: _Batch | None = None
+        self.given_up = False
         self.result: Any = None
         self.error: Exception | None = None
+
+    @property
+    def finished(self) -> bool:
+        return self.given_up or (self.batch is not None and self.batch.ended)
 
 
 class Writer:
@@ -50,7 +65,6 @@ class Writer:
         self._connection: Connection | None = None
         self._process_lock: ProcessLock
         self._queue: deque[_Request] = deque()
-        self._committing = self._committed = False
         self.turn = Lock()
         """Held by whoever writes; the connection is free for others while they hold it."""
 
@@ -82,10 +96,12 @@ class Writer:
                 while not request.finished:
                     self._write_queued()
         except BaseException:
-            request.finished = True  # given up: if it was not written yet, it never will be
+            request.given_up = True  # if it was not written yet, it never will be
             raise
-        if request.error is not None:
-            raise request.error
+        assert request.batch is not None
+        error = request.batch.failure or request.error
+        if error is not None:
+            raise error
         result: T = request.result
         return result
 
@@ -107,48 +123,47 @@ class Writer:
         requests stay queued, unless the transaction was committed already.
         """
         waiting = [request for request in self._queue.copy() if not request.finished]
-        batch = waiting[:_MOST_AT_ONCE]
+        batch = _Batch()
 
         def run_each(execute: Execute) -> None:
-            for request in batch:
+            for request in waiting[:_MOST_AT_ONCE]:
+                request.batch = batch
                 _run_apart(execute, request)
 
-        self._committed = False
-        failure: Exception | None = None
         try:
-            self._transact(run_each)
+            self._transact(run_each, batch)
         except Exception as error:
-            failure, self._committed = error, True
-        finally:
-            if self._committed:
-                for request in batch:
-                    request.error = failure or request.error
-                    request.finished = True
+            for request in waiting[:_MOST_AT_ONCE]:
+                request.batch = batch
+            batch.failure = error
+            batch.ended = True
         while self._queue and self._queue[0].finished:
             self._queue.popleft()
 
-    def _transact(self, operation: Callable[[Execute], T]) -> T:
+    def _transact(self, operation: Callable[[Execute], T], batch: _Batch | None = None) -> T:
+        """Run *operation* in a transaction; *batch* ends, at one stroke, when it is committed."""
         if self._connection is None:
             self._open_connection()
         connection, lock = self._connection, self._process_lock
         assert connection is not None
         execute = connection.execute
+        committing = False
         try:
             lock.acquire()
             execute("BEGIN IMMEDIATE")
             result = operation(execute)
-            self._committing = True
+            committing = True
             execute("COMMIT")
-            self._committed = True
+            if batch is not None:
+                batch.ended = True
             return result
         except BaseException as error:
             if connection.in_transaction:  # a full disk ends it by itself
                 execute("ROLLBACK")
-            elif self._committing and not isinstance(error, Exception):
-                self._committed = True  # interrupted between the commit and the line after it
+            elif batch is not None and committing and not isinstance(error, Exception):
+                batch.ended = True  # interrupted between the commit and the line after it
             raise
         finally:
-            self._committing = False
             lock.release()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
 from os import PathLike
@@ -387,14 +388,20 @@ class Ledger:
         with self._store.reading_apart() as connection:
             return _verify.verify(connection.execute, progress)
 
-    def session(self) -> Session:
+    @contextmanager
+    def session(self) -> Iterator[Session]:
         """An SQLModel session for queries of your own over `budgetledger.tables`; read-only.
 
-        Use it in a ``with`` block. It costs the import of SQLModel, about half a second.
+        It sees the ledger as it is at the start of the ``with`` block. It costs the import of
+        SQLModel, about half a second.
         """
+        from sqlalchemy.pool import StaticPool
         from sqlmodel import Session, create_engine
 
-        return Session(create_engine("sqlite://", creator=self._store.connect_to_read))
+        with self._store.reading_apart() as connection:
+            engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
+            with Session(engine) as session:
+                yield session
 
     # -- the file -----------------------------------------------------------------------------
 

@@ -16,9 +16,9 @@ from budgetledger import _reports
 from budgetledger._paths import default_path
 from budgetledger._reports import DEFAULT_BUDGET
 from budgetledger.entries import Budget
-from budgetledger.errors import InvalidInput, InvalidPeriod, UnknownAccount
+from budgetledger.errors import InvalidInput, InvalidName, InvalidPeriod, UnknownAccount
 from budgetledger.ledger import Ledger
-from budgetledger.money import Amount, limit_sum
+from budgetledger.money import Amount, limit_sum, to_pico, to_usd
 from budgetledger.names import checked_name
 from budgetledger.pricing import Usage
 from budgetledger.windows import Window, make_period, window_at
@@ -116,7 +116,7 @@ class BudgetManager:
         """Whether *user* has a budget."""
         try:
             budgets = self._ledger.budgets(user)
-        except UnknownAccount:
+        except (UnknownAccount, InvalidName):
             return False
         return any(budget.name == DEFAULT_BUDGET for budget in budgets)
 
@@ -134,9 +134,10 @@ class BudgetManager:
         from budgetledger._catalog import price
         from budgetledger.tokens import count_tokens
 
-        posted = self._ledger.balance(user).posted
         prompt_tokens = count_tokens(model, messages=messages).tokens
-        return float(posted + price(model, Usage(prompt_tokens), datetime.now(UTC)).cost)
+        prompt = price(model, Usage(prompt_tokens), datetime.now(UTC)).cost
+        current = to_pico(self._ledger.balance(user).posted, signed=True)
+        return float(to_usd(current + to_pico(prompt)))
 
     def update_cost(
         self,
@@ -150,16 +151,18 @@ class BudgetManager:
 
         Pass the response of the call, as ``update_cost(user, response)``,
         ``update_cost(response, user)`` or by keyword; or *model* with *input_text* and
-        *output_text*, of which either may be empty. Returns ``{"user": record}``.
+        *output_text*, of which either may be empty. Given a response and both texts, the texts
+        count, as in LiteLLM. Returns ``{"user": record}``.
         """
         if isinstance(completion_obj, str) and not isinstance(user, str):
             user, completion_obj = completion_obj, user
         checked_name(user, "user")
-        if model is not None and (input_text is not None or output_text is not None):
+        has_texts = model is not None and (input_text is not None or output_text is not None)
+        if completion_obj is not None and not (model and input_text and output_text):
+            self._ledger.charge(user, completion_obj)
+        elif model is not None and has_texts:
             usage = Usage(_text_tokens(model, input_text), _text_tokens(model, output_text))
             self._ledger.charge(user, model=model, usage=usage)
-        elif completion_obj is not None:
-            self._ledger.charge(user, completion_obj)
         else:
             raise InvalidInput(
                 "nothing to charge; pass the response as completion_obj=, or model= with "
@@ -250,6 +253,9 @@ class _Record(dict[str, Any]):
         raise TypeError(
             "user_dict is read-only; call create_budget, update_cost or reset_cost instead"
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)  # a copy is an ordinary dict
 
     __setitem__ = __delitem__ = __ior__ = _refuse
     clear = pop = popitem = setdefault = update = _refuse

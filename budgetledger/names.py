@@ -9,6 +9,8 @@ from budgetledger.errors import InvalidName
 _LONGEST = 500
 """Characters; a name is an index key, not a place for text."""
 
+_TOO_LONG = f"must have at most {_LONGEST} characters"
+
 
 def checked_name(
     value: object, what: str, remedy: str = "a name such as 'alice' or 'team:research'"
@@ -20,7 +22,7 @@ def checked_name(
     if not isinstance(value, str):
         problem: str | None = f"must be a str, got {type(value).__name__}"
     else:
-        problem = _problem(value)
+        problem = _problem(value) if len(value) <= _LONGEST else _TOO_LONG
         if problem is None:
             return value
     raise InvalidName(f"{what} {problem}; pass {remedy}")
@@ -28,15 +30,13 @@ def checked_name(
 
 def is_name(value: str) -> bool:
     """Whether `checked_name` would accept *value*."""
-    return _problem(value) is None
+    return len(value) <= _LONGEST and _problem(value) is None
 
 
 @lru_cache(maxsize=1024)  # the same few names come with every call
 def _problem(value: str) -> str | None:
     if not value.strip():
         return "must not be empty"
-    if len(value) > _LONGEST:
-        return f"must have at most {_LONGEST} characters, got {len(value)}"
     if "\0" in value:
         return f"must not contain NUL, got {value[:60]!r}"
     try:

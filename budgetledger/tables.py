@@ -181,13 +181,17 @@ class BudgetRevision(_Row, table=True):
 
 
 class WindowShift(_Row, table=True):
-    """A window of a budget that was started by hand; what came before stays in its own."""
+    """A window of a budget that was started by hand; what came before stays in its own.
+
+    With ``turned`` it only states that the window turned by itself, and cuts nothing.
+    """
 
     __tablename__ = "window_shifts"
     __table_args__ = (
         # The last shift at or before a moment, and the next one after it.
         Index("window_shifts_by_start", "account_id", "budget", "start_us"),
         CheckConstraint("budget <> ''"),
+        CheckConstraint("turned IN (0, 1)"),
         _STRICT,
     )
 
@@ -195,3 +199,4 @@ class WindowShift(_Row, table=True):
     account_id: int = Field(sa_column=Column(_BIG, ForeignKey("accounts.id"), nullable=False))
     budget: str = Field(sa_column=Column(Text, nullable=False))
     start_us: int = Field(sa_column=Column(_BIG, nullable=False))
+    turned: int = Field(sa_column=Column(_BIG, nullable=False))

@@ -162,7 +162,9 @@ def create_tables() -> None:
         sa.Column("account_id", BIG, sa.ForeignKey("accounts.id"), nullable=False),
         sa.Column("budget", sa.Text, nullable=False),
         sa.Column("start_us", BIG, nullable=False),
+        sa.Column("turned", BIG, nullable=False),
         sa.CheckConstraint("budget <> ''"),
+        sa.CheckConstraint("turned IN (0, 1)"),
         sqlite_strict=True,
     )
     op.create_index("window_shifts_by_start", "window_shifts", ["account_id", "budget", "start_us"])
@@ -234,7 +236,8 @@ SELECT p.name AS project, a.name AS account, b.name AS budget, b.measure,
        b.span_us / 1e6 AS span_seconds, b.timezone, {iso("b.anchor_us")} AS anchored_at,
        {iso("e.recorded_at_us")} AS set_at,
        (SELECT {iso("max(s.start_us)")} FROM window_shifts s
-        WHERE s.account_id = b.account_id AND s.budget = b.name) AS last_shift_at
+        WHERE s.account_id = b.account_id AND s.budget = b.name AND s.turned = 0)
+        AS last_shift_at
 FROM budget_revisions b
 JOIN accounts a ON a.id = b.account_id
 JOIN projects p ON p.id = a.project_id
