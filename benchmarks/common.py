@@ -37,17 +37,6 @@ def paired(
     return statistics.median(ones), statistics.median(floors), statistics.median(ratios)
 
 
-def tail(function: Callable[[], object], calls: int) -> tuple[float, float]:
-    """Median and 99th percentile seconds of *calls* calls."""
-    times = []
-    for _ in range(calls):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    times.sort()
-    return times[len(times) // 2], times[int(len(times) * 0.99)]
-
-
 def report(name: str, ratio: float, limit: float, detail: str) -> None:
     """Print one result as a ratio, against the most it may be."""
     print(f"  {name:<44} {ratio:6.2f}x  (at most {limit:g}x)  {detail}")

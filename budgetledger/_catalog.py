@@ -31,8 +31,10 @@ _FALLS_TO = {
     "cache_read_mtok": "input_mtok",
     "output_reasoning_mtok": "output_mtok",
 }
+# Sound costs many times what text does: without a rate of its own it has no price.
+_AUDIO = {"input_audio_mtok", "output_audio_mtok"}
 _PER_REQUEST = "requests_kcount"  # USD per 1,000 calls, beside the tokens
-_KEYS = {*_FALLS_TO, *_FALLS_TO.values(), _PER_REQUEST}
+_KEYS = {*_FALLS_TO, *_FALLS_TO.values(), *_AUDIO, _PER_REQUEST}
 
 # An id as Amazon Bedrock writes it: [region.]vendor.model
 _BEDROCK_ID = re.compile(r"(?:[a-z-]+\.)?[a-z0-9]+\.[a-z]")
@@ -105,7 +107,7 @@ def price(model: str, usage: Usage, at: datetime) -> Price:
         for key, count in _counts(usage, rates).items():
             if not count:
                 continue
-            if key not in rates:
+            if key not in rates or count < 0:  # below 0: sound that was cached, at neither rate
                 raise UnpricedModel(
                     model, f"model {model!r} has no {key} price in {_source()}; pass cost="
                 )
@@ -118,8 +120,10 @@ def _counts(usage: Usage, rates: dict[str, _Rate]) -> dict[str, int]:
     """Share the tokens out among the rates there are, each token once."""
     cached = usage.cache_read_tokens + usage.cache_write_tokens + usage.cache_write_1h_tokens
     counts = {
-        "input_mtok": usage.input_tokens - cached,
-        "output_mtok": usage.output_tokens - usage.reasoning_tokens,
+        "input_mtok": usage.input_tokens - cached - usage.input_audio_tokens,
+        "output_mtok": usage.output_tokens - usage.reasoning_tokens - usage.output_audio_tokens,
+        "input_audio_mtok": usage.input_audio_tokens,
+        "output_audio_mtok": usage.output_audio_tokens,
         "cache_read_mtok": usage.cache_read_tokens,
         "cache_write_mtok": usage.cache_write_tokens,
         "cache_write_1h_mtok": usage.cache_write_1h_tokens,

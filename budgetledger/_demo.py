@@ -14,8 +14,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from budgetledger import _sql
-from budgetledger._sql import compiled
 from budgetledger._verify import Verification
 from budgetledger.entries import MONEY_KINDS, Balance, Entry
 from budgetledger.ledger import Ledger
@@ -74,12 +72,6 @@ class Day(NamedTuple):
         return f'sqlite3 -box {path} "{self.query}"'
 
 
-def projects(ledger: Ledger) -> list[str]:
-    """The projects in the ledger's file, by name."""
-    statement = compiled(_sql.PROJECTS)
-    return ledger._store.read(lambda execute: [name for (name,) in execute(statement)])
-
-
 # -- playing it -------------------------------------------------------------------------------
 
 
@@ -87,7 +79,7 @@ def play(path: str) -> Day:
     """Play the day into the ledger at *path*, in a project that it does not have yet."""
     clock = FakeClock(_MORNING)
     with Ledger(path, clock=clock) as ledger:
-        taken = projects(ledger)
+        taken = ledger._projects()
     names = ("demo", *(f"demo-{number}" for number in range(2, len(taken) + 3)))
     project = next(name for name in names if name not in taken)
     with Ledger(path, project=project, clock=clock) as ledger:

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from sqlite3 import Connection
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from budgetledger._writer import Execute
 from budgetledger.errors import NotALedger, SchemaTooNew, StoreError
@@ -22,6 +22,9 @@ HEAD = "0001"
 APPLICATION_ID = 0x62676C72
 """What marks an SQLite file as a ledger; the first revision sets it."""
 
+
+Schema: TypeAlias = "dict[tuple[str, str], tuple[str, str]]"
+"""Tables, indexes, triggers and views by kind and name: the table each is of, and its text."""
 
 _alembic = Lock()
 """Alembic runs one upgrade at a time in a process: its context is global."""
@@ -65,13 +68,13 @@ def revision(connection: Connection, target: str) -> str | None:
     return str(found[0])
 
 
-def schema(execute: Execute) -> dict[tuple[str, str], tuple[str, str]]:
-    """Every table, index, trigger and view by kind and name: the table it is of, and its text."""
+def schema(execute: Execute) -> Schema:
+    """What is in the database."""
     found = execute("SELECT type, name, tbl_name, sql FROM sqlite_master WHERE sql IS NOT NULL")
     return {(kind, name): (table, sql) for kind, name, table, sql in found}
 
 
-def expected_schema() -> dict[tuple[str, str], tuple[str, str]]:
+def expected_schema() -> Schema:
     """The `schema` of a new ledger."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         upgrade(connection)

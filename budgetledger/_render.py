@@ -189,23 +189,25 @@ def shares(out: Console, amounts: Mapping[str, Decimal], what: str, style: str) 
 
 def entries_table(out: Console, entries: Sequence[Entry]) -> Table:
     """Rows of a journal, times in UTC."""
-    headers = ">id", "|recorded (UTC)", "account", "|kind", "model", ">USD", ">in", ">out", "note"
+    headers = ">id", "|UTC", "account", "model", ">in", ">out", ">USD", "note"
     made = table(out, *headers)
     decimals = decimals_of(entry.cost for entry in entries)
     for entry in entries:
         cost = Text("" if entry.cost is None else usd(entry.cost, decimals))
         if entry.price_source == "unpriced":
             cost = Text("unpriced", "yellow")
-        note = "" if entry.corrects_id is None else f"corrects {entry.corrects_id}: "
-        names = (entry.account, entry.kind, entry.model or "")
+        kind = "" if entry.kind == "charge" else entry.kind
+        if entry.corrects_id is not None:
+            kind = f"corrects {entry.corrects_id}"
         tokens = (f"{n:,}" if n else "" for n in (entry.input_tokens, entry.output_tokens))
         made.add_row(
             str(entry.id),
             clock_time(entry.recorded_at),
-            *(label(out, name) for name in names),
-            cost,
+            label(out, entry.account),
+            label(out, entry.model or ""),
             *tokens,
-            label(out, note + (entry.note or "")),
+            cost,
+            label(out, ": ".join(filter(None, (kind, entry.note)))),
         )
     return made
 
@@ -229,7 +231,7 @@ def _show_budget(out: Console, status: BudgetStatus, now: datetime) -> None:
     share = used(status.posted, budget.limit)
     grid = Table.grid(padding=(0, 2, 0, 0))
     name = label(out, budget.name, "bold")
-    grid.add_row(name, bar(out, share, 40), f"{percent(share)} of {limit_text(budget)}")
+    grid.add_row(name, bar(out, share), f"{percent(share)} of {limit_text(budget)}")
     out.print(grid)
     left = Text(quantity(status.available, measure), "" if status.available > 0 else "red")
     figures = Text.assemble(
@@ -254,7 +256,7 @@ def accounts_table(out: Console, balances: Sequence[Balance], now: datetime) -> 
     for one in balances:
         name, spent = label(out, one.account), usd(one.posted, posted)
         if one.limit is None or one.available is None:
-            made.add_row(name, "", "", spent, "no budget")
+            made.add_row(name, "", "", spent, "none in USD" if one.budgets else "no budget")
             continue
         share = used(one.posted, one.limit)
         end = one.window.end

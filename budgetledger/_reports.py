@@ -169,9 +169,7 @@ def posted(
     model: str | None = None,
 ) -> Posted:
     """What the rows recorded in *window*, up to a moment, add up to; of one model if given."""
-    end_us = EVER if window.end_us is None else window.end_us
-    if known_us < end_us:
-        end_us = known_us + 1
+    end_us = _end(window, known_us)
     until = _totals_before(execute, account_id, end_us, model)
     if window.start_us is None:
         before = _NOTHING
@@ -179,6 +177,11 @@ def posted(
         before = _totals_before(execute, account_id, min(window.start_us, end_us), model)
     usd, pico, tokens, requests = (a - b for a, b in zip(until, before, strict=True))
     return Posted(usd * PICO + pico, tokens, requests)
+
+
+def _end(window: Window, known_us: int) -> int:
+    """Where *window* ends for who knows the rows up to a moment."""
+    return min(EVER if window.end_us is None else window.end_us, known_us + 1)
 
 
 def _totals_before(
@@ -230,9 +233,7 @@ def _unpriced(
     execute: Execute, account_id: int, window: Window, known_us: int, model: str | None
 ) -> int:
     start_us = 0 if window.start_us is None else window.start_us
-    end_us = EVER if window.end_us is None else window.end_us
-    if known_us < end_us:
-        end_us = known_us + 1
+    end_us = _end(window, known_us)
     found = execute(compiled(_sql.UNPRICED), (account_id, model, model, start_us, end_us, known_us))
     count: int = found.fetchone()[0]
     return count

@@ -87,7 +87,7 @@ MODEL_TOTALS_BEFORE = f"""
 SELECT {_MODEL_TOTALS} FROM entries
 WHERE account_id = :account_id AND model = :model AND recorded_at_us < :before_us {_LAST}"""
 
-# get_users, is_valid_user: the accounts whose budget of a name is in force, oldest first.
+# get_users: the accounts whose budget of a name is in force, oldest first.
 ACCOUNTS_WITH_BUDGET = """
 SELECT a.name FROM accounts a JOIN budget_revisions b ON b.account_id = a.id
 WHERE a.project_id = :project_id AND b.name = :budget AND b.removed = 0 AND b.entry_id = (

@@ -68,7 +68,7 @@ class Store:
         self._writer = Writer(self._open)
         self._read_lock = self._writer.turn if self.path == MEMORY else Lock()
         self._files: _Files | None = None
-        with self._translating(), self._writer.turn:
+        with _translating(self.path), self._writer.turn:
             self._open()
         _stores.add(self)
 
@@ -87,7 +87,7 @@ class Store:
         """Run *operation* on one snapshot of the ledger."""
         if os.getpid() != self._pid:
             self._refuse_after_fork()
-        with self._translating(), self._read_lock:
+        with _translating(self.path), self._read_lock:
             connection = (self._files or self._reopen()).reading
             try:
                 connection.execute("BEGIN")
@@ -100,13 +100,13 @@ class Store:
     def reading_apart(self) -> Iterator[sqlite3.Connection]:
         """One snapshot on a connection of its own, for what takes long."""
         if self.path == MEMORY:
-            with self._translating(), closing(sqlite3.connect(MEMORY)) as copy:
+            with _translating(self.path), closing(sqlite3.connect(MEMORY)) as copy:
                 with self._read_lock:
                     (self._files or self._reopen()).reading.backup(copy)
                 yield copy
             return
         thread = get_ident()
-        with self._translating():
+        with _translating(self.path):
             with self._apart:
                 # Who reads already goes on; others let pass who waits for the readers' end.
                 self._apart.wait_for(lambda: not self._rests_wanted or self._readers_apart[thread])
@@ -218,11 +218,6 @@ class Store:
         if files is not None:
             self._forgetting.detach()
             files.close()
-
-    @contextmanager
-    def _translating(self) -> Iterator[None]:
-        with _translating(self.path):
-            yield
 
     # -- over a fork ----------------------------------------------------------------------------
 

@@ -36,8 +36,9 @@ class Verification(NamedTuple):
 
 def verify(execute: Execute, progress: Callable[[int, int], None] | None) -> Verification:
     """Recount the whole file on one snapshot."""
-    problems = _schema_problems(execute)
-    if any(problem.message.startswith("the table") for problem in problems):
+    found, expected = _migrate.schema(execute), _migrate.expected_schema()
+    problems = _schema_problems(found, expected)
+    if any(what not in found for what in expected if what[0] == "table"):
         return Verification(0, 0, tuple(problems))  # nothing else can be said
     problems += _file_problems(execute)
     (total,) = execute("SELECT count(*) FROM entries").fetchone()
@@ -55,9 +56,7 @@ def verify(execute: Execute, progress: Callable[[int, int], None] | None) -> Ver
     return Verification(len(accounts), done, tuple(problems))
 
 
-def _schema_problems(execute: Execute) -> list[Problem]:
-    found = _migrate.schema(execute)
-    expected = _migrate.expected_schema()
+def _schema_problems(found: _migrate.Schema, expected: _migrate.Schema) -> list[Problem]:
     problems = []
     for what, text in expected.items():
         if what not in found:

@@ -46,7 +46,7 @@ class Where(NamedTuple):
         from budgetledger._sqlite import path_of
 
         path = path_of(self.db or default_path())
-        return path, os.path.exists(path)
+        return path, os.path.exists(path) and os.path.getsize(path) > 0
 
     def existing(self) -> Ledger:
         """The ledger, for a command that reads: it makes no file."""
@@ -144,7 +144,7 @@ _past = _moments(
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 done, 1 failed, 2 misused, 3 over budget, 4 verify found differences.",
+    epilog="Exit codes: 0 done, 1 failed, 2 misused, 4 verify found differences.",
 )
 @click.version_option(__version__, prog_name="budgetledger")
 def main() -> None:
@@ -261,12 +261,11 @@ def balance(account: str, at: datetime | None, as_of: datetime | None, where: Wh
 @_where
 def accounts(where: Where) -> None:
     """List the accounts and how full their budgets are."""
-    from budgetledger._demo import projects
     from budgetledger._render import account_json, accounts_table, console, plain, print_json
 
     with where.existing() as ledger:
         found = [(account, ledger.balance(account.name)) for account in ledger.accounts()]
-        others = projects(ledger)
+        others = ledger._projects()
     if where.as_json:
         print_json([account_json(account, balance) for account, balance in found])
     elif found:
@@ -318,8 +317,7 @@ def model_costs(account: str, at: datetime | None, as_of: datetime | None, where
     from budgetledger._render import console, model_costs_json, print_json, shares, window_text
 
     with where.existing() as ledger:
-        costs = ledger.model_costs(account, at=at, as_of=as_of)
-        reported = ledger.balance(account, at=at, as_of=as_of)
+        reported, costs = ledger._snapshot(account, at, as_of)
     if where.as_json:
         print_json(model_costs_json(reported, where.project, costs))
         return

@@ -109,7 +109,7 @@ class IdempotencyConflict(BudgetledgerError):
 
 
 class StoreError(BudgetledgerError):
-    """The database or its surroundings failed; ``target`` names it (without password)."""
+    """The database or its surroundings failed; ``target`` names it."""
 
     target: str
 

@@ -330,6 +330,11 @@ class Ledger:
 
         return self._store.read(operation)
 
+    def _projects(self) -> list[str]:
+        """The projects in the file, by name."""
+        statement = compiled(_sql.PROJECTS)
+        return self._store.read(lambda execute: [name for (name,) in execute(statement)])
+
     def _accounts_with_budget(self, budget: str) -> list[str]:
         """The accounts on which *budget* stands, in the order they were opened."""
 

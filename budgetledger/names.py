@@ -1,4 +1,4 @@
-"""Names people give: projects, accounts, budgets, models and keys. Text any database stores."""
+"""Names people give: projects, accounts, budgets, models, keys and reasons."""
 
 from __future__ import annotations
 

@@ -32,8 +32,8 @@ _INSTEAD = (
 class Usage(NamedTuple):
     """The tokens of one call, in the one form the ledger prices.
 
-    ``input_tokens`` includes the three cache counts, which do not overlap each other;
-    ``output_tokens`` includes ``reasoning_tokens``.
+    ``input_tokens`` includes the three cache counts, which do not overlap each other, and the
+    audio; ``output_tokens`` includes ``reasoning_tokens`` and the audio.
     """
 
     input_tokens: int = 0
@@ -42,6 +42,8 @@ class Usage(NamedTuple):
     cache_write_tokens: int = 0  # kept 5 minutes, or for a time the provider does not tell
     cache_write_1h_tokens: int = 0
     reasoning_tokens: int = 0
+    input_audio_tokens: int = 0
+    output_audio_tokens: int = 0
 
 
 class Reading(NamedTuple):
@@ -143,8 +145,18 @@ def _usage(source: object) -> Usage | None:
     # Some gateways count reasoning beside the output; their total gives it away.
     if reasoning and _count(source, "total_tokens") == total_input + output + reasoning:
         output += reasoning
-    reasoning = min(reasoning, output)
-    return checked(Usage(total_input, output, reads, writes - writes_1h, writes_1h, reasoning))
+    return checked(
+        Usage(
+            total_input,
+            output,
+            reads,
+            writes - writes_1h,
+            writes_1h,
+            min(reasoning, output),
+            _most(_count(told, "audio_tokens")),
+            _most(_count(spoken, "audio_tokens")),
+        )
+    )
 
 
 def checked(usage: Usage) -> Usage:
@@ -155,9 +167,11 @@ def checked(usage: Usage) -> Usage:
     for name in Usage._fields:
         if _count(usage, name) is None:
             raise UnreadableResponse(f"{name} of the usage is None; give every count a number")
-    if usage.input_tokens < sum(usage[2:5]) or usage.output_tokens < usage.reasoning_tokens:
+    cached, heard = sum(usage[2:5]), usage.input_audio_tokens
+    said = max(usage.reasoning_tokens, usage.output_audio_tokens)
+    if usage.input_tokens < max(cached, heard) or usage.output_tokens < said:
         raise UnreadableResponse(
-            "input_tokens must include the cache counts, output_tokens the reasoning; got "
+            "input_tokens must include cache and audio, output_tokens reasoning and audio; got "
             + repr(usage)
         )
     return usage

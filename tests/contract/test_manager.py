@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -203,6 +205,15 @@ def test_empty_texts_are_fine(manager, given, taken):
     assert (manager.get_current_cost("u") > 0) == bool(given or taken)
 
 
+def test_a_response_is_not_dropped_for_half_a_text(manager):
+    manager.create_budget(10, "u")
+    response = {"model": "gpt-4o", "usage": {"prompt_tokens": 1000, "completion_tokens": 1000}}
+    for texts in ({}, {"input_text": "hi"}, {"input_text": "hi", "output_text": ""}):
+        before = manager.get_current_cost("u")
+        manager.update_cost("u", response, model="gpt-4o", **texts)
+        assert manager.get_current_cost("u") - before == pytest.approx(0.0125)
+
+
 # LiteLLM's regression: created_at is the time of the call, and a custom one is kept.
 
 
@@ -270,6 +281,9 @@ def test_user_dict_is_a_current_read_only_view(manager):
         view["v"] = {}  # type: ignore[index]
     with pytest.raises(KeyError):
         view["nobody"]
+    taken = copy.deepcopy(view["u"])
+    taken["current_cost"] = 0
+    assert pickle.loads(pickle.dumps(view["u"])) == view["u"]
 
 
 def test_creating_again_changes_the_limit_and_keeps_spend_and_start(timed, clock):
@@ -329,6 +343,18 @@ def test_reset_on_duration_appends_one_row_a_window_and_touches_none(timed, cloc
     assert timed.get_current_cost("u") == current > 0
 
 
+@pytest.mark.parametrize("cron", [False, True])
+def test_writing_down_a_turn_changes_nothing_that_counts(timed, clock, cron):
+    response = {"model": "gpt-4o", "usage": {"prompt_tokens": 1000, "completion_tokens": 1000}}
+    timed.create_budget(10, "u", "daily")
+    timed.update_cost("u", response)
+    clock.advance(days=1, hours=1)
+    if cron:
+        timed.update_budget_all_users()
+    timed.update_cost("u", response)
+    assert timed.create_budget(100, "u", "monthly")["current_cost"] == pytest.approx(0.025)
+
+
 def test_reset_on_duration_of_a_budget_without_duration_does_nothing(timed, clock):
     timed.create_budget(10, "u")
     timed.update_cost("u", completion())
@@ -371,6 +397,11 @@ def test_bad_budgets_are_refused_by_name_and_leave_nothing(manager, budget):
 def test_bad_users_are_refused(manager, user):
     with pytest.raises(InvalidName, match="user"):
         manager.create_budget(10, user)
+
+
+@pytest.mark.parametrize("user", ["", None, 7, ["u"], "x" * 600])
+def test_what_is_no_name_is_no_valid_user(manager, user):
+    assert manager.is_valid_user(user) is False
 
 
 @pytest.mark.parametrize("created_at", [math.nan, math.inf, -1, "yesterday", True])

@@ -3,6 +3,7 @@
 import itertools
 import os
 import random
+import signal
 import sqlite3
 import threading
 from collections import deque
@@ -297,6 +298,59 @@ def test_a_forked_ledger(path, elsewhere, story):
     assert assert_recorded(path, acknowledged) == len(acknowledged)
 
 
+SESSION_THEN_FORK = """
+from sqlalchemy import text
+child_wrote, tell_parent = gate()
+parent_closed, tell_child = gate()
+
+def child():
+    charge()
+    tell_parent()
+    parent_closed()
+    charge(10)
+
+with ledger.session() as session:
+    session.exec(text("SELECT count(*) FROM entries")).all()
+pid = fork(child)
+child_wrote()
+ledger.close()
+tell_child()
+reap(pid)
+"""
+
+
+@forking
+def test_a_session_that_was_used_before_a_fork_leaves_nothing_open(path, elsewhere):
+    acknowledged = [int(line) for line in elsewhere(FORK + SESSION_THEN_FORK, path).split()]
+    assert len(acknowledged) == 11
+    assert_recorded(path, acknowledged)
+
+
+FORK_INSIDE_A_SESSION = """
+from budgetledger.errors import StoreError
+
+def child():
+    for use in (charge, lambda: Ledger(path)):
+        try:
+            use()
+        except StoreError as error:
+            assert "close sessions before forking" in str(error), error
+        else:
+            raise AssertionError("it trusts locks that it does not hold")
+
+with ledger.session():
+    reap(fork(child))
+charge(3)
+"""
+
+
+@forking
+def test_a_child_of_a_fork_inside_a_session_is_refused(path, elsewhere):
+    acknowledged = [int(line) for line in elsewhere(FORK + FORK_INSIDE_A_SESSION, path).split()]
+    assert len(acknowledged) == 3
+    assert_recorded(path, acknowledged)
+
+
 PARENT_KILLED_AMID_A_WRITE = """
 inside = threading.Event()
 in_transaction = lambda: (inside.set(), time.sleep(1))
@@ -517,15 +571,21 @@ def test_who_is_interrupted_while_waiting_writes_nothing_later(path, connection)
 
 
 INTERRUPTED_WHILE_BUSY = """
-import os, signal, sys, threading
+import os, signal, sys, threading, time
 from budgetledger import Ledger
 ledger = Ledger(sys.argv[1])
 ledger.set_budget("alice", 1)
 import sqlite3
 other = sqlite3.connect(sys.argv[1], isolation_level=None, check_same_thread=False)
 other.execute("BEGIN IMMEDIATE")
-threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
-threading.Timer(0.6, other.execute, ("ROLLBACK",)).start()
+
+def interrupt_then_let_go():
+    time.sleep(0.3)
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.3)
+    other.execute("ROLLBACK")
+
+threading.Thread(target=interrupt_then_let_go).start()
 try:
     ledger.charge("alice", cost="0.01")
     sys.exit("not interrupted")
@@ -538,6 +598,48 @@ print(ledger.charge("alice", cost="0.01").id)
 def test_a_real_interrupt_while_another_program_holds_the_file(path, elsewhere):
     acknowledged = [int(line) for line in elsewhere(INTERRUPTED_WHILE_BUSY, path).split()]
     assert_recorded(path, acknowledged)
+
+
+INTERRUPTED_WHILE_READING = """
+import random, signal, sys, threading
+from budgetledger import Ledger
+ledger = Ledger(sys.argv[1])
+ledger.set_budget("alice", 1)
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+busy = [threading.Thread(target=lambda: [ledger.balance("alice") for _ in range(3000)])
+        for _ in range(2)]
+[thread.start() for thread in busy]
+interrupts = 0
+while interrupts < 60:
+    try:
+        signal.setitimer(signal.ITIMER_REAL, random.uniform(0.0002, 0.01))
+        while True:
+            ledger.balance("alice")
+    except KeyboardInterrupt:
+        interrupts += 1
+signal.setitimer(signal.ITIMER_REAL, 0)
+print(ledger.charge("alice", cost="0.01").id)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs interval timers")
+def test_interrupted_reads_leave_the_ledger_readable(path, elsewhere):
+    elsewhere(INTERRUPTED_WHILE_READING, path)
+    assert assert_recorded(path, []) == 1
+
+
+CHARGED_AT_EXIT = """
+import atexit, sys
+atexit.register(lambda: ledger.charge("alice", cost="0.01"))  # before the library's own hook
+from budgetledger import Ledger
+ledger = Ledger(sys.argv[1])
+ledger.set_budget("alice", 1)
+"""
+
+
+def test_what_is_charged_while_the_interpreter_exits_is_recorded(path, elsewhere):
+    elsewhere(CHARGED_AT_EXIT, path)
+    assert assert_recorded(path, []) == 1
 
 
 # -- closed -------------------------------------------------------------------------------------

@@ -87,6 +87,45 @@ def test_eight_threads_open_a_new_file_at_once(tmp_path):
             assert ledger.verify() == (8, 16, ())
 
 
+OPEN_DIFFERENT_FILES = """
+import sys, threading
+from budgetledger import Ledger
+failed = []
+
+def open_and_charge(target, together):
+    try:
+        together.wait()
+        with Ledger(target) as ledger:
+            ledger.set_budget("alice", 1)
+            assert ledger.verify().ok
+    except BaseException as error:
+        failed.append(error)
+
+for turn in range(4):
+    together = threading.Barrier(4)
+    targets = [f"{sys.argv[1]}-{turn}-{n}" for n in range(3)] + [":memory:"]
+    threads = [threading.Thread(target=open_and_charge, args=(t, together)) for t in targets]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+assert not failed, failed
+"""
+
+
+def test_threads_open_different_new_files_at_once(path, elsewhere):
+    elsewhere(OPEN_DIFFERENT_FILES, path)
+
+
+def test_a_link_leads_to_the_same_lock(path):
+    link = path.with_name("link.db")
+    link.symlink_to(path)
+    with Ledger(path) as ledger, Ledger(link) as linked:
+        ledger.set_budget("alice", 1)
+        assert linked.path == ledger.path
+    assert {file.name for file in path.parent.iterdir()} == {
+        "link.db", "spend.db", "spend.db.lock",
+    }  # fmt: skip
+
+
 class Fetched(list):
     def fetchone(self):
         return self[0] if self else None

@@ -89,6 +89,25 @@ def test_price_explains_itself() -> None:
     assert price("gemini/gemini-2.5-pro", LONG, NOON).unit_prices["input_mtok"] == "2.5"
 
 
+def test_sound_is_priced_as_sound_or_not_at_all() -> None:
+    sound = {
+        "model": "gpt-audio",
+        "usage": {
+            "prompt_tokens": 1000,
+            "completion_tokens": 1000,
+            "prompt_tokens_details": {"audio_tokens": 1000},
+            "completion_tokens_details": {"audio_tokens": 1000},
+        },
+    }
+    usage = read_response(sound).usage
+    assert usage == Usage(1000, 1000, input_audio_tokens=1000, output_audio_tokens=1000)
+    assert price("gpt-audio", usage, NOON).cost == Decimal("0.096")  # as litellm has it
+    with pytest.raises(UnpricedModel):
+        price("gpt-4o", usage, NOON)
+    with pytest.raises(UnpricedModel):  # cached sound has a rate of its own, not read yet
+        price("gpt-realtime", usage._replace(cache_read_tokens=500), NOON)
+
+
 @pytest.mark.parametrize(
     "model",
     ["", "gpt-99", "nobody/gpt-4o", "my-deployment", "ft:gpt-4o-mini:org::id", "x" * 10**6],
