@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from budgetledger.errors import InvalidInput, UnpricedModel, UnreadableResponse
-from budgetledger.money import Amount, entry_pico
+from budgetledger.money import Amount, to_pico
 from budgetledger.names import checked_name, is_name
 from budgetledger.pricing import Usage, checked, model_of, read_response
 from budgetledger.rules import Draft
@@ -21,7 +21,6 @@ UNKNOWN_MODEL = "unknown"
 
 def draft_charge(
     response: object,
-    *,
     cost: Amount | None,
     model: str | None,
     usage: Usage | None,
@@ -36,7 +35,7 @@ def draft_charge(
     for the model that answered. The row is filed under *model*, the one asked for, if given.
     Without a cost where none of them knows.
     """
-    cost_pico = None if cost is None else entry_pico(cost)
+    cost_pico = None if cost is None else to_pico(cost, one_entry=True)
     source, price_json = "given", None
     if model is not None:
         checked_name(model, "model")
@@ -45,25 +44,32 @@ def draft_charge(
         answered, usage, litellm_cost = _read(response, model, usage, cost_pico is not None)
         model = model or answered
         if cost_pico is None and litellm_cost is not None:
-            source, cost_pico = "litellm", entry_pico(litellm_cost)
+            source, cost_pico = "litellm", to_pico(litellm_cost, one_entry=True)
         elif cost_pico is None:
             when = from_us(clock() if occurred_at_us is None else occurred_at_us)
             cost_pico, source, price_json = _priced(answered, usage, when)
     elif cost_pico is None:
         raise InvalidInput("nothing to charge; pass a response, usage= with model=, or cost=")
+    used_input, used_output, usage_json = 0, 0, None
+    if usage is not None:
+        used_input, used_output = usage.input_tokens, usage.output_tokens
+        usage_json = to_json(_nonzero(usage), "usage")
+    # By position, in Draft's order: by name it takes three times as long.
     return Draft(
-        kind="charge",
-        model=model or UNKNOWN_MODEL,
-        cost_pico=cost_pico,
-        price_source=source,
-        occurred_at_us=occurred_at_us,
-        input_tokens=0 if usage is None else usage.input_tokens,
-        output_tokens=0 if usage is None else usage.output_tokens,
-        requests=1,
-        usage_json=None if usage is None else to_json(_nonzero(usage), "usage"),
-        price_json=price_json,
-        tags_json=None if tags is None else to_json(tags, "tags"),
-        idempotency_key=None if key is None else checked_name(key, "key"),
+        "charge",
+        model or UNKNOWN_MODEL,
+        cost_pico,
+        source,
+        occurred_at_us,
+        used_input,
+        used_output,
+        1,
+        usage_json,
+        price_json,
+        None if tags is None else to_json(tags, "tags"),
+        None,
+        None,
+        None if key is None else checked_name(key, "key"),
     )
 
 
@@ -101,7 +107,11 @@ def _priced(
         if model is None or usage is None:
             raise UnpricedModel(model or UNKNOWN_MODEL)
         price = _catalog.price(model, usage, when)
-        return entry_pico(price.cost), price.source, to_json(price.unit_prices, "price")
+        return (
+            to_pico(price.cost, one_entry=True),
+            price.source,
+            to_json(price.unit_prices, "price"),
+        )
     except UnpricedModel:
         return None, "unpriced", None
 

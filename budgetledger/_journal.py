@@ -31,6 +31,7 @@ Clock = Callable[[], int]
 """Microseconds since 1970."""
 
 _HEAD = compiled(_sql.HEAD)
+_MODEL_HEAD = compiled(_sql.MODEL_HEAD)
 
 
 class Appended(NamedTuple):
@@ -67,26 +68,22 @@ def append(
 
     *detail* is what another row holds that belongs to this one, so that the hash covers it.
     """
-    row = execute(_HEAD, (account.id, draft.model, account.id)).fetchone()
-    head = (
-        genesis(account.project, account.name, account.created_at_us)
-        if row is None
-        else Head._make(row)
-    )
+    row = execute(_HEAD, (account.id,)).fetchone()
+    if row is None:
+        head = genesis(account.project, account.name, account.created_at_us)
+    else:
+        *facts, last_model = row
+        head = Head._make(facts)
+        if last_model != draft.model:  # mostly the model of the row before, and no look-up
+            row = execute(_MODEL_HEAD, (account.id, draft.model)).fetchone()
+            head = Head(*facts[:6], *(row or ()))
     now_us = clock()
     at_us = next_time(head, now_us)
     digest = chained_hash(head.hash, at_us, draft, detail)
+    totals = totals_after(head, draft)
     inserted = execute(
         _sql.INSERT_ENTRY,
-        (
-            None,
-            account.project_id,
-            account.id,
-            at_us,
-            *draft,
-            *totals_after(head, draft),
-            digest,
-        ),
+        (None, account.project_id, account.id, at_us, *draft, *totals, digest),
     )
     entry = Entry(_inserted(inserted), account.project, account.name, at_us, *draft, digest)
     return Appended(entry, head.recorded_at_us - now_us)

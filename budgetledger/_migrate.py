@@ -123,21 +123,18 @@ def upgrade(connection: Connection) -> None:
     config = _config()
     engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
     with _alembic, engine.connect() as handed_over:
-        # Batch mode, which later revisions may need, rebuilds tables: references are checked
-        # once at the end instead. The pragma works only outside a transaction.
-        connection.execute("PRAGMA foreign_keys = OFF")
         try:
             # Alembic leaves a transaction that it finds begun to whoever began it.
             with handed_over.begin():
                 connection.execute("BEGIN IMMEDIATE")
                 config.attributes["connection"] = handed_over
                 command.upgrade(config, "head")
+                # References are checked here and by verify, and not at each row: rows are
+                # never deleted, and the code that adds one has just read what it refers to.
                 broken = connection.execute("PRAGMA foreign_key_check").fetchone()
                 assert broken is None, f"the upgrade broke a reference: {broken}"
         except DBAPIError as error:
             raise error.orig or error from None
-        finally:
-            connection.execute("PRAGMA foreign_keys = ON")
 
 
 def _config() -> Config:

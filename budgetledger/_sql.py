@@ -17,15 +17,15 @@ _MODEL_TOTALS = "model_usd, model_pico, model_tokens, model_requests"
 
 # -- writing ------------------------------------------------------------------------------
 
-# Every row: what the next row of an account (and of its model, if it has one) follows.
-HEAD = """
-SELECT h.hash, h.recorded_at_us,
-       h.total_usd, h.total_pico, h.total_tokens, h.total_requests,
-       m.model_usd, m.model_pico, m.model_tokens, m.model_requests
-FROM entries h LEFT JOIN entries m ON m.id = (
-    SELECT id FROM entries WHERE account_id = :account_id AND model = :model
-    ORDER BY recorded_at_us DESC, id DESC LIMIT 1)
-WHERE h.account_id = :account_id_2 ORDER BY h.recorded_at_us DESC, h.id DESC LIMIT 1"""
+# Every row: what the next row of an account follows.
+HEAD = f"""
+SELECT hash, recorded_at_us, {_TOTALS}, {_MODEL_TOTALS}, model FROM entries
+WHERE account_id = :account_id {_LAST}"""
+
+# Rows of another model than the row before: what the next row of that model follows.
+MODEL_HEAD = f"""
+SELECT {_MODEL_TOTALS} FROM entries
+WHERE account_id = :account_id AND model = :model {_LAST}"""
 
 # charge, adjust with a key: what the key stands for already.
 ENTRY_BY_KEY = "e.project_id = :project_id AND e.idempotency_key = :idempotency_key"

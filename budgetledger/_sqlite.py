@@ -107,7 +107,6 @@ def connect(path: str, synchronous: Synchronous) -> sqlite3.Connection:
         cached_statements=256,
     )
     try:
-        connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         connection.execute("PRAGMA wal_autocheckpoint = 4000")  # pages: 4 MB, as by default
         if sys.platform == "darwin":  # where fsync alone does not reach the disk

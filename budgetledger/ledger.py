@@ -29,7 +29,7 @@ from budgetledger.errors import (
     UnknownAccountWarning,
     UnpricedWarning,
 )
-from budgetledger.money import Amount, Sum, count, entry_pico, limit_sum, to_usd
+from budgetledger.money import Amount, Sum, count, limit_sum, to_pico, to_usd
 from budgetledger.names import checked_name
 from budgetledger.pricing import Usage
 from budgetledger.rules import Draft
@@ -206,28 +206,25 @@ class Ledger:
         Returns the entry; durable on return. Raises `UnreadableResponse`,
         `IdempotencyConflict`.
         """
-        draft = draft_charge(
-            response,
-            cost=cost,
-            model=model,
-            usage=usage,
-            key=key,
-            tags=tags,
-            occurred_at=occurred_at,
-            clock=self._clock,
-        )
-        appended, opened = self._post(account, draft)
-        self._warn(appended, opened)
+        draft = draft_charge(response, cost, model, usage, key, tags, occurred_at, self._clock)
+        ref = self._accounts.get(checked_name(account, "account"))
+        opened = False
+        if ref is None:
+            appended, opened = self._charge_first(account, draft)
+        elif key is None:
+            appended = self._store.write(
+                lambda execute: _journal.append(execute, ref, draft, self._clock)
+            )
+        else:
+            appended = self._store.write(
+                lambda execute: _journal.append_once(execute, ref, draft, self._clock)
+            )
+        if opened or draft.cost_pico is None or appended.behind_us > _TOLERATED_US:
+            self._warn(appended, opened)
         return appended.entry
 
-    def _post(self, account: str, draft: Draft) -> tuple[Appended, bool]:
-        """Append *draft*; and whether the account was opened for it."""
-        known = self._accounts.get(checked_name(account, "account"))
-        if known is not None:
-            ref = known  # for the closure, which must not see it change
-            return self._store.write(
-                lambda execute: _journal.append_once(execute, ref, draft, self._clock)
-            ), False
+    def _charge_first(self, account: str, draft: Draft) -> tuple[Appended, bool]:
+        """Charge an account that this ledger has not seen yet; and whether it was opened."""
 
         def operation(execute: Execute) -> tuple[Appended, Ref, bool]:
             found = _reports.find(execute, self.project, account)
@@ -248,7 +245,7 @@ class Ledger:
         entry_id = entry.id if isinstance(entry, Entry) else count(entry, "entry")
         draft = Draft(
             "adjustment",
-            cost_pico=entry_pico(amount, "amount", signed=True),
+            cost_pico=to_pico(amount, "amount", signed=True, one_entry=True),
             price_source="given",
             note=checked_name(reason, "reason", _WHY),
             idempotency_key=None if key is None else checked_name(key, "key"),

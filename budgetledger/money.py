@@ -46,10 +46,13 @@ class Sum(NamedTuple):
         return self.usd * PICO + self.pico
 
 
-def to_pico(value: Amount, what: str = "cost", *, signed: bool = False) -> int:
+def to_pico(
+    value: Amount, what: str = "cost", *, signed: bool = False, one_entry: bool = False
+) -> int:
     """Picodollars of *value* (USD), rounded half-even once.
 
-    Raises `InvalidAmount`, which names *what* and the value.
+    With *one_entry*, at most about nine million dollars either way. Raises `InvalidAmount`,
+    which names *what* and the value.
     """
     try:
         exact = Decimal(value) if type(value) in _AS_THEY_ARE else _exact(value)
@@ -66,7 +69,13 @@ def to_pico(value: Amount, what: str = "cost", *, signed: bool = False) -> int:
         raise InvalidAmount(f"{what} must not be negative, got {_shown(value)}; pass 0 or more")
     if exact.adjusted() > 40 and exact:
         raise InvalidAmount(f"{what} is out of range: {_shown(value)}; pass US dollars")
-    return int(_CONTEXT.multiply(exact, _PICO).to_integral_value(ROUND_HALF_EVEN, _CONTEXT))
+    pico = int(_CONTEXT.multiply(exact, _PICO).to_integral_value(ROUND_HALF_EVEN, _CONTEXT))
+    if one_entry and not -MAX_ENTRY_PICO <= pico <= MAX_ENTRY_PICO:
+        raise InvalidAmount(
+            f"{what} {_shown(value)} is more than one entry holds "
+            f"({to_usd(MAX_ENTRY_PICO):,.0f} USD); record it as several entries"
+        )
+    return pico
 
 
 def _exact(value: object) -> Decimal:
@@ -77,17 +86,6 @@ def _exact(value: object) -> Decimal:
     if isinstance(value, Integral) and not isinstance(value, bool):
         return Decimal(int(value))
     raise TypeError
-
-
-def entry_pico(value: Amount, what: str = "cost", *, signed: bool = False) -> int:
-    """Like `to_pico`, for one entry: at most about nine million dollars either way."""
-    pico = to_pico(value, what, signed=signed)
-    if not -MAX_ENTRY_PICO <= pico <= MAX_ENTRY_PICO:
-        raise InvalidAmount(
-            f"{what} {_shown(value)} is more than one entry holds "
-            f"({to_usd(MAX_ENTRY_PICO):,.0f} USD); record it as several entries"
-        )
-    return pico
 
 
 def count(value: object, what: str) -> int:

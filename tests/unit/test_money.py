@@ -13,7 +13,6 @@ from budgetledger.money import (
     PICO,
     Sum,
     count,
-    entry_pico,
     limit_sum,
     to_pico,
     to_usd,
@@ -155,13 +154,13 @@ def test_the_callers_decimal_context_does_not_matter(context):
 
 def test_one_entry_holds_nine_million_dollars_either_way():
     most = to_usd(MAX_ENTRY_PICO)
-    assert entry_pico(most) == MAX_ENTRY_PICO
-    assert entry_pico(-most, signed=True) == -MAX_ENTRY_PICO
+    assert to_pico(most, one_entry=True) == MAX_ENTRY_PICO
+    assert to_pico(-most, signed=True, one_entry=True) == -MAX_ENTRY_PICO
     for beyond in (most + Decimal("1e-12"), 10_000_000):
         with pytest.raises(InvalidAmount, match=r"9,223,372 USD\); record it as several"):
-            entry_pico(beyond)
+            to_pico(beyond, one_entry=True)
         with pytest.raises(InvalidAmount, match="record it as several"):
-            entry_pico(-beyond, signed=True)
+            to_pico(-beyond, signed=True, one_entry=True)
 
 
 @pytest.mark.parametrize(
