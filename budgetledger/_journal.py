@@ -89,27 +89,30 @@ def append(
     return Appended(entry, head.recorded_at_us - now_us)
 
 
-def append_once(
-    execute: Execute, account: Ref, draft: Draft, clock: Clock, *, detail: tuple[Any, ...] = ()
-) -> Appended:
+def append_once(execute: Execute, account: Ref, draft: Draft, clock: Clock) -> Appended:
     """Append *draft*, or return the entry its idempotency key stands for already.
 
     Raises `IdempotencyConflict` if that entry says something else.
     """
+    return _recorded(execute, account, draft) or append(execute, account, draft, clock)
+
+
+def _recorded(execute: Execute, account: Ref, draft: Draft) -> Appended | None:
     key = draft.idempotency_key
-    if key is not None:
-        row = execute(compiled(_sql.ENTRY_WITH_KEY), (account.project_id, key)).fetchone()
-        if row is not None:
-            entry = Entry._make(row)
-            if _content(entry) != (account.name, *_content(draft)[1:]):
-                raise IdempotencyConflict(
-                    f"key {key!r} stands for entry {entry.id} ({entry.kind} of {entry.cost} USD, "
-                    f"{entry.model}, for {entry.account}); use another key for another cost",
-                    key=key,
-                    entry=entry,
-                )
-            return Appended(entry, 0, is_new=False)
-    return append(execute, account, draft, clock, detail=detail)
+    if key is None:
+        return None
+    row = execute(compiled(_sql.ENTRY_WITH_KEY), (account.project_id, key)).fetchone()
+    if row is None:
+        return None
+    entry = Entry._make(row)
+    if _content(entry) != (account.name, *_content(draft)[1:]):
+        raise IdempotencyConflict(
+            f"key {key!r} stands for entry {entry.id} ({entry.kind} of {entry.cost} USD, "
+            f"{entry.model}, for {entry.account}); use another key for another cost",
+            key=key,
+            entry=entry,
+        )
+    return Appended(entry, 0, is_new=False)
 
 
 def adjust(execute: Execute, project: str, entry_id: int, draft: Draft, clock: Clock) -> Appended:
@@ -123,6 +126,12 @@ def adjust(execute: Execute, project: str, entry_id: int, draft: Draft, clock: C
             "pass an entry of Ledger.entries(...)"
         )
     corrected = Entry._make(row)
+    account = _reports.find(execute, project, corrected.account)
+    assert account is not None
+    draft = draft._replace(model=corrected.model, corrects_id=corrected.id)
+    recorded = _recorded(execute, account, draft)
+    if recorded is not None:
+        return recorded
     if corrected.cost_pico is None:
         (stated,) = execute(compiled(_sql.STATED_SINCE), (corrected.id,)).fetchone()
         if stated + draft.cost_pico < 0:
@@ -130,10 +139,7 @@ def adjust(execute: Execute, project: str, entry_id: int, draft: Draft, clock: C
                 f"entry {corrected.id} has no price, so the amount states its cost, which cannot "
                 "be below 0; pass what the call cost"
             )
-    account = _reports.find(execute, project, corrected.account)
-    assert account is not None
-    draft = draft._replace(model=corrected.model, corrects_id=corrected.id)
-    return append_once(execute, account, draft, clock, detail=(corrected.hash.hex(),))
+    return append(execute, account, draft, clock, detail=(corrected.hash.hex(),))
 
 
 def set_budget(

@@ -23,6 +23,7 @@ from budgetledger import Ledger, Usage
 from budgetledger.errors import (
     ClockWarning,
     IdempotencyConflict,
+    InvalidAmount,
     UnknownAccount,
     UnknownAccountWarning,
     UnknownEntry,
@@ -392,6 +393,12 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
             "again": lambda number: self.correct(number, row, pico, key),
         }
         call = {"reason": "wrong price", "key": key}
+        earlier = [r["cost"] for r in self.books.rows if r["corrects"] == row["id"]]
+        known = self.books.with_key(row["who"][0], key)
+        if known is None and row["cost"] is None and sum(earlier) + pico < 0:
+            with pytest.raises(InvalidAmount):
+                adjust(row["id"], usd(pico), **call)
+            return
         self.post(row["who"], "adjustment", facts, [], adjust, row["id"], usd(pico), **call)
 
     def post(self, who, kind, facts, expected, method, *args, **kwargs):
