@@ -393,6 +393,34 @@ def test_a_cost_without_a_model_is_one_of_model_unknown(ledger):
 
 
 @pytest.mark.parametrize(
+    "name", ["x" * 600, "a\0b", LONE, "  "], ids=["long", "NUL", "lone", "blank"]
+)
+def test_a_paid_call_is_recorded_whatever_its_model_calls_itself(ledger, name):
+    response = {"model": name, "usage": {"prompt_tokens": 7, "completion_tokens": 1}}
+    with pytest.warns(UnpricedWarning):
+        entry = ledger.charge("alice", response)
+    assert (entry.model, entry.cost, entry.input_tokens) == ("unknown", None, 7)
+
+
+def test_a_retry_of_an_unpriced_call_does_not_warn_again(ledger):
+    response = {"model": NOBODY, "usage": {"prompt_tokens": 7}}
+    with pytest.warns(UnpricedWarning):
+        first = ledger.charge("alice", response, key="k")
+    assert ledger.charge("alice", response, key="k") == first  # warnings are errors here
+
+
+def test_an_unpriced_call_cannot_be_given_a_cost_below_zero(ledger):
+    with pytest.warns(UnpricedWarning):
+        entry = ledger.charge("alice", usage=Usage(10, 5), model=NOBODY)
+    with pytest.raises(InvalidAmount, match="cannot be below 0"):
+        ledger.adjust(entry, "-5", reason="typo")
+    ledger.adjust(entry, "5", reason="invoice")
+    credit = ledger.adjust(entry, "-3", reason="credit", key="k")
+    assert ledger.adjust(entry, "-3", reason="credit", key="k") == credit  # a retry, not a second
+    assert (ledger.balance("alice").posted, ledger.balance("alice").unpriced) == (2, 0)
+
+
+@pytest.mark.parametrize(
     "response",
     [
         {"model": NOBODY, "usage": {"prompt_tokens": 10, "completion_tokens": 5}},
