@@ -35,6 +35,12 @@ _FALLS_TO = {
 _AUDIO = {"input_audio_mtok", "output_audio_mtok"}
 _PER_REQUEST = "requests_kcount"  # USD per 1,000 calls, beside the tokens
 _KEYS = {*_FALLS_TO, *_FALLS_TO.values(), *_AUDIO, _PER_REQUEST}
+# How a token of text may be billed that is still to be sent, and one still to be answered. From
+# GPT-5.6 on, OpenAI writes nearly every prompt of 1,024 tokens to its cache unasked, at 1.25 times
+# the input (developers.openai.com/api/docs/guides/prompt-caching, 2026-07). Not cache_write_1h:
+# twice the input, and only for who asks.
+_IN = ("input_mtok", "cache_write_mtok", "cache_read_mtok")
+_OUT = ("output_mtok", "output_reasoning_mtok", "output_audio_mtok")
 
 # An id as Amazon Bedrock writes it: [region.]vendor.model
 _BEDROCK_ID = re.compile(r"(?:[a-z-]+\.)?[a-z0-9]+\.[a-z]")
@@ -94,14 +100,10 @@ def price(model: str, usage: Usage, at: datetime) -> Price:
     some of these tokens: an unknown price is never 0. ``UnreadableResponse`` when the counts
     of ``usage`` contradict each other. Retrying does not help.
     """
-    if at.tzinfo is None:
-        raise ValueError("at has no time zone; pass an aware datetime, e.g. in UTC")
     checked(usage)
-    found = _find(model.strip().lower()) if len(model) <= _LONGEST_NAME else None
-    rates = found.rates(at) if found else {}
-    if found is None or not rates:
+    unit_prices, rates = _look_up(model, at)
+    if not rates:
         raise UnpricedModel(model)
-    unit_prices = dict(found.names)
     with localcontext(_EXACT):
         micro = Decimal(0)
         for key, count in _counts(usage, rates).items():
@@ -114,6 +116,37 @@ def price(model: str, usage: Usage, at: datetime) -> Price:
             rate, unit_prices[key] = rates[key].at(usage.input_tokens)
             micro += rate * count
         return Price(micro.scaleb(-6), _source(), unit_prices)
+
+
+def dearest(model: str, input_tokens: int, at: datetime) -> tuple[str, dict[str, str]]:
+    """Source and unit prices of the dearest that text to and from ``model`` may cost.
+
+    One rate of an input of this size, one of its output if the model has any, and the price of
+    the call itself if it has one; form and lookup are those of ``price``.
+
+    *Raises* ``UnpricedModel`` when the model is not in the list, or has no rate for input.
+    """
+    unit_prices, rates = _look_up(model, at)
+    if "input_mtok" not in rates:
+        raise UnpricedModel(
+            model,
+            f"no price is known for model {model!r}; hold an amount in US dollars instead, "
+            "or check the model's name",
+        )
+    for keys in (_IN, _OUT, (_PER_REQUEST,)):
+        steps = [(*rates[key].at(input_tokens), key) for key in keys if key in rates]
+        if steps:  # of equals the first named, which is the plain one
+            _, text, key = max(steps, key=lambda step: step[0])
+            unit_prices[key] = text
+    return _source(), unit_prices
+
+
+def _look_up(model: str, at: datetime) -> tuple[dict[str, str], dict[str, _Rate]]:
+    """Names for ``unit_prices``, and the rates at that moment; no rates if none are known."""
+    if at.tzinfo is None:
+        raise ValueError("at has no time zone; pass an aware datetime, e.g. in UTC")
+    found = _find(model.strip().lower()) if len(model) <= _LONGEST_NAME else None
+    return (dict(found.names), found.rates(at)) if found else ({}, {})
 
 
 def _counts(usage: Usage, rates: dict[str, _Rate]) -> dict[str, int]:

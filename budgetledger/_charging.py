@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from budgetledger._estimates import Estimate, estimate
 from budgetledger.errors import InvalidInput, UnpricedModel, UnreadableResponse
-from budgetledger.money import Amount, to_pico
+from budgetledger.money import Amount, count, to_pico
 from budgetledger.names import checked_name, is_name
-from budgetledger.pricing import Usage, checked, model_of, read_response
+from budgetledger.pricing import Reading, Usage, checked, model_of, read_response
 from budgetledger.rules import Draft
 from budgetledger.windows import from_us, to_us
 
@@ -73,6 +74,65 @@ def draft_charge(
     )
 
 
+def draft_hold(
+    amount: Amount | None,
+    model: str | None,
+    messages: Sequence[Mapping[str, Any]] | None,
+    text: str | None,
+    tools: Sequence[Mapping[str, Any]] | None,
+    max_output_tokens: int | None,
+    n: int,
+    tokens: int | None,
+    key: str | None,
+    tags: Mapping[str, Any] | None,
+    default_output_tokens: int,
+    clock: Callable[[], int],
+) -> tuple[Draft, Estimate | None]:
+    """The draft of a hold, but for its deadline; and the estimate it is made from, if any."""
+    if model is not None:
+        checked_name(model, "model")
+    source, price_json, usage_json, estimated = "given", None, None, None
+    prompt = messages is not None or text is not None
+    if prompt:
+        if amount is not None or tokens is not None:
+            raise InvalidInput("pass an amount, or a prompt to estimate from, not both")
+        if model is None:
+            raise InvalidInput("an estimate needs the model; pass model= with the prompt")
+        estimated = estimate(
+            model, messages=messages, text=text, tools=tools,
+            max_output_tokens=max_output_tokens, n=n,
+            default_output_tokens=default_output_tokens, at=from_us(clock()),
+        )  # fmt: skip
+        pico, source = estimated.pico, estimated.source
+        held_tokens = estimated.input_tokens + estimated.output_tokens
+        price_json = to_json(estimated.unit_prices, "price")
+        counts = {"input_tokens": estimated.input_tokens, "output_tokens": estimated.output_tokens}
+        usage_json = to_json(counts, "usage")
+    elif amount is None and tokens is None:
+        raise InvalidInput(
+            "nothing to hold; pass an amount in USD, tokens=, or model= with messages= or text="
+        )
+    elif tools is not None or max_output_tokens is not None or n != 1:
+        raise InvalidInput(
+            "tools=, max_output_tokens= and n= are for an estimate; pass messages= or text= too"
+        )
+    else:
+        pico = 0 if amount is None else to_pico(amount, "amount", one_entry=True)
+        held_tokens = 0 if tokens is None else count(tokens, "tokens")
+    draft = Draft(
+        "hold",
+        model or UNKNOWN_MODEL,
+        price_source=source,
+        usage_json=usage_json,
+        price_json=price_json,
+        tags_json=None if tags is None else to_json(tags, "tags"),
+        idempotency_key=None if key is None else checked_name(key, "key"),
+        held_pico=pico,
+        held_tokens=held_tokens,
+    )
+    return draft, estimated
+
+
 def _read(
     response: object, model: str | None, usage: Usage | None, cost_is_known: bool
 ) -> tuple[str | None, Usage | None, Decimal | None]:
@@ -87,7 +147,8 @@ def _read(
             )
         return model, checked(usage), None
     try:
-        answered, usage, litellm_cost = read_response(response)
+        read = response if isinstance(response, Reading) else read_response(response)
+        answered, usage, litellm_cost = read
     except UnreadableResponse:
         # A model answered, so the call was paid, though nothing says for what.
         answered, litellm_cost = model_of(response), None

@@ -14,11 +14,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from budgetledger import _journal, _sql
+from budgetledger import _settings, _sql
 from budgetledger._charging import UNKNOWN_MODEL
+from budgetledger._journal import find_or_open
+from budgetledger._posting import post_once
 from budgetledger._reports import DEFAULT_BUDGET, Ref
 from budgetledger._sql import compiled
-from budgetledger._writer import Execute
+from budgetledger._transaction import Transaction
 from budgetledger.entries import Entry
 from budgetledger.errors import IdempotencyConflict, InvalidAmount, InvalidInput
 from budgetledger.ledger import Ledger
@@ -130,23 +132,23 @@ def write_records(
 ) -> ImportResult:
     """Write what `read_user_cost` read, in one transaction. Raises `IdempotencyConflict`."""
 
-    def operation(execute: Execute) -> list[ImportedUser]:
+    def operation(tx: Transaction) -> list[ImportedUser]:
         changed = []
         imported = []
         for done, record in enumerate(records, 1):
-            account = _journal.find_or_open(execute, ledger.project, record.user, ledger._clock)
-            before = _imported_before(execute, account, record)
+            account = find_or_open(tx, ledger.project, record.user)
+            before = _imported_before(tx, account, record)
             if before is not None and before.tags != json.loads(record.drafts[0].tags_json or ""):
                 changed.append(before)
             elif not changed:
-                imported.append(_write(execute, account, record, ledger, is_new=before is None))
+                imported.append(_write(tx, account, record, is_new=before is None))
             if progress is not None:
                 progress(done, len(records))
         if changed:
             raise _conflict(changed)
         return imported
 
-    users = ledger._store.write(operation)
+    users = ledger._write(operation)
     written = [user for user in users if user.entries]
     remarks = [record.remark for record in records if record.remark is not None]
     if len(written) < len(users):
@@ -163,28 +165,26 @@ def write_records(
 # -- writing, inside the transaction ------------------------------------------------------------
 
 
-def _imported_before(execute: Execute, account: Ref, record: Record) -> Entry | None:
+def _imported_before(tx: Transaction, account: Ref, record: Record) -> Entry | None:
     key = record.drafts[0].idempotency_key
-    row = execute(compiled(_sql.ENTRY_WITH_KEY), (account.project_id, key)).fetchone()
+    row = tx.execute(compiled(_sql.ENTRY_WITH_KEY), (account.project_id, key)).fetchone()
     return None if row is None else Entry._make(row)
 
 
-def _write(
-    execute: Execute, account: Ref, record: Record, ledger: Ledger, *, is_new: bool
-) -> ImportedUser:
-    clock, elapsed = ledger._clock, False
+def _write(tx: Transaction, account: Ref, record: Record, *, is_new: bool) -> ImportedUser:
+    elapsed = False
     if is_new:
-        _journal.set_budget(
-            execute, account, DEFAULT_BUDGET, "usd", record.limit, None, record.period, clock,
+        _settings.set_budget(
+            tx, account, DEFAULT_BUDGET, "usd", record.limit, None, record.period,
             created_at=record.created_at,
         )  # fmt: skip
         for draft in record.drafts:
-            _journal.append_once(execute, account, draft, clock)
+            post_once(tx, account, draft)
         if record.days is not None and record.last_updated_us is not None:
-            elapsed = clock() - record.last_updated_us >= record.days * _DAY_US
+            elapsed = tx.now_us - record.last_updated_us >= record.days * _DAY_US
         if elapsed and record.cost_pico:
             reason = "its window had ended when it was imported"
-            _journal.shift_windows(execute, account, DEFAULT_BUDGET, reason, clock)
+            _settings.shift_windows(tx, account, DEFAULT_BUDGET, reason)
     return ImportedUser(
         record.user,
         to_usd(record.limit.total_pico),

@@ -6,6 +6,7 @@ window, however many rows it holds.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import NamedTuple
 
 from budgetledger import _sql
@@ -19,7 +20,8 @@ from budgetledger.windows import Period, Window, window_at
 DEFAULT_BUDGET = "default"
 """The budget that `Ledger.balance` reports first, and the only one BudgetManager knows."""
 
-_NOTHING: tuple[int, ...] = (0, 0, 0, 0)
+NOTHING: tuple[int, ...] = (0, 0, 0, 0)
+"""The running totals of an account, or of a model on it, before its first row."""
 
 EVER = 2**63 - 1
 """A moment after all others."""
@@ -72,6 +74,12 @@ def find(execute: Execute, project: str, name: str) -> Ref | None:
     return None if row is None else Ref(row[0], project_id, project, name, row[1])
 
 
+def account_by_id(execute: Execute, project_id: int, project: str, account_id: int) -> Ref:
+    """The account with an id that was read from a row of the same project."""
+    name, created_at_us = execute(compiled(_sql.ACCOUNT_BY_ID), (account_id,)).fetchone()
+    return Ref(account_id, project_id, project, name, created_at_us)
+
+
 def known(execute: Execute, project: str, name: str) -> Ref:
     """The account *name*. Raises `UnknownAccount`."""
     found = find(execute, project, name)
@@ -106,11 +114,19 @@ def revisions(execute: Execute, account_id: int, account: str) -> dict[str, list
     found: dict[str, list[Revision]] = {}
     for row in execute(compiled(_sql.BUDGET_REVISIONS), (account_id,)):
         name, measure, units, pico, model, per, zone, week_start, anchor, span, *rest = row
-        created_at, removed, since_us = rest
+        created_at, alert_at, removed, since_us = rest
         period = Period(per, zone, week_start, anchor, span)
-        budget = Budget(account, name, measure, Sum(units, pico), model, period, created_at)
+        budget = Budget(
+            account, name, measure, Sum(units, pico), model, period, created_at,
+            thresholds(alert_at),
+        )  # fmt: skip
         found.setdefault(name, []).append(Revision(budget, bool(removed), since_us))
     return found
+
+
+def thresholds(alert_at: str | None) -> tuple[Decimal, ...]:
+    """What a revision's ``alert_at`` says: shares of the limit, separated by commas."""
+    return tuple(map(Decimal, alert_at.split(","))) if alert_at else ()
 
 
 def budgets_in_force(
@@ -170,11 +186,11 @@ def posted(
 ) -> Posted:
     """What the rows recorded in *window*, up to a moment, add up to; of one model if given."""
     end_us = _end(window, known_us)
-    until = _totals_before(execute, account_id, end_us, model)
+    until = totals_before(execute, account_id, end_us, model)
     if window.start_us is None:
-        before = _NOTHING
+        before = NOTHING
     else:
-        before = _totals_before(execute, account_id, min(window.start_us, end_us), model)
+        before = totals_before(execute, account_id, min(window.start_us, end_us), model)
     usd, pico, tokens, requests = (a - b for a, b in zip(until, before, strict=True))
     return Posted(usd * PICO + pico, tokens, requests)
 
@@ -184,37 +200,51 @@ def _end(window: Window, known_us: int) -> int:
     return min(EVER if window.end_us is None else window.end_us, known_us + 1)
 
 
-def _totals_before(
+def totals_before(
     execute: Execute, account_id: int, moment_us: int, model: str | None
 ) -> tuple[int, ...]:
+    """The running totals just before a moment, of one model if given, in `Head`'s order."""
     if model is None:
         found = execute(compiled(_sql.TOTALS_BEFORE), (account_id, moment_us))
     else:
         found = execute(compiled(_sql.MODEL_TOTALS_BEFORE), (account_id, model, moment_us))
     totals: tuple[int, ...] | None = found.fetchone()
-    return totals or _NOTHING
+    return totals or NOTHING
 
 
-def balance(execute: Execute, account: Ref, moment_us: int, known_us: int) -> Balance:
-    """The account's `Balance` in the windows that hold a moment, as known at another."""
+def balance(
+    execute: Execute,
+    account: Ref,
+    moment_us: int,
+    known_us: int,
+    now_us: int,
+    past_us: int | None,
+) -> Balance:
+    """The account's `Balance` in the windows that hold a moment, as known at another.
+
+    What is held counts until its deadline by the clock, *now_us*; or as it was at *past_us*.
+    """
+    open_holds = _open_holds(execute, account.id, now_us, past_us)
     statuses = []
     for budget in budgets_in_force(execute, account.id, account.name, moment_us, known_us):
         window = window_of(execute, account.id, budget, moment_us, known_us)
         used = posted(execute, account.id, window, known_us, budget.model)
-        statuses.append(_status(budget, window, used.of(budget.measure)))
+        held = _held(open_holds, budget.model)
+        statuses.append(_status(budget, window, used.of(budget.measure), held.of(budget.measure)))
     in_usd = [status for status in statuses if status.budget.measure == "usd"]
     if in_usd:
         reported = min(in_usd, key=lambda one: (one.budget.name != DEFAULT_BUDGET, one.available))
-        budget, window, spent, available = reported
+        budget, window, spent, held_usd, available = reported
         limit, model = budget.limit, budget.model
     else:
         window, limit, available, model = Window(None, None), None, None, None
         spent = to_usd(posted(execute, account.id, window, known_us).pico)
+        held_usd = to_usd(_held(open_holds, None).pico)
     return Balance(
         account=account.name,
         limit=limit,  # type: ignore[arg-type]  # Decimal, as the measure is usd
         posted=spent,  # type: ignore[arg-type]
-        held=to_usd(0),
+        held=held_usd,  # type: ignore[arg-type]
         available=available,  # type: ignore[arg-type]
         window=window,
         unpriced=_unpriced(execute, account.id, window, known_us, model),
@@ -222,11 +252,28 @@ def balance(execute: Execute, account: Ref, moment_us: int, known_us: int) -> Ba
     )
 
 
-def _status(budget: Budget, window: Window, used: int) -> BudgetStatus:
-    if budget.measure != "usd":
-        return BudgetStatus(budget, window, used, budget.limit_sum.usd - used)
-    left = to_usd(budget.limit_sum.total_pico - used)  # in integers, which no context rounds
-    return BudgetStatus(budget, window, to_usd(used), left)
+def _status(budget: Budget, window: Window, posted: int, held: int) -> BudgetStatus:
+    left = budget.limit_units - posted - held  # in integers, which no context rounds
+    return BudgetStatus(
+        budget, window, budget.amount(posted), budget.amount(held), budget.amount(left)
+    )
+
+
+def _open_holds(
+    execute: Execute, account_id: int, now_us: int, past_us: int | None
+) -> list[tuple[str | None, Posted]]:
+    """What the open holds set aside, each with its model."""
+    if past_us is None:
+        rows = execute(compiled(_sql.OPEN_HOLDS), (account_id, now_us))
+    else:
+        rows = execute(compiled(_sql.HOLDS_AT), (past_us, account_id, past_us, past_us, past_us))
+    return [(model, Posted(pico, tokens, 1)) for model, pico, tokens in rows]
+
+
+def _held(open_holds: list[tuple[str | None, Posted]], model: str | None) -> Posted:
+    """What the open holds add up to; those of one model if given."""
+    counted = [held for of, held in open_holds if model in (None, of)]
+    return Posted(*map(sum, zip(*counted, strict=True))) if counted else Posted(0, 0, 0)
 
 
 def _unpriced(

@@ -19,8 +19,12 @@ _MODEL_TOTALS = "model_usd, model_pico, model_tokens, model_requests"
 
 # Every row: what the next row of an account follows.
 HEAD = f"""
-SELECT hash, recorded_at_us, {_TOTALS}, {_MODEL_TOTALS}, model FROM entries
-WHERE account_id = :account_id {_LAST}"""
+SELECT hash, recorded_at_us, {_TOTALS}, {_MODEL_TOTALS}, settings_version, model,
+       (SELECT id FROM accounts WHERE project_id = :project_id AND name = '*')
+FROM entries WHERE account_id = :account_id {_LAST}"""
+
+# The same for an account without rows.
+WHOLE_PROJECT = "SELECT id FROM accounts WHERE project_id = :project_id AND name = '*'"
 
 # Rows of another model than the row before: what the next row of that model follows.
 MODEL_HEAD = f"""
@@ -37,7 +41,7 @@ def _insert(table: str, *columns: str) -> str:
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})"
 
 
-# All columns, in the tables' order; a test compares them.
+# All columns of the tables; a test compares them.
 INSERT_PROJECT = _insert("projects", "id", "name")
 INSERT_ACCOUNT = _insert("accounts", "id", "project_id", "name", "created_at_us")
 INSERT_ENTRY = _insert(
@@ -45,23 +49,103 @@ INSERT_ENTRY = _insert(
     *("id", "project_id", "account_id", "recorded_at_us", "kind", "model", "cost_pico"),
     *("price_source", "occurred_at_us", "input_tokens", "output_tokens", "requests"),
     *("usage", "price", "tags", "note", "corrects_id", "idempotency_key"),
+    *("origin_id", "hold_id", "held_pico", "held_tokens", "expires_at_us"),
     *(_TOTALS.split(", ") + _MODEL_TOTALS.split(", ")),
-    "hash",
+    *("hash", "settings_version"),
 )
 INSERT_BUDGET_REVISION = _insert(
     "budget_revisions",
     *("entry_id", "account_id", "name", "measure", "limit_units", "limit_pico", "model", "per"),
     *("timezone", "week_start", "anchor_us", "span_us", "created_at", "removed"),
+    "alert_at",
 )
 INSERT_WINDOW_SHIFT = _insert(
     "window_shifts", "entry_id", "account_id", "budget", "start_us", "turned"
 )
+INSERT_PARENT_CHANGE = _insert("parent_changes", "entry_id", "account_id", "parent_id")
+INSERT_CROSSING = _insert(
+    "threshold_crossings",
+    *("entry_id", "account_id", "budget", "measure", "threshold", "limit_units"),
+    *("limit_pico", "posted_units", "posted_pico", "start_us", "end_us"),
+)
+INSERT_OPEN_HOLD = _insert(
+    "open_holds",
+    *("account_id", "hold_id", "expires_at_us", "model", "held_pico", "held_tokens", "path"),
+)
+
+# hold: what is held on an account until the deadlines, and the first of all deadlines. Sums
+# of single columns could overflow.
+HELD = """
+SELECT count(*) FILTER (WHERE expires_at_us > :now_us),
+       sum(held_pico / 1000000) FILTER (WHERE expires_at_us > :now_us_2),
+       sum(held_pico % 1000000) FILTER (WHERE expires_at_us > :now_us_3),
+       sum(held_tokens) FILTER (WHERE expires_at_us > :now_us_4),
+       min(expires_at_us)
+FROM open_holds WHERE account_id = :account_id"""
+HELD_OF_MODEL = f"{HELD} AND model = :model"
+
+# balance: the same, one by one.
+OPEN_HOLDS = """
+SELECT model, held_pico, held_tokens FROM open_holds
+WHERE account_id = :account_id AND expires_at_us > :now_us"""
+
+# settle, release, extend: whether the hold is open, and the accounts above that it counts on.
+OPEN_HOLD = """
+SELECT path, expires_at_us FROM open_holds
+WHERE account_id = :account_id AND hold_id = :hold_id"""
+CLOSE_HOLD = "DELETE FROM open_holds WHERE account_id = :account_id AND hold_id = :hold_id"
+EXTEND_HOLD = """
+UPDATE open_holds SET expires_at_us = :expires_at_us
+WHERE account_id = :account_id AND hold_id = :hold_id"""
+
+# hold: whose an expired hold is, and the accounts above that it counts on.
+HOLDER = """
+SELECT h.account_id, o.path FROM entries h
+JOIN open_holds o ON o.account_id = h.account_id AND o.hold_id = h.id
+WHERE h.id = :hold_id"""
+
+# hold: the next deadlines of an account; those that passed are written down as expired.
+DEADLINES = """
+SELECT hold_id, expires_at_us, held_pico, held_tokens FROM open_holds
+WHERE account_id = :account_id AND (:model IS NULL OR model = :model_2)
+ORDER BY expires_at_us, hold_id LIMIT :most"""
+
+# hold, charge: the settings of an account, kept while its settings_version stays.
+CURRENT_BUDGETS = """
+SELECT b.name, b.measure, b.limit_units, b.limit_pico, b.model, b.per, b.timezone, b.week_start,
+       b.anchor_us, b.span_us, b.created_at, b.alert_at
+FROM budget_revisions b WHERE b.account_id = :account_id AND b.removed = 0 AND b.entry_id = (
+    SELECT max(later.entry_id) FROM budget_revisions later
+    WHERE later.account_id = b.account_id AND later.name = b.name)
+ORDER BY b.name"""
+LAST_SHIFTS = """
+SELECT budget, max(start_us) FROM window_shifts
+WHERE account_id = :account_id AND turned = 0 GROUP BY budget"""
+PARENT = """
+SELECT parent_id FROM parent_changes WHERE account_id = :account_id
+ORDER BY entry_id DESC LIMIT 1"""
+FREEZING = """
+SELECT kind, note FROM entries
+WHERE account_id = :account_id AND kind IN ('freeze', 'unfreeze') ORDER BY id DESC LIMIT 1"""
+_CROSSING = """
+SELECT t.budget, t.measure, t.threshold, t.limit_units, t.limit_pico, t.posted_units, t.posted_pico,
+       t.start_us, t.end_us, e.kind, e.recorded_at_us, a.name
+FROM threshold_crossings t JOIN entries e ON e.id = t.entry_id
+JOIN accounts a ON a.id = t.account_id"""
+LAST_CROSSINGS = f"""{_CROSSING}
+WHERE t.account_id = :account_id AND t.budget = :budget ORDER BY t.entry_id DESC LIMIT :most"""
+
+# alerts: of an account or of the project, in the order they were raised.
+ALERTS = f"""{_CROSSING}
+WHERE a.project_id = :project_id AND (:account IS NULL OR a.name = :account_2)
+ORDER BY t.entry_id"""
 
 # -- reading ------------------------------------------------------------------------------
 
 PROJECT_ID = "SELECT id FROM projects WHERE name = :name"
 ACCOUNT = """
 SELECT id, created_at_us FROM accounts WHERE project_id = :project_id AND name = :name"""
+ACCOUNT_BY_ID = "SELECT name, created_at_us FROM accounts WHERE id = :id"
 ACCOUNTS = "SELECT name, created_at_us FROM accounts WHERE project_id = :project_id ORDER BY name"
 PROJECTS = "SELECT name FROM projects ORDER BY name"
 
@@ -76,10 +160,11 @@ WHERE account_id = :account_id AND recorded_at_us < :before_us {_LAST}"""
 # balance: the requests of a window that were recorded without a price and have none yet.
 UNPRICED = """
 SELECT count(*) FROM entries e
-WHERE e.account_id = :account_id AND e.kind = 'charge' AND e.cost_pico IS NULL
+WHERE e.account_id = :account_id AND e.kind IN ('charge', 'settle') AND e.cost_pico IS NULL
       AND (:model IS NULL OR e.model = :model_2)
       AND e.recorded_at_us >= :start_us AND e.recorded_at_us < :end_us
-      AND NOT EXISTS (SELECT 1 FROM entries later WHERE later.corrects_id = e.id
+      AND NOT EXISTS (SELECT 1 FROM entries later
+                      WHERE later.corrects_id = coalesce(e.origin_id, e.id)
                       AND later.recorded_at_us <= :known_us)"""
 
 # model_costs: the same for one model.
@@ -107,7 +192,7 @@ SELECT model FROM found WHERE model IS NOT NULL"""
 
 _BUDGET = """
 SELECT b.name, b.measure, b.limit_units, b.limit_pico, b.model, b.per, b.timezone, b.week_start,
-       b.anchor_us, b.span_us, b.created_at, b.removed, e.recorded_at_us
+       b.anchor_us, b.span_us, b.created_at, b.alert_at, b.removed, e.recorded_at_us
 FROM budget_revisions b JOIN entries e ON e.id = b.entry_id"""
 
 # budgets, balance, shift_window: the revisions of an account's budgets, oldest first.
@@ -129,11 +214,37 @@ SELECT max(start_us) FROM window_shifts WHERE account_id = :account_id AND budge
 _ENTRY = """
 SELECT e.id, p.name, a.name, e.recorded_at_us, e.kind, e.model, e.cost_pico, e.price_source,
        e.occurred_at_us, e.input_tokens, e.output_tokens, e.requests, e.usage,
-       e.price, e.tags, e.note, e.corrects_id, e.idempotency_key, e.hash
+       e.price, e.tags, e.note, e.corrects_id, e.idempotency_key, e.origin_id, e.hold_id,
+       e.held_pico, e.held_tokens, e.expires_at_us, e.hash
 FROM entries e JOIN accounts a ON a.id = e.account_id JOIN projects p ON p.id = e.project_id"""
 
 ENTRY_WITH_KEY = f"{_ENTRY} WHERE {ENTRY_BY_KEY}"
 ENTRY_WITH_ID = f"{_ENTRY} WHERE {ENTRY_BY_ID}"
+
+# settle, release, extend of a closed hold: what closed it; a settle rather than what came before.
+CLOSED_BY = f"""{_ENTRY}
+WHERE e.hold_id = :hold_id AND e.account_id = :account_id
+      AND e.kind IN ('settle', 'release', 'expire')
+ORDER BY e.kind = 'settle' DESC, e.id LIMIT 1"""
+
+# holds: those of an account, and of the accounts under it, that count at a moment.
+OPEN_ENTRIES = f"""{_ENTRY.replace("SELECT", "SELECT open.expires_at_us,", 1)}
+JOIN open_holds open ON open.hold_id = e.id
+WHERE open.account_id = :account_id AND open.expires_at_us > :now_us ORDER BY e.id"""
+
+# balance at a past moment: the holds that were open then, by what was known at another.
+HOLDS_AT = """
+SELECT h.model, h.held_pico, h.held_tokens FROM entries h
+WHERE h.kind = 'hold' AND h.recorded_at_us <= :moment_us AND h.account_id = :account_id
+      AND :moment_us_2 < coalesce(
+          (SELECT later.expires_at_us FROM entries later
+           WHERE later.hold_id = h.id AND later.kind = 'extend'
+                 AND later.recorded_at_us <= :moment_us_3
+           ORDER BY later.id DESC LIMIT 1), h.expires_at_us)
+      AND NOT EXISTS (
+          SELECT 1 FROM entries later WHERE later.hold_id = h.id
+          AND later.kind IN ('settle', 'release', 'expire')
+          AND later.recorded_at_us <= :moment_us_4)"""
 
 # entries: a page of an account's journal in order, after a row already seen.
 ACCOUNT_ENTRIES = f"""{_ENTRY}
@@ -143,7 +254,7 @@ ORDER BY e.recorded_at_us, e.id LIMIT :most"""
 
 # entries of the whole project, in the order they were written.
 PROJECT_ENTRIES = f"""{_ENTRY}
-WHERE e.project_id = :project_id AND e.id > :after_id
+WHERE e.project_id = :project_id AND e.id > :after_id AND e.origin_id IS NULL
       AND e.recorded_at_us >= :since_us AND e.recorded_at_us < :until_us
 ORDER BY e.id LIMIT :most"""
 
@@ -157,18 +268,26 @@ JOURNAL = f"""
 SELECT e.id, e.project_id, e.hash, {_TOTALS}, {_MODEL_TOTALS},
        e.recorded_at_us, e.kind, e.model, e.cost_pico, e.price_source, e.occurred_at_us,
        e.input_tokens, e.output_tokens, e.requests, e.usage, e.price, e.tags, e.note,
-       e.corrects_id, e.idempotency_key
+       e.corrects_id, e.idempotency_key, e.origin_id, e.hold_id, e.held_pico, e.held_tokens,
+       e.expires_at_us, e.settings_version
 FROM entries e WHERE e.account_id = :account_id ORDER BY e.recorded_at_us, e.id"""
 
 BUDGET_DETAIL = """
 SELECT name, measure, limit_units, limit_pico, model, per, timezone, week_start,
-       anchor_us, span_us, created_at, removed
+       anchor_us, span_us, created_at, removed, alert_at
 FROM budget_revisions WHERE entry_id = :entry_id"""
+
+PARENT_DETAIL = "SELECT parent_id FROM parent_changes WHERE entry_id = :entry_id"
+CROSSING_DETAIL = """
+SELECT budget, measure, threshold, limit_units, limit_pico, posted_units, posted_pico,
+       start_us, end_us
+FROM threshold_crossings WHERE entry_id = :entry_id"""
 
 SHIFT_DETAIL = "SELECT budget, start_us, turned FROM window_shifts WHERE entry_id = :entry_id"
 
 # adjust: what was stated of the cost of an entry without a price.
-STATED_SINCE = "SELECT coalesce(sum(cost_pico), 0) FROM entries WHERE corrects_id = :id"
+STATED_SINCE = """
+SELECT coalesce(sum(cost_pico), 0) FROM entries WHERE corrects_id = :id AND origin_id IS NULL"""
 
 # An adjustment's hash covers the entry it corrects, not only that entry's number.
 CORRECTED_DETAIL = "SELECT lower(hex(hash)) FROM entries WHERE id = :id"
@@ -178,7 +297,43 @@ SELECT b.entry_id FROM budget_revisions b LEFT JOIN entries e ON e.id = b.entry_
 WHERE e.kind IS NOT 'budget' OR e.account_id IS NOT b.account_id
 UNION ALL
 SELECT s.entry_id FROM window_shifts s LEFT JOIN entries e ON e.id = s.entry_id
-WHERE e.kind IS NOT 'shift' OR e.account_id IS NOT s.account_id"""
+WHERE e.kind IS NOT 'shift' OR e.account_id IS NOT s.account_id
+UNION ALL
+SELECT c.entry_id FROM parent_changes c LEFT JOIN entries e ON e.id = c.entry_id
+WHERE e.kind IS NOT 'parent' OR e.account_id IS NOT c.account_id
+UNION ALL
+SELECT t.entry_id FROM threshold_crossings t LEFT JOIN entries e ON e.id = t.entry_id
+WHERE coalesce(e.kind, '') NOT IN ('alert', 'resolve') OR e.account_id IS NOT t.account_id"""
+
+# verify: a row that repeats another must say the same, in a journal above.
+BAD_COPIES = """
+SELECT c.id FROM entries c LEFT JOIN entries o ON o.id = c.origin_id
+WHERE c.origin_id IS NOT NULL AND (o.id IS NULL OR o.origin_id IS NOT NULL
+    OR c.account_id = o.account_id OR (c.kind, c.model, c.cost_pico, c.price_source,
+    c.occurred_at_us, c.input_tokens, c.output_tokens, c.requests, c.usage, c.price, c.tags,
+    c.note, c.corrects_id, c.hold_id) IS NOT (o.kind, o.model, o.cost_pico, o.price_source,
+    o.occurred_at_us, o.input_tokens, o.output_tokens, o.requests, o.usage, o.price, o.tags,
+    o.note, o.corrects_id, o.hold_id))"""
+
+# verify: the list of open holds against the rows it follows from.
+OPEN_HOLDS_ASTRAY = """
+SELECT h.id FROM entries h LEFT JOIN open_holds o
+    ON o.hold_id = h.id AND o.account_id = h.account_id
+WHERE h.kind = 'hold' AND (o.hold_id IS NULL) IS NOT EXISTS (
+    SELECT 1 FROM entries later WHERE later.hold_id = h.id
+    AND later.kind IN ('settle', 'release', 'expire'))
+UNION
+SELECT o.hold_id FROM open_holds o LEFT JOIN entries h ON h.id = o.hold_id
+WHERE h.kind IS NOT 'hold'
+    OR (o.model, o.held_pico, o.held_tokens) IS NOT (h.model, h.held_pico, h.held_tokens)
+    OR o.expires_at_us IS NOT coalesce(
+        (SELECT later.expires_at_us FROM entries later
+         WHERE later.hold_id = h.id AND later.kind = 'extend' ORDER BY later.id DESC LIMIT 1),
+        h.expires_at_us)
+    OR NOT EXISTS (SELECT 1 FROM open_holds leaf
+        WHERE leaf.hold_id = h.id AND leaf.account_id = h.account_id AND leaf.path = o.path)
+    OR (o.account_id <> h.account_id
+        AND instr('/' || o.path || '/', '/' || o.account_id || '/') = 0)"""
 
 
 @cache

@@ -62,6 +62,7 @@ class Store:
         self._synchronous = synchronous
         self._pid = os.getpid()
         self._closed = False
+        self.generation = 0
         self._apart = Condition(Lock())
         self._readers_apart: Counter[int] = Counter()  # by thread
         self._rests_wanted = 0

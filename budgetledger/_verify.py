@@ -8,9 +8,18 @@ from typing import NamedTuple
 from budgetledger import _migrate, _sql
 from budgetledger._sql import compiled
 from budgetledger._writer import Execute
-from budgetledger.rules import Draft, Head, chained_hash, genesis, totals_after
+from budgetledger.rules import SETTINGS, Draft, Head, chained_hash, genesis, totals_after
 
+_NO_TOTALS = (None, None, None, None)
 _EVERY = 1000  # rows between two calls of progress
+_DETAILS = {  # what belongs to a row of a kind, so that its hash covers it
+    "budget": _sql.BUDGET_DETAIL,
+    "shift": _sql.SHIFT_DETAIL,
+    "parent": _sql.PARENT_DETAIL,
+    "alert": _sql.CROSSING_DETAIL,
+    "resolve": _sql.CROSSING_DETAIL,
+    "adjustment": _sql.CORRECTED_DETAIL,
+}
 
 
 class Problem(NamedTuple):
@@ -84,7 +93,11 @@ def _file_problems(execute: Execute) -> list[Problem]:
     if (rows and last - first + 1 != rows) or first not in (None, 1):
         problems.append(Problem(f"{last - rows} of {last} rows are missing from entries"))
     for (entry_id,) in execute(compiled(_sql.DETAILS_WITHOUT_ENTRY)):
-        problems.append(Problem("a budget or shift does not belong to its entry", None, entry_id))
+        problems.append(Problem("a setting does not belong to its entry", None, entry_id))
+    for (entry_id,) in execute(compiled(_sql.BAD_COPIES)):
+        problems.append(Problem("the row differs from the one it repeats", None, entry_id))
+    for (entry_id,) in execute(compiled(_sql.OPEN_HOLDS_ASTRAY)):
+        problems.append(Problem("the list of open holds is wrong about it", None, entry_id))
     return problems
 
 
@@ -97,22 +110,30 @@ def _journal_problems(
     models: dict[str | None, tuple[int | None, ...]] = {}
     for row in execute(compiled(_sql.JOURNAL), (account_id,)):
         entry_id, row_project_id, found_hash = row[:3]
-        found_totals, recorded_at_us, draft = row[3:11], row[11], Draft._make(row[12:])
+        found_totals, recorded_at_us, draft = row[3:11], row[11], Draft._make(row[12:-1])
+        found_version: int | None = row[-1]
+        version = head.settings_version + (draft.kind in SETTINGS)
         detail = _detail(execute, draft, entry_id)
         problem = None
         if detail is None:
             problem = f"what belongs to this {draft.kind} is missing"
         elif chained_hash(head.hash, recorded_at_us, draft, detail) != found_hash:
             problem = "the row, or the one before it, was changed, removed or put there by hand"
-        head = Head(*head[:6], *models.get(draft.model, ()))
-        if problem is None and totals_after(head, draft) != found_totals:
+        before = Head._make(
+            (*head[:6], *models.get(draft.model, _NO_TOTALS), head.settings_version)
+        )
+        if problem is None and totals_after(before, draft) != found_totals:
             problem = "its running totals do not add up"
         if problem is None and row_project_id != project_id:
             problem = "it belongs to another project than the account"
+        # Rows of the first schema have no version: theirs were not counted.
+        if problem is None and found_version != version and (found_version or before[-1]):
+            problem = "its count of settings is wrong"
         if problem is not None:
             problems.append(Problem(problem, account, entry_id))
         # Go on from what the row states, so that one change is not reported at every later row.
         head = Head(found_hash, recorded_at_us, *found_totals[:4])
+        head = head._replace(settings_version=found_version or 0)
         if draft.model is not None:
             models[draft.model] = found_totals[4:]
         count_row()
@@ -120,13 +141,12 @@ def _journal_problems(
 
 
 def _detail(execute: Execute, draft: Draft, entry_id: int) -> tuple[object, ...] | None:
-    if draft.kind == "budget":
-        found = execute(compiled(_sql.BUDGET_DETAIL), (entry_id,))
-    elif draft.kind == "shift":
-        found = execute(compiled(_sql.SHIFT_DETAIL), (entry_id,))
-    elif draft.kind == "adjustment":
-        found = execute(compiled(_sql.CORRECTED_DETAIL), (draft.corrects_id,))
-    else:
+    if draft.kind not in _DETAILS:
         return ()
-    row: tuple[object, ...] | None = found.fetchone()
+    belonging_to = draft.corrects_id if draft.kind == "adjustment" else entry_id
+    row: tuple[object, ...] | None = execute(
+        compiled(_DETAILS[draft.kind]), (belonging_to,)
+    ).fetchone()
+    if draft.kind == "budget" and row is not None and row[-1] is None:
+        return row[:-1]  # as before there were thresholds
     return row

@@ -15,8 +15,10 @@ from budgetledger.windows import Period, Window, from_us
 
 Measure: TypeAlias = Literal["usd", "tokens", "requests"]
 
-MONEY_KINDS = ("opening", "charge", "adjustment")
-"""Kinds of entries that move money; the others are ``budget`` and ``shift``."""
+MONEY_KINDS = ("opening", "charge", "settle", "adjustment")
+"""Kinds of entries that move money. The others are the steps of holds (``hold``, ``release``,
+``expire``, ``extend``), settings (``budget``, ``shift``, ``parent``, ``freeze``, ``unfreeze``)
+and alerts (``alert``, ``resolve``)."""
 
 
 class Account(NamedTuple):
@@ -48,12 +50,29 @@ class Entry(NamedTuple):
     note: str | None
     corrects_id: int | None
     idempotency_key: str | None
+    origin_id: int | None
+    """In the journal of a parent: the entry of the account below that this row repeats."""
+    hold_id: int | None
+    """The hold that this row settles, releases, expires or extends."""
+    held_pico: int | None
+    held_tokens: int | None
+    expires_at_us: int | None
     hash: bytes
 
     @property
     def cost(self) -> Decimal | None:
         """USD; negative only in an adjustment; None where no price was known."""
         return None if self.cost_pico is None else to_usd(self.cost_pico)
+
+    @property
+    def held(self) -> Decimal | None:
+        """USD that a hold set aside; None for other entries."""
+        return None if self.held_pico is None else to_usd(self.held_pico)
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When a hold expires; None for other entries."""
+        return None if self.expires_at_us is None else from_us(self.expires_at_us)
 
     @property
     def recorded_at(self) -> datetime:
@@ -92,11 +111,22 @@ class Budget(NamedTuple):
     period: Period
     created_at: float
     """Seconds since 1970, as first given."""
+    alert_at: tuple[Decimal, ...] = ()
+    """Shares of the limit at which to alert, ascending: 0.8 is 80 %."""
 
     @property
     def limit(self) -> Decimal | int:
         """USD for the measure ``usd``, a count for ``tokens`` and ``requests``."""
-        return to_usd(self.limit_sum.total_pico) if self.measure == "usd" else self.limit_sum.usd
+        return self.amount(self.limit_units)
+
+    @property
+    def limit_units(self) -> int:
+        """The limit in the units rows are counted in: picodollars, tokens or requests."""
+        return self.limit_sum.total_pico if self.measure == "usd" else self.limit_sum.usd
+
+    def amount(self, units: int) -> Decimal | int:
+        """*units* of the measure as people read them: USD, or a count."""
+        return to_usd(units) if self.measure == "usd" else units
 
 
 class BudgetStatus(NamedTuple):
@@ -105,8 +135,28 @@ class BudgetStatus(NamedTuple):
     budget: Budget
     window: Window
     posted: Decimal | int
+    held: Decimal | int
     available: Decimal | int
-    """What is left of the limit; negative once overspent."""
+    """Limit less posted and held; negative once overspent."""
+
+
+class Alert(NamedTuple):
+    """A threshold of a budget that was reached (``alert``) or is no more (``resolve``)."""
+
+    account: str
+    budget: str
+    state: Literal["alert", "resolve"]
+    threshold: Decimal
+    """A share of the limit: 0.8 is 80 %."""
+    limit: Decimal | int
+    posted: Decimal | int
+    window: Window
+    recorded_at_us: int
+
+    @property
+    def recorded_at(self) -> datetime:
+        """When the row was written that says so."""
+        return from_us(self.recorded_at_us)
 
 
 class Balance(NamedTuple):

@@ -11,6 +11,9 @@
     ├── UnpricedModel (LookupError)        no price is known; never taken for 0
     ├── UnknownAccount (KeyError)          no such account, or no budget on it
     ├── UnknownEntry (KeyError)            no such entry in this ledger
+    ├── BudgetExceededError                a budget refuses a hold; nothing was recorded
+    ├── AccountFrozen                      the account, or one above it, takes no holds
+    ├── HoldAlreadyClosed                  a hold closes once; the entry that did is carried
     ├── IdempotencyConflict                the key was used for something else
     └── StoreError                         the surroundings
         ├── StoreBusy                      others hold the file; retry with the same key
@@ -24,7 +27,8 @@
     BudgetledgerWarning (UserWarning)
     ├── ClockWarning                       the clock stepped back; times were held
     ├── UnknownAccountWarning              money was recorded for an account without budget
-    └── UnpricedWarning                    a call was recorded without a price
+    ├── UnpricedWarning                    a call was recorded without a price
+    └── UnrecordedWarning                  a cost could not be recorded yet; what to do
 
 Messages end with what to do. The facts stand on the exception as attributes too, and
 every exception survives pickling.
@@ -32,13 +36,19 @@ every exception survives pickling.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from budgetledger.entries import Budget, Entry
+    from budgetledger.windows import Window
 
 
 class BudgetledgerError(Exception):
     """Base of all budgetledger errors; keyword facts become attributes."""
 
-    def __init__(self, message: str, **facts: object) -> None:
+    def __init__(self, message: str, /, **facts: object) -> None:
         super().__init__(message)
         self.__dict__.update(facts)
 
@@ -101,6 +111,48 @@ class UnknownEntry(BudgetledgerError, KeyError):
     """There is no such entry in this project."""
 
 
+class BudgetExceededError(BudgetledgerError):
+    """A budget refuses a hold, before any money is spent; nothing was recorded.
+
+    Amounts are USD, or counts where the budget limits tokens or requests. Retrying helps once
+    the window turns or holds are closed. ``current_cost``, ``max_budget`` and ``message`` are
+    the attributes of LiteLLM's error of this name.
+    """
+
+    account: str
+    """Whose budget refused: the account asked for, or one above it."""
+    project: str
+    budget: Budget
+    window: Window
+    limit: Decimal | int
+    posted: Decimal | int
+    held: Decimal | int
+    available: Decimal | int
+    requested: Decimal | int
+    retry_after: float | None
+    """Seconds until it may be granted: the window turns, or holds expire; None if never."""
+    largest_output: int | None = None
+    """The largest ``max_output_tokens`` that every budget would still grant, where the hold was
+    estimated from a prompt; None if not even the prompt fits."""
+    current_cost: float
+    max_budget: float
+    message: str
+
+
+class AccountFrozen(BudgetledgerError):
+    """``account`` takes no holds until it is opened again; costs are still recorded."""
+
+    account: str
+    project: str
+
+
+class HoldAlreadyClosed(BudgetledgerError):
+    """``entry`` closed hold ``hold_id``; None where it expired and no row says so yet."""
+
+    hold_id: int
+    entry: Entry | None
+
+
 class IdempotencyConflict(BudgetledgerError):
     """``key`` was used before with other content; ``entry`` is what it stands for."""
 
@@ -156,3 +208,7 @@ class UnknownAccountWarning(BudgetledgerWarning):
 
 class UnpricedWarning(BudgetledgerWarning):
     """A call was recorded without a price: it is not counted as $0, and not as anything else."""
+
+
+class UnrecordedWarning(BudgetledgerWarning):
+    """A cost could not be recorded yet; the message says what is done about it."""

@@ -2,45 +2,59 @@
 
 from __future__ import annotations
 
+import logging
 import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
 from os import PathLike
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
-from budgetledger import _journal, _reports, _sql, _verify
-from budgetledger._charging import draft_charge
-from budgetledger._journal import Appended, Clock
+from budgetledger import _holding, _posting, _reports, _settings, _sql, _verify
+from budgetledger._alerts import alert_of
+from budgetledger._budgeting import WHOLE_PROJECT, crossing, line
+from budgetledger._charging import draft_charge, draft_hold
+from budgetledger._estimates import Estimate, largest_output
+from budgetledger._holding import Granted
+from budgetledger._journal import Appended, find_or_open
 from budgetledger._reports import EVER, Ref
 from budgetledger._sql import compiled
 from budgetledger._sqlite import Synchronous
 from budgetledger._store import Store
+from budgetledger._transaction import Memory, Transaction
 from budgetledger._verify import Verification
+from budgetledger._warnings import warn
 from budgetledger._writer import Execute
-from budgetledger.entries import Account, Balance, Budget, Entry, Measure
+from budgetledger.entries import MONEY_KINDS, Account, Alert, Balance, Budget, Entry, Measure
 from budgetledger.errors import (
+    BudgetExceededError,
     ClockWarning,
     InvalidInput,
     InvalidPeriod,
     UnknownAccountWarning,
     UnpricedWarning,
 )
+from budgetledger.holds import Hold
 from budgetledger.money import Amount, Sum, count, limit_sum, to_pico, to_usd
 from budgetledger.names import checked_name
 from budgetledger.pricing import Usage
 from budgetledger.rules import Draft
-from budgetledger.windows import UNITS, Period, Window, make_period, to_us
+from budgetledger.windows import UNITS, Period, Window, make_period, span_us, to_us
 
 if TYPE_CHECKING:
     from sqlmodel import Session
 
 T = TypeVar("T")
+
+Clock: TypeAlias = Callable[[], int]
+"""Microseconds since 1970."""
+
+_log = logging.getLogger("budgetledger")
 _PAGE = 1000
 _WHY = "why, in a few words"
+_MOST_THRESHOLDS = 20
 _TOLERATED_US = 1_000_000  # clocks are corrected by less than this all the time
 
 
@@ -54,8 +68,11 @@ class Ledger:
 
     *target* is a path, an ``sqlite:///`` URL or ``:memory:``; the file is created if it is
     missing. *project* separates accounts and keys inside one file. *synchronous*: ``"FULL"``
-    survives power loss, ``"NORMAL"`` a killed process. *clock* returns microseconds since
-    1970 (for tests: `budgetledger.testing.FakeClock`).
+    survives power loss, ``"NORMAL"`` a killed process. *enforce*: False grants every hold and
+    notes on it what would have refused it. *default_output_tokens*: what a hold assumes of a
+    call whose output is not bounded. *on_alert* is called with each `Alert` that this ledger
+    raises or resolves, once it is durable. *clock* returns microseconds since 1970 (for tests:
+    `budgetledger.testing.FakeClock`).
 
     Safe to share between threads, and by processes that each open it. All methods may raise
     `StoreError`; names and amounts that cannot be used raise `InvalidInput`.
@@ -67,18 +84,25 @@ class Ledger:
         *,
         project: str = "default",
         synchronous: Synchronous = "FULL",
+        enforce: bool = True,
+        default_output_tokens: int = 4096,
+        on_alert: Callable[[Alert], object] | None = None,
         clock: Clock = system_clock,
     ) -> None:
         self.project = checked_name(project, "project")
+        self.enforce = enforce
+        self._default_output_tokens = count(default_output_tokens, "default_output_tokens")
+        self._on_alert = on_alert
         self._clock = clock
         self._accounts: dict[str, Ref] = {}
+        self._memory = Memory()
         self._store = Store(target, synchronous)
 
     def _of_project(self, project: str) -> Ledger:
         """The same open file, under another project."""
         other = object.__new__(Ledger)
-        other.project = checked_name(project, "project")
-        other._clock, other._accounts, other._store = self._clock, {}, self._store
+        other.__dict__.update(self.__dict__)
+        other.project, other._accounts = checked_name(project, "project"), {}
         return other
 
     @property
@@ -100,14 +124,17 @@ class Ledger:
         week_start: str | int = "monday",
         anchor: datetime | Literal["creation"] | None = None,
         model: str | None = None,
+        alert_at: Sequence[Amount] = (),
         name: str | None = None,
     ) -> Budget:
         """Limit what *account* may use in a window; open the account if it is new.
 
         One of *limit* (USD), *tokens* or *requests* says how much, of one *model* if given.
         *per*: minute, hour, day, week, month, year (by the calendar of *timezone*, or stepped
-        from *anchor*), a timedelta (the span that ends now), or None (for ever).
+        from *anchor*), a timedelta (the span that ends now), or None (for ever). *alert_at*:
+        shares of the limit, such as ``(0.5, 0.8, 1)``, that raise an `Alert` once a window.
 
+        A parent's budget limits all accounts under it together, that of ``"*"`` the project.
         The same *name* again revises the budget and keeps what is spent; another name adds a
         budget. The name defaults to what is limited: ``usd/month``, ``tokens/day/gpt-4o``.
         """
@@ -123,7 +150,10 @@ class Ledger:
             raise InvalidPeriod(f"anchor='creation' goes with per= one of {', '.join(UNITS)}")
         period = make_period(per, timezone=timezone, week_start=week_start, anchor_us=at_us)
         name = _budget_name(measure, period, model) if name is None else checked_name(name, "name")
-        return self._set_budget(account, name, measure, amount, model, period, anchored=anchored)
+        shares = _shares(alert_at)
+        return self._set_budget(
+            account, name, measure, amount, model, period, alert_at=shares, anchored=anchored
+        )
 
     def _set_budget(
         self,
@@ -134,26 +164,24 @@ class Ledger:
         model: str | None,
         period: Period,
         *,
+        alert_at: tuple[Decimal, ...] = (),
         anchored: bool,
         created_at: float | None = None,
     ) -> Budget:
-        def operation(execute: Execute) -> tuple[Ref, Budget]:
-            ref = _journal.find_or_open(execute, self.project, account, self._clock)
-            return ref, _journal.set_budget(
-                execute, ref, name, measure, limit, model, period, self._clock,
-                anchored=anchored, created_at=created_at,
+        def operation(tx: Transaction) -> tuple[Ref, Budget]:
+            ref = find_or_open(tx, self.project, account)
+            return ref, _settings.set_budget(
+                tx, ref, name, measure, limit, model, period,
+                alert_at=alert_at, anchored=anchored, created_at=created_at,
             )  # fmt: skip
 
-        ref, budget = self._store.write(operation)
-        self._accounts[account] = ref
+        self._accounts[account], budget = self._write(operation)
         return budget
 
     def remove_budget(self, account: str, name: str) -> None:
         """End the budget *name*; what it counted stays. Raises `UnknownAccount`."""
         checked_name(name, "name")
-        self._write_known(
-            account, lambda execute, ref: _journal.remove_budget(execute, ref, name, self._clock)
-        )
+        self._write_known(account, lambda tx, ref: _settings.remove_budget(tx, ref, name))
 
     def budgets(self, account: str) -> list[Budget]:
         """The account's budgets in force, by name. Raises `UnknownAccount`."""
@@ -173,14 +201,168 @@ class Ledger:
             checked_name(name, "name")
         note = _note(reason)
         return self._write_known(
-            account,
-            lambda execute, ref: _journal.shift_windows(execute, ref, name, note, self._clock),
+            account, lambda tx, ref: _settings.shift_windows(tx, ref, name, note)
         )
 
     def _shift_if_due(self, account: str, name: str) -> None:
-        self._write_known(
-            account, lambda execute, ref: _journal.shift_if_due(execute, ref, name, self._clock)
-        )
+        self._write_known(account, lambda tx, ref: _settings.shift_if_due(tx, ref, name))
+
+    def set_parent(self, account: str, parent: str | None) -> None:
+        """Put *account* under *parent*, whose budgets it counts against too; None for none.
+
+        Accounts are opened if they are new. Rows so far stay where they counted. Everything
+        is under ``"*"``, the project itself, from when that account is opened (by a budget).
+        Raises `InvalidInput` for a cycle.
+        """
+        checked_name(account, "account")
+        if parent is not None:
+            checked_name(parent, "parent")
+        if WHOLE_PROJECT in (account, parent):
+            raise InvalidInput(
+                "'*' is the project itself, above all accounts; set a budget on it, and pass "
+                "None as parent for an account that is under nothing else"
+            )
+
+        def operation(tx: Transaction) -> None:
+            _settings.set_parent(tx, find_or_open(tx, self.project, account), parent)
+
+        self._write(operation)
+
+    def freeze(self, account: str, *, reason: str | None = None) -> None:
+        """Refuse all holds on *account* and those under it; costs are still recorded."""
+        self._freeze(account, True, reason)
+
+    def unfreeze(self, account: str, *, reason: str | None = None) -> None:
+        """Grant holds on *account* again. Raises `UnknownAccount`."""
+        self._freeze(account, False, reason)
+
+    def _freeze(self, account: str, frozen: bool, reason: str | None) -> None:
+        note = _note(reason)
+        self._write_known(account, lambda tx, ref: _settings.set_frozen(tx, ref, frozen, note))
+
+    def alerts(self, account: str | None = None) -> list[Alert]:
+        """The alerts raised and resolved on *account*, or in the project, in their order."""
+        if account is not None:
+            checked_name(account, "account")
+
+        def operation(execute: Execute) -> list[Alert]:
+            project_id = _reports.find_project(execute, self.project)
+            rows = execute(compiled(_sql.ALERTS), (project_id, account, account)).fetchall()
+            return [alert_of(row[-1], *crossing(row), row[-2]) for row in rows]
+
+        return self._store.read(operation)
+
+    # -- holds --------------------------------------------------------------------------------
+
+    def hold(
+        self,
+        account: str,
+        amount: Amount | None = None,
+        *,
+        model: str | None = None,
+        messages: Sequence[Mapping[str, Any]] | None = None,
+        text: str | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        max_output_tokens: int | None = None,
+        n: int = 1,
+        tokens: int | None = None,
+        key: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+        expires_in: float | timedelta = 1800,
+    ) -> Hold:
+        """Set money aside for a call before it is made, if every budget that applies allows it.
+
+        How much: *amount* USD (and *tokens*, against budgets of tokens); or estimated for a
+        call of *model* with the prompt *messages* (and *tools*) or *text*, and up to
+        *max_output_tokens* in each of *n* answers. The budgets of the account and of all above
+        it grant the hold together, or none of them. It counts until it is settled, released,
+        or *expires_in* (seconds) have passed.
+
+        *key*: a retry with the same key and content gets the same hold while it is open.
+
+        Raises, with nothing recorded: `BudgetExceededError`, `AccountFrozen`,
+        `UnknownAccount` if no budget stands on the account or above, `UnpricedModel`,
+        `HoldAlreadyClosed` for the key of a hold that is over, `IdempotencyConflict`.
+        """
+        draft, estimate = draft_hold(
+            amount, model, messages, text, tools, max_output_tokens, n, tokens, key, tags,
+            self._default_output_tokens, self._clock,
+        )  # fmt: skip
+        operation = self._holding(account, draft, expires_in)
+        try:
+            granted = self._write(operation)
+        except BudgetExceededError as error:
+            raise _with_largest_output(error, estimate) from None
+        return self._held(granted, estimate)
+
+    def _holding(
+        self, account: str, draft: Draft, expires_in: float | timedelta
+    ) -> Callable[[Transaction], Granted]:
+        checked_name(account, "account")
+        expires_in_us = span_us(expires_in, "expires_in")
+
+        def operation(tx: Transaction) -> Granted:
+            return _holding.hold(
+                tx, self.project, account, draft, expires_in_us, enforce=self.enforce
+            )
+
+        return operation
+
+    def _held(self, granted: Granted, estimate: Estimate | None) -> Hold:
+        if granted.refusal is not None and isinstance(granted.refusal, BudgetExceededError):
+            _with_largest_output(granted.refusal, estimate)
+        self._accounts[granted.account.name] = granted.account
+        self._warn(Appended(granted.entry, granted.behind_us))
+        return Hold(self, granted, estimate)
+
+    def can_afford(
+        self,
+        account: str,
+        amount: Amount | None = None,
+        *,
+        model: str | None = None,
+        messages: Sequence[Mapping[str, Any]] | None = None,
+        text: str | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        max_output_tokens: int | None = None,
+        n: int = 1,
+        tokens: int | None = None,
+    ) -> bool:
+        """Whether `hold` would grant this now. Writes nothing and sets nothing aside."""
+        checked_name(account, "account")
+        draft, _ = draft_hold(
+            amount, model, messages, text, tools, max_output_tokens, n, tokens, None, None,
+            self._default_output_tokens, self._clock,
+        )  # fmt: skip
+
+        def operation(execute: Execute) -> bool:
+            tx = Transaction(execute, self._clock(), Memory())
+            ref = _reports.find(execute, self.project, account)
+            if ref is None:  # under the project it would be, once opened
+                ref = _reports.known(execute, self.project, WHOLE_PROJECT)
+            levels = list(line(tx, ref))
+            _holding.require_budget(levels, account, self.project)
+            return _holding.judged(tx, levels, draft.model, _holding.need_of(draft)) is None
+
+        return self._store.read(operation)
+
+    def holds(self, account: str) -> list[Hold]:
+        """The open holds that count against *account*: its own, and of accounts under it.
+
+        To release what a dead process left behind, or to settle it late. Raises
+        `UnknownAccount`.
+        """
+
+        def operation(execute: Execute, ref: Ref) -> list[Granted]:
+            found = []
+            for expires_at_us, *row in execute(
+                compiled(_sql.OPEN_ENTRIES), (ref.id, self._clock())
+            ).fetchall():
+                entry = Entry._make(row)._replace(expires_at_us=expires_at_us)
+                found.append(Granted(entry, _reports.known(execute, self.project, entry.account)))
+            return found
+
+        return [Hold(self, granted, None) for granted in self._read_known(account, operation)]
 
     # -- money --------------------------------------------------------------------------------
 
@@ -207,32 +389,32 @@ class Ledger:
         `IdempotencyConflict`.
         """
         draft = draft_charge(response, cost, model, usage, key, tags, occurred_at, self._clock)
+        return self._charged(account, self._write(self._charging(account, draft)))
+
+    def _charging(
+        self, account: str, draft: Draft
+    ) -> Callable[[Transaction], tuple[Appended, Ref | None]]:
+        """The operation that charges, and returns the account too if it had to be found."""
         ref = self._accounts.get(checked_name(account, "account"))
-        opened = False
-        if ref is None:
-            appended, opened = self._charge_first(account, draft)
-        elif key is None:
-            appended = self._store.write(
-                lambda execute: _journal.append(execute, ref, draft, self._clock)
-            )
-        else:
-            appended = self._store.write(
-                lambda execute: _journal.append_once(execute, ref, draft, self._clock)
-            )
-        if opened or draft.cost_pico is None or appended.behind_us > _TOLERATED_US:
-            self._warn(appended, opened)
-        return appended.entry
+        if ref is not None:
+            return lambda tx: (_posting.post_once(tx, ref, draft), None)
 
-    def _charge_first(self, account: str, draft: Draft) -> tuple[Appended, bool]:
-        """Charge an account that this ledger has not seen yet; and whether it was opened."""
+        def find_and_charge(tx: Transaction) -> tuple[Appended, Ref | None]:
+            found = _reports.find(tx.execute, self.project, account)
+            opened = found or find_or_open(tx, self.project, account)
+            appended = _posting.post_once(tx, opened, draft)
+            return appended._replace(opened=found is None), opened
 
-        def operation(execute: Execute) -> tuple[Appended, Ref, bool]:
-            found = _reports.find(execute, self.project, account)
-            ref = found or _journal.find_or_open(execute, self.project, account, self._clock)
-            return _journal.append_once(execute, ref, draft, self._clock), ref, found is None
+        return find_and_charge
 
-        appended, self._accounts[account], opened = self._store.write(operation)
-        return appended, opened
+    def _charged(self, account: str, outcome: tuple[Appended, Ref | None]) -> Entry:
+        appended, ref = outcome
+        if ref is not None:
+            self._accounts[account] = ref
+        entry = appended.entry
+        if entry.cost_pico is None or ref is not None or appended.behind_us > _TOLERATED_US:
+            self._warn(appended)
+        return entry
 
     def adjust(
         self, entry: Entry | int, amount: Amount, *, reason: str, key: str | None = None
@@ -250,36 +432,35 @@ class Ledger:
             note=checked_name(reason, "reason", _WHY),
             idempotency_key=None if key is None else checked_name(key, "key"),
         )
-        appended = self._store.write(
-            lambda execute: _journal.adjust(execute, self.project, entry_id, draft, self._clock)
-        )
+        appended = self._write(lambda tx: _posting.adjust(tx, self.project, entry_id, draft))
         self._warn(appended)
         return appended.entry
 
-    def _warn(self, appended: Appended, opened: bool = False) -> None:
+    def _warn(self, appended: Appended) -> None:
         """Say what the caller should know, once the row is safe: warnings may be errors."""
         entry = appended.entry
         if appended.behind_us > _TOLERATED_US:
-            warnings.warn(
+            warn(
                 f"the clock is {appended.behind_us / 1e6:.0f} s behind the last entry of "
                 f"{entry.account!r}; this entry has that one's time; check the clock",
                 ClockWarning,
-                stacklevel=3,
             )
-        if opened:
-            warnings.warn(
+        if appended.opened:
+            warn(
                 f"account {entry.account!r} of project {self.project!r} was opened by this "
                 "charge and has no budget; set one with set_budget",
                 UnknownAccountWarning,
-                stacklevel=3,
             )
-        if entry.cost_pico is None and appended.is_new:
-            warnings.warn(
+        if appended.is_new:
+            self._warn_unpriced(entry)
+
+    def _warn_unpriced(self, entry: Entry) -> None:
+        if entry.cost_pico is None and entry.kind in MONEY_KINDS:
+            warn(
                 f"entry {entry.id} is recorded without a price, as none is known for "
                 f"{entry.model!r}; no budget counts it until Ledger.adjust(entry, cost, "
                 "reason=...) states its cost",
                 UnpricedWarning,
-                stacklevel=3,
             )
 
     # -- reading ------------------------------------------------------------------------------
@@ -293,7 +474,7 @@ class Ledger:
         """
 
         def operation(execute: Execute, ref: Ref) -> Balance:
-            return _reports.balance(execute, ref, *self._moments(execute, ref, at, as_of))
+            return self._balance(execute, ref, at, as_of)[0]
 
         return self._read_known(account, operation)
 
@@ -310,12 +491,23 @@ class Ledger:
         """The balance, and what its window's posted is made of by model."""
 
         def operation(execute: Execute, ref: Ref) -> tuple[Balance, dict[str, Decimal]]:
-            moment_us, known_us = self._moments(execute, ref, at, as_of)
-            balance = _reports.balance(execute, ref, moment_us, known_us)
+            balance, known_us = self._balance(execute, ref, at, as_of)
             used = _reports.model_costs(execute, ref, balance.window, known_us)
             return balance, {model: to_usd(posted.pico) for model, posted in used.items()}
 
         return self._read_known(account, operation)
+
+    def _balance(
+        self, execute: Execute, ref: Ref, at: datetime | None, as_of: datetime | None
+    ) -> tuple[Balance, int]:
+        """The balance, and the moment of knowing: in the past if one was asked about."""
+        moment_us, known_us = self._moments(execute, ref, at, as_of)
+        # What is held ends at deadlines, which go by the clock as it is.
+        past_us = None if at is None and as_of is None else moment_us
+        now_us = self._clock()
+        if past_us is not None and past_us >= now_us:
+            past_us = None
+        return _reports.balance(execute, ref, moment_us, known_us, now_us, past_us), known_us
 
     def accounts(self) -> list[Account]:
         """The project's accounts, by name."""
@@ -431,10 +623,41 @@ class Ledger:
 
     # -- shared -------------------------------------------------------------------------------
 
-    def _write_known(self, account: str, operation: Callable[[Execute, Ref], T]) -> T:
+    def _write(self, operation: Callable[[Transaction], T]) -> T:
+        result, alerts = self._store.write(self._inside(operation))
+        if alerts:
+            self._tell(alerts)
+        return result
+
+    def _inside(
+        self, operation: Callable[[Transaction], T]
+    ) -> Callable[[Execute], tuple[T, list[Alert]]]:
+        """*operation* as the store runs it."""
+        store, memory = self._store, self._memory
+
+        def run(execute: Execute) -> tuple[T, list[Alert]]:
+            if memory.generation != store.generation:  # what was read may have been undone
+                memory.settings.clear()
+                memory.generation = store.generation
+            tx = Transaction(execute, self._clock(), memory)
+            return operation(tx), tx.alerts
+
+        return run
+
+    def _tell(self, alerts: list[Alert]) -> None:
+        """Call ``on_alert``; what it raises must not eat what the caller did."""
+        if self._on_alert is None:
+            return
+        for alert in alerts:
+            try:
+                self._on_alert(alert)
+            except Exception:
+                _log.exception("on_alert failed for %s", alert)
+
+    def _write_known(self, account: str, operation: Callable[[Transaction, Ref], T]) -> T:
         checked_name(account, "account")
-        return self._store.write(
-            lambda execute: operation(execute, _reports.known(execute, self.project, account))
+        return self._write(
+            lambda tx: operation(tx, _reports.known(tx.execute, self.project, account))
         )
 
     def _read_known(self, account: str, operation: Callable[[Execute, Ref], T]) -> T:
@@ -481,3 +704,26 @@ def _budget_name(measure: str, period: Period, model: str | None) -> str:
 
 def _note(text: str | None) -> str | None:
     return None if text is None else checked_name(text, "reason", _WHY)
+
+
+def _shares(alert_at: Sequence[Amount]) -> tuple[Decimal, ...]:
+    """Thresholds as shares of a limit, ascending."""
+    if isinstance(alert_at, (str, int, float, Decimal)):
+        alert_at = (alert_at,)
+    shares = {to_usd(to_pico(share, "alert_at")).normalize() for share in alert_at}
+    if any(not 0 < share <= 1000 for share in shares) or len(shares) > _MOST_THRESHOLDS:
+        raise InvalidInput(
+            f"alert_at takes up to {_MOST_THRESHOLDS} shares of the limit above 0, "
+            f"got {alert_at!r}; pass for example (0.5, 0.8, 1)"
+        )
+    return tuple(sorted(Decimal(f"{share:f}") for share in shares))
+
+
+def _with_largest_output(
+    error: BudgetExceededError, estimate: Estimate | None
+) -> BudgetExceededError:
+    """*error*, telling the largest output that would have been granted."""
+    least = error.__dict__.pop("least_available")
+    if estimate is not None and (least["requests"] is None or least["requests"] > 0):
+        error.largest_output = largest_output(estimate, least["usd"], least["tokens"])
+    return error

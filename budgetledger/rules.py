@@ -1,4 +1,4 @@
-"""The heart: given an account's last row and what happened, the row that follows. Pure.
+"""The heart: which row follows an account's last one, and whether a hold is granted. Pure.
 
 A row is decided from its predecessor alone. Its running totals, its time (never before the
 predecessor's) and its hash (sha256 over the predecessor's hash and the row's evidence) follow
@@ -7,10 +7,14 @@ from it, so that `verify` can decide every row again and compare.
 
 from __future__ import annotations
 
+from collections.abc import Container, Sequence
+from decimal import Decimal
 from hashlib import sha256
 from typing import NamedTuple
 
-from budgetledger.money import PICO
+from budgetledger.entries import Budget, Measure
+from budgetledger.money import PICO, Sum
+from budgetledger.windows import Window
 
 
 class Head(NamedTuple):
@@ -30,12 +34,15 @@ class Head(NamedTuple):
     model_pico: int | None = None
     model_tokens: int | None = None
     model_requests: int | None = None
+    settings_version: int = 0
 
 
 class Draft(NamedTuple):
     """What happened, before it has a place in the journal. Field meanings: see `Entry`.
 
     With the row's time before it, this is the row's evidence: what its hash covers, in order.
+    The fields from ``origin_id`` on came with holds; rows that have none of them are hashed
+    without them, as they always were.
     """
 
     kind: str
@@ -52,6 +59,18 @@ class Draft(NamedTuple):
     note: str | None = None
     corrects_id: int | None = None
     idempotency_key: str | None = None
+    origin_id: int | None = None
+    hold_id: int | None = None
+    held_pico: int | None = None
+    held_tokens: int | None = None
+    expires_at_us: int | None = None
+
+
+_BEFORE_HOLDS = Draft._fields.index("origin_id")
+
+SETTINGS = frozenset(("budget", "shift", "parent", "freeze", "unfreeze", "alert", "resolve"))
+"""Kinds of rows that change how later ones are judged. An account's ``settings_version`` counts
+them, so that what was read of its settings can be kept until the count moves on."""
 
 
 def genesis(project: str, account: str, created_at_us: int) -> Head:
@@ -72,7 +91,8 @@ def chained_hash(
     These are written as one Python tuple in ASCII: integers, floats, None and quoted text.
     (JSON would do as well, and take twice the time of hashing it.)
     """
-    return sha256(previous + ascii((recorded_at_us, *draft, *detail)).encode()).digest()
+    evidence = draft if any(draft[_BEFORE_HOLDS:]) else draft[:_BEFORE_HOLDS]
+    return sha256(previous + ascii((recorded_at_us, *evidence, *detail)).encode()).digest()
 
 
 def totals_after(head: Head, draft: Draft) -> tuple[int | None, ...]:
@@ -91,4 +111,128 @@ def totals_after(head: Head, draft: Draft) -> tuple[int | None, ...]:
         pico,
         (head.model_tokens or 0) + tokens,
         (head.model_requests or 0) + requests,
+    )
+
+
+class Need(NamedTuple):
+    """What a hold sets aside."""
+
+    pico: int
+    tokens: int
+    requests: int = 1
+
+    def of(self, measure: Measure) -> int:
+        """Picodollars or a count."""
+        if measure == "usd":
+            return self.pico
+        return self.tokens if measure == "tokens" else self.requests
+
+
+class Check(NamedTuple):
+    """A budget a hold counts against, and how its active window is used, in its own units."""
+
+    budget: Budget
+    window: Window
+    posted: int
+    held: int
+
+    @property
+    def available(self) -> int:
+        """Limit less posted and held; negative once overspent."""
+        return self.budget.limit_units - self.posted - self.held
+
+
+def refusing(checks: Sequence[Check], need: Need) -> Check | None:
+    """The budget that refuses *need*, or None if every one of *checks* grants it.
+
+    Of several it is the one whose window turns last, so that who waits for it waits once.
+    What costs nothing is within any budget.
+    """
+    refused = [check for check in checks if 0 < need.of(check.budget.measure) > check.available]
+    return max(refused, key=_turns_at, default=None)
+
+
+def _turns_at(check: Check) -> float:
+    end_us = check.window.end_us
+    return float("inf") if end_us is None else end_us
+
+
+class Crossed(NamedTuple):
+    """An alert that was raised, as its row tells."""
+
+    budget: str
+    measure: Measure
+    threshold: Decimal
+    limit: Sum
+    posted: Sum
+    start_us: int | None
+    end_us: int | None
+
+
+def crossings(
+    checks: Sequence[Check], standing: Sequence[Crossed], raised: Container[tuple[object, ...]]
+) -> tuple[list[Crossed], list[Crossed]]:
+    """Which alerts to raise and which to resolve, now that *checks* is how budgets stand.
+
+    *standing* are the alerts not resolved yet, *raised* the `once` of every alert raised so
+    far in the windows that may still be active. A threshold is raised once in a window, and
+    once more if the limit changes; a rolling window has no turns, so there it is raised again
+    when it has been resolved.
+    """
+    fresh, over = [], []
+    by_name = {check.budget.name: check for check in checks}
+    for alert in standing:
+        check = by_name.get(alert.budget)
+        if check is None or not _stands(alert, check):
+            over.append(alert if check is None else _crossed(check, alert.threshold))
+    resolved = {(alert.budget, alert.threshold) for alert in over}
+    standing_now = {(alert.budget, alert.threshold) for alert in standing} - resolved
+    for check in checks:
+        for threshold in check.budget.alert_at:
+            alert = _crossed(check, threshold)
+            rolling = check.budget.period.per == "rolling"
+            if (
+                _reached(check, threshold)
+                and (check.budget.name, threshold) not in standing_now
+                and (rolling or once(alert) not in raised)
+            ):
+                fresh.append(alert)
+    return fresh, over
+
+
+def once(alert: Crossed) -> tuple[object, ...]:
+    """What is raised only once."""
+    return alert.budget, alert.threshold, alert.limit, alert.start_us
+
+
+def _stands(alert: Crossed, check: Check) -> bool:
+    """Whether an alert still holds: not once its window turned, or the limit moved above."""
+    budget = check.budget
+    if alert.threshold not in budget.alert_at:
+        return False
+    reached = _reached(check, alert.threshold)
+    if budget.period.per == "rolling":
+        return reached
+    if alert.start_us != check.window.start_us:
+        return False
+    return reached or alert.limit == budget.limit_sum
+
+
+def _reached(check: Check, threshold: Decimal) -> bool:
+    share, of = threshold.as_integer_ratio()  # exact, whatever the caller's context
+    return check.posted * of >= share * check.budget.limit_units
+
+
+def _crossed(check: Check, threshold: Decimal) -> Crossed:
+    budget, window = check.budget, check.window
+    posted = Sum(*divmod(check.posted, PICO)) if budget.measure == "usd" else Sum(check.posted)
+    rolling = budget.period.per == "rolling"
+    return Crossed(
+        budget.name,
+        budget.measure,
+        threshold,
+        budget.limit_sum,
+        posted,
+        None if rolling else window.start_us,
+        None if rolling else window.end_us,
     )

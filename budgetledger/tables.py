@@ -1,4 +1,6 @@
-"""The five tables, all append-only, as SQLModel classes: for `Ledger.session` and Alembic.
+"""The tables, as SQLModel classes: for `Ledger.session` and Alembic.
+
+All are append-only, but for the list of open holds, which is an index over the rows.
 
 A separate registry keeps these classes out of ``SQLModel.metadata``, which an application
 shares with every library that uses it. The migrations create the tables; a test compares the
@@ -63,7 +65,10 @@ class Account(_Row, table=True):
 
 
 class EntryRow(_Row, table=True):
-    """One line of an account's journal: money, a budget's revision or a window's shift.
+    """One line of an account's journal: money, a step of a hold, or a setting.
+
+    A row with ``origin_id`` repeats that entry for an account above its own; ``hold_id`` names
+    the hold that a row settles, releases, expires or extends.
 
     ``total_*`` and ``model_*`` carry the sums of all the account's (and the account's and
     model's) rows up to and including this one, so that the cost of a window is the difference
@@ -97,8 +102,38 @@ class EntryRow(_Row, table=True):
             "entries_unpriced",
             "account_id",
             "recorded_at_us",
-            sqlite_where=text("kind = 'charge' AND cost_pico IS NULL"),
-            postgresql_where=text("kind = 'charge' AND cost_pico IS NULL"),
+            sqlite_where=text("kind IN ('charge', 'settle') AND cost_pico IS NULL"),
+            postgresql_where=text("kind IN ('charge', 'settle') AND cost_pico IS NULL"),
+        ),
+        # What became of a hold: settle, release, extend, and whoever audits one.
+        Index(
+            "entries_by_hold",
+            "hold_id",
+            sqlite_where=text("hold_id IS NOT NULL"),
+            postgresql_where=text("hold_id IS NOT NULL"),
+        ),
+        # The rows that repeat an entry in the journals of its parents: verify.
+        Index(
+            "entries_by_origin",
+            "origin_id",
+            sqlite_where=text("origin_id IS NOT NULL"),
+            postgresql_where=text("origin_id IS NOT NULL"),
+        ),
+        # The holds of an account: balance at a past moment.
+        Index(
+            "entries_of_holds",
+            "account_id",
+            "recorded_at_us",
+            sqlite_where=text("kind = 'hold'"),
+            postgresql_where=text("kind = 'hold'"),
+        ),
+        # Whether an account is frozen: hold.
+        Index(
+            "entries_freezing",
+            "account_id",
+            "id",
+            sqlite_where=text("kind IN ('freeze', 'unfreeze')"),
+            postgresql_where=text("kind IN ('freeze', 'unfreeze')"),
         ),
         # The corrections of an entry: adjust, and whoever audits one.
         Index(
@@ -145,6 +180,16 @@ class EntryRow(_Row, table=True):
     model_tokens: int | None = Field(default=None, sa_column=Column(_BIG))
     model_requests: int | None = Field(default=None, sa_column=Column(_BIG))
     hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    origin_id: int | None = Field(default=None, sa_column=Column(_BIG, ForeignKey("entries.id")))
+    hold_id: int | None = Field(default=None, sa_column=Column(_BIG, ForeignKey("entries.id")))
+    held_pico: int | None = Field(
+        default=None, sa_column=Column(_BIG, CheckConstraint("held_pico >= 0"))
+    )
+    held_tokens: int | None = Field(
+        default=None, sa_column=Column(_BIG, CheckConstraint("held_tokens >= 0"))
+    )
+    expires_at_us: int | None = Field(default=None, sa_column=Column(_BIG))
+    settings_version: int | None = Field(default=None, sa_column=Column(_BIG))
 
 
 class BudgetRevision(_Row, table=True):
@@ -178,6 +223,7 @@ class BudgetRevision(_Row, table=True):
         sa_column=Column(Double().with_variant(REAL, "sqlite"), nullable=False)
     )
     removed: int = Field(sa_column=Column(_BIG, nullable=False))
+    alert_at: str | None = Field(default=None, sa_column=Column(Text))
 
 
 class WindowShift(_Row, table=True):
@@ -200,3 +246,61 @@ class WindowShift(_Row, table=True):
     budget: str = Field(sa_column=Column(Text, nullable=False))
     start_us: int = Field(sa_column=Column(_BIG, nullable=False))
     turned: int = Field(sa_column=Column(_BIG, nullable=False))
+
+
+class ParentChange(_Row, table=True):
+    """From its entry on, the account's spending also counts against the parent; or none."""
+
+    __tablename__ = "parent_changes"
+    __table_args__ = (
+        # The latest of an account: every hold and charge.
+        Index("parent_changes_by_account", "account_id", "entry_id"),
+        _STRICT,
+    )
+
+    entry_id: int = Field(sa_column=Column(_BIG, ForeignKey("entries.id"), primary_key=True))
+    account_id: int = Field(sa_column=Column(_BIG, ForeignKey("accounts.id"), nullable=False))
+    parent_id: int | None = Field(default=None, sa_column=Column(_BIG, ForeignKey("accounts.id")))
+
+
+class ThresholdCrossing(_Row, table=True):
+    """An alert: a share of a budget's limit that was reached in a window, or is no more."""
+
+    __tablename__ = "threshold_crossings"
+    __table_args__ = (
+        # Which alerts stand: charges of accounts with thresholds.
+        Index("threshold_crossings_by_budget", "account_id", "budget", "entry_id"),
+        CheckConstraint("budget <> ''"),
+        _STRICT,
+    )
+
+    entry_id: int = Field(sa_column=Column(_BIG, ForeignKey("entries.id"), primary_key=True))
+    account_id: int = Field(sa_column=Column(_BIG, ForeignKey("accounts.id"), nullable=False))
+    budget: str = Field(sa_column=Column(Text, nullable=False))
+    measure: str = Field(sa_column=Column(Text, nullable=False))
+    threshold: str = Field(sa_column=Column(Text, nullable=False))
+    limit_units: int = Field(sa_column=Column(_BIG, nullable=False))
+    limit_pico: int = Field(sa_column=Column(_BIG, nullable=False))
+    posted_units: int = Field(sa_column=Column(_BIG, nullable=False))
+    posted_pico: int = Field(sa_column=Column(_BIG, nullable=False))
+    start_us: int | None = Field(default=None, sa_column=Column(_BIG))
+    end_us: int | None = Field(default=None, sa_column=Column(_BIG))
+
+
+class OpenHold(_Row, table=True):
+    """A hold that is not closed yet, once for each account it counts against.
+
+    Rows come and go: this is an index over the entries, which ``verify`` recounts. ``path``
+    names the accounts (ids) above the one that holds, as they were when it did.
+    """
+
+    __tablename__ = "open_holds"
+    __table_args__ = ({"sqlite_strict": True, "sqlite_with_rowid": False},)
+
+    account_id: int = Field(sa_column=Column(_BIG, ForeignKey("accounts.id"), primary_key=True))
+    hold_id: int = Field(sa_column=Column(_BIG, ForeignKey("entries.id"), primary_key=True))
+    expires_at_us: int = Field(sa_column=Column(_BIG, nullable=False))
+    model: str | None = Field(default=None, sa_column=Column(Text))
+    held_pico: int = Field(sa_column=Column(_BIG, nullable=False))
+    held_tokens: int = Field(sa_column=Column(_BIG, nullable=False))
+    path: str = Field(sa_column=Column(Text, nullable=False))

@@ -20,6 +20,7 @@ from calendar import monthrange
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from math import isfinite
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -27,6 +28,9 @@ from budgetledger.errors import InvalidPeriod
 
 UNITS = ("minute", "hour", "day", "week", "month", "year")
 """What a window may last, apart from a rolling span and for ever."""
+
+LONGEST_WAIT = timedelta(days=366)
+"""How far ahead a deadline may be."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _US = timedelta(microseconds=1)
@@ -158,6 +162,21 @@ def to_us(moment: datetime) -> int:
         remedy = "attach a time zone, e.g. datetime.now(timezone.utc)"
         raise _invalid("not a moment", moment, remedy)
     return (moment - _EPOCH) // _US
+
+
+def span_us(span: float | timedelta, what: str) -> int:
+    """Whole microseconds of a time to wait, above 0 and at most `LONGEST_WAIT`.
+
+    Raises `InvalidPeriod`, which names *what* and the value.
+    """
+    if isinstance(span, (int, float)) and not isinstance(span, bool) and isfinite(span):
+        us = round(span * 1e6)
+    else:
+        us = span // _US if isinstance(span, timedelta) else 0
+    if not 0 < us <= LONGEST_WAIT // _US:
+        remedy = f"pass seconds above 0, at most {LONGEST_WAIT.total_seconds():.0f}"
+        raise _invalid(f"{what} is out of range", span, remedy)
+    return us
 
 
 def from_us(us: int, timezone: str = "UTC") -> datetime:

@@ -1,0 +1,61 @@
+"""Alerts: rows that say a threshold of a budget was reached, or is no more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from budgetledger import _sql
+from budgetledger._budgeting import Level, check, head_of, settings_of
+from budgetledger._journal import append
+from budgetledger._reports import Ref
+from budgetledger._transaction import Transaction
+from budgetledger.entries import Alert
+from budgetledger.money import to_usd
+from budgetledger.rules import Crossed, Draft, crossings
+from budgetledger.windows import Window
+
+
+def raise_alerts(tx: Transaction, account: Ref) -> None:
+    """Append the alerts that the account's rows so far lead to, each once."""
+    head, _, _ = head_of(tx, account)
+    settings = settings_of(tx, account, head.settings_version)
+    level = Level(account, head, settings)
+    checks = [check(tx, level, budget) for budget in settings.budgets if budget.alert_at]
+    fresh, over = crossings(checks, settings.standing, settings.raised)
+    resolve(tx, account, over)
+    for crossed in fresh:
+        _append_crossing(tx, account, "alert", crossed)
+
+
+def resolve(tx: Transaction, account: Ref, over: Sequence[Crossed]) -> None:
+    """Append that these alerts hold no more."""
+    for crossed in over:
+        _append_crossing(tx, account, "resolve", crossed)
+
+
+def _append_crossing(
+    tx: Transaction, account: Ref, state: Literal["alert", "resolve"], crossed: Crossed
+) -> None:
+    budget, measure, threshold, limit, posted, start_us, end_us = crossed
+    detail = (budget, measure, str(threshold), *limit, *posted, start_us, end_us)
+    entry = append(tx, account, Draft(state), detail).entry
+    tx.execute(_sql.INSERT_CROSSING, (entry.id, account.id, *detail))
+    tx.alerts.append(alert_of(account.name, state, crossed, entry.recorded_at_us))
+
+
+def alert_of(
+    account: str, state: Literal["alert", "resolve"], crossed: Crossed, recorded_at_us: int
+) -> Alert:
+    """The noun for a crossing and the row that tells of it."""
+    in_usd = crossed.measure == "usd"
+    return Alert(
+        account,
+        crossed.budget,
+        state,
+        crossed.threshold,
+        to_usd(crossed.limit.total_pico) if in_usd else crossed.limit.usd,
+        to_usd(crossed.posted.total_pico) if in_usd else crossed.posted.usd,
+        Window(crossed.start_us, crossed.end_us),
+        recorded_at_us,
+    )

@@ -1,0 +1,230 @@
+"""How the budgets on an account stand at this moment, for what is being decided.
+
+An account is judged with those above it: its parent, the parent's parent, and at the top the
+project's own account ``*``, once there is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any, Literal, NamedTuple
+
+from budgetledger import _sql
+from budgetledger._reports import (
+    EVER,
+    NOTHING,
+    Ref,
+    account_by_id,
+    thresholds,
+    totals_before,
+)
+from budgetledger._sql import compiled
+from budgetledger._transaction import Settings, Transaction
+from budgetledger.entries import Budget
+from budgetledger.money import PICO, Sum
+from budgetledger.rules import Check, Crossed, Head, genesis, next_time, once
+from budgetledger.windows import Period, Window, window_at
+
+WHOLE_PROJECT = "*"
+"""The account that all others of a project are under."""
+
+_HEAD = compiled(_sql.HEAD)
+_HELD = compiled(_sql.HELD)
+_HELD_OF_MODEL = compiled(_sql.HELD_OF_MODEL)
+_MOST_CROSSINGS = 100  # of one budget: more than it has thresholds to cross in a window
+
+
+class Level(NamedTuple):
+    """An account in the line that a hold or cost counts against."""
+
+    account: Ref
+    head: Head
+    settings: Settings
+
+
+def head_of(tx: Transaction, account: Ref) -> tuple[Head, str | None, int | None]:
+    """The account's head, the model its model totals are of, and the id of ``*``, if any."""
+    row = tx.execute(_HEAD, (account.project_id, account.id)).fetchone()
+    if row is None:
+        whole = tx.execute(compiled(_sql.WHOLE_PROJECT), (account.project_id,)).fetchone()
+        head = genesis(account.project, account.name, account.created_at_us)
+        return head, None, None if whole is None else whole[0]
+    *facts, settings_version, model, whole_id = row
+    return Head._make((*facts, settings_version or 0)), model, whole_id
+
+
+def settings_of(tx: Transaction, account: Ref, version: int) -> Settings:
+    """The account's settings, from memory if they are those of *version*."""
+    found = tx.memory.settings.get(account.id)
+    if found is None or found.version != version:
+        found = _load(tx, account, version)
+        tx.memory.remember(account.id, found)
+    return found
+
+
+def _load(tx: Transaction, account: Ref, version: int) -> Settings:
+    execute, here = tx.execute, (account.id,)
+    budgets = tuple(
+        Budget(
+            account.name, name, measure, Sum(units, pico), model, Period(*period), created_at,
+            thresholds(alert_at),
+        )
+        for name, measure, units, pico, model, *period, created_at, alert_at in execute(
+            compiled(_sql.CURRENT_BUDGETS), here
+        )
+    )  # fmt: skip
+    shifts = dict(execute(compiled(_sql.LAST_SHIFTS), here).fetchall())
+    parent = execute(compiled(_sql.PARENT), here).fetchone()
+    freezing = execute(compiled(_sql.FREEZING), here).fetchone()
+    standing, raised = _crossings(tx, account, budgets)
+    return Settings(
+        version,
+        budgets,
+        shifts,
+        None if parent is None else parent[0],
+        (freezing[1] or "") if freezing is not None and freezing[0] == "freeze" else None,
+        standing,
+        raised,
+    )
+
+
+def _crossings(
+    tx: Transaction, account: Ref, budgets: tuple[Budget, ...]
+) -> tuple[tuple[Crossed, ...], frozenset[tuple[object, ...]]]:
+    """The alerts that stand, and those raised lately."""
+    standing: dict[tuple[str, Decimal], Crossed] = {}
+    raised = set()
+    for budget in budgets:
+        if (
+            not budget.alert_at
+            and not tx.execute(
+                compiled(_sql.LAST_CROSSINGS), (account.id, budget.name, 1)
+            ).fetchone()
+        ):
+            continue
+        rows = tx.execute(
+            compiled(_sql.LAST_CROSSINGS), (account.id, budget.name, _MOST_CROSSINGS)
+        ).fetchall()
+        for row in reversed(rows):
+            kind, crossed = crossing(row)
+            if kind == "alert":
+                standing[budget.name, crossed.threshold] = crossed
+                raised.add(once(crossed))
+            else:
+                standing.pop((budget.name, crossed.threshold), None)
+    return tuple(standing.values()), frozenset(raised)
+
+
+def crossing(row: tuple[Any, ...]) -> tuple[Literal["alert", "resolve"], Crossed]:
+    """What a row of crossings says."""
+    budget, measure, share, units, pico, posted, posted_pico, start_us, end_us, kind, *_ = row
+    limit, used = Sum(units, pico), Sum(posted, posted_pico)
+    return kind, Crossed(budget, measure, Decimal(share), limit, used, start_us, end_us)
+
+
+def line(tx: Transaction, account: Ref) -> Iterator[Level]:
+    """The account and those above it, from the bottom up."""
+    level: Ref | None = account
+    while level is not None:
+        head, _, whole_id = head_of(tx, level)
+        settings = settings_of(tx, level, head.settings_version)
+        yield Level(level, head, settings)
+        level = above(tx, level, settings, whole_id)
+
+
+def above(tx: Transaction, account: Ref, settings: Settings, whole_id: int | None) -> Ref | None:
+    """The next account up, or None at the top."""
+    parent_id = settings.parent_id or whole_id
+    if parent_id is None or parent_id == account.id or account.name == WHOLE_PROJECT:
+        return None
+    return account_by_id(tx.execute, account.project_id, account.project, parent_id)
+
+
+def checks(tx: Transaction, level: Level, model: str | None) -> list[Check]:
+    """The level's budgets that concern a call of *model*, with how they are used."""
+    concerned = [one for one in level.settings.budgets if one.model in (None, model)]
+    if not concerned:
+        return []
+    held = held_on(tx, level.account.id, None)
+    of_model = held
+    if any(budget.model is not None for budget in concerned):
+        of_model = held_on(tx, level.account.id, model)
+    return [
+        check(tx, level, budget, held if budget.model is None else of_model)
+        for budget in concerned
+    ]  # fmt: skip
+
+
+def check(tx: Transaction, level: Level, budget: Budget, held: Held | None = None) -> Check:
+    """How *budget*'s active window is used; *held* None where it does not matter."""
+    window, posted = _posted(tx, level, budget)
+    usd, pico, tokens, requests = posted
+    if budget.measure == "usd":
+        return Check(budget, window, usd * PICO + pico, held.pico if held else 0)
+    if budget.measure == "tokens":
+        return Check(budget, window, tokens, held.tokens if held else 0)
+    return Check(budget, window, requests, held.requests if held else 0)
+
+
+class Held(NamedTuple):
+    """What is held on an account, and the first deadline of all, which may have passed."""
+
+    requests: int
+    pico: int
+    tokens: int
+    first_deadline_us: int | None
+
+
+def held_on(tx: Transaction, account_id: int, model: str | None) -> Held:
+    """What open holds set aside on an account whose deadlines are still to come."""
+    now_us = tx.now_us
+    if model is None:
+        found = tx.execute(_HELD, (now_us, now_us, now_us, now_us, account_id))
+    else:
+        found = tx.execute(_HELD_OF_MODEL, (now_us, now_us, now_us, now_us, account_id, model))
+    requests, micro, pico, tokens, first = found.fetchone()
+    return Held(requests, (micro or 0) * 1_000_000 + (pico or 0), tokens or 0, first)
+
+
+def _posted(tx: Transaction, level: Level, budget: Budget) -> tuple[Window, tuple[int, ...]]:
+    """The active window, and what was posted in it."""
+    account, head, settings = level
+    moment_us = next_time(head, tx.now_us)
+    if budget.model is None:
+        until: tuple[int, ...] = head[2:6]
+    else:
+        until = totals_before(tx.execute, account.id, EVER, budget.model)
+    cut = settings.cuts.get(budget.name)
+    if cut is not None and _within(cut[0], moment_us):
+        window, before = cut
+    else:
+        window, before = _cut(tx, level, budget, moment_us, until)
+    if before is NOTHING:
+        return window, until
+    return window, tuple(a - b for a, b in zip(until, before, strict=True))
+
+
+def _cut(
+    tx: Transaction, level: Level, budget: Budget, moment_us: int, until: tuple[int, ...]
+) -> tuple[Window, tuple[int, ...]]:
+    account, head, settings = level
+    start_us, end_us, zone = window_at(budget.period, moment_us)
+    shift_us = settings.shifts.get(budget.name)
+    if shift_us is not None and (start_us is None or shift_us > start_us):
+        start_us = shift_us
+    window = Window(start_us, end_us, zone)
+    if start_us is None:
+        before = NOTHING
+    elif head.recorded_at_us < start_us:
+        return window, until  # nothing yet, but something may still come before the start
+    else:
+        before = totals_before(tx.execute, account.id, start_us, budget.model)
+    if budget.period.per != "rolling":
+        settings.cuts[budget.name] = window, before
+    return window, before
+
+
+def _within(window: Window, moment_us: int) -> bool:
+    start_us, end_us, _ = window
+    return (start_us is None or start_us <= moment_us) and (end_us is None or moment_us < end_us)

@@ -1,0 +1,73 @@
+"""Money rows: in the account's journal, and repeated in those of the accounts above it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from budgetledger import _reports, _sql
+from budgetledger._alerts import raise_alerts
+from budgetledger._budgeting import above, settings_of
+from budgetledger._journal import Appended, append, recorded
+from budgetledger._reports import Ref
+from budgetledger._sql import compiled
+from budgetledger._transaction import Transaction
+from budgetledger.entries import MONEY_KINDS, Entry
+from budgetledger.errors import InvalidAmount, UnknownEntry
+from budgetledger.rules import Draft
+
+
+def post(tx: Transaction, account: Ref, draft: Draft, detail: tuple[Any, ...] = ()) -> Appended:
+    """Append *draft*, repeat it in the journals above, and raise the alerts it leads to."""
+    appended = append(tx, account, draft, detail)
+    level, row = account, appended
+    while True:
+        settings = settings_of(tx, level, row.settings_version)
+        if settings.has_alerts:
+            raise_alerts(tx, level)
+        upper = above(tx, level, settings, row.whole_id)
+        if upper is None:
+            return appended
+        repeated = draft._replace(origin_id=appended.entry.id, idempotency_key=None)
+        level, row = upper, append(tx, upper, repeated, detail)
+
+
+def post_once(tx: Transaction, account: Ref, draft: Draft) -> Appended:
+    """Post *draft*, or return the entry its idempotency key stands for already.
+
+    Raises `IdempotencyConflict` if that entry says something else.
+    """
+    first = recorded(tx, account, draft)
+    return post(tx, account, draft) if first is None else Appended(first, is_new=False)
+
+
+def adjust(tx: Transaction, project: str, entry_id: int, draft: Draft) -> Appended:
+    """Post *draft* as a correction of the entry *entry_id*, under the entry's model."""
+    execute = tx.execute
+    project_id = _reports.find_project(execute, project)
+    row = execute(compiled(_sql.ENTRY_WITH_ID), (project_id, entry_id)).fetchone()
+    corrected = None if row is None else Entry._make(row)
+    if corrected is None or corrected.kind not in MONEY_KINDS or corrected.kind == "adjustment":
+        what = "no entry" if corrected is None else f"a {corrected.kind}, not a charge,"
+        raise UnknownEntry(
+            f"there is {what} with id {entry_id} in project {project!r}; "
+            "pass an entry of Ledger.entries(...)"
+        )
+    if corrected.origin_id is not None:
+        raise UnknownEntry(
+            f"entry {entry_id} repeats entry {corrected.origin_id} of an account below; "
+            "correct that one, and this account follows"
+        )
+    account = _reports.find(execute, project, corrected.account)
+    assert account is not None
+    draft = draft._replace(model=corrected.model, corrects_id=corrected.id)
+    first = recorded(tx, account, draft)
+    if first is not None:
+        return Appended(first, is_new=False)
+    if corrected.cost_pico is None:
+        (stated,) = execute(compiled(_sql.STATED_SINCE), (corrected.id,)).fetchone()
+        if stated + draft.cost_pico < 0:
+            raise InvalidAmount(
+                f"entry {corrected.id} has no price, so the amount states its cost, which cannot "
+                "be below 0; pass what the call cost"
+            )
+    return post(tx, account, draft, (corrected.hash.hex(),))

@@ -1,0 +1,81 @@
+"""One operation's write transaction, and what a ledger remembers between them."""
+
+from __future__ import annotations
+
+from budgetledger._writer import Execute
+from budgetledger.entries import Alert, Budget
+from budgetledger.rules import Crossed
+from budgetledger.windows import Window
+
+_MOST_REMEMBERED = 20_000  # accounts; a little over a kilobyte each
+
+
+class Settings:
+    """What is set for an account: decided by rows, and so the same until its version moves on.
+
+    ``cuts`` keeps, by budget, the window last seen active and what was posted before it.
+    """
+
+    __slots__ = (
+        "budgets",
+        "cuts",
+        "frozen",
+        "has_alerts",
+        "parent_id",
+        "raised",
+        "shifts",
+        "standing",
+        "version",
+    )
+
+    def __init__(
+        self,
+        version: int,
+        budgets: tuple[Budget, ...],
+        shifts: dict[str, int],
+        parent_id: int | None,
+        frozen: str | None,
+        standing: tuple[Crossed, ...],
+        raised: frozenset[tuple[object, ...]],
+    ) -> None:
+        self.version = version
+        self.budgets = budgets
+        self.shifts = shifts
+        self.parent_id = parent_id
+        self.frozen = frozen
+        self.standing = standing
+        self.raised = raised
+        self.has_alerts = bool(standing) or any(budget.alert_at for budget in budgets)
+        self.cuts: dict[str, tuple[Window, tuple[int, ...]]] = {}
+
+
+class Memory:
+    """The settings that were read, by account. Holds for one *generation* of the store."""
+
+    __slots__ = ("generation", "settings")
+
+    def __init__(self) -> None:
+        self.generation = -1
+        self.settings: dict[int, Settings] = {}
+
+    def remember(self, account_id: int, settings: Settings) -> None:
+        """Keep *settings*; forget all others when there are too many."""
+        if len(self.settings) >= _MOST_REMEMBERED:
+            self.settings.clear()
+        self.settings[account_id] = settings
+
+
+class Transaction:
+    """What an operation works with: statements, one time for all its rows, what is known.
+
+    The time is read once the write lock is held: taken before, it would let racing callers
+    write into the wrong window. ``alerts`` are told to the caller once the rows are durable.
+    """
+
+    __slots__ = ("alerts", "execute", "memory", "now_us")
+
+    def __init__(self, execute: Execute, now_us: int, memory: Memory) -> None:
+        self.execute = execute
+        self.now_us = now_us
+        self.memory = memory
+        self.alerts: list[Alert] = []

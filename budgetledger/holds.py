@@ -1,0 +1,273 @@
+"""A hold in the caller's hands: set aside before a call, closed once, with what it cost."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Generator, Iterable, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from budgetledger import _holding
+from budgetledger._charging import UNKNOWN_MODEL, draft_charge
+from budgetledger._streams import StreamReading
+from budgetledger._warnings import warn
+from budgetledger.entries import Entry
+from budgetledger.errors import (
+    AccountFrozen,
+    BudgetExceededError,
+    HoldAlreadyClosed,
+    InvalidInput,
+    StoreError,
+    UnrecordedWarning,
+)
+from budgetledger.money import Amount, to_usd
+from budgetledger.names import checked_name
+from budgetledger.pricing import Reading, Usage
+from budgetledger.rules import Draft
+from budgetledger.windows import from_us, span_us
+
+if TYPE_CHECKING:
+    from budgetledger._estimates import Estimate
+    from budgetledger._holding import Granted
+    from budgetledger.ledger import Ledger
+
+T = TypeVar("T")
+
+
+class BaseHold:
+    """What a hold is, whichever way its steps are waited for."""
+
+    def __init__(self, ledger: Ledger, granted: Granted, estimate: Estimate | None) -> None:
+        self._ledger = ledger
+        self._account = granted.account
+        self._estimate = estimate
+        self._handed = False  # whether a response was given to settle with
+        self._unrecorded: Draft | None = None  # the settle the store did not take
+        self.entry = granted.entry
+        """The row that holds."""
+        self.closed_by: Entry | None = None
+        """The row that closed it through this object."""
+        self.refusal: BudgetExceededError | AccountFrozen | None = granted.refusal
+        """What would have refused it, in a ledger that does not enforce."""
+        self._expires_at_us = granted.entry.expires_at_us or 0
+
+    @property
+    def id(self) -> int:
+        """The number of its row."""
+        return self.entry.id
+
+    @property
+    def account(self) -> str:
+        """Whose budgets it counts against, with those above."""
+        return self.entry.account
+
+    @property
+    def model(self) -> str | None:
+        """The model asked for, if it was said."""
+        return None if self.entry.model == UNKNOWN_MODEL else self.entry.model
+
+    @property
+    def amount(self) -> Decimal:
+        """USD set aside."""
+        return to_usd(self.entry.held_pico or 0)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens set aside, input and output."""
+        return self.entry.held_tokens or 0
+
+    @property
+    def bounded(self) -> bool:
+        """False if the call's output has no bound, so that it can cost more than was held."""
+        return self._estimate is None or self._estimate.bounded
+
+    @property
+    def expires_at(self) -> datetime:
+        """From when it counts no more, in UTC."""
+        return from_us(self._expires_at_us)
+
+    def __repr__(self) -> str:
+        state = f"closed by entry {self.closed_by.id}" if self.closed_by else "open"
+        return f"{type(self).__name__}({self.id}, {self.account!r}, {self.amount} USD, {state})"
+
+    def _settling(
+        self,
+        paid: object,
+        model: str | None,
+        usage: Usage | None,
+        tags: Mapping[str, Any] | None,
+        occurred_at: datetime | None,
+        note: str | None = None,
+    ) -> Draft:
+        """The draft of the settle, from all a caller may pass."""
+        if paid is None and usage is None:
+            if self._unrecorded is not None:
+                return self._unrecorded
+            raise InvalidInput(
+                "nothing to settle with; pass the response, a Usage, or the cost in USD"
+            )
+        self._handed = True
+        cost: Amount | None = None
+        if isinstance(paid, Usage):
+            paid, usage = None, paid
+        elif isinstance(paid, (str, int, float, Decimal)):
+            paid, cost = None, paid
+        draft = draft_charge(
+            paid, cost, model or self.model, usage, None, tags, occurred_at, self._ledger._clock
+        )
+        draft = draft._replace(kind="settle", hold_id=self.id, note=note)
+        return draft if tags is not None else draft._replace(tags_json=self.entry.tags_json)
+
+    def _settled(self, entry: Entry) -> Entry:
+        self.closed_by, self._unrecorded = entry, None
+        self._ledger._warn_unpriced(entry)
+        return entry
+
+    def _left_to_do(self) -> Literal["settle", "release", "nothing"]:
+        """What leaving the ``with`` block still has to do."""
+        if self.closed_by is not None:
+            return "nothing"
+        if self._unrecorded is not None:
+            return "settle"
+        if self._handed:
+            warn(
+                f"hold {self.id} of {self.account!r} was given a response it could not be "
+                f"settled with; it counts until {self.expires_at:%H:%M:%S} UTC; settle it with "
+                "the cost in USD",
+                UnrecordedWarning,
+            )
+            return "nothing"
+        return "release"
+
+    def _not_recorded(self, error: Exception) -> None:
+        """Say that the last step failed, where raising would eat what the caller has paid for."""
+        what = "the cost could not be recorded" if self._handed else "it could not be released"
+        warn(
+            f"hold {self.id} of {self.account!r}: {what} ({error}); it counts until "
+            f"{self.expires_at:%H:%M:%S} UTC; call {'settle' if self._handed else 'release'}() "
+            "again",
+            UnrecordedWarning,
+        )
+
+    def _stream_settling(self, reading: StreamReading) -> Draft:
+        """The draft of the settle for what a stream used."""
+        expected = None if self._estimate is None else self._estimate.input_tokens
+        used = reading.usage(self.model, expected)
+        note = None if used.reported else "estimated: the stream ended before it told its usage"
+        told = Reading(used.model or self.model, used.usage, used.cost)
+        return self._settling(told, None, None, None, None, note)
+
+
+class Hold(BaseHold):
+    """Money set aside for a call, until it is settled, released, or its deadline passes.
+
+    As a context manager it is released on leaving, by an exception too, unless it was settled;
+    a response handed to `settle` is never released.
+    """
+
+    _stream: weakref.ref[Generator[Any, None, None]] | None = None
+
+    def settle(
+        self,
+        paid: object = None,
+        *,
+        model: str | None = None,
+        usage: Usage | None = None,
+        tags: Mapping[str, Any] | None = None,
+        occurred_at: datetime | None = None,
+    ) -> Entry:
+        """Record what the call cost, and close the hold; never refused for lack of budget.
+
+        *paid*: the response (as for `Ledger.charge`), a `Usage`, or the cost in USD, which may
+        exceed what was held. *model*, *tags*: those of the hold unless given. After a release
+        or the deadline the cost is recorded all the same.
+
+        Returns the entry; durable on return. Raises `HoldAlreadyClosed`, carrying the entry
+        that settled it, if it is settled; `UnreadableResponse`; `StoreError` (call it again,
+        without arguments, to retry).
+        """
+        draft = self._settling(paid, model, usage, tags, occurred_at)
+        return self._record(draft)
+
+    def _record(self, draft: Draft) -> Entry:
+        self._unrecorded = draft
+        try:
+            entry = self._ledger._write(lambda tx: _holding.settle(tx, self._account, draft))
+        except HoldAlreadyClosed as error:
+            self.closed_by, self._unrecorded = error.entry, None
+            raise
+        return self._settled(entry)
+
+    def release(self, *, reason: str | None = None) -> Entry:
+        """Close the hold unspent. Raises `HoldAlreadyClosed`, carrying the entry that did."""
+        note = None if reason is None else checked_name(reason, "reason")
+        entry = self._ledger._write(lambda tx: _holding.release(tx, self._account, self.id, note))
+        self.closed_by = entry
+        return entry
+
+    def extend(self, expires_in: float | timedelta) -> datetime:
+        """Move the deadline to *expires_in* seconds from now; returns it.
+
+        Raises `HoldAlreadyClosed`, after the deadline too: what was held may be taken by then.
+        """
+        in_us = span_us(expires_in, "expires_in")
+        entry = self._ledger._write(lambda tx: _holding.extend(tx, self._account, self.id, in_us))
+        self._expires_at_us = entry.expires_at_us or 0
+        return self.expires_at
+
+    def stream(self, chunks: Iterable[T]) -> Generator[T, None, None]:
+        """Pass *chunks* of a streamed response on, and settle with what was used when they end.
+
+        Also when the loop is left early, or the stream breaks: then with the usage it told
+        until then, or else an estimate from the text that came. A stream that breaks before
+        its first chunk leaves the hold as it is.
+        """
+        passing = self._pass_on(chunks)
+        self._stream = weakref.ref(passing)
+        return passing
+
+    def _pass_on(self, chunks: Iterable[T]) -> Generator[T, None, None]:
+        reading = StreamReading()
+        try:
+            for chunk in chunks:
+                reading.add(chunk)
+                yield chunk
+        finally:
+            close = getattr(chunks, "close", None)
+            if callable(close):  # tells the provider to stop
+                close()
+            if reading.started and self.closed_by is None:
+                self._settle_stream(reading)
+
+    def _settle_stream(self, reading: StreamReading) -> None:
+        try:
+            self._record(self._stream_settling(reading))
+        except (HoldAlreadyClosed, StoreError) as error:
+            self._not_recorded(error)
+
+    def __enter__(self) -> Hold:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        passing = None if self._stream is None else self._stream()
+        if passing is not None:
+            passing.close()
+        left = self._left_to_do()
+        try:
+            if left == "settle":
+                self.settle()
+            elif left == "release":
+                self.release()
+        except HoldAlreadyClosed:
+            pass
+        except StoreError as failure:
+            if left == "settle" and error is None:
+                raise
+            self._not_recorded(failure)
