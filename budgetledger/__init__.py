@@ -10,7 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from budgetledger.errors import BudgetledgerError
+    from budgetledger.aio import AsyncLedger
+    from budgetledger.errors import BudgetExceededError, BudgetledgerError
     from budgetledger.ledger import Ledger
     from budgetledger.manager import BudgetManager
     from budgetledger.pricing import Usage
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AsyncLedger": "budgetledger.aio",
+    "BudgetExceededError": "budgetledger.errors",
     "BudgetManager": "budgetledger.manager",
     "BudgetledgerError": "budgetledger.errors",
     "Ledger": "budgetledger.ledger",
@@ -26,7 +29,15 @@ _HOMES = {
     "count_tokens": "budgetledger.tokens",
 }
 
-__all__ = ["BudgetManager", "BudgetledgerError", "Ledger", "Usage", "count_tokens"]
+__all__ = [
+    "AsyncLedger",
+    "BudgetExceededError",
+    "BudgetManager",
+    "BudgetledgerError",
+    "Ledger",
+    "Usage",
+    "count_tokens",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -36,11 +36,15 @@ _MOST_CROSSINGS = 100  # of one budget: more than it has thresholds to cross in 
 
 
 class Level(NamedTuple):
-    """An account in the line that a hold or cost counts against."""
+    """An account in the line that a hold or cost counts against.
+
+    ``model``: of the row at its head, whose totals of the model the head carries.
+    """
 
     account: Ref
     head: Head
     settings: Settings
+    model: str | None = None
 
 
 def head_of(tx: Transaction, account: Ref) -> tuple[Head, str | None, int | None]:
@@ -127,9 +131,9 @@ def line(tx: Transaction, account: Ref) -> Iterator[Level]:
     """The account and those above it, from the bottom up."""
     level: Ref | None = account
     while level is not None:
-        head, _, whole_id = head_of(tx, level)
+        head, model, whole_id = head_of(tx, level)
         settings = settings_of(tx, level, head.settings_version)
-        yield Level(level, head, settings)
+        yield Level(level, head, settings, model)
         level = above(tx, level, settings, whole_id)
 
 
@@ -168,28 +172,39 @@ def check(tx: Transaction, level: Level, budget: Budget, held: Held | None = Non
 
 
 class Held(NamedTuple):
-    """What is held on an account, and the first deadline of all, which may have passed."""
+    """What is held on an account, of every measure."""
 
     requests: int
     pico: int
     tokens: int
-    first_deadline_us: int | None
 
 
 def held_on(tx: Transaction, account_id: int, model: str | None) -> Held:
     """What open holds set aside on an account whose deadlines are still to come."""
-    now_us = tx.now_us
+    requests, micro, pico, tokens, first_us = _sum_held(tx, account_id, model, 0)
+    if requests and first_us <= tx.now_us:
+        tx.passed.add(account_id)
+        requests, micro, pico, tokens, _ = _sum_held(tx, account_id, model, tx.now_us)
+    return Held(requests, micro * 1_000_000 + pico, tokens) if requests else _NOTHING_HELD
+
+
+_NOTHING_HELD = Held(0, 0, 0)
+
+
+def _sum_held(
+    tx: Transaction, account_id: int, model: str | None, from_us: int
+) -> tuple[int, int, int, int, int]:
     if model is None:
-        found = tx.execute(_HELD, (now_us, now_us, now_us, now_us, account_id))
+        found = tx.execute(_HELD, (account_id, from_us))
     else:
-        found = tx.execute(_HELD_OF_MODEL, (now_us, now_us, now_us, now_us, account_id, model))
-    requests, micro, pico, tokens, first = found.fetchone()
-    return Held(requests, (micro or 0) * 1_000_000 + (pico or 0), tokens or 0, first)
+        found = tx.execute(_HELD_OF_MODEL, (account_id, from_us, model))
+    row: tuple[int, int, int, int, int] = found.fetchone()
+    return row
 
 
 def _posted(tx: Transaction, level: Level, budget: Budget) -> tuple[Window, tuple[int, ...]]:
     """The active window, and what was posted in it."""
-    account, head, settings = level
+    account, head, settings, _ = level
     moment_us = next_time(head, tx.now_us)
     if budget.model is None:
         until: tuple[int, ...] = head[2:6]
@@ -208,7 +223,7 @@ def _posted(tx: Transaction, level: Level, budget: Budget) -> tuple[Window, tupl
 def _cut(
     tx: Transaction, level: Level, budget: Budget, moment_us: int, until: tuple[int, ...]
 ) -> tuple[Window, tuple[int, ...]]:
-    account, head, settings = level
+    account, head, settings, _ = level
     start_us, end_us, zone = window_at(budget.period, moment_us)
     shift_us = settings.shifts.get(budget.name)
     if shift_us is not None and (start_us is None or shift_us > start_us):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -74,6 +75,12 @@ def draft_charge(
     )
 
 
+def needs_loading() -> bool:
+    """Whether the first price is still to be asked for, which takes a third of a second."""
+    catalog = sys.modules.get("budgetledger._catalog")
+    return catalog is None or not catalog._list.cache_info().currsize
+
+
 def draft_hold(
     amount: Amount | None,
     model: str | None,
@@ -119,17 +126,12 @@ def draft_hold(
     else:
         pico = 0 if amount is None else to_pico(amount, "amount", one_entry=True)
         held_tokens = 0 if tokens is None else count(tokens, "tokens")
+    # By position, as above.
     draft = Draft(
-        "hold",
-        model or UNKNOWN_MODEL,
-        price_source=source,
-        usage_json=usage_json,
-        price_json=price_json,
-        tags_json=None if tags is None else to_json(tags, "tags"),
-        idempotency_key=None if key is None else checked_name(key, "key"),
-        held_pico=pico,
-        held_tokens=held_tokens,
-    )
+        "hold", model or UNKNOWN_MODEL, None, source, None, 0, 0, 0, usage_json, price_json,
+        None if tags is None else to_json(tags, "tags"), None, None,
+        None if key is None else checked_name(key, "key"), None, None, pico, held_tokens,
+    )  # fmt: skip
     return draft, estimated
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple, NoReturn
 
 from budgetledger import _reports, _sql
 from budgetledger._budgeting import Level, checks, line
-from budgetledger._journal import append, find_or_open, recorded
+from budgetledger._journal import append, append_after, find_or_open, recorded
 from budgetledger._posting import post
 from budgetledger._refusals import refusal
 from budgetledger._reports import Ref
@@ -30,6 +30,7 @@ from budgetledger.windows import from_us
 _MOST_EXPIRED = 64  # rows written for others in one hold
 
 _OPEN_HOLD = compiled(_sql.OPEN_HOLD)
+_PASSED = compiled(_sql.PASSED)
 _CLOSE_HOLD = compiled(_sql.CLOSE_HOLD)
 
 
@@ -47,6 +48,7 @@ def hold(
     tx: Transaction,
     project: str,
     name: str,
+    ref: Ref | None,
     draft: Draft,
     expires_in_us: int,
     *,
@@ -54,11 +56,12 @@ def hold(
 ) -> Granted:
     """Append the hold *draft* if every budget that applies grants it, of every level, at once.
 
+    *ref*: the account *name*, if it is known already.
     With the key of a hold that is open, returns that one. Raises `BudgetExceededError`,
     `AccountFrozen`, `UnknownAccount` if there is no budget to count against,
     `HoldAlreadyClosed` for a key whose hold is over.
     """
-    found = _reports.find(tx.execute, project, name)
+    found = ref or _reports.find(tx.execute, project, name)
     account = found or find_or_open(tx, project, name)
     first = recorded(tx, account, draft)
     if first is not None:
@@ -71,18 +74,19 @@ def hold(
         if enforce:
             raise refused
         draft = draft._replace(note=f"would have been refused: {refused}"[:500])
+    if tx.passed:
+        for level in levels:
+            if level.account.id in tx.passed:
+                _expire(tx, level.account)
+        levels = list(line(tx, account))  # where rows may have been written meanwhile
+    draft = Draft(*draft[:-1], tx.now_us + expires_in_us)
+    _, head, _, model = levels[0]
+    entry, _ = append_after(tx, account, head, model, draft)
+    path = "/".join([str(level.account.id) for level in levels[1:]])
+    of_hold = (entry.id, draft.expires_at_us, draft.model, need.pico, need.tokens, path)
     for level in levels:
-        _expire(tx, level.account)
-    draft = draft._replace(expires_at_us=tx.now_us + expires_in_us)
-    appended = append(tx, account, draft)
-    path = "/".join(str(level.account.id) for level in levels[1:])
-    for level in levels:
-        tx.execute(
-            _sql.INSERT_OPEN_HOLD,
-            (level.account.id, appended.entry.id, draft.expires_at_us, draft.model,
-             need.pico, need.tokens, path),
-        )  # fmt: skip
-    return Granted(appended.entry, account, appended.behind_us, refused, found is None)
+        tx.execute(_sql.INSERT_OPEN_HOLD, (level.account.id, *of_hold))
+    return Granted(entry, account, head.recorded_at_us - tx.now_us, refused, found is None)
 
 
 def require_budget(levels: list[Level], name: str, project: str) -> None:
@@ -137,22 +141,17 @@ def settle(tx: Transaction, account: Ref, draft: Draft) -> Entry:
     Raises `HoldAlreadyClosed` if it is settled already.
     """
     assert draft.hold_id is not None
-    row = tx.execute(_OPEN_HOLD, (account.id, draft.hold_id)).fetchone()
-    if row is None:
+    if not _close(tx, account.id, draft.hold_id):
         closed_by = closing_entry(tx, account, draft.hold_id)
         if closed_by is not None and closed_by.kind == "settle":
             _refuse_closed(tx, account, draft.hold_id, None)
-    else:
-        _close(tx, account.id, draft.hold_id, row[0])
     return post(tx, account, draft).entry
 
 
 def release(tx: Transaction, account: Ref, hold_id: int, reason: str | None) -> Entry:
     """Close the hold unspent. Raises `HoldAlreadyClosed`."""
-    row = tx.execute(_OPEN_HOLD, (account.id, hold_id)).fetchone()
-    if row is None:
+    if not _close(tx, account.id, hold_id):
         _refuse_closed(tx, account, hold_id, None)
-    _close(tx, account.id, hold_id, row[0])
     return append(tx, account, Draft("release", note=reason, hold_id=hold_id)).entry
 
 
@@ -170,7 +169,7 @@ def extend(tx: Transaction, account: Ref, hold_id: int, expires_in_us: int) -> E
 
 def closing_entry(tx: Transaction, account: Ref, hold_id: int) -> Entry | None:
     """The row that closed a hold: the settle, if there is one."""
-    row = tx.execute(compiled(_sql.CLOSED_BY), (hold_id, account.id)).fetchone()
+    row = tx.execute(compiled(_sql.CLOSED_BY), (account.id, hold_id, hold_id)).fetchone()
     return None if row is None else Entry._make(row)
 
 
@@ -192,9 +191,14 @@ def _refuse_closed(
     )
 
 
-def _close(tx: Transaction, account_id: int, hold_id: int, path: str) -> None:
-    for counted_on in _counted_on(account_id, path):
-        tx.execute(_CLOSE_HOLD, (counted_on, hold_id))
+def _close(tx: Transaction, account_id: int, hold_id: int) -> bool:
+    """Take a hold off the list of open ones, on every level; False if it is not there."""
+    for (path,) in tx.execute(_CLOSE_HOLD, (account_id, hold_id)).fetchall():
+        if path:
+            for above_id in path.split("/"):
+                tx.execute(_CLOSE_HOLD, (int(above_id), hold_id)).fetchall()
+        return True
+    return False
 
 
 def _counted_on(account_id: int, path: str) -> list[int]:
@@ -202,17 +206,13 @@ def _counted_on(account_id: int, path: str) -> list[int]:
 
 
 def _expire(tx: Transaction, account: Ref) -> None:
-    """Write down which holds on the account have passed their deadline, the first of them.
+    """Write down which holds on the account have passed their deadline, some at a time.
 
     They count no more since then; the rows only say so.
     """
-    passed = tx.execute(
-        compiled(_sql.DEADLINES), (account.id, None, None, _MOST_EXPIRED)
-    ).fetchall()
-    for hold_id, expires_at_us, _, _ in passed:
-        if expires_at_us > tx.now_us:
-            break
-        holder_id, path = tx.execute(compiled(_sql.HOLDER), (hold_id,)).fetchone()
+    passed = tx.execute(_PASSED, (account.id, tx.now_us, _MOST_EXPIRED)).fetchall()
+    for (hold_id,) in passed:
+        (holder_id,) = tx.execute(compiled(_sql.HOLDER), (hold_id,)).fetchone()
         holder = _reports.account_by_id(tx.execute, account.project_id, account.project, holder_id)
-        _close(tx, holder_id, hold_id, path)
+        _close(tx, holder_id, hold_id)
         append(tx, holder, Draft("expire", hold_id=hold_id))

@@ -56,6 +56,23 @@ def append(
     *detail* is what another row holds that belongs to this one, so that the hash covers it.
     """
     head, model, whole_id = head_of(tx, account)
+    entry, version = append_after(tx, account, head, model, draft, detail, not_before_us)
+    return Appended(entry, head.recorded_at_us - tx.now_us, True, version, whole_id)
+
+
+def append_after(
+    tx: Transaction,
+    account: Ref,
+    head: Head,
+    model: str | None,
+    draft: Draft,
+    detail: tuple[Any, ...] = (),
+    not_before_us: int = 0,
+) -> tuple[Entry, int]:
+    """Append *draft* after *head*, which was just read; *model* is that of the head's row.
+
+    Returns the entry and the settings version it carries.
+    """
     if model != draft.model:  # mostly the model of the row before, and no look-up
         row = tx.execute(_MODEL_HEAD, (account.id, draft.model)).fetchone()
         of_model = row or (None, None, None, None)
@@ -63,10 +80,13 @@ def append(
     at_us = next_time(head, max(tx.now_us, not_before_us))
     digest = chained_hash(head.hash, at_us, draft, detail)
     version = head.settings_version + (draft.kind in SETTINGS)
-    row_of = (None, account.project_id, account.id, at_us, *draft)
-    cursor = tx.execute(_sql.INSERT_ENTRY, (*row_of, *totals_after(head, draft), digest, version))
+    totals = totals_after(head, draft)
+    cursor = tx.execute(
+        _sql.INSERT_ENTRY,
+        (None, account.project_id, account.id, at_us, *draft, *totals, digest, version),
+    )
     entry = Entry(inserted(cursor), account.project, account.name, at_us, *draft, digest)
-    return Appended(entry, head.recorded_at_us - tx.now_us, True, version, whole_id)
+    return entry, version
 
 
 def recorded(tx: Transaction, account: Ref, draft: Draft) -> Entry | None:

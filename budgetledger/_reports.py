@@ -217,14 +217,13 @@ def balance(
     account: Ref,
     moment_us: int,
     known_us: int,
-    now_us: int,
-    past_us: int | None,
+    now_us: int | None,
 ) -> Balance:
     """The account's `Balance` in the windows that hold a moment, as known at another.
 
-    What is held counts until its deadline by the clock, *now_us*; or as it was at *past_us*.
+    What is held counts until its deadline by the clock, *now_us*; None leaves it out.
     """
-    open_holds = _open_holds(execute, account.id, now_us, past_us)
+    open_holds = [] if now_us is None else _open_holds(execute, account.id, now_us)
     statuses = []
     for budget in budgets_in_force(execute, account.id, account.name, moment_us, known_us):
         window = window_of(execute, account.id, budget, moment_us, known_us)
@@ -259,14 +258,9 @@ def _status(budget: Budget, window: Window, posted: int, held: int) -> BudgetSta
     )
 
 
-def _open_holds(
-    execute: Execute, account_id: int, now_us: int, past_us: int | None
-) -> list[tuple[str | None, Posted]]:
+def _open_holds(execute: Execute, account_id: int, now_us: int) -> list[tuple[str | None, Posted]]:
     """What the open holds set aside, each with its model."""
-    if past_us is None:
-        rows = execute(compiled(_sql.OPEN_HOLDS), (account_id, now_us))
-    else:
-        rows = execute(compiled(_sql.HOLDS_AT), (past_us, account_id, past_us, past_us, past_us))
+    rows = execute(compiled(_sql.OPEN_HOLDS), (account_id, now_us))
     return [(model, Posted(pico, tokens, 1)) for model, pico, tokens in rows]
 
 

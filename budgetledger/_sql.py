@@ -29,7 +29,7 @@ WHOLE_PROJECT = "SELECT id FROM accounts WHERE project_id = :project_id AND name
 # Rows of another model than the row before: what the next row of that model follows.
 MODEL_HEAD = f"""
 SELECT {_MODEL_TOTALS} FROM entries
-WHERE account_id = :account_id AND model = :model {_LAST}"""
+WHERE account_id = :account_id AND model = :model AND kind <> 'hold' {_LAST}"""
 
 # charge, adjust with a key: what the key stands for already.
 ENTRY_BY_KEY = "e.project_id = :project_id AND e.idempotency_key = :idempotency_key"
@@ -73,15 +73,12 @@ INSERT_OPEN_HOLD = _insert(
     *("account_id", "hold_id", "expires_at_us", "model", "held_pico", "held_tokens", "path"),
 )
 
-# hold: what is held on an account until the deadlines, and the first of all deadlines. Sums
-# of single columns could overflow.
+# hold: what is held on an account until the deadlines, and the first of them, which may have
+# passed. Sums of whole amounts could overflow.
 HELD = """
-SELECT count(*) FILTER (WHERE expires_at_us > :now_us),
-       sum(held_pico / 1000000) FILTER (WHERE expires_at_us > :now_us_2),
-       sum(held_pico % 1000000) FILTER (WHERE expires_at_us > :now_us_3),
-       sum(held_tokens) FILTER (WHERE expires_at_us > :now_us_4),
+SELECT count(*), sum(held_pico / 1000000), sum(held_pico % 1000000), sum(held_tokens),
        min(expires_at_us)
-FROM open_holds WHERE account_id = :account_id"""
+FROM open_holds WHERE account_id = :account_id AND expires_at_us > :from_us"""
 HELD_OF_MODEL = f"{HELD} AND model = :model"
 
 # balance: the same, one by one.
@@ -93,18 +90,21 @@ WHERE account_id = :account_id AND expires_at_us > :now_us"""
 OPEN_HOLD = """
 SELECT path, expires_at_us FROM open_holds
 WHERE account_id = :account_id AND hold_id = :hold_id"""
-CLOSE_HOLD = "DELETE FROM open_holds WHERE account_id = :account_id AND hold_id = :hold_id"
+CLOSE_HOLD = """
+DELETE FROM open_holds WHERE account_id = :account_id AND hold_id = :hold_id RETURNING path"""
 EXTEND_HOLD = """
 UPDATE open_holds SET expires_at_us = :expires_at_us
 WHERE account_id = :account_id AND hold_id = :hold_id"""
 
-# hold: whose an expired hold is, and the accounts above that it counts on.
-HOLDER = """
-SELECT h.account_id, o.path FROM entries h
-JOIN open_holds o ON o.account_id = h.account_id AND o.hold_id = h.id
-WHERE h.id = :hold_id"""
+# hold: whose an expired hold is.
+HOLDER = "SELECT account_id FROM entries WHERE id = :hold_id"
 
-# hold: the next deadlines of an account; those that passed are written down as expired.
+# hold: which deadlines of an account have passed, to be written down.
+PASSED = """
+SELECT hold_id FROM open_holds
+WHERE account_id = :account_id AND expires_at_us <= :now_us LIMIT :most"""
+
+# hold that is refused: the next deadlines of an account.
 DEADLINES = """
 SELECT hold_id, expires_at_us, held_pico, held_tokens FROM open_holds
 WHERE account_id = :account_id AND (:model IS NULL OR model = :model_2)
@@ -170,7 +170,8 @@ WHERE e.account_id = :account_id AND e.kind IN ('charge', 'settle') AND e.cost_p
 # model_costs: the same for one model.
 MODEL_TOTALS_BEFORE = f"""
 SELECT {_MODEL_TOTALS} FROM entries
-WHERE account_id = :account_id AND model = :model AND recorded_at_us < :before_us {_LAST}"""
+WHERE account_id = :account_id AND model = :model AND kind <> 'hold'
+      AND recorded_at_us < :before_us {_LAST}"""
 
 # get_users: the accounts whose budget of a name is in force, oldest first.
 ACCOUNTS_WITH_BUDGET = """
@@ -184,8 +185,10 @@ ORDER BY a.id"""
 MODELS = """
 WITH RECURSIVE found(model) AS (
     SELECT min(model) FROM entries WHERE account_id = :account_id AND model IS NOT NULL
+          AND kind <> 'hold'
     UNION ALL
-    SELECT (SELECT min(model) FROM entries WHERE account_id = :account_id_2 AND model > found.model)
+    SELECT (SELECT min(model) FROM entries WHERE account_id = :account_id_2 AND model > found.model
+            AND kind <> 'hold')
     FROM found WHERE found.model IS NOT NULL
 )
 SELECT model FROM found WHERE model IS NOT NULL"""
@@ -223,7 +226,8 @@ ENTRY_WITH_ID = f"{_ENTRY} WHERE {ENTRY_BY_ID}"
 
 # settle, release, extend of a closed hold: what closed it; a settle rather than what came before.
 CLOSED_BY = f"""{_ENTRY}
-WHERE e.hold_id = :hold_id AND e.account_id = :account_id
+WHERE e.account_id = :account_id AND e.hold_id = :hold_id AND e.recorded_at_us >= (
+          SELECT hold.recorded_at_us FROM entries hold WHERE hold.id = :hold_id_2)
       AND e.kind IN ('settle', 'release', 'expire')
 ORDER BY e.kind = 'settle' DESC, e.id LIMIT 1"""
 
@@ -231,20 +235,6 @@ ORDER BY e.kind = 'settle' DESC, e.id LIMIT 1"""
 OPEN_ENTRIES = f"""{_ENTRY.replace("SELECT", "SELECT open.expires_at_us,", 1)}
 JOIN open_holds open ON open.hold_id = e.id
 WHERE open.account_id = :account_id AND open.expires_at_us > :now_us ORDER BY e.id"""
-
-# balance at a past moment: the holds that were open then, by what was known at another.
-HOLDS_AT = """
-SELECT h.model, h.held_pico, h.held_tokens FROM entries h
-WHERE h.kind = 'hold' AND h.recorded_at_us <= :moment_us AND h.account_id = :account_id
-      AND :moment_us_2 < coalesce(
-          (SELECT later.expires_at_us FROM entries later
-           WHERE later.hold_id = h.id AND later.kind = 'extend'
-                 AND later.recorded_at_us <= :moment_us_3
-           ORDER BY later.id DESC LIMIT 1), h.expires_at_us)
-      AND NOT EXISTS (
-          SELECT 1 FROM entries later WHERE later.hold_id = h.id
-          AND later.kind IN ('settle', 'release', 'expire')
-          AND later.recorded_at_us <= :moment_us_4)"""
 
 # entries: a page of an account's journal in order, after a row already seen.
 ACCOUNT_ENTRIES = f"""{_ENTRY}
@@ -317,23 +307,34 @@ WHERE c.origin_id IS NOT NULL AND (o.id IS NULL OR o.origin_id IS NOT NULL
 
 # verify: the list of open holds against the rows it follows from.
 OPEN_HOLDS_ASTRAY = """
-SELECT h.id FROM entries h LEFT JOIN open_holds o
-    ON o.hold_id = h.id AND o.account_id = h.account_id
-WHERE h.kind = 'hold' AND (o.hold_id IS NULL) IS NOT EXISTS (
-    SELECT 1 FROM entries later WHERE later.hold_id = h.id
-    AND later.kind IN ('settle', 'release', 'expire'))
+WITH steps AS (
+    SELECT hold_id, max(kind IN ('settle', 'release', 'expire')) AS closed,
+           max(CASE kind WHEN 'extend' THEN id END) AS extend_id
+    FROM entries WHERE hold_id IS NOT NULL AND origin_id IS NULL GROUP BY hold_id
+)
+SELECT h.id FROM entries h
+LEFT JOIN steps ON steps.hold_id = h.id
+LEFT JOIN open_holds o ON o.hold_id = h.id AND o.account_id = h.account_id
+WHERE h.kind = 'hold' AND (o.hold_id IS NULL) IS NOT coalesce(steps.closed, 0)
 UNION
-SELECT o.hold_id FROM open_holds o LEFT JOIN entries h ON h.id = o.hold_id
+SELECT o.hold_id FROM open_holds o
+LEFT JOIN entries h ON h.id = o.hold_id
+LEFT JOIN steps ON steps.hold_id = h.id
+LEFT JOIN entries x ON x.id = steps.extend_id
+LEFT JOIN open_holds leaf ON leaf.account_id = h.account_id AND leaf.hold_id = h.id
 WHERE h.kind IS NOT 'hold'
     OR (o.model, o.held_pico, o.held_tokens) IS NOT (h.model, h.held_pico, h.held_tokens)
-    OR o.expires_at_us IS NOT coalesce(
-        (SELECT later.expires_at_us FROM entries later
-         WHERE later.hold_id = h.id AND later.kind = 'extend' ORDER BY later.id DESC LIMIT 1),
-        h.expires_at_us)
-    OR NOT EXISTS (SELECT 1 FROM open_holds leaf
-        WHERE leaf.hold_id = h.id AND leaf.account_id = h.account_id AND leaf.path = o.path)
+    OR o.expires_at_us IS NOT coalesce(x.expires_at_us, h.expires_at_us)
+    OR leaf.path IS NOT o.path
     OR (o.account_id <> h.account_id
-        AND instr('/' || o.path || '/', '/' || o.account_id || '/') = 0)"""
+        AND instr('/' || o.path || '/', '/' || o.account_id || '/') = 0)
+UNION
+SELECT leaf.hold_id FROM open_holds leaf
+JOIN entries h ON h.id = leaf.hold_id AND h.account_id = leaf.account_id
+WHERE (SELECT count(*) FROM open_holds o JOIN accounts a ON a.id = o.account_id
+       WHERE o.hold_id = leaf.hold_id AND a.project_id = h.project_id)
+    <> CASE leaf.path WHEN '' THEN 1
+       ELSE 2 + length(leaf.path) - length(replace(leaf.path, '/', '')) END"""
 
 
 @cache

@@ -69,13 +69,15 @@ class Transaction:
     """What an operation works with: statements, one time for all its rows, what is known.
 
     The time is read once the write lock is held: taken before, it would let racing callers
-    write into the wrong window. ``alerts`` are told to the caller once the rows are durable.
+    write into the wrong window. ``alerts`` are told to the caller once the rows are durable;
+    ``passed`` are accounts (ids) seen to have holds whose deadline has passed.
     """
 
-    __slots__ = ("alerts", "execute", "memory", "now_us")
+    __slots__ = ("alerts", "execute", "memory", "now_us", "passed")
 
     def __init__(self, execute: Execute, now_us: int, memory: Memory) -> None:
         self.execute = execute
         self.now_us = now_us
         self.memory = memory
         self.alerts: list[Alert] = []
+        self.passed: set[int] = set()

@@ -170,6 +170,8 @@ class Balance(NamedTuple):
     limit: Decimal | None
     posted: Decimal
     held: Decimal
+    """What is set aside now, by holds on the account and those under it; 0 where a past
+    moment was asked about, as those are settled since."""
     available: Decimal | None
     """Limit less posted and held; negative once overspent; None without a limit."""
     window: Window

@@ -25,7 +25,7 @@ from budgetledger.errors import (
 from budgetledger.money import Amount, to_usd
 from budgetledger.names import checked_name
 from budgetledger.pricing import Reading, Usage
-from budgetledger.rules import Draft
+from budgetledger.rules import Draft, settling
 from budgetledger.windows import from_us, span_us
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class BaseHold:
         self._estimate = estimate
         self._handed = False  # whether a response was given to settle with
         self._unrecorded: Draft | None = None  # the settle the store did not take
+        self._streaming = False  # between a stream's first chunk and its settle
         self.entry = granted.entry
         """The row that holds."""
         self.closed_by: Entry | None = None
@@ -117,8 +118,8 @@ class BaseHold:
         draft = draft_charge(
             paid, cost, model or self.model, usage, None, tags, occurred_at, self._ledger._clock
         )
-        draft = draft._replace(kind="settle", hold_id=self.id, note=note)
-        return draft if tags is not None else draft._replace(tags_json=self.entry.tags_json)
+        tags_json = self.entry.tags_json if tags is None else draft.tags_json
+        return settling(draft, self.id, tags_json, note)
 
     def _settled(self, entry: Entry) -> Entry:
         self.closed_by, self._unrecorded = entry, None
@@ -127,7 +128,7 @@ class BaseHold:
 
     def _left_to_do(self) -> Literal["settle", "release", "nothing"]:
         """What leaving the ``with`` block still has to do."""
-        if self.closed_by is not None:
+        if self.closed_by is not None or self._streaming:
             return "nothing"
         if self._unrecorded is not None:
             return "settle"
@@ -230,16 +231,20 @@ class Hold(BaseHold):
 
     def _pass_on(self, chunks: Iterable[T]) -> Generator[T, None, None]:
         reading = StreamReading()
+        self._streaming = True
         try:
             for chunk in chunks:
                 reading.add(chunk)
                 yield chunk
         finally:
             close = getattr(chunks, "close", None)
-            if callable(close):  # tells the provider to stop
-                close()
-            if reading.started and self.closed_by is None:
-                self._settle_stream(reading)
+            try:
+                if callable(close):  # tells the provider to stop
+                    close()
+            finally:
+                if reading.started and self.closed_by is None:
+                    self._settle_stream(reading)
+                self._streaming = False
 
     def _settle_stream(self, reading: StreamReading) -> None:
         try:

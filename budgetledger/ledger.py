@@ -292,28 +292,29 @@ class Ledger:
         try:
             granted = self._write(operation)
         except BudgetExceededError as error:
-            raise _with_largest_output(error, estimate) from None
-        return self._held(granted, estimate)
+            raise with_largest_output(error, estimate) from None
+        self._granted(granted, estimate)
+        return Hold(self, granted, estimate)
 
     def _holding(
         self, account: str, draft: Draft, expires_in: float | timedelta
     ) -> Callable[[Transaction], Granted]:
         checked_name(account, "account")
         expires_in_us = span_us(expires_in, "expires_in")
+        ref = self._accounts.get(account)
 
         def operation(tx: Transaction) -> Granted:
             return _holding.hold(
-                tx, self.project, account, draft, expires_in_us, enforce=self.enforce
+                tx, self.project, account, ref, draft, expires_in_us, enforce=self.enforce
             )
 
         return operation
 
-    def _held(self, granted: Granted, estimate: Estimate | None) -> Hold:
+    def _granted(self, granted: Granted, estimate: Estimate | None) -> None:
         if granted.refusal is not None and isinstance(granted.refusal, BudgetExceededError):
-            _with_largest_output(granted.refusal, estimate)
+            with_largest_output(granted.refusal, estimate)
         self._accounts[granted.account.name] = granted.account
         self._warn(Appended(granted.entry, granted.behind_us))
-        return Hold(self, granted, estimate)
 
     def can_afford(
         self,
@@ -352,7 +353,9 @@ class Ledger:
         To release what a dead process left behind, or to settle it late. Raises
         `UnknownAccount`.
         """
+        return [Hold(self, granted, None) for granted in self._open_holds(account)]
 
+    def _open_holds(self, account: str) -> list[Granted]:
         def operation(execute: Execute, ref: Ref) -> list[Granted]:
             found = []
             for expires_at_us, *row in execute(
@@ -362,7 +365,7 @@ class Ledger:
                 found.append(Granted(entry, _reports.known(execute, self.project, entry.account)))
             return found
 
-        return [Hold(self, granted, None) for granted in self._read_known(account, operation)]
+        return self._read_known(account, operation)
 
     # -- money --------------------------------------------------------------------------------
 
@@ -503,11 +506,8 @@ class Ledger:
         """The balance, and the moment of knowing: in the past if one was asked about."""
         moment_us, known_us = self._moments(execute, ref, at, as_of)
         # What is held ends at deadlines, which go by the clock as it is.
-        past_us = None if at is None and as_of is None else moment_us
-        now_us = self._clock()
-        if past_us is not None and past_us >= now_us:
-            past_us = None
-        return _reports.balance(execute, ref, moment_us, known_us, now_us, past_us), known_us
+        now_us = self._clock() if at is None and as_of is None else None
+        return _reports.balance(execute, ref, moment_us, known_us, now_us), known_us
 
     def accounts(self) -> list[Account]:
         """The project's accounts, by name."""
@@ -719,7 +719,7 @@ def _shares(alert_at: Sequence[Amount]) -> tuple[Decimal, ...]:
     return tuple(sorted(Decimal(f"{share:f}") for share in shares))
 
 
-def _with_largest_output(
+def with_largest_output(
     error: BudgetExceededError, estimate: Estimate | None
 ) -> BudgetExceededError:
     """*error*, telling the largest output that would have been granted."""

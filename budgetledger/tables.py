@@ -79,14 +79,15 @@ class EntryRow(_Row, table=True):
     __table_args__ = (
         # The head of an account, and the last row before a window: Ledger.charge, .balance.
         Index("entries_by_account", "account_id", "recorded_at_us"),
-        # The same per model: the breakdown, and the models an account used.
+        # The same per model: the breakdown, and the models an account used. (A hold only carries
+        # the totals of the row before it on.)
         Index(
             "entries_by_model",
             "account_id",
             "model",
             "recorded_at_us",
-            sqlite_where=text("model IS NOT NULL"),
-            postgresql_where=text("model IS NOT NULL"),
+            sqlite_where=text("model IS NOT NULL AND kind <> 'hold'"),
+            postgresql_where=text("model IS NOT NULL AND kind <> 'hold'"),
         ),
         # One row for an idempotency key.
         Index(
@@ -104,28 +105,6 @@ class EntryRow(_Row, table=True):
             "recorded_at_us",
             sqlite_where=text("kind IN ('charge', 'settle') AND cost_pico IS NULL"),
             postgresql_where=text("kind IN ('charge', 'settle') AND cost_pico IS NULL"),
-        ),
-        # What became of a hold: settle, release, extend, and whoever audits one.
-        Index(
-            "entries_by_hold",
-            "hold_id",
-            sqlite_where=text("hold_id IS NOT NULL"),
-            postgresql_where=text("hold_id IS NOT NULL"),
-        ),
-        # The rows that repeat an entry in the journals of its parents: verify.
-        Index(
-            "entries_by_origin",
-            "origin_id",
-            sqlite_where=text("origin_id IS NOT NULL"),
-            postgresql_where=text("origin_id IS NOT NULL"),
-        ),
-        # The holds of an account: balance at a past moment.
-        Index(
-            "entries_of_holds",
-            "account_id",
-            "recorded_at_us",
-            sqlite_where=text("kind = 'hold'"),
-            postgresql_where=text("kind = 'hold'"),
         ),
         # Whether an account is frozen: hold.
         Index(

@@ -40,15 +40,18 @@ def extend_tables() -> None:
         op.execute(f"ALTER TABLE entries ADD COLUMN {column}")
     op.execute("ALTER TABLE budget_revisions ADD COLUMN alert_at TEXT")
     op.drop_index("entries_unpriced", "entries")
+    op.drop_index("entries_by_model", "entries")
     for name, column, where in (
         (
             "entries_unpriced",
             "account_id, recorded_at_us",
             "kind IN ('charge', 'settle') AND cost_pico IS NULL",
         ),
-        ("entries_by_hold", "hold_id", "hold_id IS NOT NULL"),
-        ("entries_by_origin", "origin_id", "origin_id IS NOT NULL"),
-        ("entries_of_holds", "account_id, recorded_at_us", "kind = 'hold'"),
+        (
+            "entries_by_model",
+            "account_id, model, recorded_at_us",
+            "model IS NOT NULL AND kind <> 'hold'",
+        ),
         ("entries_freezing", "account_id, id", "kind IN ('freeze', 'unfreeze')"),
     ):
         columns = column.split(", ")
@@ -176,20 +179,20 @@ WHERE b.removed = 0 AND b.entry_id = (
 CREATE VIEW holds AS
 SELECT h.id, p.name AS project, a.name AS account, h.model, h.held_pico / 1e12 AS held_usd,
        h.held_pico, h.held_tokens, {iso("h.recorded_at_us")} AS recorded_at,
-       {
-        iso('''coalesce((SELECT later.expires_at_us FROM entries later
-           WHERE later.hold_id = h.id AND later.kind = 'extend' ORDER BY later.id DESC LIMIT 1),
-           h.expires_at_us)''')
-    } AS expires_at,
-       (SELECT later.kind FROM entries later WHERE later.hold_id = h.id AND later.origin_id IS NULL
-        AND later.kind IN ('settle', 'release', 'expire')
-        ORDER BY later.kind = 'settle' DESC, later.id LIMIT 1) AS closed_by,
-       (SELECT later.cost_pico / 1e12 FROM entries later WHERE later.hold_id = h.id
-        AND later.kind = 'settle' AND later.origin_id IS NULL) AS cost_usd,
-       h.tags, h.note, h.idempotency_key
+       {iso("coalesce(x.expires_at_us, h.expires_at_us)")} AS expires_at,
+       CASE WHEN later.settled THEN 'settle' WHEN later.released THEN 'release'
+            WHEN later.expired THEN 'expire' END AS closed_by,
+       later.cost_pico / 1e12 AS cost_usd, h.tags, h.note, h.idempotency_key
 FROM entries h
 JOIN accounts a ON a.id = h.account_id
 JOIN projects p ON p.id = h.project_id
+LEFT JOIN (
+    SELECT hold_id, max(kind = 'settle') AS settled, max(kind = 'release') AS released,
+           max(kind = 'expire') AS expired, sum(cost_pico) AS cost_pico,
+           max(CASE kind WHEN 'extend' THEN id END) AS extend_id
+    FROM entries WHERE hold_id IS NOT NULL AND origin_id IS NULL GROUP BY hold_id
+) later ON later.hold_id = h.id
+LEFT JOIN entries x ON x.id = later.extend_id
 WHERE h.kind = 'hold'""",
     f"""
 CREATE VIEW alerts AS

@@ -200,6 +200,7 @@ WRITTEN = [
     chat({"tool_calls": [{"index": 0, "type": "custom", "custom": {"input": WORDS}}]}),
     chat({"content": [{"type": "text", "text": WORDS}]}),
     chat({"audio": {"transcript": WORDS, "data": "UklGRg==" * 9}}),
+    said(WORDS, type="chat.completion.chunk"),  # a gateway's own field
     event("response.refusal.delta", delta=WORDS),
     event("response.reasoning_text.delta", delta=WORDS),
     event("response.reasoning_summary_text.delta", delta=WORDS),
@@ -207,6 +208,7 @@ WRITTEN = [
     event("response.custom_tool_call_input.delta", delta=WORDS),
     delta("thinking", WORDS),
     event("content_block_delta", delta={"type": "input_json_delta", "partial_json": WORDS}),
+    event("content_block_delta", delta={"type": "compaction_delta", "content": WORDS}),
     event("content_block_start", content_block={"type": "text", "text": WORDS}),
     event("chunk", chunk=said(WORDS), snapshot={"choices": [{"message": {"content": WORDS}}]}),
     WORDS,
@@ -322,6 +324,10 @@ def test_a_usage_of_nothing_for_a_text_is_not_believed(ending: Any) -> None:
     assert not found.reported
 
 
+def test_zeros_after_the_usage_do_not_replace_it() -> None:
+    assert read([*CHAT, {"choices": [], "usage": told(0, 0)}]) == read(CHAT)
+
+
 def test_an_answer_without_text_is_reported() -> None:
     assert read([chat(finish="stop"), {"choices": [], "usage": told(10, 0)}]) == (
         GPT,
@@ -382,6 +388,8 @@ def test_litellms_cost_comes_with_the_end_only() -> None:
     assert read([said("Hi"), noted]).cost == Decimal("0.25")
     # from another sender it is in whatever unit that one likes
     assert read([said("Hi"), last | {"_hidden_params": None}]).cost is None
+    zeros = {"model": GPT, "choices": [], "usage": told(0, 0)}
+    assert read([said("Hi"), last, zeros]).cost == cost
     broken = last | {"usage": told(-1, 2) | {"cost": 3.5e-05}}
     assert read([said("Hi"), broken]) == (GPT, Usage(ASKED, 1), cost, False)
 
@@ -391,6 +399,8 @@ def test_litellm_not_asked_for_the_usage_notes_it_after_the_last_chunk() -> None
     reading = StreamReading()
     reading.add(said("Hi", _hidden_params=HIDDEN))
     reading.add(chat(finish="stop", _hidden_params=hidden))
+    assert not reading.usage(None, ASKED).reported
+    hidden["usage"] = told(-1, 2)
     assert not reading.usage(None, ASKED).reported
     hidden["usage"] = told(10, 2) | {"cost": 0.5}
     expected = (GPT, Usage(10, 2), Decimal("0.5"), True)

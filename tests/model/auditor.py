@@ -1,0 +1,414 @@
+"""What a ledger with holds must say: plain dictionaries, and sums over them.
+
+Written from the documentation alone; nothing here calls the ledger. Each step takes the clock's
+microseconds and answers as the caller is answered: a tuple whose first word says what happened.
+"""
+
+from decimal import Decimal
+
+PICO = 10**12
+SECOND = 1_000_000
+MONEY = ("charge", "settle", "adjustment")
+CLOSING = ("settle", "release", "expire")
+STEPS = {"minute": 60 * SECOND, "hour": 3600 * SECOND, "day": 86_400 * SECOND}
+# openai.com/api/pricing, 2026-01: gpt-4o, 2.50 and 10.00 USD a million tokens.
+RATES = {"gpt-4o": (2_500_000, 10_000_000)}
+ROW = {
+    "model": None,
+    "cost": None,
+    "used": (0, 0),
+    "requests": 0,
+    "corrects": None,
+    "key": None,
+    "origin": None,
+    "hold": None,
+    "held_pico": None,
+    "held_tokens": None,
+    "expires_us": None,
+}
+
+
+def usd(pico):
+    return Decimal(pico).scaleb(-12)
+
+
+def amount(measure, units):
+    return usd(units) if measure == "usd" else units
+
+
+def priced(model, used):
+    """Picodollars of a call, or None if nobody knows."""
+    if model not in RATES:
+        return None
+    return sum(count * rate for count, rate in zip(used, RATES[model], strict=True))
+
+
+class Auditor:
+    def __init__(self):
+        self.accounts = set()
+        self.rows = []
+        self.budgets = {}  # by account: the terms by name, in force
+        self.shifts = {}
+        self.parents = {}
+        self.frozen = set()
+        self.holds = {}
+        self.standing = {}
+        self.raised = set()
+        self.alerts = []
+
+    # -- what follows from the rows -------------------------------------------------------------
+
+    def moment(self, now, who):
+        """An account's time never runs back."""
+        return max([now, *(row["at_us"] for row in self.rows if row["who"] == who)])
+
+    def line(self, who):
+        found = [who]
+        top = (who[0], "*")
+        while found[-1] != top:
+            above = self.parents.get(found[-1]) or (top if top in self.accounts else None)
+            if above is None:
+                break
+            found.append(above)
+        return found
+
+    def window(self, who, name, moment):
+        per = self.budgets[who][name]["per"]
+        if per is None:
+            start, end = None, None
+        elif per in STEPS:
+            start = moment - moment % STEPS[per]
+            end = start + STEPS[per]
+        else:
+            start, end = moment - per, moment + 1
+        shift = self.shifts.get((who, name))
+        if shift is not None and (start is None or shift > start):
+            start = shift
+        return start, end
+
+    def within(self, who, window, model=None):
+        start, end = window
+        return [
+            row
+            for row in self.rows
+            if row["who"] == who
+            and row["kind"] in MONEY
+            and (start is None or start <= row["at_us"])
+            and (end is None or row["at_us"] < end)
+            and model in (None, row["model"])
+        ]
+
+    def posted(self, who, window, model, measure):
+        rows = self.within(who, window, model)
+        if measure == "usd":
+            return sum(row["cost"] or 0 for row in rows)
+        return sum(sum(row["used"]) if measure == "tokens" else row["requests"] for row in rows)
+
+    def open_holds(self, now, who, model=None):
+        return [
+            hold
+            for hold in self.holds.values()
+            if who in hold["counts_on"]
+            and hold["closed_by"] is None
+            and hold["expires_us"] > now
+            and model in (None, hold["model"])
+        ]
+
+    def held(self, now, who, model, measure):
+        return sum(hold["need"][measure] for hold in self.open_holds(now, who, model))
+
+    def stand(self, now, who, name):
+        """How a budget stands."""
+        terms = self.budgets[who][name]
+        measure, model = terms["measure"], terms["model"]
+        window = self.window(who, name, self.moment(now, who))
+        posted = self.posted(who, window, model, measure)
+        held = self.held(now, who, model, measure)
+        left = terms["limit"] - posted - held
+        return {"who": who, "name": name, "window": window, **terms} | {
+            "posted": posted,
+            "held": held,
+            "left": left,
+        }
+
+    def all_stand(self, now, who):
+        return [self.stand(now, who, name) for name in sorted(self.budgets.get(who, ()))]
+
+    def unpriced(self, who, window, model=None):
+        """The calls in a window whose cost nobody has stated."""
+        stated = {row["corrects"] for row in self.rows}
+        rows = self.within(who, window, model)
+        return [
+            row
+            for row in rows
+            if row["cost"] is None and (row["origin"] or row["id"]) not in stated
+        ]
+
+    # -- writing --------------------------------------------------------------------------------
+
+    def append(self, now, who, kind, **facts):
+        self.accounts.add(who)
+        row = {"id": len(self.rows) + 1, "who": who, "kind": kind, **ROW}
+        row |= {"at_us": self.moment(now, who), **facts}
+        self.rows.append(row)
+        return row
+
+    def post(self, now, who, kind, **facts):
+        first = None
+        for level in self.line(who):
+            if first is None:
+                first = self.append(now, level, kind, **facts)
+            else:
+                self.append(now, level, kind, **facts | {"origin": first["id"], "key": None})
+            self.cross(now, level)
+        return first
+
+    def with_key(self, project, key, content):
+        """The answer to a key that was used: of the same content, the row's; or None."""
+        for row in self.rows:
+            if key is not None and row["key"] == key and row["who"][0] == project:
+                same = row["content"] == content
+                return row, None if same else ("conflict", key, row["id"])
+        return None, None
+
+    # -- alerts ---------------------------------------------------------------------------------
+
+    def cross(self, now, who):
+        """Raise and resolve what the rows of an account lead to."""
+        over, fresh = [], []
+        for (owner, name, share), alert in self.standing.items():
+            if owner == who and not self.stands(now, who, name, share, alert):
+                over.append((name, share))
+        for name, share in sorted(over):
+            self.tell(now, who, name, share, "resolve")
+            del self.standing[who, name, share]
+        for one in self.all_stand(now, who):
+            for share in one["alert_at"]:
+                once = (who, one["name"], share, *self.counted(one))
+                if (who, one["name"], share) in self.standing or not reached(one, share):
+                    continue
+                if not isinstance(one["per"], int) and once in self.raised:
+                    continue
+                self.raised.add(once)
+                fresh.append((one["name"], share, self.counted(one)))
+        for name, share, counted in fresh:
+            self.tell(now, who, name, share, "alert")
+            self.standing[who, name, share] = counted
+
+    def counted(self, one):
+        """What an alert is about: the limit, and the window unless it rolls."""
+        return one["measure"], one["limit"], None if isinstance(one["per"], int) else one["window"]
+
+    def stands(self, now, who, name, share, alert):
+        if share not in self.budgets[who].get(name, {"alert_at": ()})["alert_at"]:
+            return False
+        one = self.stand(now, who, name)
+        measure, limit, window = self.counted(one)
+        if isinstance(one["per"], int) or limit != alert[1]:
+            return reached(one, share) and (measure, window) == (alert[0], alert[2])
+        return (measure, window) == (alert[0], alert[2])
+
+    def tell(self, now, who, name, share, state):
+        one = self.stand(now, who, name)
+        row = self.append(now, who, state)
+        window = (None, None) if isinstance(one["per"], int) else one["window"]
+        figures = [amount(one["measure"], one[figure]) for figure in ("limit", "posted")]
+        self.alerts.append((who, name, state, share, *figures, window, row["at_us"]))
+
+    # -- settings -------------------------------------------------------------------------------
+
+    def set_budget(self, now, who, name, terms):
+        before = self.budgets.setdefault(who, {})
+        if before.get(name) != terms:
+            before[name] = terms
+            self.append(now, who, "budget")
+            self.cross(now, who)
+        return "budget", name, amount(terms["measure"], terms["limit"])
+
+    def remove_budget(self, now, who, name):
+        if name not in self.budgets.get(who, ()):
+            return "unknown", who[1]
+        shares = [of[2] for of in self.standing if of[:2] == (who, name)]
+        self.append(now, who, "budget")
+        for share in sorted(shares):
+            self.tell(now, who, name, share, "resolve")
+            del self.standing[who, name, share]
+        del self.budgets[who][name]
+        return ("nothing",)
+
+    def shift_window(self, now, who, name):
+        names = sorted(self.budgets.get(who, ()))
+        if not names or name not in (None, *names):
+            return "unknown", who[1]
+        rows = [row["at_us"] + 1 for row in self.rows if row["who"] == who]
+        start = max([now, *rows])
+        shifted = names if name is None else [name]
+        for one in shifted:
+            self.shifts[who, one] = start
+            self.append(start, who, "shift")
+        self.cross(now, who)
+        return "window", self.window(who, shifted[0], start)
+
+    def set_parent(self, now, who, parent):
+        above = parent and (who[0], parent)
+        if above is not None:
+            opened = self.accounts
+            self.accounts = opened | {who, above}
+            upwards = self.line(above)
+            self.accounts = opened
+            if self.parents.get(who) == above:
+                return ("nothing",)
+            if who in upwards:
+                return ("cycle",)
+        self.accounts |= {who, above or who}
+        if self.parents.get(who) != above:
+            self.parents[who] = above
+            self.append(now, who, "parent")
+        return ("nothing",)
+
+    def freeze(self, now, who, frozen):
+        if who not in self.accounts:
+            return "unknown", who[1]
+        if (who in self.frozen) != frozen:
+            self.frozen ^= {who}
+            self.append(now, who, "freeze" if frozen else "unfreeze")
+        return ("nothing",)
+
+    # -- holds ----------------------------------------------------------------------------------
+
+    def hold(self, now, who, need, model, key, expires_in, prompt, enforce):
+        """*prompt*: the tokens of one that the hold was estimated from."""
+        content = (who, "hold", model, need, prompt)
+        row, conflict = self.with_key(who[0], key, content)
+        if row is not None:
+            return conflict or self.still_open(now, self.holds[row["id"]])
+        refusal = self.judge(now, who, need, model, prompt)
+        if refusal is not None and (enforce or refusal[0] == "unknown"):
+            return refusal
+        line = self.line(who)
+        for level in line:
+            self.expire(now, level)
+        expires_us = now + expires_in
+        facts = {"held_pico": need["usd"], "held_tokens": need["tokens"], "model": model}
+        facts |= {"expires_us": expires_us, "key": key, "content": content}
+        row = self.append(now, who, "hold", **facts)
+        self.holds[row["id"]] = hold = {
+            "id": row["id"],
+            "who": who,
+            "need": need,
+            "model": model,
+            "expires_us": expires_us,
+            "counts_on": line,
+            "closed_by": None,
+        }
+        return *self.shown(hold), refusal
+
+    def shown(self, hold):
+        return "hold", hold["id"], usd(hold["need"]["usd"]), hold["need"]["tokens"], hold["expires_us"]  # fmt: skip
+
+    def judge(self, now, who, need, model, prompt):
+        line = self.line(who)
+        found = [one for level in line for one in self.all_stand(now, level)]
+        if not found:
+            return "unknown", who[1]
+        for level in line:
+            if level in self.frozen:
+                return "frozen", level[1]
+        found = [one for one in found if one["model"] in (None, model)]
+        refusing = [one for one in found if 0 < need[one["measure"]] > one["left"]]
+        if not refusing:
+            return None
+        last = max(refusing, key=lambda one: one["window"][1] or float("inf"))
+        measure = last["measure"]
+        figures = {figure: last[figure] for figure in ("limit", "posted", "held", "left")}
+        figures = (amount(measure, figure) for figure in (*figures.values(), need[measure]))
+        most = None if prompt is None else largest_output(found, model, prompt)
+        return "over", last["who"][1], last["name"], last["window"], *figures, most
+
+    def still_open(self, now, hold):
+        if hold["closed_by"] is not None or hold["expires_us"] <= now:
+            return self.closed(hold)
+        return *self.shown(hold), None
+
+    def closed(self, hold):
+        return "closed", hold["id"], hold["closed_by"]
+
+    def expire(self, now, level):
+        """Write down, for the next hold, which deadlines of an account have passed."""
+        passed = [
+            hold
+            for hold in self.holds.values()
+            if level in hold["counts_on"]
+            and hold["closed_by"] is None
+            and hold["expires_us"] <= now
+        ]
+        for hold in sorted(passed, key=lambda hold: (hold["expires_us"], hold["id"])):
+            row = self.append(now, hold["who"], "expire", hold=hold["id"])
+            hold["closed_by"] = row["id"]
+
+    def settle(self, now, number, model, cost, used):
+        hold = self.holds[number]
+        if hold["closed_by"] and self.rows[hold["closed_by"] - 1]["kind"] == "settle":
+            return self.closed(hold)
+        hold["closed_by"] = "settling"  # it counts no more when its own cost is judged
+        facts = {"model": model, "cost": cost, "used": used, "requests": 1, "hold": number}
+        row = self.post(now, hold["who"], "settle", **facts)
+        hold["closed_by"] = row["id"]
+        return "entry", row["id"]
+
+    def release(self, now, number):
+        hold = self.holds[number]
+        if hold["closed_by"]:
+            return self.closed(hold)
+        hold["closed_by"] = self.append(now, hold["who"], "release", hold=number)["id"]
+        return "entry", hold["closed_by"]
+
+    def extend(self, now, number, expires_in):
+        hold = self.holds[number]
+        if hold["closed_by"] or hold["expires_us"] <= now:
+            return self.closed(hold)
+        hold["expires_us"] = expires_us = now + expires_in
+        self.append(now, hold["who"], "extend", hold=number, expires_us=expires_us)
+        return "until", expires_us
+
+    # -- money ----------------------------------------------------------------------------------
+
+    def charge(self, now, who, model, cost, used, key, content):
+        row, conflict = self.with_key(who[0], key, content)
+        if row is None:
+            self.accounts.add(who)
+            facts = {"model": model, "cost": cost, "used": used, "requests": 1, "key": key}
+            row = self.post(now, who, "charge", **facts, content=content)
+        return conflict or ("entry", row["id"])
+
+    def adjust(self, now, project, number, pico, key):
+        row = self.rows[number - 1]
+        if row["who"][0] != project or row["kind"] not in ("charge", "settle") or row["origin"]:
+            return ("no entry",)
+        content = (row["who"], "adjustment", number, pico)
+        first, conflict = self.with_key(project, key, content)
+        if first is not None:
+            return conflict or ("entry", first["id"])
+        stated = [r["cost"] for r in self.rows if r["corrects"] == number and not r["origin"]]
+        if row["cost"] is None and sum(stated) + pico < 0:
+            return ("bad amount",)
+        facts = {"model": row["model"], "cost": pico, "corrects": number, "key": key}
+        return "entry", self.post(now, row["who"], "adjustment", **facts, content=content)["id"]
+
+
+def reached(one, share):
+    return one["posted"] >= share * one["limit"]
+
+
+def largest_output(found, model, prompt):
+    """The longest answer that every budget still has room for after the prompt."""
+    prompt_rate, answer_rate = RATES[model]
+    most = []
+    for one in found:
+        if one["measure"] == "usd":
+            most.append((one["left"] - prompt * prompt_rate) // answer_rate)
+        elif one["measure"] == "tokens":
+            most.append(one["left"] - prompt)
+        elif one["left"] < 1:
+            most.append(-1)
+    return min(most) if min(most) >= 0 else None

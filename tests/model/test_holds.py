@@ -1,0 +1,614 @@
+"""Several callers on one file, holds and all, against an auditor who adds everything up again.
+
+Which caller does what, and in which order, is drawn: each has caches of its own, and some steps
+of one caller are written together in one transaction. After every step the file, the answers and
+the auditor must agree.
+"""
+
+import copy
+import os
+import sqlite3
+import time
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from importlib import util
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Thread
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from budgetledger import Ledger, Usage
+from budgetledger._holding import Granted
+from budgetledger.errors import (
+    AccountFrozen,
+    BudgetExceededError,
+    BudgetledgerError,
+    HoldAlreadyClosed,
+    IdempotencyConflict,
+    InvalidAmount,
+    InvalidInput,
+    StoreError,
+    UnknownAccount,
+    UnknownEntry,
+    UnpricedModel,
+)
+from budgetledger.holds import Hold
+from budgetledger.testing import FakeClock
+from budgetledger.windows import Window, from_us, to_us
+
+_spec = util.spec_from_file_location("auditor", Path(__file__).parent / "auditor.py")
+auditor = util.module_from_spec(_spec)
+_spec.loader.exec_module(auditor)
+usd, PICO = auditor.usd, auditor.PICO
+
+pytestmark = pytest.mark.filterwarnings("ignore::budgetledger.errors.BudgetledgerWarning")
+
+EXAMPLES = int(os.environ.get("BUDGETLEDGER_TEST_EXAMPLES", "60"))
+STEPS = int(os.environ.get("BUDGETLEDGER_TEST_STEPS", "50"))
+LONGEST = 20  # seconds that a thread may take; only what hangs comes near it
+START = datetime(2026, 1, 31, 10, tzinfo=UTC)
+
+# The open ledgers: two callers like each other, one that only watches, one of another project.
+CALLERS = [("app", True), ("app", True), ("app", False), ("other", True)]
+callers = st.sampled_from([0, 1, 0, 1, 0, 1, 2, 3])
+WHO = ["alice", "bob", "team", "org", "*"]
+accounts = st.sampled_from(["alice"] * 4 + ["bob"] * 2 + ["team"] * 3 + ["org", "*"])
+HOUSE = "house-model"  # which nobody prices
+models = st.sampled_from([None, "gpt-4o", HOUSE])
+PROMPT, PROMPT_TOKENS = "one two three four five six seven", 7
+ANSWERS = {None: 4096, 0: 0, 1000: 1000, 100_000: 100_000, 250_000: 250_000}
+
+picos = st.sampled_from([0, 1, PICO, PICO + 1, 2 * PICO, 3 * PICO - 1, 3 * PICO, 5 * PICO])
+usages = st.sampled_from([(0, 0), (7, 1000), (400_000, 1), (1000, 200_000)])
+keys = st.sampled_from([None] * 5 + ["k1", "k2", "k3"])
+limits = (
+    st.tuples(st.just("usd"), st.integers(0, 10).map(lambda n: n * PICO))
+    | st.tuples(st.just("tokens"), st.sampled_from([0, 1007, 5000, 300_000]))
+    | st.tuples(st.just("requests"), st.integers(0, 5))
+)
+PERIODS = [None, None, "minute", "hour", "day", timedelta(seconds=90), timedelta(hours=1)]
+waits = st.sampled_from([0.000001, 1, 30, 60, 1800, 1800, 1800, 7200])
+needs = st.one_of(
+    st.tuples(st.just("amount"), picos, models),
+    st.tuples(st.just("tokens"), st.sampled_from([0, 7, 1007, 4000]), models),
+    st.tuples(st.just("both"), picos, models),
+    st.tuples(st.just("prompt"), st.sampled_from(list(ANSWERS)), st.just("gpt-4o")),
+    st.tuples(st.just("prompt"), st.just(0), st.just(HOUSE)),
+)
+paid = st.tuples(st.just("cost"), picos) | st.tuples(st.just("usage"), usages)
+names = st.sampled_from([None, None, "default", "cap"])
+shares = st.sampled_from([(), (), ("0.5", "1"), ("0.8",), ("1", "2")])
+which = st.integers(0, 30)  # counted from the newest
+
+ASKS = {
+    "set_budget": (accounts, limits, st.sampled_from(PERIODS), models, shares, names),
+    "remove_budget": (accounts, which),
+    "set_parent": (accounts, st.none() | accounts),
+    "shift_window": (accounts, st.none() | which),
+    "freeze": (accounts, st.sampled_from([True, False, False])),
+    "hold": (accounts, needs, keys, waits),
+    "settle": (which, paid, st.sampled_from([None, None, "gpt-4o", HOUSE])),
+    "release": (which,),
+    "extend": (which, waits),
+    "charge": (accounts, paid, models, keys),
+    "adjust": (which, st.integers(-3, 3).map(lambda n: n * PICO), keys),
+}
+OFTEN = ["hold"] * 5 + ["settle"] * 3 + ["charge"] * 2 + ["set_budget"] * 2
+asks = st.sampled_from([*ASKS, *OFTEN]).flatmap(lambda what: st.tuples(st.just(what), *ASKS[what]))
+FORWARD = {"microseconds": 1}, {"seconds": 1}, {"seconds": 31}, {"minutes": 1}, {"hours": 1}
+FAR = {"days": 1}, {"days": 400}
+BACKWARD = {"microseconds": -1}, {"seconds": -30}, {"hours": -1}, {"days": -2}
+
+
+def told(call):
+    """What a caller is told, in the auditor's words."""
+    try:
+        found = call()
+    except BudgetledgerError as error:
+        return told_error(error)
+    match found:
+        case None:
+            return ("nothing",)
+        case Hold():
+            refusal = None if found.refusal is None else told_error(found.refusal)
+            until = to_us(found.expires_at)
+            return "hold", found.id, found.amount, found.tokens, until, refusal
+        case Window():
+            return "window", tuple(found[:2])
+        case datetime():
+            return "until", to_us(found)
+    if hasattr(found, "measure"):
+        return "budget", found.name, found.limit
+    return "entry", found.id
+
+
+def told_error(error):
+    match error:
+        case BudgetExceededError():
+            figures = (error.limit, error.posted, error.held, error.available, error.requested)
+            window = tuple(error.window[:2])
+            budget = error.account, error.budget.name
+            assert error.budget.account == error.account
+            return "over", *budget, window, *figures, error.largest_output
+        case AccountFrozen():
+            return "frozen", error.account
+        case UnknownAccount():
+            return "unknown", error.account
+        case HoldAlreadyClosed():
+            return "closed", error.hold_id, error.entry and error.entry.id
+        case IdempotencyConflict():
+            return "conflict", error.key, error.entry.id
+        case UnknownEntry():
+            return ("no entry",)
+        case UnpricedModel():
+            return ("no price",)
+        case InvalidAmount():
+            return ("bad amount",)
+        case StoreError():
+            return ("not written",)
+        case InvalidInput():
+            return ("cycle",)
+    raise error
+
+
+def undone(ledger):
+    """*ledger*, on a disk that is full when a step's rows are written."""
+
+    def inside(operation):
+        run = ledger._inside(operation)
+
+        def run_in_vain(execute):
+            run(execute)
+            raise sqlite3.OperationalError("database or disk is full")
+
+        return run_in_vain
+
+    unlucky = copy.copy(ledger)
+    unlucky._inside = inside
+    return unlucky
+
+
+class CallersAgainstAuditor(RuleBasedStateMachine):
+    undoes = True
+
+    def __init__(self):
+        super().__init__()
+        self.folder = TemporaryDirectory()
+        self.path = Path(self.folder.name, "spend.db")
+        self.clock = FakeClock(START)
+        self.heard = []
+        self.ledgers = [self.opened(*caller) for caller in CALLERS]
+        self.sql = sqlite3.connect(self.path)
+        self.auditor = auditor.Auditor()
+        self.holds = []  # every one that was granted, by whomever
+        self.tables = {}
+        self.steps = 0
+
+    def opened(self, project, enforce):
+        def on_alert(alert):
+            self.heard.append((project, alert))
+            raise RuntimeError("nobody should notice")
+
+        return Ledger(
+            self.path,
+            project=project,
+            enforce=enforce,
+            synchronous="NORMAL",
+            on_alert=on_alert,
+            clock=self.clock,
+        )
+
+    def teardown(self):
+        try:
+            assert self.ledgers[0].verify().problems == ()
+        finally:
+            self.sql.close()
+            for ledger in self.ledgers:
+                ledger.close()
+            self.folder.cleanup()
+
+    # -- time and files -------------------------------------------------------------------------
+
+    @rule(step=st.sampled_from(FORWARD * 2 + FAR + BACKWARD))
+    def step_the_clock(self, step):
+        self.clock.advance(**step)
+
+    @precondition(lambda self: self.holds)
+    @rule(number=which, before_us=st.sampled_from([0, 0, 1]))
+    def move_to_a_deadline(self, number, before_us):
+        deadlines = sorted({hold["expires_us"] for hold in self.auditor.holds.values()})
+        self.clock.move_to(from_us(deadlines[-1 - number % len(deadlines)] - before_us))
+
+    @precondition(lambda self: self.auditor.rows)
+    @rule(number=which, before_us=st.sampled_from([0, 0, 1]))
+    def move_to_the_end_of_a_window(self, number, before_us):
+        now = self.clock()
+        found = [one for who in self.auditor.accounts for one in self.auditor.all_stand(now, who)]
+        ends = sorted({one["window"][1] for one in found} - {None})
+        if ends:
+            self.clock.move_to(from_us(ends[-1 - number % len(ends)] - before_us))
+
+    @rule(number=st.sampled_from(range(len(CALLERS))))
+    def open_again(self, number):
+        self.ledgers[number].close()
+        self.ledgers[number] = self.opened(*CALLERS[number])
+
+    # -- what callers do ------------------------------------------------------------------------
+
+    @rule(number=callers, ask=asks)
+    def one_step(self, number, ask):
+        self.one(number, ask)
+
+    @rule(number=callers, asked=st.tuples(*ASKS["hold"]))
+    def hold(self, number, asked):
+        self.one(number, ("hold", *asked))
+
+    @precondition(lambda self: self.holds)
+    @rule(number=callers, asked=st.tuples(*ASKS["settle"]))
+    def settle(self, number, asked):
+        self.one(number, ("settle", *asked))
+
+    @rule(number=callers, asked=st.tuples(*ASKS["set_budget"]))
+    def set_budget(self, number, asked):
+        self.one(number, ("set_budget", *asked))
+
+    @precondition(lambda self: self.undoes)
+    @rule(number=callers, ask=asks)
+    def one_step_in_vain(self, number, ask):
+        self.one(number, ask, in_vain=True)
+
+    @rule(
+        number=callers,
+        several=st.lists(st.tuples(asks, st.sampled_from([False, False, True])), min_size=2, max_size=5),
+    )
+    def several_at_once(self, number, several):
+        """Steps of several threads, written in one transaction in the order they came."""
+        ledger = self.ledgers[number]
+        steps = [self.planned(number, ask, vain and self.undoes) for ask, vain in several]
+        answers = [None] * len(steps)
+
+        def take(place):
+            answers[place] = told(steps[place][0])
+
+        threads = [Thread(target=take, args=(place,)) for place in range(len(steps))]
+        queue = ledger._store._writer._queue
+        with ledger._store._writer.turn:
+            for thread in threads:
+                waiting, until = len(queue), time.monotonic() + LONGEST
+                thread.start()
+                while len(queue) == waiting and thread.is_alive():
+                    assert time.monotonic() < until
+                    time.sleep(0.0002)
+        for thread in threads:
+            thread.join(LONGEST)
+            assert not thread.is_alive()
+        for (_, audit), answer in zip(steps, answers, strict=True):
+            self.audited(number, answer, audit)
+        self.agrees()
+
+    def one(self, number, ask, in_vain=False):
+        call, audit = self.planned(number, ask, in_vain)
+        self.audited(number, told(call), audit)
+        self.agrees()
+
+    def audited(self, number, answer, audit):
+        expected = audit()
+        assert answer == expected
+        if answer[0] == "hold" and answer[1] not in self.holds:
+            self.holds.append(answer[1])
+
+    def planned(self, number, ask, in_vain=False):
+        """What a caller does, and what the auditor makes of it."""
+        ledger = undone(self.ledgers[number]) if in_vain else self.ledgers[number]
+        what, *asked = ask
+        call, audit = getattr(self, f"plan_{what}")(number, ledger, *asked)
+        if not in_vain:
+            return call, lambda: audit(self.auditor)
+
+        def audit_in_vain():
+            answer = audit(copy.deepcopy(self.auditor))
+            failed = {"over", "frozen", "unknown", "closed", "conflict", "no entry", "bad amount"}
+            return answer if answer[0] in {*failed, "cycle", "no price"} else ("not written",)
+
+        return call, audit_in_vain
+
+    def plan_set_budget(self, number, ledger, account, limited, per, model, alert_at, name):
+        measure, limit = limited
+        asked = {"limit": usd(limit)} if measure == "usd" else {measure: limit}
+        asked |= {"per": per, "model": model, "alert_at": alert_at, "name": name}
+        span = per
+        if isinstance(per, timedelta):
+            span, per = per // timedelta(microseconds=1), f"{per.seconds}s"
+        name = name or "/".join(filter(None, (measure, per, model)))
+        terms = {"measure": measure, "limit": limit, "per": span, "model": model}
+        terms["alert_at"] = tuple(map(Decimal, alert_at))
+        who = self.who(number, account)
+        return (
+            lambda: ledger.set_budget(account, **asked),
+            lambda auditor: auditor.set_budget(self.clock(), who, name, terms),
+        )
+
+    def plan_remove_budget(self, number, ledger, account, place):
+        who = self.who(number, account)
+        name = self.budget_name(who, place)
+        return (
+            lambda: ledger.remove_budget(account, name),
+            lambda auditor: auditor.remove_budget(self.clock(), who, name),
+        )
+
+    def plan_shift_window(self, number, ledger, account, place):
+        who = self.who(number, account)
+        name = None if place is None else self.budget_name(who, place)
+        return (
+            lambda: ledger.shift_window(account, name),
+            lambda auditor: auditor.shift_window(self.clock(), who, name),
+        )
+
+    def plan_set_parent(self, number, ledger, account, parent):
+        who = self.who(number, account)
+        return (
+            lambda: ledger.set_parent(account, parent),
+            lambda auditor: auditor.set_parent(self.clock(), who, parent),
+        )
+
+    def plan_freeze(self, number, ledger, account, frozen):
+        who = self.who(number, account)
+        return (
+            lambda: (ledger.freeze if frozen else ledger.unfreeze)(account),
+            lambda auditor: auditor.freeze(self.clock(), who, frozen),
+        )
+
+    def plan_hold(self, number, ledger, account, need, key, expires_in):
+        who, enforce = self.who(number, account), CALLERS[number][1]
+        asked, need, model, prompt = self.needed(need)
+        wait = round(expires_in * 1e6)
+        call = partial(ledger.hold, account, **asked, key=key, expires_in=expires_in)
+        if need is None:
+            return call, lambda auditor: ("no price",)
+        return call, lambda auditor: auditor.hold(
+            self.clock(), who, need, model, key, wait, prompt, enforce
+        )
+
+    def needed(self, need):
+        """The arguments of a hold, and what it then sets aside."""
+        how, size, model = need
+        asked, prompt = {"model": model}, None
+        if how == "prompt":
+            asked |= {"text": PROMPT, "max_output_tokens": size}
+            used = (PROMPT_TOKENS, ANSWERS[size])
+            pico, tokens, prompt = auditor.priced(model, used), sum(used), PROMPT_TOKENS
+            if pico is None:
+                return asked, None, model, prompt
+        else:
+            pico = size if how in ("amount", "both") else 0
+            tokens = {"amount": 0, "tokens": size, "both": 1007}[how]
+            asked |= {} if how == "tokens" else {"amount": usd(pico)}
+            asked |= {} if how == "amount" else {"tokens": tokens}
+        return asked, {"usd": pico, "tokens": tokens, "requests": 1}, model or "unknown", prompt
+
+    @precondition(lambda self: self.auditor.accounts)
+    @rule(number=callers, account=accounts, need=needs)
+    def can_afford(self, number, account, need):
+        asked, need, model, prompt = self.needed(need)
+        who, ledger = self.who(number, account), self.ledgers[number]
+        if need is None:
+            with pytest.raises(UnpricedModel):
+                ledger.can_afford(account, **asked)
+            return
+        refusal = self.auditor.judge(self.clock(), who, need, model, prompt)
+        if refusal is not None and refusal[0] == "unknown":
+            with pytest.raises(UnknownAccount) as caught:
+                ledger.can_afford(account, **asked)
+            assert caught.value.account == account
+        else:
+            assert ledger.can_afford(account, **asked) is (refusal is None)
+
+    def held_by(self, number, ledger, place):
+        """A hold in the hands of a caller, who may not be the one that took it."""
+        known = [
+            n for n in self.holds if self.auditor.holds[n]["who"][0] == CALLERS[number][0]
+        ]
+        if not known:
+            return None
+        hold = self.auditor.holds[known[-1 - place % len(known)]]
+        entry = next(e for e in self.ledgers[number].entries(hold["who"][1]) if e.id == hold["id"])
+        ref = self.ledgers[number]._read_known(entry.account, lambda _, ref: ref)
+        return Hold(ledger, Granted(entry, ref), None)
+
+    def plan_settle(self, number, ledger, place, paid, model):
+        hold = self.held_by(number, ledger, place)
+        if hold is None:
+            return lambda: None, lambda _: ("nothing",)
+        how, size = paid
+        filed = model or hold.model
+        used = (0, 0) if how == "cost" else size
+        cost = size if how == "cost" else auditor.priced(filed, used)
+        given = usd(size) if how == "cost" else Usage(*size)
+        return (
+            lambda: hold.settle(given, model=model),
+            lambda auditor: auditor.settle(
+                self.clock(), hold.id, filed or "unknown", cost, used
+            ),
+        )
+
+    def plan_release(self, number, ledger, place):
+        hold = self.held_by(number, ledger, place)
+        if hold is None:
+            return lambda: None, lambda _: ("nothing",)
+        return hold.release, lambda auditor: auditor.release(self.clock(), hold.id)
+
+    def plan_extend(self, number, ledger, place, wait):
+        hold = self.held_by(number, ledger, place)
+        if hold is None:
+            return lambda: None, lambda _: ("nothing",)
+        return (
+            lambda: hold.extend(wait),
+            lambda auditor: auditor.extend(self.clock(), hold.id, round(wait * 1e6)),
+        )
+
+    def plan_charge(self, number, ledger, account, paid, model, key):
+        who, (how, size) = self.who(number, account), paid
+        if how == "cost":
+            asked, cost, used, given = {"cost": usd(size)}, size, (0, 0), (size, None)
+        else:
+            asked, cost, used = {"usage": Usage(*size)}, auditor.priced(model, size), size
+            given = (None, size)
+        filed = model or "unknown"
+        content = (who, "charge", filed, given)
+        return (
+            lambda: ledger.charge(account, **asked, model=model, key=key),
+            lambda auditor: auditor.charge(self.clock(), who, filed, cost, used, key, content),
+        )
+
+    def plan_adjust(self, number, ledger, place, pico, key):
+        rows = self.auditor.rows
+        row = rows[-1 - place % len(rows)]["id"] if rows else 1
+        if not rows:
+            return lambda: None, lambda _: ("nothing",)
+        return (
+            lambda: ledger.adjust(row, usd(pico), reason="wrong price", key=key),
+            lambda auditor: auditor.adjust(self.clock(), CALLERS[number][0], row, pico, key),
+        )
+
+    def who(self, number, account):
+        return CALLERS[number][0], account
+
+    def budget_name(self, who, place):
+        names = sorted(self.auditor.budgets.get(who, ())) or ["default"]
+        return names[place % len(names)]
+
+    # -- what must hold -------------------------------------------------------------------------
+
+    def agrees(self):
+        self.rows_only_grow_and_agree()
+        self.alerts_agree()
+        verification = self.ledgers[0].verify()
+        assert verification.problems == ()
+
+    def rows_only_grow_and_agree(self):
+        for table in ("entries", "accounts", "projects", "budget_revisions", "window_shifts",
+                      "parent_changes", "threshold_crossings"):  # fmt: skip
+            before = self.tables.get(table, [])
+            rows = self.sql.execute(f"SELECT * FROM {table} ORDER BY rowid").fetchall()
+            assert rows[: len(before)] == before
+            self.tables[table] = rows
+        found = self.sql.execute(
+            """
+            SELECT e.id, p.name, a.name, e.recorded_at_us, e.kind, e.model, e.cost_pico,
+                   e.input_tokens, e.output_tokens, e.requests, e.corrects_id,
+                   e.idempotency_key, e.origin_id, e.hold_id, e.held_pico, e.held_tokens,
+                   e.expires_at_us
+            FROM entries e
+            JOIN accounts a ON a.id = e.account_id JOIN projects p ON p.id = e.project_id
+            ORDER BY e.id"""
+        ).fetchall()
+        facts = ("corrects", "key", "origin", "hold", "held_pico", "held_tokens", "expires_us")
+        expected = [
+            (row["id"], *row["who"], row["at_us"], row["kind"], row["model"], row["cost"],
+             *row["used"], row["requests"], *(row[fact] for fact in facts))
+            for row in self.auditor.rows
+        ]  # fmt: skip
+        assert found == expected
+        opened = self.sql.execute(
+            "SELECT p.name, a.name FROM accounts a JOIN projects p ON p.id = a.project_id"
+        )
+        assert set(opened) == self.auditor.accounts
+
+    def alerts_agree(self):
+        told = []
+        for project, ledger in (("app", self.ledgers[1]), ("other", self.ledgers[3])):
+            told += [self.said(project, alert) for alert in ledger.alerts()]
+        expected = [alert if alert[2] == "alert" else alert[:4] for alert in self.auditor.alerts]
+        assert sorted(told, key=repr) == sorted(expected, key=repr)
+        heard = [self.said(*alert) for alert in self.heard]
+        assert sorted(heard, key=repr) == sorted(expected, key=repr)
+
+    def said(self, project, alert):
+        budget = ((project, alert.account), alert.budget, alert.state, alert.threshold)
+        if alert.state == "resolve":  # with the figures of whichever moment
+            return budget
+        window = tuple(alert.window[:2])
+        return (*budget, alert.limit, alert.posted, window, alert.recorded_at_us)
+
+    @invariant()
+    def balances_agree(self):
+        for number, (project, _) in enumerate(CALLERS):
+            for account in WHO:
+                self.balance_agrees(self.ledgers[number], (project, account))
+
+    def balance_agrees(self, ledger, who):
+        now, account = self.clock(), who[1]
+        if who not in self.auditor.accounts:
+            for ask in (ledger.balance, ledger.holds):
+                with pytest.raises(UnknownAccount):
+                    ask(account)
+            return
+        found = []
+        for one in ledger.balance(account).budgets:
+            figures = one.budget.limit, one.posted, one.held, one.available
+            found.append((one.budget.name, tuple(one.window[:2]), *figures))
+        expected = []
+        for one in self.auditor.all_stand(now, who):
+            figures = (auditor.amount(one["measure"], one[figure]) for figure in
+                       ("limit", "posted", "held", "left"))  # fmt: skip
+            expected.append((one["name"], one["window"], *figures))
+            assert self.summed_by_sql(who, one) == one["posted"]
+        assert found == expected
+        holds = [told(lambda hold=hold: hold) for hold in ledger.holds(account)]
+        assert holds == [
+            (*self.auditor.shown(hold), None) for hold in self.auditor.open_holds(now, who)
+        ]
+
+    def summed_by_sql(self, who, one):
+        column = {"usd": "cost_pico", "tokens": "input_tokens + output_tokens"}
+        start, end = one["window"]
+        (found,) = self.sql.execute(
+            f"""
+            SELECT coalesce(sum({column.get(one["measure"], "requests")}), 0) FROM entries e
+            JOIN accounts a ON a.id = e.account_id JOIN projects p ON p.id = a.project_id
+            WHERE p.name = ? AND a.name = ? AND recorded_at_us >= coalesce(?, 0)
+                  AND recorded_at_us < coalesce(?, 9e18) AND model IS coalesce(?, model)""",
+            (*who, start, end, one["model"]),
+        ).fetchone()
+        return found
+
+    @invariant()
+    def the_views_agree(self):
+        own = {}
+        for row in self.auditor.rows:
+            if row["kind"] in auditor.MONEY and row["origin"] is None:
+                cost, requests = own.get(row["who"], (0, 0))
+                own[row["who"]] = cost + (row["cost"] or 0), requests + row["requests"]
+        for view, cost in (
+            ("spend", "sum(cost_pico)"),
+            ("spend_by_day", "round(sum(cost_usd) * 1e12)"),
+            ("spend_by_model", "round(sum(cost_usd) * 1e12)"),
+        ):
+            rows = self.sql.execute(
+                f"SELECT project, account, {cost}, sum(requests) FROM {view} GROUP BY 1, 2"
+            )
+            found = {(p, a): (cost or 0, requests) for p, a, cost, requests in rows}
+            assert found.keys() == own.keys()
+            for who, (cost, requests) in own.items():
+                assert found[who] == (pytest.approx(cost, rel=1e-12, abs=1), requests)
+                assert view != "spend" or found[who][0] == cost
+        rows = self.sql.execute("SELECT id, held_pico, held_tokens, closed_by FROM holds")
+        kind = {row["id"]: row["kind"] for row in self.auditor.rows} | {None: None}
+        assert rows.fetchall() == [
+            (hold["id"], hold["need"]["usd"], hold["need"]["tokens"], kind[hold["closed_by"]])
+            for hold in self.auditor.holds.values()
+        ]
+
+
+CallersAgainstAuditor.TestCase.settings = settings(
+    max_examples=EXAMPLES,
+    stateful_step_count=STEPS,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+TestCallersAgainstAuditor = CallersAgainstAuditor.TestCase
