@@ -8,17 +8,19 @@ import sqlite3
 import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from threading import Condition, Lock, get_ident
 from typing import NoReturn, TypeVar
 
 from budgetledger import _migrate, _sqlite
-from budgetledger._lock import NoLock, ProcessLock
+from budgetledger._lock import LockTimeout, NoLock, ProcessLock
 from budgetledger._sqlite import MEMORY, Synchronous
 from budgetledger._writer import Execute, Writer
-from budgetledger.errors import InvalidInput, StoreError
+from budgetledger.errors import InvalidInput, StoreBusy, StoreError
 
 T = TypeVar("T")
+
+_CLOSING_SECONDS = 5.0
 
 
 class _Files:
@@ -35,9 +37,11 @@ class _Files:
 
     def close(self) -> None:
         # The last connection to close writes the log back into the file. SQLite up to 3.51.2
-        # can corrupt it if another process commits meanwhile, so nobody may.
-        self.lock.acquire()
+        # can corrupt it if another process commits meanwhile, so nobody may. A process that
+        # hangs amid a write has the file open, so that this connection is not the last one.
         try:
+            with suppress(LockTimeout):
+                self.lock.acquire(_CLOSING_SECONDS)
             self.reading.close()
             self.writing.close()
         finally:
@@ -66,7 +70,11 @@ class Store:
         self._apart = Condition(Lock())
         self._readers_apart: Counter[int] = Counter()  # by thread
         self._rests_wanted = 0
-        self._writer = Writer(self._open)
+        self.generation = 0
+        """Counts up, in the writer's turn, whenever rows that an operation wrote may be gone
+        again (its transaction or its part of one was rolled back), and at each opening of the
+        file. What operations remember of their own rows is true only while it stays the same."""
+        self._writer = Writer(self._open, self._count_up)
         self._read_lock = self._writer.turn if self.path == MEMORY else Lock()
         self._files: _Files | None = None
         with _translating(self.path), self._writer.turn:
@@ -81,8 +89,28 @@ class Store:
             self._refuse_after_fork()
         try:
             return self._writer.run(operation)
-        except (sqlite3.Error, OSError) as error:
-            raise _sqlite.translated(error, self.path) from error
+        except _FOREIGN as error:
+            raise _translated(error, self.path) from error
+
+    async def awrite(self, operation: Callable[[Execute], T]) -> T:
+        """`write`, for a task: its event loop goes on meanwhile.
+
+        *operation* runs in another thread. It is queued at once; cancelling the task does not
+        withdraw it, and only its outcome is lost. Closing the store, or ending the program,
+        waits until it is written.
+        """
+        if os.getpid() != self._pid:
+            self._refuse_after_fork()
+        try:
+            return await self._writer.arun(operation)
+        except _FOREIGN as error:
+            raise _translated(error, self.path) from error
+
+    async def aread(self, operation: Callable[[Execute], T]) -> T:
+        """`read`, for a task: in a thread of its event loop's default executor."""
+        from asyncio import get_running_loop
+
+        return await get_running_loop().run_in_executor(None, self.read, operation)
 
     def read(self, operation: Callable[[Execute], T]) -> T:
         """Run *operation* on one snapshot of the ledger."""
@@ -174,9 +202,13 @@ class Store:
             raise
         self._forgetting = weakref.finalize(self, _forgotten.append, files)
         self._forgetting.atexit = False
+        self._count_up()
         self._writer.attach(files.writing, files.lock)
         self._files = files
         return files
+
+    def _count_up(self) -> None:
+        self.generation += 1
 
     def _reopen(self) -> _Files:
         if self._read_lock is self._writer.turn:
@@ -190,6 +222,7 @@ class Store:
             self._closed = True
             return
         with self._at_rest():
+            self._writer.write_out()
             self._closed = True
             self._close_files()
         _stores.discard(self)
@@ -234,8 +267,21 @@ class Store:
 def _translating(path: str) -> Iterator[None]:
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
-        raise _sqlite.translated(error, path) from error
+    except _FOREIGN as error:
+        raise _translated(error, path) from error
+
+
+_FOREIGN = (sqlite3.Error, OSError, LockTimeout)
+
+
+def _translated(error: Exception, path: str) -> StoreError:
+    if isinstance(error, LockTimeout):
+        return StoreBusy(
+            f"{path} stayed locked by another process, which may have been stopped; nothing was "
+            f"recorded; let that process go on or end it (`fuser {path}.lock` names it) and retry",
+            target=path,
+        )
+    return _sqlite.translated(error, path)
 
 
 _stores: weakref.WeakSet[Store] = weakref.WeakSet()
@@ -260,6 +306,7 @@ def _all_stores() -> list[Store]:
 def _close_all() -> None:
     for store in _all_stores():
         with store._at_rest():
+            store._writer.write_out()
             store._close_files()  # and not the store: who charges later still, opens it again
     _close_forgotten()
 

@@ -1,20 +1,28 @@
 """The one queue where callers' writes meet: one transaction commits for all who wait.
 
-A caller queues its operation and waits for its turn. Whoever's turn it is writes everything
-queued so far in one transaction, so that callers waiting behind a slow sync share the next
-one; most then find their turn already done. Each keeps its own outcome: an operation that
-raises undoes only itself.
+Nobody waits: a caller writes at once. Otherwise callers queue, and the first of them leads:
+it waits for its turn and then writes everything queued in one transaction, so that callers
+waiting behind a slow sync share the next one. The others sleep until they are told. Tasks
+queue without waiting; if one of them would have to lead, a helper thread does. Each caller
+keeps its own outcome: an operation that raises undoes only itself.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from itertools import takewhile
+from operator import attrgetter
 from sqlite3 import Connection, Cursor
 from threading import Lock
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from budgetledger._lock import ProcessLock
+from budgetledger._helper import Helper
+from budgetledger._lock import LockTimeout, ProcessLock
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop, Future
 
 T = TypeVar("T")
 
@@ -26,6 +34,7 @@ class Execute(Protocol):
 
 
 _MOST_AT_ONCE = 256  # keeps one transaction short for whoever waits in another process
+_LOOK_AGAIN_SECONDS = 1.0  # should a leader, interrupted twice, not have told
 
 
 class _Batch:
@@ -35,11 +44,13 @@ class _Batch:
 
     def __init__(self) -> None:
         self.ended = False
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
 
 
 class _Request:
-    __slots__ = ("batch", "error", "given_up", "operation", "result")
+    """What a thread wants written; the thread sleeps on *told*."""
+
+    __slots__ = ("_told", "batch", "error", "given_up", "operation", "result")
 
     def __init__(self, operation: Callable[[Execute], Any]) -> None:
         self.operation = operation
@@ -47,24 +58,75 @@ class _Request:
         self.given_up = False
         self.result: Any = None
         self.error: Exception | None = None
+        self._told = Lock()
+        self._told.acquire()
 
     @property
     def finished(self) -> bool:
         return self.given_up or (self.batch is not None and self.batch.ended)
 
+    def outcome(self) -> Any:
+        """The operation's result; or raises what it raised, or what its batch failed by."""
+        assert self.batch is not None
+        failure = self.batch.failure or self.error
+        if failure is not None:
+            raise failure
+        return self.result
+
+    def wait(self) -> None:
+        """Sleep until there is something to look at."""
+        self._told.acquire(timeout=_LOOK_AGAIN_SECONDS)
+
+    def wake(self) -> None:
+        """Make the caller look: its request is finished, or somebody has to lead."""
+        with suppress(RuntimeError):  # told already
+            self._told.release()
+
+
+class _AwaitedRequest(_Request):
+    """What a task wants written; the task awaits *future*, in *loop*."""
+
+    __slots__ = ("future", "loop")
+
+    def __init__(self, operation: Callable[[Execute], Any], loop: AbstractEventLoop) -> None:
+        super().__init__(operation)
+        self.loop = loop
+        self.future: Future[None] = loop.create_future()
+
+
+_NO_THREAD = _Request(lambda execute: None)
+"""Leads next: the helper, on behalf of tasks."""
+
+
+def _tell(requests: list[_AwaitedRequest]) -> None:
+    """In the loop of *requests*: let the tasks go on that still wait."""
+    for request in requests:
+        if not request.future.done():  # or cancelled
+            request.future.set_result(None)
+
 
 class Writer:
-    """Runs operations on one connection, each durable when `run` returns.
+    """Runs operations on one connection, each durable when its caller has the result.
 
     *open_connection* is called, in the writer's turn, when there is no connection; it is to
-    `attach` one.
+    `attach` one. *undone* is called, in the writer's turn, when rows that an operation wrote
+    may be gone again: its transaction, or its part of one, was rolled back.
     """
 
-    def __init__(self, open_connection: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        open_connection: Callable[[], object],
+        undone: Callable[[], object] = lambda: None,
+    ) -> None:
         self._open_connection = open_connection
+        self._undone = undone
         self._connection: Connection | None = None
         self._process_lock: ProcessLock
         self._queue: deque[_Request] = deque()
+        self._next: dict[str, _Request] = {}
+        """Who leads next. A dictionary, as setdefault decides between threads at one stroke,
+        and who was interrupted can still see that it was chosen."""
+        self._helper = Helper(self._lead_for_tasks)
         self.turn = Lock()
         """Held by whoever writes; the connection is free for others while they hold it."""
 
@@ -77,8 +139,12 @@ class Writer:
         self._connection = None
 
     def forget_queue(self) -> None:
-        """Drop what is queued: its callers are threads that a fork did not copy."""
+        """Drop what is queued, in a forked child: its callers exist in the parent only."""
         self._queue.clear()
+        self._next.clear()
+        self._helper = Helper(self._lead_for_tasks)
+
+    # -- ways in ------------------------------------------------------------------------------
 
     def run(self, operation: Callable[[Execute], T]) -> T:
         """*operation*'s result, once its rows are committed; or what it raised, without rows.
@@ -90,67 +156,138 @@ class Writer:
             with self.turn:  # nobody waits: no need to queue
                 return self._transact(operation)
         request = _Request(operation)
-        self._queue.append(request)
         try:
-            with self.turn:
-                while not request.finished:
-                    self._write_queued()
+            self._queue.append(request)
+            while not request.finished:
+                if self._next.setdefault("leader", request) is request:
+                    self._lead()
+                else:
+                    request.wait()
         except BaseException:
             request.given_up = True  # if it was not written yet, it never will be
+            if self._next.get("leader") is request:
+                del self._next["leader"]
+            self._find_leader()
             raise
-        assert request.batch is not None
-        error = request.batch.failure or request.error
-        if error is not None:
-            raise error
-        result: T = request.result
+        result: T = request.outcome()
+        return result
+
+    async def arun(self, operation: Callable[[Execute], T]) -> T:
+        """`run`, for a task: its event loop goes on meanwhile.
+
+        Cancelling the task does not withdraw *operation*: it is written all the same.
+        """
+        from asyncio import get_running_loop  # slow to import, but here already
+
+        request = _AwaitedRequest(operation, get_running_loop())
+        self._queue.append(request)
+        try:
+            self._find_leader()
+        except BaseException:  # interrupted: whoever was chosen may not know
+            self._helper.ask()
+            raise
+        await request.future
+        result: T = request.outcome()
         return result
 
     def exclusively(self, action: Callable[[], T]) -> T:
-        """Run *action* while nobody, in any process, writes."""
+        """Run *action* while nobody writes in any process, but for one that hangs."""
         with self.turn:
             if self._connection is None:  # closed meanwhile
                 return action()
-            self._process_lock.acquire()
             try:
+                with suppress(LockTimeout):
+                    self._process_lock.acquire()
                 return action()
             finally:
                 self._process_lock.release()
 
-    def _write_queued(self) -> None:
+    def write_out(self) -> None:
+        """Write all that is queued. The caller holds the turn."""
+        while self._queue:
+            self._write_queued()
+
+    # -- leading ------------------------------------------------------------------------------
+
+    def _lead(self, shared: type[BaseException] = Exception) -> None:
+        with self.turn:
+            # Who queues from here on is either written now or finds that it leads next.
+            self._next.clear()
+            self._write_queued(shared)
+        self._find_leader()  # there may be more than one transaction's worth
+
+    def _lead_for_tasks(self) -> None:
+        # No interrupt reaches this thread: whatever is raised here is the operations' own.
+        self._lead(BaseException)
+
+    def _find_leader(self) -> None:
+        """See to it that somebody leads, if anybody waits."""
+        if self._next:
+            return
+        try:
+            first = self._queue[0]
+        except IndexError:
+            return
+        if not isinstance(first, _AwaitedRequest) and not first.finished:
+            first.wake()
+        elif self._next.setdefault("leader", _NO_THREAD) is _NO_THREAD:
+            self._helper.ask()
+
+    def _write_queued(self, shared: type[BaseException] = Exception) -> None:
         """Write what is queued in one transaction; requests leave the queue when finished.
 
-        An interrupt (KeyboardInterrupt and its like) concerns this thread alone: the others'
-        requests stay queued, unless the transaction was committed already.
+        What is raised concerns all in the transaction if it is *shared*. An interrupt
+        (KeyboardInterrupt and its like) concerns this thread alone: the others' requests stay
+        queued, unless the transaction was committed already.
         """
-        waiting = [request for request in self._queue.copy() if not request.finished]
-        batch = _Batch()
+        queue, batch = self._queue, _Batch()
 
         def run_each(execute: Execute) -> None:
-            for request in waiting[:_MOST_AT_ONCE]:
-                request.batch = batch
-                _run_apart(execute, request)
+            position = 0
+            while position < len(queue) and position < _MOST_AT_ONCE:
+                request = queue[position]
+                if not request.finished:
+                    request.batch = batch
+                    self._run_apart(execute, request)
+                position += 1
 
         try:
-            self._transact(run_each, batch)
-        except Exception as error:
-            for request in waiting[:_MOST_AT_ONCE]:
-                request.batch = batch
+            if not all(request.finished for request in queue.copy()):
+                self._transact(run_each, batch)
+        except shared as error:
             batch.failure = error
             batch.ended = True
-        while self._queue and self._queue[0].finished:
-            self._queue.popleft()
+        finally:
+            self._tell_finished()
+
+    def _run_apart(self, execute: Execute, request: _Request) -> None:
+        """Run one of several: what it raises undoes its own rows only."""
+        execute("SAVEPOINT one")
+        request.error = None
+        try:
+            request.result = request.operation(execute)
+        except Exception as error:
+            execute("ROLLBACK TO one")
+            self._undone()
+            request.error = error
+        execute("RELEASE one")
 
     def _transact(self, operation: Callable[[Execute], T], batch: _Batch | None = None) -> T:
         """Run *operation* in a transaction; *batch* ends, at one stroke, when it is committed."""
         if self._connection is None:
-            self._open_connection()
+            try:
+                self._open_connection()
+            except Exception as error:
+                self._fail_queued(error)
+                raise
         connection, lock = self._connection, self._process_lock
         assert connection is not None
         execute = connection.execute
-        committing = False
+        begun = committing = False
         try:
             lock.acquire()
             execute("BEGIN IMMEDIATE")
+            begun = True
             result = operation(execute)
             committing = True
             execute("COMMIT")
@@ -158,22 +295,41 @@ class Writer:
                 batch.ended = True
             return result
         except BaseException as error:
+            self._undone()
             if connection.in_transaction:  # a full disk ends it by itself
                 execute("ROLLBACK")
             elif batch is not None and committing and not isinstance(error, Exception):
                 batch.ended = True  # interrupted between the commit and the line after it
+            if not begun and isinstance(error, Exception):
+                self._fail_queued(error)
             raise
         finally:
             lock.release()
 
+    def _fail_queued(self, error: Exception) -> None:
+        """Nobody could begin: who waited meanwhile need not wait as long once more."""
+        batch = _Batch()
+        batch.failure = error
+        for request in self._queue.copy():
+            if not request.finished:
+                request.batch = batch
+        batch.ended = True
+        self._tell_finished()
 
-def _run_apart(execute: Execute, request: _Request) -> None:
-    """Run one of several: what it raises undoes its own rows only."""
-    execute("SAVEPOINT one")
-    request.error = None
-    try:
-        request.result = request.operation(execute)
-    except Exception as error:
-        execute("ROLLBACK TO one")
-        request.error = error
-    execute("RELEASE one")
+    def _tell_finished(self) -> None:
+        """Take who is finished off the queue. First they are told: twice rather than never."""
+        finished = list(takewhile(_is_finished, self._queue.copy()))
+        tasks: dict[AbstractEventLoop, list[_AwaitedRequest]] = {}
+        for request in finished:
+            if isinstance(request, _AwaitedRequest):
+                tasks.setdefault(request.loop, []).append(request)
+            else:
+                request.wake()
+        for loop, requests in tasks.items():
+            with suppress(RuntimeError):  # the loop was closed: nobody awaits them
+                loop.call_soon_threadsafe(_tell, requests)
+        for _ in finished:
+            self._queue.popleft()
+
+
+_is_finished = attrgetter("finished")
