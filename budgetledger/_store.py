@@ -70,7 +70,6 @@ class Store:
         self._apart = Condition(Lock())
         self._readers_apart: Counter[int] = Counter()  # by thread
         self._rests_wanted = 0
-        self.generation = 0
         """Counts up, in the writer's turn, whenever rows that an operation wrote may be gone
         again (its transaction or its part of one was rolled back), and at each opening of the
         file. What operations remember of their own rows is true only while it stays the same."""

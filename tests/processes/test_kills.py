@@ -2,17 +2,16 @@
 
 import json
 import os
-import sqlite3
-from contextlib import closing, contextmanager
-from datetime import timedelta
-from decimal import Decimal
+import random
+import signal
+from datetime import UTC, datetime
 from importlib import util
 from pathlib import Path
 
 import pytest
 
 from budgetledger import Ledger
-from budgetledger.windows import from_us
+from budgetledger.windows import to_us
 
 _spec = util.spec_from_file_location("stress", Path(__file__).parent / "stress.py")
 stress = util.module_from_spec(_spec)
@@ -21,42 +20,45 @@ _spec.loader.exec_module(stress)
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 # Forks a worker for each line it is sent, `name acknowledgements`: several threads that hold,
-# settle, release, extend and charge. Each call that returned goes down a pipe before the next one
-# begins. The worker is killed when so many have come, and what it acknowledged until then is told.
+# settle, release, extend and charge. Each call that returned is told down a pipe before the next
+# one begins. The worker is killed when so many have come, and what it acknowledged until then is told.
 # Beside it another one goes on throughout, and is told to stop by a line "stop".
 WORKERS = """
 import json, os, random, signal, sys, threading
 from budgetledger import Ledger
+from budgetledger.errors import HoldAlreadyClosed
 
-path, clock_file = sys.argv[1:]
+path, synchronous, clock_file = sys.argv[1:]
 
 def clock():
     with open(clock_file) as file:
         return int(file.read())
 
 def work(name, pipe, stop):
-    ledger = Ledger(path, synchronous="NORMAL", clock=clock)
+    ledger = Ledger(path, synchronous=synchronous, clock=clock)
 
-    def done(kind, entry, *more):
-        os.write(pipe, (json.dumps([kind, entry.id, *more]) + "\\n").encode())
+    def done(entry):
+        line = json.dumps([entry.id, entry.kind, entry.hold_id]) + "\\n"
+        os.write(pipe, line.encode())  # whole lines, whoever else writes
 
     def run(n):
         chance = random.Random(f"{name} {n} {os.getpid()}")
-        while not stop.is_set():
-            held = chance.choice([1, 5, 20])
-            hold = ledger.hold(
-                name, f"0.{held:02}", tokens=held, model=f"m{n}",
-                expires_in=chance.choice([60, 600, 1800]),
-            )
-            done("hold", hold.entry)
-            if chance.random() < 0.2:
-                hold.extend(900)
-            step = chance.randrange(4)
-            if step == 0:
-                done("release", hold.release(), hold.id)
-            elif step < 3:
-                done("settle", hold.settle(f"0.{held:02}"), hold.id)
-            done("charge", ledger.charge(name, cost="0.01"))
+        while not stop.wait(0.02 if name == "beside" else 0):
+            cents = chance.choice([1, 5, 20])
+            expires_in = chance.choice([60, 600, 1800])
+            hold = ledger.hold(name, f"{cents}e-2", model=f"m{n}", expires_in=expires_in)
+            done(hold.entry)
+            try:
+                if chance.random() < 0.2:
+                    hold.extend(900)
+                step = chance.randrange(4)
+                if step == 0:
+                    done(hold.release())
+                elif step < 3:
+                    done(hold.settle(f"{cents}e-2"))
+            except HoldAlreadyClosed:
+                pass  # the clock went on
+            done(ledger.charge(name, cost="0.01"))
 
     threads = [threading.Thread(target=run, args=(n,)) for n in range(3)]
     [thread.start() for thread in threads]
@@ -105,3 +107,87 @@ status = os.waitpid(beside, 0)[1]
 draining.join()
 print(json.dumps([status, whole(told)]), flush=True)
 """
+
+
+class FileClock:
+    """A clock that other processes read too."""
+
+    def __init__(self, path, now_us):
+        self.path = path
+        self.show(now_us)
+
+    def show(self, now_us):
+        following = self.path.with_suffix(".new")
+        following.write_text(str(now_us))
+        os.replace(following, self.path)
+
+    def __call__(self):
+        return int(self.path.read_text())
+
+
+def told_by(process):
+    return json.loads(process.stdout.readline())
+
+
+def assert_recorded(ledger, acknowledged):
+    rows = {entry.id: (entry.kind, entry.hold_id) for entry in ledger.entries()}
+    assert len(acknowledged) == len({entry_id for entry_id, *_ in acknowledged})
+    for entry_id, *row in acknowledged:
+        assert rows[entry_id] == tuple(row)
+    found = ledger.verify()
+    assert found.ok, found.problems
+
+
+def assert_comes_back(ledger, clock, account):
+    """Each of the holds counts up to its deadline, and no more from then on."""
+    holds = ledger.holds(account)
+    for deadline in sorted({hold.expires_at for hold in holds}):
+        for now_us in (to_us(deadline) - 1, to_us(deadline)):
+            clock.show(now_us)
+            left = [hold for hold in holds if to_us(hold.expires_at) > now_us]
+            balance = ledger.balance(account)
+            assert balance.held == sum(hold.amount for hold in left)
+            assert balance.available == balance.limit - balance.posted - balance.held
+            assert {hold.id for hold in ledger.holds(account)} == {hold.id for hold in left}
+    assert ledger.balance(account).held == 0
+    return len(holds)
+
+
+@pytest.mark.parametrize(("synchronous", "kills"), [("NORMAL", 70), ("FULL", 40)])
+def test_killed_over_and_over(path, tmp_path, launch, synchronous, kills):
+    chance = random.Random()
+    clock = FileClock(tmp_path / "clock", to_us(datetime(2026, 3, 1, tzinfo=UTC)))
+    names = [f"worker-{n}" for n in range(5)]
+    held = beside_before = 0
+    acknowledged = []
+    with Ledger(path, clock=clock) as ledger:
+        ledger.set_budget("*", 1_000_000)
+        ledger.set_budget("team", 100_000, alert_at=(0.00001, 0.0001))
+        for name in (*names, "beside"):
+            ledger.set_budget(name, 10_000)
+            ledger.set_parent(name, "team")
+        workers = launch(WORKERS, path, synchronous, clock.path)
+
+        for n in range(kills):
+            name = names[n % len(names)]
+            print(name, chance.randrange(20), file=workers.stdin, flush=True)
+            status, alive, beside, lines = told_by(workers)
+
+            assert os.WTERMSIG(status) == signal.SIGKILL
+            assert alive, "it took another process with it"
+            assert_recorded(ledger, lines)
+            acknowledged += lines
+            held += assert_comes_back(ledger, clock, name)
+
+        # All of it is free again: the last cent can be held, not one more.
+        for name in names:
+            assert not ledger.can_afford(name, ledger.balance(name).available + 1)
+            ledger.hold(name, ledger.balance(name).available).release()
+        print("stop", file=workers.stdin, flush=True)
+        status, lines = told_by(workers)
+        assert status == 0
+        assert len(lines) > kills, "the other process stood still"
+        assert_recorded(ledger, acknowledged + lines)
+    assert held > kills / 2
+    assert len(acknowledged) > kills
+    assert stress.audit(path) == []
