@@ -146,7 +146,13 @@ PROJECT_ID = "SELECT id FROM projects WHERE name = :name"
 ACCOUNT = """
 SELECT id, created_at_us FROM accounts WHERE project_id = :project_id AND name = :name"""
 ACCOUNT_BY_ID = "SELECT name, created_at_us FROM accounts WHERE id = :id"
-ACCOUNTS = "SELECT name, created_at_us FROM accounts WHERE project_id = :project_id ORDER BY name"
+ACCOUNTS = """
+SELECT a.name, a.created_at_us,
+       (SELECT above.name FROM parent_changes c LEFT JOIN accounts above ON above.id = c.parent_id
+        WHERE c.account_id = a.id ORDER BY c.entry_id DESC LIMIT 1),
+       (SELECT CASE e.kind WHEN 'freeze' THEN coalesce(e.note, '') END FROM entries e
+        WHERE e.account_id = a.id AND e.kind IN ('freeze', 'unfreeze') ORDER BY e.id DESC LIMIT 1)
+FROM accounts a WHERE a.project_id = :project_id ORDER BY a.name"""
 PROJECTS = "SELECT name FROM projects ORDER BY name"
 
 # balance, entries: the account's time, which a clock that stepped back does not turn back.

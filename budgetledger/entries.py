@@ -27,6 +27,10 @@ class Account(NamedTuple):
     project: str
     name: str
     created_at_us: int
+    parent: str | None = None
+    """The account above, whose budgets it counts against too; all are under ``*``."""
+    frozen: str | None = None
+    """Why it takes no holds, empty if no reason was given; None if it takes them."""
 
 
 class Entry(NamedTuple):

@@ -5,6 +5,7 @@ Run it as ``python tests/migrations/save.py``; a saved ledger never changes afte
 
 import sqlite3
 import tempfile
+import warnings
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,8 +19,14 @@ BEGAN = datetime(2026, 1, 31, 20, 30, tzinfo=UTC)
 
 
 def fill(path):
-    """Two projects, budgets of every measure and kind of window, shifts and adjustments."""
+    """Three projects with everything a ledger can hold."""
     clock = FakeClock(BEGAN)
+    fill_with_costs(path, clock)
+    fill_with_holds(path, clock)
+
+
+def fill_with_costs(path, clock):
+    """Two projects, budgets of every measure and kind of window, shifts and adjustments."""
     with Ledger(path, project="app", clock=clock) as ledger:
         ledger.set_budget("alice", "10.00", per="month", timezone="Europe/Berlin")
         ledger.set_budget("alice", tokens=5000, per="day", model="gpt-4o")
@@ -42,6 +49,39 @@ def fill(path):
     with Ledger(path, project="other", clock=clock) as other:
         other.set_budget("alice", "1")
         other.charge("alice", cost="2", key="k1")
+
+
+def fill_with_holds(path, clock):
+    """A project of three levels, holds in every state, alerts raised and resolved, freezing."""
+    with Ledger(path, project="agents", clock=clock) as ledger:
+        ledger.set_budget("*", "1000", per="month", alert_at=0.9)
+        ledger.set_budget("team", "100.00", per="month", alert_at=(0.05, 0.06))
+        ledger.set_parent("alice", "team")
+        ledger.set_budget("alice", "20", alert_at=(0.25, 1))
+        ledger.set_budget("alice", tokens=5000, per="day", model="gpt-4o")
+        ledger.set_budget("bob", "5", name="default")
+        ledger.set_parent("bob", "team")
+        ledger.set_parent("bob", None)
+        kept = ledger.hold(
+            "alice", "2.5", model="gpt-4o", tokens=1500, key="h1", tags={"job": "é"}
+        )
+        paid = ledger.hold("alice", "4", model="o3").settle("6")  # more than was held: two alerts
+        ledger.hold("alice", 1).release(reason="found in the cache")
+        late = ledger.hold("bob", "0.5", model="o3", expires_in=60)
+        ledger.hold("bob", "1", expires_in=90)
+        clock.advance(minutes=5)
+        ledger.hold("bob", "0.25", expires_in=timedelta(days=1))  # finds that both have expired
+        with warnings.catch_warnings(action="ignore"):  # that nobody knows its price
+            late.settle(Usage(input_tokens=700, output_tokens=50), model="my-own", tags={})
+        kept.extend(timedelta(days=1))
+        ledger.adjust(paid, "-0.5", reason="credit")
+        ledger.set_budget("team", "200", per="month", alert_at=(0.05, 0.06))  # resolves
+        ledger.set_budget("mallory", 9)
+        ledger.freeze("mallory", reason="audit")
+        ledger.freeze("bob")
+        ledger.unfreeze("bob", reason="a mistake")
+    with Ledger(path, project="agents", enforce=False, clock=clock) as lenient:
+        lenient.hold("bob", "7", model="o3", expires_in=timedelta(days=1))  # noted, and granted
 
 
 def dump(path):

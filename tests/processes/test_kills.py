@@ -70,6 +70,7 @@ def fork(name):
     pid = os.fork()
     if pid == 0:
         os.close(readable)
+        signal.alarm(120)
         stop = threading.Event()
         signal.signal(signal.SIGTERM, lambda *_: stop.set())
         try:
@@ -81,6 +82,8 @@ def fork(name):
         os._exit(0)
     os.close(writable)
     return pid, os.fdopen(readable)
+
+signal.alarm(120)  # it hangs; forked children set their own
 
 def whole(lines):
     return [json.loads(line) for line in lines if line.endswith("\\n")]
