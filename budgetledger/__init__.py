@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from budgetledger.aio import AsyncLedger
-    from budgetledger.errors import BudgetExceededError, BudgetledgerError
+    from budgetledger.errors import AccountFrozen, BudgetExceededError, BudgetledgerError
     from budgetledger.ledger import Ledger
     from budgetledger.manager import BudgetManager
     from budgetledger.pricing import Usage
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AccountFrozen": "budgetledger.errors",
     "AsyncLedger": "budgetledger.aio",
     "BudgetExceededError": "budgetledger.errors",
     "BudgetManager": "budgetledger.manager",
@@ -30,6 +31,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AccountFrozen",
     "AsyncLedger",
     "BudgetExceededError",
     "BudgetManager",
