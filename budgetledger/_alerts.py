@@ -41,7 +41,7 @@ def _append_crossing(
     detail = (budget, measure, str(threshold), *limit, *posted, start_us, end_us)
     entry = append(tx, account, Draft(state), detail).entry
     tx.execute(_sql.INSERT_CROSSING, (entry.id, account.id, *detail))
-    tx.alerts.append(alert_of(account.name, state, crossed, entry.recorded_at_us))
+    tx.alerts = (*tx.alerts, alert_of(account.name, state, crossed, entry.recorded_at_us))
 
 
 def alert_of(

@@ -6,7 +6,6 @@ project's own account ``*``, once there is one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
@@ -127,14 +126,16 @@ def crossing(row: tuple[Any, ...]) -> tuple[Literal["alert", "resolve"], Crossed
     return kind, Crossed(budget, measure, Decimal(share), limit, used, start_us, end_us)
 
 
-def line(tx: Transaction, account: Ref) -> Iterator[Level]:
+def line(tx: Transaction, account: Ref) -> list[Level]:
     """The account and those above it, from the bottom up."""
+    levels = []
     level: Ref | None = account
     while level is not None:
         head, model, whole_id = head_of(tx, level)
         settings = settings_of(tx, level, head.settings_version)
-        yield Level(level, head, settings, model)
+        levels.append(Level(level, head, settings, model))
         level = above(tx, level, settings, whole_id)
+    return levels
 
 
 def above(tx: Transaction, account: Ref, settings: Settings, whole_id: int | None) -> Ref | None:
@@ -147,17 +148,16 @@ def above(tx: Transaction, account: Ref, settings: Settings, whole_id: int | Non
 
 def checks(tx: Transaction, level: Level, model: str | None) -> list[Check]:
     """The level's budgets that concern a call of *model*, with how they are used."""
-    concerned = [one for one in level.settings.budgets if one.model in (None, model)]
-    if not concerned:
-        return []
-    held = held_on(tx, level.account.id, None)
-    of_model = held
-    if any(budget.model is not None for budget in concerned):
-        of_model = held_on(tx, level.account.id, model)
-    return [
-        check(tx, level, budget, held if budget.model is None else of_model)
-        for budget in concerned
-    ]  # fmt: skip
+    held = of_model = None
+    found = []
+    for budget in level.settings.budgets:
+        if budget.model is None:
+            held = held or held_on(tx, level.account.id, None)
+            found.append(check(tx, level, budget, held))
+        elif budget.model == model:
+            of_model = of_model or held_on(tx, level.account.id, model)
+            found.append(check(tx, level, budget, of_model))
+    return found
 
 
 def check(tx: Transaction, level: Level, budget: Budget, held: Held | None = None) -> Check:
@@ -183,7 +183,7 @@ def held_on(tx: Transaction, account_id: int, model: str | None) -> Held:
     """What open holds set aside on an account whose deadlines are still to come."""
     requests, micro, pico, tokens, first_us = _sum_held(tx, account_id, model, 0)
     if requests and first_us <= tx.now_us:
-        tx.passed.add(account_id)
+        tx.passed |= {account_id}
         requests, micro, pico, tokens, _ = _sum_held(tx, account_id, model, tx.now_us)
     return Held(requests, micro * 1_000_000 + pico, tokens) if requests else _NOTHING_HELD
 

@@ -7,6 +7,7 @@ held is looked up among the open ones only.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import NamedTuple, NoReturn
 
 from budgetledger import _reports, _sql
@@ -66,7 +67,7 @@ def hold(
     first = recorded(tx, account, draft)
     if first is not None:
         return _still_open(tx, account, first)
-    levels = list(line(tx, account))
+    levels = line(tx, account)
     need = need_of(draft)
     require_budget(levels, name, project)
     refused = judged(tx, levels, draft.model, need)
@@ -78,7 +79,7 @@ def hold(
         for level in levels:
             if level.account.id in tx.passed:
                 _expire(tx, level.account)
-        levels = list(line(tx, account))  # where rows may have been written meanwhile
+        levels = line(tx, account)  # where rows may have been written meanwhile
     draft = Draft(*draft[:-1], tx.now_us + expires_in_us)
     _, head, _, model = levels[0]
     entry, _ = append_after(tx, account, head, model, draft)
@@ -118,14 +119,16 @@ def judged(
                 account=name,
                 project=level.account.project,
             )
-    found: list[tuple[Check, Level]] = []
+    found: list[Check] = []
+    last_of: list[int] = []  # how many checks there were after each level's
     for level in levels:
-        found += [(check, level) for check in checks(tx, level, model)]
-    refused = refusing([check for check, _ in found], need)
+        found += checks(tx, level, model)
+        last_of.append(len(found))
+    refused = refusing(found, need)
     if refused is None:
         return None
-    at = next(level for check, level in found if check is refused)
-    return refusal(tx, at, refused, need, [check for check, _ in found])
+    at = levels[bisect_right(last_of, found.index(refused))]
+    return refusal(tx, at, refused, need, found)
 
 
 def _still_open(tx: Transaction, account: Ref, first: Entry) -> Granted:

@@ -79,5 +79,5 @@ class Transaction:
         self.execute = execute
         self.now_us = now_us
         self.memory = memory
-        self.alerts: list[Alert] = []
-        self.passed: set[int] = set()
+        self.alerts: tuple[Alert, ...] = ()
+        self.passed: frozenset[int] = frozenset()

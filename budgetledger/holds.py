@@ -39,17 +39,18 @@ T = TypeVar("T")
 class BaseHold:
     """What a hold is, whichever way its steps are waited for."""
 
+    closed_by: Entry | None = None
+    """The row that closed it through this object."""
+    _handed = False  # whether a response was given to settle with
+    _unrecorded: Draft | None = None  # the settle the store did not take
+    _streaming = False  # between a stream's first chunk and its settle
+
     def __init__(self, ledger: Ledger, granted: Granted, estimate: Estimate | None) -> None:
         self._ledger = ledger
         self._account = granted.account
         self._estimate = estimate
-        self._handed = False  # whether a response was given to settle with
-        self._unrecorded: Draft | None = None  # the settle the store did not take
-        self._streaming = False  # between a stream's first chunk and its settle
         self.entry = granted.entry
         """The row that holds."""
-        self.closed_by: Entry | None = None
-        """The row that closed it through this object."""
         self.refusal: BudgetExceededError | AccountFrozen | None = granted.refusal
         """What would have refused it, in a ledger that does not enforce."""
         self._expires_at_us = granted.entry.expires_at_us or 0

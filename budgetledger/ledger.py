@@ -314,7 +314,8 @@ class Ledger:
         if granted.refusal is not None and isinstance(granted.refusal, BudgetExceededError):
             with_largest_output(granted.refusal, estimate)
         self._accounts[granted.account.name] = granted.account
-        self._warn(Appended(granted.entry, granted.behind_us))
+        if granted.behind_us > _TOLERATED_US:
+            self._warn(Appended(granted.entry, granted.behind_us))
 
     def can_afford(
         self,
@@ -341,7 +342,7 @@ class Ledger:
             ref = _reports.find(execute, self.project, account)
             if ref is None:  # under the project it would be, once opened
                 ref = _reports.known(execute, self.project, WHOLE_PROJECT)
-            levels = list(line(tx, ref))
+            levels = line(tx, ref)
             _holding.require_budget(levels, account, self.project)
             return _holding.judged(tx, levels, draft.model, _holding.need_of(draft)) is None
 
@@ -631,11 +632,11 @@ class Ledger:
 
     def _inside(
         self, operation: Callable[[Transaction], T]
-    ) -> Callable[[Execute], tuple[T, list[Alert]]]:
+    ) -> Callable[[Execute], tuple[T, tuple[Alert, ...]]]:
         """*operation* as the store runs it."""
         store, memory = self._store, self._memory
 
-        def run(execute: Execute) -> tuple[T, list[Alert]]:
+        def run(execute: Execute) -> tuple[T, tuple[Alert, ...]]:
             if memory.generation != store.generation:  # what was read may have been undone
                 memory.settings.clear()
                 memory.generation = store.generation
@@ -644,7 +645,7 @@ class Ledger:
 
         return run
 
-    def _tell(self, alerts: list[Alert]) -> None:
+    def _tell(self, alerts: tuple[Alert, ...]) -> None:
         """Call ``on_alert``; what it raises must not eat what the caller did."""
         if self._on_alert is None:
             return
