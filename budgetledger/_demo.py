@@ -1,41 +1,45 @@
 """A day of three users, played into a real ledger by a clock that moves when told.
 
-The responses have the shapes that the OpenAI and Anthropic clients return, as plain dicts; the
-prices are the shipped list's. Before each call the balance is asked, as an application would.
+Before each call money is held for it, and what it cost is settled after, as an application
+would; prices are the shipped list's. Everything that is shown comes from the ledger.
 """
 
 from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+from budgetledger._demo_calls import chat, embeddings, message, prompt, response
+from budgetledger._render_text import exact_percent
 from budgetledger._verify import Verification
-from budgetledger.entries import MONEY_KINDS, Balance, Entry
+from budgetledger.entries import MONEY_KINDS, Alert, Balance, Entry
+from budgetledger.errors import BudgetExceededError
+from budgetledger.holds import Hold
 from budgetledger.ledger import Ledger
 from budgetledger.testing import FakeClock
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-_ZONE = "Europe/Berlin"
-_MORNING = datetime(2026, 3, 2, 9, 0, tzinfo=ZoneInfo(_ZONE))  # a Monday
-_NEW_DAY = "a new day, no row touched"
-_USERS = ("alice", "bob", "team:docs")
+ZONE = "Europe/Berlin"
+MORNING = datetime(2026, 3, 2, 9, 0, tzinfo=ZoneInfo(ZONE))  # a Monday
+TEAM = "team:docs"
+USERS = ("alice", "bob", "carol")
 
 
 class Step(NamedTuple):
-    """A moment of the day: a call that was made or refused, or something else that happened."""
+    """A moment of the day, and how the account stood after it."""
 
     time: datetime
+    account: str
     text: str
     balance: Balance
+    hold: Hold | None = None
     entry: Entry | None = None
-    """The row that was written; None for a call that was refused."""
+    """The row that moved money."""
+    refusal: BudgetExceededError | None = None
+    alert: Alert | None = None
 
 
 class Day(NamedTuple):
@@ -45,13 +49,19 @@ class Day(NamedTuple):
     project: str
     steps: list[Step]
     entries: list[Entry]
+    """All rows, without those that an account above repeats."""
     balances: list[Balance]
     verified: Verification
+
+    @property
+    def costs(self) -> list[Entry]:
+        """The rows that moved money."""
+        return [entry for entry in self.entries if entry.kind in MONEY_KINDS]
 
     def spent_by(self, field: str) -> dict[str, Decimal]:
         """USD by ``account`` or ``model``."""
         found: dict[str, Decimal] = {}
-        for entry in self.entries:
+        for entry in self.costs:
             if entry.cost is not None:
                 name = getattr(entry, field)
                 found[name] = found.get(name, Decimal(0)) + entry.cost
@@ -72,227 +82,124 @@ class Day(NamedTuple):
         return f'sqlite3 -box {path} "{self.query}"'
 
 
-# -- playing it -------------------------------------------------------------------------------
-
-
 def play(path: str) -> Day:
     """Play the day into the ledger at *path*, in a project that it does not have yet."""
-    clock = FakeClock(_MORNING)
+    clock, alerts = FakeClock(MORNING), list[Alert]()
     with Ledger(path, clock=clock) as ledger:
         taken = ledger._projects()
     names = ("demo", *(f"demo-{number}" for number in range(2, len(taken) + 3)))
     project = next(name for name in names if name not in taken)
-    with Ledger(path, project=project, clock=clock) as ledger:
-        ledger.set_budget("alice", "0.05", per="day", timezone=_ZONE, name="default")
-        ledger.set_budget("bob", "0.50", per="month", name="default")
-        ledger.set_budget("team:docs", "0.25", per="week", name="default")
-        steps = list(_steps(ledger, clock))
+    with Ledger(path, project=project, on_alert=alerts.append, clock=clock) as ledger:
+        ledger.set_budget(TEAM, "0.60", per="week", timezone=ZONE, alert_at=("0.8",))
+        ledger.set_budget("alice", "0.05", per="day", timezone=ZONE)
+        ledger.set_budget("bob", "0.50", per="month", timezone=ZONE)
+        ledger.set_budget("carol", "0.30", per="week", timezone=ZONE)
+        for user in USERS:
+            ledger.set_parent(user, TEAM)
+        steps = _Playing(ledger, clock, alerts).day()
         return Day(
             ledger.path,
             project,
             steps,
-            [entry for entry in ledger.entries() if entry.kind in MONEY_KINDS],
-            [ledger.balance(user) for user in _USERS],
+            list(ledger.entries()),
+            [ledger.balance(account) for account in (*USERS, TEAM)],
             ledger.verify(),
         )
 
 
-def _steps(ledger: Ledger, clock: FakeClock) -> Iterator[Step]:
-    def call(time: str, user: str, text: str, response: dict[str, Any], days: int = 0) -> Step:
+class _Playing:
+    def __init__(self, ledger: Ledger, clock: FakeClock, alerts: list[Alert]) -> None:
+        self.ledger, self.clock, self.alerts = ledger, clock, alerts
+        self.steps: list[Step] = []
+
+    def day(self) -> list[Step]:
+        """Everything that happens, in order."""
+        plan = _asking("gpt-5", 2_180, 3_000)
+        self.call("09:04", "alice", "asks for a plan", chat("gpt-5", 2_180, 2_010), **plan)
+        first = message(240, 610, written=18_400)
+        self.call("09:31", "carol", "reads the handbook", first, **_handbook(18_640))
+        self.call("10:15", "bob", "indexes his notes", embeddings(412_000), amount="0.01")
+        answer = message(380, 540, read=18_400)
+        self.call("11:20", "carol", "asks about it", answer, **_handbook(18_780))
+        self.lose_a_call("13:00", "bob")
+        report = response(148_200, 9_400)
+        summed_up = self.call("13:47", "bob", "sums up a report", report, amount="0.40")
+        self.ask_for_less("15:12", "alice")
+        self.credit("18:00", summed_up, "-0.0376", "provider credit: cut-off answer")
+        answer = message(510, 720, read=18_400)
+        self.call("18:26", "carol", "asks again", answer, **_handbook(18_910))
+        self.call("19:10", "carol", "asks once more", answer, **_handbook(18_910))
+        self.turn_the_day("alice")
+        text, answer = "has it written out", chat("gpt-5", 4_870, 2_960)
+        self.call("08:15", "alice", text, answer, days=1, **_asking("gpt-5", 4_870, 3_000))
+        return self.steps
+
+    def call(
+        self, time: str, user: str, text: str, answer: dict[str, Any], days: int = 0, **asked: Any
+    ) -> Step:
+        """Hold, call, settle; and say which alerts that raised."""
+        self.at(time, days)
+        try:
+            with self.ledger.hold(user, **asked) as hold:
+                entry = hold.settle(answer)  # where an application would call its client
+        except BudgetExceededError as refusal:
+            return self.note(user, text, refusal=refusal)
+        made = self.note(user, text, hold=hold, entry=entry)
+        for alert in self.alerts:
+            self.note(alert.account, f"alert: {exact_percent(alert.threshold)} used", alert=alert)
+        self.alerts.clear()
+        return made
+
+    def lose_a_call(self, time: str, user: str) -> None:
+        """A program that dies between its hold and its settle."""
+        self.at(time)
+        hold = self.ledger.hold(user, "0.12", model="gpt-4.1", expires_in=timedelta(minutes=30))
+        self.note(user, "calls, and crashes", hold=hold)
+        self.clock.move_to(hold.expires_at)
+        assert self.ledger.holds(user) == []
+        self.note(user, "that hold expires")
+
+    def ask_for_less(self, time: str, user: str) -> None:
+        """A call that is refused, and then bounded by what the refusal says would be granted."""
+        asked = _asking("gpt-5", 4_870, 3_000)
+        answer = chat("gpt-5", 4_870, 1_960, cached=4_096)
+        refusal = self.call(time, user, "wants it written out", answer, **asked).refusal
+        if refusal is not None and refusal.largest_output is not None:
+            asked["max_output_tokens"] = refusal.largest_output
+            text = f"takes {refusal.largest_output:,} tokens"
+            self.call(time, user, text, answer, **asked)
+
+    def credit(self, time: str, paid: Step, amount: str, reason: str) -> None:
+        """A correction of what a call cost."""
+        self.at(time)
+        assert paid.entry is not None
+        corrected = self.ledger.adjust(paid.entry, amount, reason=reason)
+        self.note(paid.account, "gets a credit", entry=corrected)
+
+    def turn_the_day(self, user: str) -> None:
+        """Midnight, at which nothing is written, and the window is a new one."""
+        rows = len(list(self.ledger.entries()))
+        self.at("00:00", days=1)
+        self.note(user, "has a new day")
+        assert len(list(self.ledger.entries())) == rows
+
+    def at(self, time: str, days: int = 0) -> None:
+        """Move the clock on."""
         hour, minute = map(int, time.split(":"))
-        clock.move_to(_MORNING.replace(hour=hour, minute=minute) + timedelta(days=days))
-        available = ledger.balance(user).available
-        assert available is not None
-        paid = ledger.charge(user, response) if available > 0 else None
-        return Step(_local(clock), text, ledger.balance(user), paid)
+        self.clock.move_to(MORNING.replace(hour=hour, minute=minute) + timedelta(days=days))
 
-    yield call("09:04", "alice", "asks for a plan", _chat("gpt-5", 2_180, 2_010))
-    yield call("09:31", "team:docs", "reads the handbook", _message(240, 610, written=18_400))
-    yield call("10:15", "bob", "indexes his notes", _embeddings(412_000))
-    yield call("11:20", "team:docs", "answers a question", _message(380, 540, read=18_400))
-    answer = call("13:47", "bob", "summarizes a report", _response(148_200, 9_400))
-    yield answer
-    yield call("15:12", "alice", "has it written out", _chat("gpt-5", 4_870, 2_960, cached=4_096))
-    yield call("17:38", "alice", "wants one more", _chat("gpt-5", 5_200, 1_800, cached=4_864))
-    assert answer.entry is not None
-    clock.advance(minutes=22)
-    corrected = ledger.adjust(answer.entry, "-0.0376", reason="provider credit: cut-off answer")
-    yield Step(_local(clock), "credited: cut-off answer", ledger.balance("bob"), corrected)
-    yield call("18:26", "team:docs", "answers a question", _message(510, 720, read=18_400))
-    before = len(list(ledger.entries()))
-    clock.move_to(_MORNING.replace(hour=0) + timedelta(days=1))
-    fresh = ledger.balance("alice")
-    assert fresh.posted == 0
-    assert len(list(ledger.entries())) == before
-    yield Step(_local(clock), _NEW_DAY, fresh)
-    yield call("08:15", "alice", "has her one more", _chat("gpt-5", 5_200, 1_800), days=1)
+    def note(self, account: str, text: str, **facts: Any) -> Step:
+        """Keep what happened, and how the account stands now."""
+        now = self.clock.now.astimezone(ZoneInfo(ZONE))
+        step = Step(now, account, text, self.ledger.balance(account), **facts)
+        self.steps.append(step)
+        return step
 
 
-def _local(clock: FakeClock) -> datetime:
-    return clock.now.astimezone(ZoneInfo(_ZONE))
+def _asking(model: str, tokens: int, most: int) -> dict[str, Any]:
+    """What a call is held for: its prompt, and the longest answer it may have."""
+    return {"model": model, "messages": prompt(tokens), "max_output_tokens": most}
 
 
-def _chat(model: str, prompt: int, completion: int, cached: int = 0) -> dict[str, Any]:
-    """An OpenAI chat completion; the prompt counts the cached tokens in."""
-    return {
-        "id": "chatcmpl-B6x2",
-        "object": "chat.completion",
-        "model": f"{model}-2025-08-07",
-        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant"}}],
-        "usage": {
-            "prompt_tokens": prompt,
-            "completion_tokens": completion,
-            "total_tokens": prompt + completion,
-            "prompt_tokens_details": {"cached_tokens": cached},
-        },
-    }
-
-
-def _response(prompt: int, output: int) -> dict[str, Any]:
-    """An OpenAI Responses answer."""
-    return {
-        "id": "resp_67c9",
-        "object": "response",
-        "model": "gpt-4.1-2025-04-14",
-        "status": "incomplete",
-        "usage": {
-            "input_tokens": prompt,
-            "input_tokens_details": {"cached_tokens": 0},
-            "output_tokens": output,
-            "output_tokens_details": {"reasoning_tokens": 0},
-            "total_tokens": prompt + output,
-        },
-    }
-
-
-def _embeddings(prompt: int) -> dict[str, Any]:
-    """OpenAI embeddings."""
-    return {
-        "object": "list",
-        "model": "text-embedding-3-small",
-        "data": [],
-        "usage": {"prompt_tokens": prompt, "total_tokens": prompt},
-    }
-
-
-def _message(prompt: int, output: int, written: int = 0, read: int = 0) -> dict[str, Any]:
-    """An Anthropic message; the cache counts stand beside the input."""
-    return {
-        "id": "msg_01Xf",
-        "type": "message",
-        "role": "assistant",
-        "model": "claude-sonnet-4-6",
-        "stop_reason": "end_turn",
-        "usage": {
-            "input_tokens": prompt,
-            "cache_creation_input_tokens": written,
-            "cache_read_input_tokens": read,
-            "output_tokens": output,
-        },
-    }
-
-
-# -- showing it -------------------------------------------------------------------------------
-
-
-def summary(day: Day) -> dict[str, Any]:
-    """The day as a JSON document."""
-    from budgetledger._render import balance_json, entry_json, verification_json
-
-    return {
-        "path": day.path,
-        "project": day.project,
-        "refused": [
-            {"account": step.balance.account, "at": step.time}
-            for step in day.steps
-            if _refused(step)
-        ],
-        "entries": [entry_json(entry) for entry in day.entries],
-        "spent_by_account": day.spent_by("account"),
-        "spent_by_model": day.spent_by("model"),
-        "balances": [balance_json(balance, day.project) for balance in day.balances],
-        "verify": verification_json(day.verified, day.path),
-        "query": day.query,
-        "command": day.command,
-    }
-
-
-def show(out: Console, day: Day) -> None:
-    """The day, the bill, and where to find it."""
-    from rich.text import Text
-
-    from budgetledger._render import label, shares, show_verification
-
-    def heading(text: str) -> None:
-        out.print(Text(f"\n{text}", "bold cyan"))
-
-    date = f"{_MORNING:%A} {_MORNING.day} {_MORNING:%B %Y}"
-    out.print(Text(f"A day of three users: {date}, by the clock of {_ZONE}", "bold cyan"))
-    _show_steps(out, day)
-    heading("The bill, row by row; a row is never rewritten")
-    _show_bill(out, day)
-    heading("What each model cost")
-    out.print(shares(out, day.spent_by("model"), "model", "cyan"))
-    heading("What each user spent")
-    out.print(shares(out, day.spent_by("account"), "account", "magenta"))
-    heading("Everything recounted, hashes included")
-    show_verification(out, day.verified)
-    heading("The ledger is this file; any SQLite tool reads it")
-    out.print(label(out, day.path), soft_wrap=True)
-    out.print(label(out, day.command), soft_wrap=True)
-
-
-def _show_steps(out: Console, day: Day) -> None:
-    from rich.text import Text
-
-    from budgetledger._render import bar, decimals_of, limit_text, percent, table, usd, used
-
-    limits = (f"{one.account} {limit_text(one.budgets[0].budget)}" for one in day.balances)
-    out.print(f"Budgets: {', '.join(limits)}\n", soft_wrap=True)
-    made = table(out, "time", "user", "", ">USD", "budget", ">used")
-    decimals = decimals_of(entry.cost for entry in day.entries)
-    for step in day.steps:
-        status = step.balance.budgets[0]
-        share = used(status.posted, status.budget.limit)
-        style = "red" if _refused(step) else "green" if _turned(step) else ""
-        cost = "refused" if _refused(step) else ""
-        if step.entry is not None and step.entry.cost is not None:
-            cost = usd(step.entry.cost, decimals)
-        made.add_row(
-            f"{step.time:%H:%M}",
-            step.balance.account,
-            Text(step.text),
-            Text(cost),
-            bar(out, share, 12),
-            percent(share),
-            style=style,
-        )
-    out.print(made)
-
-
-def _show_bill(out: Console, day: Day) -> None:
-    from budgetledger._render import decimals_of, table, usd
-
-    made = table(out, ">id", "UTC", "account", "model", ">in", ">out", ">USD")
-    decimals = decimals_of(entry.cost for entry in day.entries)
-    for entry in day.entries:
-        assert entry.cost is not None
-        what = entry.model if entry.corrects_id is None else f"corrects {entry.corrects_id}"
-        made.add_row(
-            str(entry.id),
-            f"{entry.recorded_at:%m-%d %H:%M}",
-            entry.account,
-            what,
-            f"{entry.input_tokens:,}",
-            f"{entry.output_tokens:,}",
-            usd(entry.cost, decimals),
-        )
-    out.print(made)
-
-
-def _turned(step: Step) -> bool:
-    return step.text == _NEW_DAY
-
-
-def _refused(step: Step) -> bool:
-    return step.entry is None and not _turned(step)
+def _handbook(tokens: int) -> dict[str, Any]:
+    return _asking("claude-sonnet-4-6", tokens, 1_000)

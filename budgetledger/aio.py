@@ -12,29 +12,38 @@ from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
     AsyncIterator,
-    Awaitable,
     Callable,
     Coroutine,
     Generator,
     Mapping,
     Sequence,
 )
+from contextlib import suppress
+from copy import copy
 from datetime import datetime, timedelta
-from functools import wraps
+from decimal import Decimal
+from functools import partial, wraps
 from inspect import isawaitable
 from itertools import islice
 from os import PathLike
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
 
-from budgetledger import _holding
+from budgetledger import _holding, _sql
 from budgetledger._charging import draft_charge, draft_hold, needs_loading
 from budgetledger._estimates import Estimate
 from budgetledger._holding import Granted
+from budgetledger._sql import compiled
 from budgetledger._streams import StreamReading
 from budgetledger._transaction import Transaction
 from budgetledger.entries import Entry
-from budgetledger.errors import BudgetExceededError, HoldAlreadyClosed, StoreError
+from budgetledger.errors import (
+    BudgetExceededError,
+    BudgetledgerError,
+    HoldAlreadyClosed,
+    InvalidInput,
+    StoreError,
+)
 from budgetledger.holds import BaseHold
 from budgetledger.ledger import Ledger, with_largest_output
 from budgetledger.money import Amount
@@ -42,6 +51,11 @@ from budgetledger.names import checked_name
 from budgetledger.pricing import Usage
 from budgetledger.rules import Draft
 from budgetledger.windows import span_us
+
+if TYPE_CHECKING:
+    from budgetledger._sqlite import Synchronous
+    from budgetledger.entries import Alert
+    from budgetledger.ledger import Clock
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -55,7 +69,7 @@ def _in_thread(
 
     @wraps(method)
     async def run(self: AsyncLedger, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await asyncio.to_thread(method, self.ledger, *args, **kwargs)
+        return await asyncio.to_thread(method, self._off_loop(), *args, **kwargs)
 
     return run
 
@@ -65,11 +79,32 @@ class AsyncLedger:
 
     *target*: what `Ledger` takes, with the same options; or a `Ledger`, which then serves
     threads and tasks at once. (Creating a new file takes half a second: open it before the
-    loop is busy.) ``on_alert`` is called on the loop. Cancelling a task does not undo what it
-    had begun to record, but a hold that it was about to get is released.
+    loop is busy.) ``on_alert`` is called on the loop.
+
+    Cancelling a task does not undo what it had begun to record: a cost that was handed over is
+    recorded, once. A hold that it was about to get is given back; one with a key is kept, if it
+    was granted already, for the retry.
     """
 
+    @overload
+    def __init__(self, target: Ledger) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        target: str | PathLike[str],
+        *,
+        project: str = ...,
+        synchronous: Synchronous = ...,
+        enforce: bool = ...,
+        default_output_tokens: int = ...,
+        on_alert: Callable[[Alert], object] | None = ...,
+        clock: Clock = ...,
+    ) -> None: ...
+
     def __init__(self, target: str | PathLike[str] | Ledger, **options: Any) -> None:
+        if isinstance(target, Ledger) and options:
+            raise InvalidInput("a Ledger has its options already; pass a path with them")
         self.ledger = target if isinstance(target, Ledger) else Ledger(target, **options)
 
     set_budget = _in_thread(Ledger.set_budget)
@@ -117,29 +152,21 @@ class AsyncLedger:
         async def take() -> AsyncHold:
             counting = messages is not None or text is not None
             drafted, estimate = await asyncio.to_thread(draft) if counting else draft()
-            writing = asyncio.ensure_future(
-                self._write(ledger._holding(account, drafted, expires_in))
-            )
+            claim = _Claim(ledger._holding(account, drafted, expires_in))
             try:
-                granted = await asyncio.shield(writing)
+                granted = await self._write(claim.take)
+                assert granted is not None  # as it is wanted
             except asyncio.CancelledError:
-                writing.add_done_callback(self._release_unclaimed)
+                claim.is_wanted = False
+                if key is None:
+                    self._queue(claim.give_back)
                 raise
             except BudgetExceededError as error:
                 raise with_largest_output(error, estimate) from None
             ledger._granted(granted, estimate)
             return AsyncHold(self, granted, estimate)
 
-        return _Holding(take)
-
-    def _release_unclaimed(self, writing: asyncio.Future[Granted]) -> None:
-        """Give back what a cancelled task was granted after all."""
-        if writing.cancelled() or writing.exception() is not None:
-            return
-        hold = AsyncHold(self, writing.result(), None)
-        task = asyncio.ensure_future(hold._give_back())
-        _unclaimed.add(task)
-        task.add_done_callback(_unclaimed.discard)
+        return _Holding(take())
 
     async def holds(self, account: str) -> list[AsyncHold]:
         """As `Ledger.holds`."""
@@ -161,8 +188,12 @@ class AsyncLedger:
         """As `Ledger.charge`."""
         ledger = self.ledger
         facts = (response, cost, model, usage, key, tags, occurred_at, ledger._clock)
-        draft = await _drafted(lambda: draft_charge(*facts), cost is None)
-        return ledger._charged(account, await self._write(ledger._charging(account, draft)))
+        outcome = await self._record(
+            lambda: draft_charge(*facts),
+            partial(ledger._charging, account),
+            slow=cost is None and needs_loading(),
+        )
+        return ledger._charged(account, outcome)
 
     async def entries(
         self,
@@ -198,11 +229,66 @@ class AsyncLedger:
             ledger._tell(alerts)
         return result
 
+    def _queue(self, operation: Callable[[Transaction], object]) -> None:
+        """Have *operation* written, whatever becomes of this task and its loop."""
+        writing = self._write(operation)
+        writing.send(None)  # queued once it waits
+        writing.close()
+
+    async def _record(
+        self,
+        draft: Callable[[], Draft],
+        operation: Callable[[Draft], Callable[[Transaction], T]],
+        *,
+        slow: bool,
+    ) -> T:
+        """Write what was paid. Rather than lose it, a task cancelled early holds up the loop."""
+        try:
+            drafted = await asyncio.to_thread(draft) if slow else draft()
+        except asyncio.CancelledError:
+            with suppress(BudgetledgerError):  # as the task would have been told
+                self._queue(operation(draft()))
+            raise
+        return await self._write(operation(drafted))
+
+    def _off_loop(self) -> Ledger:
+        """The ledger, for a thread: its alerts are told on the loop that runs here."""
+        loop, ledger = asyncio.get_running_loop(), copy(self.ledger)
+        ledger._on_alert = lambda alert: loop.call_soon_threadsafe(self.ledger._tell, (alert,))
+        return ledger
+
+
+class _Claim:
+    """A hold about to be taken, by a task that may be cancelled before it has it."""
+
+    def __init__(self, operation: Callable[[Transaction], Granted]) -> None:
+        self._operation = operation
+        self._granted: Granted | None = None
+        self.is_wanted = True
+
+    def take(self, tx: Transaction) -> Granted | None:
+        self._granted = None  # by an earlier try
+        if self.is_wanted:
+            self._granted = self._operation(tx)
+        return self._granted
+
+    def give_back(self, tx: Transaction) -> None:
+        """Release what was granted; runs after `take`, whose rows may have been undone since."""
+        granted = self._granted
+        if granted is None:
+            return
+        row = tx.execute(
+            compiled(_sql.ENTRY_WITH_ID), (granted.account.project_id, granted.entry.id)
+        ).fetchone()
+        if row is not None and Entry._make(row) == granted.entry:
+            _holding.release(tx, granted.account, granted.entry.id, None)
+
 
 class AsyncHold(BaseHold):
     """A `Hold` whose steps are awaited; see there for what each does."""
 
     _stream: weakref.ref[AsyncGenerator[Any, None]] | None = None
+    _stream_ended: asyncio.Event | None = None
 
     def __init__(self, ledger: AsyncLedger, granted: Granted, estimate: Estimate | None) -> None:
         super().__init__(ledger.ledger, granted, estimate)
@@ -218,17 +304,17 @@ class AsyncHold(BaseHold):
         occurred_at: datetime | None = None,
     ) -> Entry:
         """As `Hold.settle`."""
-        priced = not isinstance(paid, (str, int, float))
-        return await self._record(
-            await _drafted(lambda: self._settling(paid, model, usage, tags, occurred_at), priced)
-        )
+        draft = partial(self._settling, paid, model, usage, tags, occurred_at)
+        priced = not isinstance(paid, (str, int, float, Decimal))
+        return await self._record(draft, slow=priced and needs_loading())
 
-    async def _record(self, draft: Draft) -> Entry:
-        self._unrecorded = draft
+    async def _record(self, draft: Callable[[], Draft], *, slow: bool) -> Entry:
+        def settling(drafted: Draft) -> Callable[[Transaction], Entry]:
+            self._unrecorded = drafted
+            return lambda tx: _holding.settle(tx, self._account, drafted)
+
         try:
-            entry = await self._async_ledger._write(
-                lambda tx: _holding.settle(tx, self._account, draft)
-            )
+            entry = await self._async_ledger._record(draft, settling, slow=slow)
         except HoldAlreadyClosed as error:
             self.closed_by, self._unrecorded = error.entry, None
             raise
@@ -259,7 +345,7 @@ class AsyncHold(BaseHold):
 
     async def _pass_on(self, chunks: AsyncIterable[T]) -> AsyncGenerator[T, None]:
         reading = StreamReading()
-        self._streaming = True
+        self._streaming, self._stream_ended = True, asyncio.Event()
         try:
             async for chunk in chunks:
                 reading.add(chunk)
@@ -272,15 +358,25 @@ class AsyncHold(BaseHold):
                     if isawaitable(closing):
                         await closing
             finally:
-                if reading.started and self.closed_by is None:
-                    await self._settle_stream(reading)
-                self._streaming = False
+                try:
+                    if reading.started and self.closed_by is None:
+                        await self._settle_stream(reading)
+                finally:
+                    self._streaming = False
+                    self._stream_ended.set()
 
     async def _settle_stream(self, reading: StreamReading) -> None:
         try:
-            await self._record(await asyncio.to_thread(self._stream_settling, reading))
+            await self._record(partial(self._stream_settling, reading), slow=True)
         except (HoldAlreadyClosed, StoreError) as error:
             self._not_recorded(error)
+
+    async def _end_stream(self) -> None:
+        passing = None if self._stream is None else self._stream()
+        if passing is not None:
+            await passing.aclose()
+        elif self._streaming and self._stream_ended is not None:
+            await self._stream_ended.wait()  # it was left early, so the loop is closing it
 
     async def _give_back(self, error: BaseException | None = None) -> None:
         left = self._left_to_do()
@@ -305,24 +401,32 @@ class AsyncHold(BaseHold):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        passing = None if self._stream is None else self._stream()
-        if passing is not None:
-            await passing.aclose()
-        await self._give_back(error)
+        try:
+            await self._end_stream()
+        finally:
+            await self._give_back(error)
 
 
-class _Holding(Awaitable[AsyncHold]):
-    """A hold about to be taken: awaited, or entered."""
+class _Holding(Coroutine[Any, Any, AsyncHold]):
+    """A hold about to be taken: awaited, made a task, or entered."""
 
-    def __init__(self, take: Callable[[], Coroutine[Any, Any, AsyncHold]]) -> None:
-        self._take = take
-        self._hold: AsyncHold | None = None
+    def __init__(self, taking: Coroutine[Any, Any, AsyncHold]) -> None:
+        self._taking = taking
 
     def __await__(self) -> Generator[Any, None, AsyncHold]:
-        return self._take().__await__()
+        return self._taking.__await__()
+
+    def send(self, value: Any, /) -> Any:
+        return self._taking.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        return self._taking.throw(*error)
+
+    def close(self) -> None:
+        self._taking.close()
 
     async def __aenter__(self) -> AsyncHold:
-        self._hold = await self._take()
+        self._hold = await self._taking
         return self._hold
 
     async def __aexit__(
@@ -331,16 +435,4 @@ class _Holding(Awaitable[AsyncHold]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        assert self._hold is not None
         await self._hold.__aexit__(kind, error, trace)
-
-
-_unclaimed: set[asyncio.Task[None]] = set()
-"""Tasks that nobody awaits; a loop alone would let them be collected."""
-
-
-async def _drafted(draft: Callable[[], Draft], priced: bool) -> Draft:
-    """The draft of a cost; in a thread while prices are still to be loaded."""
-    if priced and needs_loading():
-        return await asyncio.to_thread(draft)
-    return draft()

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
-import shutil
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -19,24 +17,37 @@ from click.testing import CliRunner, Result
 
 from budgetledger import __version__
 from budgetledger.cli import main
+from budgetledger.errors import AccountFrozen
 from budgetledger.ledger import Ledger
 from budgetledger.testing import FakeClock
 
 COMMANDS = [
     "accounts",
+    "alerts",
     "balance",
     "demo",
     "entries",
+    "freeze",
+    "holds",
     "import",
     "model-costs",
+    "release",
     "set-budget",
+    "set-parent",
+    "unfreeze",
     "verify",
 ]
-READING = [
+MAKING_NO_FILE = [
     ["accounts"],
+    ["alerts"],
     ["balance", "alice"],
     ["entries"],
+    ["freeze", "alice"],
+    ["holds", "alice"],
     ["model-costs", "alice"],
+    ["release", "3"],
+    ["set-parent", "alice", "team:docs"],
+    ["unfreeze", "alice"],
     ["verify"],
 ]
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -94,6 +105,7 @@ def test_help_lists_every_command_in_whole_sentences():
     shown = run("--help").stdout
     listed = shown.split("Commands:\n")[1].split("\n\n")[0].splitlines()
     assert [line.split()[0] for line in listed] == COMMANDS
+    assert [line for line in listed if not line.endswith(".") or line.endswith("..")] == []
     assert run("--version").stdout.strip() == f"budgetledger, version {__version__}"
 
 
@@ -125,8 +137,8 @@ def test_help_loads_neither_the_ledger_nor_rich():
     assert found.stdout.splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize("arguments", READING)
-def test_reading_a_missing_file_says_so_and_makes_none(arguments, tmp_path):
+@pytest.mark.parametrize("arguments", MAKING_NO_FILE)
+def test_a_missing_file_is_told_of_and_not_made(arguments, tmp_path):
     result = run(*arguments, code=1)
     assert result.stdout == ""
     assert result.stderr.startswith("Error: there is no ledger at ")
@@ -151,6 +163,14 @@ def test_reading_a_missing_file_says_so_and_makes_none(arguments, tmp_path):
         (["alice", "1", "--per", "day", "--anchor", "then"], "is not a date"),
         (["alice", "1", "--week-start", "someday"], "first day of the week"),
         (["", "1"], "account must not be empty"),
+        (["alice", "1", "--alert-at", "most"], "'most' is not a share such as 0.8 or 80%"),
+        (["alice", "1", "--alert-at", "%"], "is not a share"),
+        (["alice", "1", "--alert-at", "nan"], "is not a share"),
+        (["alice", "1", "--alert-at", "inf%"], "is not a share"),
+        (["alice", "1", "--alert-at", "1e9999999"], "is not a share"),
+        (["alice", "1", "--alert-at", "80"], "80 would be 80 times the limit; pass 80%"),
+        (["alice", "1", "--alert-at", "0"], "shares of the limit above 0"),
+        (["alice", "1", "--alert-at", "-50%"], "alert_at must"),
     ],
 )
 def test_misuse_exits_with_2_and_makes_no_file(arguments, says, tmp_path):
@@ -192,6 +212,18 @@ def test_set_budget_makes_the_file_and_revises(tmp_path):
     assert found["tokens/86400s/gpt-4o"].period.span_us == 86_400_000_000
 
 
+def test_a_budget_with_alerts(tmp_path):
+    shares = ("--alert-at", "80%", "--alert-at", "0.5", "--alert-at", "33.3 %", "--alert-at", "1.2")
+    result = run("set-budget", "alice", "10", *shares)
+    told = "alerts at 33.3 %, 50 %, 80 % and 120 %"
+    assert result.stdout == f"budget usd of alice: $10.00 for ever, {told}\n"
+    assert told in run("balance", "alice").stdout
+    assert documents("balance", "alice")["budgets"][0]["alert_at"] == ["0.333", "0.5", "0.8", "1.2"]
+    assert documents("set-budget", "alice", "--tokens", "9", *shares[:2])["alert_at"] == ["0.8"]
+    assert documents("set-budget", "alice", "10")["alert_at"] == []
+    assert "alerts" not in run("set-budget", "alice", "10").stdout
+
+
 def test_an_anchor_without_offset_is_by_the_clock_of_the_zone():
     where = ("--per", "month", "--timezone", "Asia/Shanghai")
     local = documents("set-budget", "a", "1", "--anchor", "2026-01-15T08:00", *where)
@@ -205,7 +237,7 @@ def test_an_anchor_without_offset_is_by_the_clock_of_the_zone():
 def test_balance(spend):
     shown = run("balance", "alice", "--at", "2026-03-02T12:00").stdout
     assert "60 % of $1.00 a day" in shown
-    assert "posted $0.60   limit $1.00   available $0.40" in shown
+    assert "posted $0.60   held $0.00   limit $1.00   available $0.40" in shown
     assert "2026-03-02 00:00 to 2026-03-03 00:00 (Europe/Berlin), turns in 11 h" in shown
     assert "0 % of 1,000 tokens a month" in shown
     found = documents("balance", "alice", "--at", "2026-03-02T13:00+01:00")
@@ -239,8 +271,9 @@ def test_accounts(spend):
     assert [(one["account"], one["limit"]) for one in found] == [("alice", "1.00"), ("bob", "2.00")]
     assert found[0]["created_at"] == "2026-03-02T12:00:00.000000Z"
     lines = run("accounts").stdout.splitlines()
-    assert lines[0].split() == ["account", "used", "posted", "limit", "available", "turns", "in"]
-    assert lines[2].split() == ["bob", "0", "%", "$0.00", "$2.00", "$2.00"]
+    headers = ["account", "used", "posted", "held", "limit", "available", "turns", "in"]
+    assert lines[0].split() == headers
+    assert lines[2].split() == ["bob", "0", "%", "$0.00", "$0.00", "$2.00", "$2.00"]
     result = run("accounts", "--project", "typo")
     assert result.stdout == ""
     assert result.stderr == "no accounts in project typo; projects: default\n"
@@ -269,7 +302,7 @@ def test_entries(spend):
 
 
 def test_a_long_journal_is_shown_whole(spend, monkeypatch):
-    monkeypatch.setattr("budgetledger.cli._PAGE", 2)
+    monkeypatch.setattr("budgetledger._cli_reading._PAGE", 2)
     shown = run("entries").stdout
     assert shown.count("UTC") == 3
     assert [line.split()[0] for line in shown.splitlines() if line.split()[0] != "id"] == list(
@@ -311,6 +344,320 @@ def test_verify_exits_with_4_when_somebody_changed_a_row(spend):
     ]
 
 
+# -- parents, freezing, holds and alerts ------------------------------------------------------
+
+
+@pytest.fixture
+def team(tmp_path):
+    """A ledger by the real clock: alice and bob, each with a hold, under team:docs."""
+    path = tmp_path / "spend.db"
+    with Ledger(path) as ledger:
+        ledger.set_budget("team:docs", "5.00", alert_at=("0.5",))
+        ledger.set_budget("alice", "2.00")
+        for user in ("alice", "bob"):
+            ledger.set_parent(user, "team:docs")
+        ledger.hold("alice", "0.25", model="gpt-4o", key="job-7", tags={"feature": "x"})
+        ledger.hold("bob", "0.125", tokens=1500, expires_in=7200)
+    return path
+
+
+def journal(path, account=None):
+    with Ledger(path) as ledger:
+        return list(ledger.entries(account))
+
+
+def open_holds(path, account="team:docs"):
+    with Ledger(path) as ledger:
+        return ledger.holds(account)
+
+
+def test_an_account_is_put_under_another_and_out_again(spend):
+    result = run("set-parent", "alice", "team:docs")
+    assert result.stdout == "alice is under team:docs\n"
+    assert result.stderr == "opened team:docs, a new account\n"
+    with Ledger(spend) as ledger:
+        ledger.charge("alice", cost="0.25")
+        assert ledger.balance("team:docs").posted == Decimal("0.25")
+    assert documents("set-parent", "bob", "alice") == {
+        "project": "default",
+        "account": "bob",
+        "parent": "alice",
+        "frozen": False,
+        "frozen_because": None,
+    }
+    result = run("set-parent", "alice", "--none")
+    assert (result.stdout, result.stderr) == ("alice is under no other account\n", "")
+    assert documents("set-parent", "bob", "--none")["parent"] is None
+    with Ledger(spend) as ledger:
+        ledger.charge("alice", cost="0.25")
+        assert ledger.balance("team:docs").posted == Decimal("0.25")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["alice"], "pass one of PARENT or --none"),
+        (["alice", "bob", "--none"], "pass one of PARENT or --none"),
+        (["alice", "alice"], "that would be a cycle"),
+        (["team:docs", "alice"], "that would be a cycle (alice under team:docs)"),
+        (["alice", "*"], "'*' is the project itself"),
+        (["*", "--none"], "'*' is the project itself"),
+        (["alice", ""], "parent must not be empty"),
+    ],
+)
+def test_a_parent_that_cannot_be_leaves_all_as_it_was(team, arguments, says):
+    before = journal(team)
+    result = run("set-parent", *arguments, code=2)
+    assert says in result.stderr
+    assert result.stdout == ""
+    assert journal(team) == before
+
+
+def test_a_frozen_account_takes_no_holds(team):
+    result = run("freeze", "team:docs", "--reason", "stolen key")
+    frozen = "team:docs is frozen (stolen key): it and the accounts under it take no holds\n"
+    assert (result.stdout, result.stderr) == (frozen, "")
+    with Ledger(team) as ledger, pytest.raises(AccountFrozen, match="stolen key"):
+        ledger.hold("alice", "0.01")
+    result = run("freeze", "team:docs", "--reason", "another")
+    assert result.stdout == frozen
+    assert "was frozen already" in result.stderr
+    assert run("freeze", "team:docs").stderr == ""
+    assert documents("freeze", "alice") == {
+        "project": "default",
+        "account": "alice",
+        "parent": "team:docs",
+        "frozen": True,
+        "frozen_because": None,
+    }
+    assert run("freeze", "alice").stdout.startswith("alice is frozen: ")
+    assert run("unfreeze", "team:docs", "--reason", "new key").stdout == "team:docs is not frozen\n"
+    assert documents("unfreeze", "alice")["frozen"] is False
+    assert run("unfreeze", "alice").stdout == "alice is not frozen\n"
+    with Ledger(team) as ledger:
+        ledger.hold("alice", "0.01")
+    steps = [entry for entry in journal(team) if entry.kind in ("freeze", "unfreeze")]
+    assert [(entry.account, entry.kind, entry.note) for entry in steps] == [
+        ("team:docs", "freeze", "stolen key"),
+        ("alice", "freeze", None),
+        ("team:docs", "unfreeze", "new key"),
+        ("alice", "unfreeze", None),
+    ]
+
+
+@pytest.mark.parametrize("arguments", [["freeze"], ["unfreeze"], ["holds"], ["alerts"]])
+def test_an_account_that_is_not_there(team, arguments):
+    before = journal(team)
+    for more in ([], ["--json"]):
+        result = run(*arguments, "nobody", *more, code=1)
+        assert result.stderr.startswith("Error: there is no account 'nobody' in project 'default'")
+        assert result.stdout == ""
+    assert journal(team) == before
+
+
+def test_holds_of_an_account_and_of_those_under_it(team):
+    first, second = open_holds(team)
+    assert documents("holds", "alice") == [
+        {
+            "id": first.id,
+            "project": "default",
+            "account": "alice",
+            "model": "gpt-4o",
+            "amount": "0.25",
+            "tokens": 0,
+            "recorded_at": first.entry.recorded_at.isoformat().replace("+00:00", "Z"),
+            "expires_at": first.expires_at.isoformat().replace("+00:00", "Z"),
+            "idempotency_key": "job-7",
+            "tags": {"feature": "x"},
+        }
+    ]
+    assert [one["id"] for one in documents("holds", "team:docs")] == [first.id, second.id]
+    lines = [line.split() for line in run("holds", "team:docs").stdout.splitlines()]
+    headers = ["id", "account", "model", "USD", "tokens", "recorded", "expires", "key"]
+    assert lines[0] == headers
+    assert lines[1][:4] == [str(first.id), "alice", "gpt-4o", "$0.250"]
+    assert lines[1][-1] == "job-7"
+    assert lines[2][:4] == [str(second.id), "bob", "$0.125", "1,500"]
+    assert lines[2][-2:] == f"{second.expires_at:%Y-%m-%d} {second.expires_at:%H:%M:%S}".split()
+    assert lines[3] == ["total", "$0.375", "1,500"]
+    assert "total" not in run("holds", "alice").stdout
+
+
+def test_a_deadline_that_was_moved_is_the_one_told(team):
+    (hold,) = open_holds(team, "alice")
+    with Ledger(team) as ledger:
+        (again,) = ledger.holds("alice")
+        moved = again.extend(timedelta(days=2)).isoformat().replace("+00:00", "Z")
+    assert documents("holds", "alice")[0]["expires_at"] == moved
+    assert documents("release", str(hold.id))["expires_at"] == moved
+
+
+def test_release_gives_back_what_a_process_left(team):
+    first, second = open_holds(team)
+    assert documents("balance", "alice")["available"] == "1.75"
+    result = run("release", str(first.id), "--reason", "the worker was killed")
+    assert result.stdout == f"released hold {first.id} of alice: $0.25\n"
+    assert result.stderr == ""
+    assert documents("balance", "alice")["available"] == "2.00"
+    row = journal(team)[-1]
+    assert (row.kind, row.hold_id, row.note) == ("release", first.id, "the worker was killed")
+    found = documents("release", str(second.id))
+    assert (found["id"], found["amount"], found["tokens"]) == (second.id, "0.125", 1500)
+    assert found["closed_by"]["kind"] == "release"
+    assert found["closed_by"]["id"] == journal(team)[-1].id
+    result = run("holds", "team:docs")
+    assert (result.stdout, result.stderr) == ("", "no open holds\n")
+    assert documents("holds", "team:docs") == []
+    with Ledger(team) as ledger:
+        assert ledger.verify().ok
+
+
+def test_release_of_what_counts_no_more(team):
+    with Ledger(team, clock=FakeClock(NOON)) as ledger:
+        ledger.set_budget("carol", 1)
+        hold = ledger.hold("carol", "0.5", tokens=20)
+    told = f"released hold {hold.id} of carol: $0.50 and 20 tokens, which counted no more\n"
+    assert run("release", str(hold.id)).stdout == told
+
+
+def test_release_of_what_cannot_be(team):
+    (hold,) = open_holds(team, "alice")
+    (settled,) = open_holds(team, "bob")
+    with Ledger(team) as ledger:
+        settled = ledger.hold("bob", "0.01")
+        row = settled.settle("0.02")
+    run("release", str(hold.id))
+    before = journal(team)
+    for number, says in (
+        (hold.id, f"hold {hold.id} of 'alice' was released by entry {before[-1].id}"),
+        (settled.id, f"hold {settled.id} of 'bob' was settled by entry {row.id}"),
+        (999, "there is no hold 999 in project 'default'; `budgetledger holds"),
+        (row.id, f"there is no hold {row.id} in project 'default' (that entry is of kind settle)"),
+        (2**63 - 1, "there is no hold"),
+    ):
+        result = run("release", str(number), code=1)
+        assert says in result.stderr
+        assert result.stdout == ""
+        assert result.stderr.count("\n") == 1
+    for number in ("0", "first", str(2**63), "1.5"):
+        assert "HOLD_ID" in run("release", number, code=2).stderr
+    run("set-budget", "alice", "1", "--project", "other")
+    still_open = str(open_holds(team)[0].id)
+    result = run("release", still_open, "--project", "other", code=1)
+    assert f"there is no hold {still_open} in project 'other'" in result.stderr
+    run("release", still_open, "--reason", " ", code=2)
+    assert journal(team) == before
+
+
+def test_what_is_held_is_told_with_each_budget(team):
+    shown = run("balance", "team:docs").stdout
+    assert "posted $0.00   held $0.375   limit $5.00   available $4.625" in shown
+    with Ledger(team) as ledger:
+        ledger.set_budget("team:docs", tokens=9000, model="gpt-4o")
+        ledger.set_budget("team:docs", requests=10)
+        ledger.hold("alice", tokens=700, model="gpt-4o")
+    shown = run("balance", "team:docs").stdout
+    assert "posted 0 tokens   held 700 tokens   limit 9,000 tokens   available 8,300" in shown
+    found = documents("balance", "team:docs")
+    assert found["held"] == "0.375"
+    assert {one["name"]: one["held"] for one in found["budgets"]} == {
+        "requests": 3,
+        "tokens/gpt-4o": 700,
+        "usd": "0.375",
+    }
+
+
+def test_accounts_tell_what_is_held_and_frozen_and_above(team):
+    run("freeze", "bob")
+    run("freeze", "alice", "--reason", "on leave")
+    found = {one["account"]: one for one in documents("accounts")}
+    wanted = ("held", "parent", "frozen", "frozen_because")
+    assert {name: [one[field] for field in wanted] for name, one in found.items()} == {
+        "alice": ["0.25", "team:docs", True, "on leave"],
+        "bob": ["0.125", "team:docs", True, None],
+        "team:docs": ["0.375", None, False, None],
+    }
+    lines = [line.split() for line in run("accounts").stdout.splitlines()]
+    assert lines[0][-3:] == ["in", "under", "frozen"]
+    assert lines[1][3:5] == ["$0.00", "$0.250"]
+    assert lines[1][-3:] == ["team:docs", "on", "leave"]
+    assert lines[2] == ["bob", "$0.00", "$0.125", "no", "budget", "team:docs", "yes"]
+    assert lines[3][-3:] == ["$0.375", "$5.00", "$4.625"]
+
+
+def test_alerts(team):
+    result = run("alerts")
+    assert (result.stdout, result.stderr) == ("", "no alerts\n")
+    assert documents("alerts", "team:docs") == []
+    with Ledger(team) as ledger:
+        ledger.charge("alice", cost="2.75")
+        ledger.set_budget("team:docs", "10.00", alert_at=("0.5",))
+    reached, resolved = journal(team, "team:docs")[-3], journal(team, "team:docs")[-1]
+    found = documents("alerts", "team:docs")
+    assert found[0] == {
+        "project": "default",
+        "account": "team:docs",
+        "budget": "usd",
+        "state": "alert",
+        "threshold": "0.5",
+        "limit": "5.00",
+        "posted": "2.75",
+        "window": {"start": None, "end": None, "timezone": "UTC"},
+        "recorded_at": reached.recorded_at.isoformat().replace("+00:00", "Z"),
+    }
+    assert [one["state"] for one in found] == ["alert", "resolve"]
+    assert resolved.kind == "resolve"
+    assert documents("alerts") == found
+    assert documents("alerts", "alice") == []
+    lines = [line.split() for line in run("alerts").stdout.splitlines()]
+    assert lines[0] == ["UTC", "account", "budget", "share", "posted", "limit", "window"]
+    told = ["team:docs", "usd", "reached", "50", "%", "$2.75", "$5.00", "for", "ever"]
+    assert lines[1][2:] == told
+    assert "resolved" in lines[2]
+    assert documents("alerts", "--project", "other") == []
+
+
+def test_entries_tell_the_steps_of_holds(tmp_path):
+    clock = FakeClock(NOON)
+    with Ledger(tmp_path / "spend.db", clock=clock) as ledger:
+        ledger.set_budget("alice", "1.00")
+        ledger.set_parent("alice", "team:docs")
+        settled = ledger.hold("alice", "0.25", model="gpt-4o")
+        settled.extend(7200)
+        settled.settle("0.1", model="gpt-4o")
+        ledger.hold("alice", "0.5", tokens=1200).release(reason="not sent")
+        ledger.hold("alice", tokens=300, expires_in=60)
+        clock.advance(minutes=2)
+        ledger.hold("alice", "0")
+        ledger.set_parent("alice", None)
+    lines = run("entries", "alice").stdout.splitlines()
+    assert [line.rstrip().split("  ")[-1].strip() for line in lines] == [
+        "note",
+        "budget",
+        "under team:docs",
+        "holds $0.25 until 2026-03-02 12:30",
+        f"extends hold {settled.id} until 2026-03-02 14:00",
+        f"settles hold {settled.id}",
+        "holds $0.50 and 1,200 tokens until 2026-03-02 12:30",
+        "releases hold 7: not sent",
+        "holds 300 tokens until 2026-03-02 12:01",
+        "hold 9 expired",
+        "holds $0.00 until 2026-03-02 12:32",
+        "under no other account",
+    ]
+    (line,) = run("entries", "team:docs").stdout.splitlines()[1:]
+    assert "$0.10" in line
+    assert line.rstrip().endswith(f"settles hold {settled.id}, repeats 5")
+    rows = [json.loads(line) for line in run("entries", "--json").stdout.splitlines()]
+    hold, extended, settle = rows[2:5]
+    assert (hold["held"], hold["held_tokens"]) == ("0.25", 0)
+    assert hold["expires_at"] == "2026-03-02T12:30:00.000000Z"
+    assert extended["expires_at"] == "2026-03-02T14:00:00.000000Z"
+    assert (settle["hold_id"], settle["held"], settle["origin_id"]) == (settled.id, None, None)
+    (repeated,) = run("entries", "team:docs", "--json").stdout.splitlines()
+    assert json.loads(repeated)["origin_id"] == settle["id"]
+
+
 # -- what output looks like -------------------------------------------------------------------
 
 
@@ -338,9 +685,15 @@ def test_bars_and_colour_on_a_terminal(spend):
 def test_names_cannot_write_on_the_terminal(spend, encoding):
     name = "[red]eve[/red] \x1b[2J\n\u202eé:smile:"
     with Ledger(spend) as ledger:
-        ledger.set_budget(name, 1, name="b\n")
+        ledger.set_budget(name, 1, name="b\n", alert_at=("0.001",))
+        ledger.set_parent(name, "\x1b[2Jabove")
+        ledger.hold(name, "0.01", model="\x1b[31mm", key="k\x1b")
         ledger.charge(name, cost="0.01", model="\x1b[31mm")
-    for arguments in (["accounts"], ["balance", name], ["entries"], ["model-costs", name]):
+        ledger.freeze(name, reason="\x1b[5mwhy\n")
+    for arguments in (
+        *(["accounts"], ["alerts"], ["balance", name], ["entries"], ["freeze", name]),
+        *(["holds", name], ["model-costs", name]),
+    ):
         shown = process(*arguments, PYTHONIOENCODING=encoding, PYTHONUTF8="0")
         assert shown.returncode == 0, shown.stderr
         assert "\x1b" not in shown.stdout
@@ -364,88 +717,3 @@ def test_the_option_goes_before_the_environment(spend, tmp_path):
         "carol"
     ]
     assert len(documents("accounts")) == 2
-
-
-# -- the demo ---------------------------------------------------------------------------------
-
-
-def test_the_demo_stays_in_the_current_directory(tmp_path, monkeypatch):
-    home, here = tmp_path / "home", tmp_path / "here"
-    home.mkdir()
-    here.mkdir()
-    monkeypatch.chdir(here)
-    production = tmp_path / "production.db"
-    environment = {
-        "HOME": str(home),
-        "XDG_DATA_HOME": str(home / "data"),
-        "BUDGETLEDGER_DB": str(production),
-    }
-    first = process("demo", **environment)
-    assert first.returncode == 0, first.stderr
-    second = process("demo", **environment)
-    assert second.returncode == 0, second.stderr
-    for shown, project in ((first.stdout, "demo"), (second.stdout, "demo-2")):
-        assert len(shown.splitlines()) <= 60
-        assert "refused" in shown
-        assert "no differences" in shown
-        assert f"project = '{project}'" in shown
-        assert "\x1b" not in shown
-    names = {path.name for path in here.iterdir()}
-    assert names == {"budgetledger-demo.db", "budgetledger-demo.db.lock"}
-    assert list(home.iterdir()) == []
-    assert not production.exists()
-    _check_the_printed_query(first.stdout)
-    _check_the_printed_query(second.stdout)
-
-
-def _check_the_printed_query(shown: str) -> None:
-    lines = shown.splitlines()
-    start = lines.index("What each user spent") + 2
-    table = [line.split() for line in lines[start : start + 3]]
-    printed = {row[0]: Decimal(row[-1].lstrip("$")) for row in table}
-    assert len(printed) == 3
-    program, _, path, query = shlex.split(lines[-1])
-    assert path == lines[-2]
-    with closing(sqlite3.connect(path)) as connection:
-        found = connection.execute(query).fetchall()
-    assert {account: Decimal(repr(cost)) for account, _, cost in found} == printed
-    assert [account for account, _, _ in found] == list(printed)
-    if shutil.which(program):
-        done = subprocess.run(lines[-1], shell=True, capture_output=True, text=True, check=True)
-        for account, cost in printed.items():
-            assert f"{float(cost)}" in next(
-                line for line in done.stdout.splitlines() if account in line
-            )
-
-
-def test_the_demo_tells_the_same_story_as_json(tmp_path):
-    found = documents("demo", "--db", str(tmp_path / "demo folder.db"))
-    assert found["project"] == "demo"
-    assert found["refused"] == [{"account": "alice", "at": "2026-03-02T16:38:00.000000Z"}]
-    assert found["verify"]["ok"]
-    costs = [Decimal(entry["cost"]) for entry in found["entries"]]
-    assert len(costs) == 9
-    assert sum(costs) == sum(map(Decimal, found["spent_by_account"].values()))
-    assert sum(costs) == sum(map(Decimal, found["spent_by_model"].values()))
-    balances = {one["account"]: one for one in found["balances"]}
-    # Two calls had overspent alice's day; the third came when the next one had begun.
-    assert Decimal(balances["alice"]["available"]) > 0
-    alice = [Decimal(one["cost"]) for one in found["entries"] if one["account"] == "alice"]
-    assert sum(alice[:2]) > Decimal("0.05")
-    assert Decimal(balances["alice"]["posted"]) == alice[2]
-    assert all(entry["price_source"].startswith("genai-prices") for entry in found["entries"][:6])
-    if shutil.which("sqlite3"):
-        subprocess.run(found["command"], shell=True, capture_output=True, check=True)
-
-
-def test_the_demo_adds_to_a_ledger_and_leaves_other_files_alone(spend, tmp_path):
-    before = run("entries", "--json").stdout
-    assert documents("demo", "--db", str(spend))["project"] == "demo"
-    assert run("entries", "--json").stdout == before
-    other = tmp_path / "notes.db"
-    with closing(sqlite3.connect(other)) as connection:
-        connection.execute("CREATE TABLE notes (text)")
-    content = other.read_bytes()
-    assert "another application" in run("demo", "--db", str(other), code=1).stderr
-    assert other.read_bytes() == content
-    run("demo", "--db", str(tmp_path / "no" / "folder.db"), code=1)

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import assert_type
 
-from budgetledger import BudgetManager, Ledger, Usage, count_tokens
-from budgetledger.entries import Balance, Entry
+from budgetledger import (
+    AsyncLedger,
+    BudgetExceededError,
+    BudgetManager,
+    Ledger,
+    Usage,
+    count_tokens,
+)
+from budgetledger.aio import AsyncHold
+from budgetledger.entries import Account, Alert, Balance, Budget, Entry
+from budgetledger.errors import HoldAlreadyClosed
+from budgetledger.holds import Hold
 from budgetledger.testing import FakeClock
 
 
@@ -25,6 +38,77 @@ def with_ledger(path: Path) -> Decimal | None:
         if not ledger.verify().ok:
             raise SystemExit(1)
         return balance.available
+
+
+def with_holds(ledger: Ledger) -> float | None:
+    messages = [{"role": "user", "content": "hello"}]
+    try:
+        with ledger.hold("alice", model="gpt-4o", messages=messages, key="job-7") as hold:
+            deadline: datetime = hold.extend(timedelta(minutes=5))
+            entry: Entry = hold.settle({"model": "gpt-4o"}, tags={"until": f"{deadline}"})
+            return None if entry.cost is None else float(entry.cost)
+    except BudgetExceededError as error:
+        wait: float | None = error.retry_after
+        return wait
+
+
+def with_open_holds(ledger: Ledger) -> Decimal:
+    held = Decimal(0)
+    hold: Hold
+    for hold in ledger.holds("alice"):
+        held += hold.amount
+        try:
+            hold.release(reason="left behind")
+        except HoldAlreadyClosed as error:
+            closed_by: Entry | None = error.entry
+            print(closed_by)
+    return held if ledger.can_afford("alice", "0.05") else -held
+
+
+def with_stream(ledger: Ledger, chunks: Iterator[str]) -> Iterator[str]:
+    with ledger.hold("alice", "0.05", expires_in=60) as hold:
+        for chunk in hold.stream(chunks):
+            yield chunk.upper()
+
+
+def on_alert(alert: Alert) -> None:
+    print(alert.account, alert.threshold, alert.recorded_at)
+
+
+async def with_tasks(path: Path) -> Decimal | None:
+    async with AsyncLedger(path, project="app", on_alert=on_alert) as ledger:
+        budget = await ledger.set_budget("alice", "10.00", alert_at=(0.5, 0.8, 1))
+        assert_type(budget, Budget)
+        async with ledger.hold("alice", "0.05", tags={"feature": "search"}) as hold:
+            entry = await hold.settle(Usage(input_tokens=5), model="gpt-4o")
+            assert_type(entry, Entry)
+        assert_type(hold, AsyncHold)
+        assert_type(await ledger.hold("alice", budget.limit), AsyncHold)
+        assert_type(await hold.extend(60), datetime)
+        assert_type(await hold.release(), Entry)
+        task = asyncio.create_task(ledger.hold("alice", 1))
+        assert_type(task, asyncio.Task[AsyncHold])
+        charging = ledger.charge("alice", cost="0.01", model="m")
+        both = await asyncio.gather(charging, ledger.hold("alice", 1))
+        assert_type(both, tuple[Entry, AsyncHold])
+        assert_type(await ledger.holds("alice"), list[AsyncHold])
+        costs = await ledger.model_costs("alice", at=entry.recorded_at)
+        assert_type(costs, dict[str, Decimal])
+        assert_type(await ledger.accounts(), list[Account])
+        assert_type(await ledger.alerts(), list[Alert])
+        assert_type([entry async for entry in ledger.entries("alice")], list[Entry])
+        assert_type((await ledger.verify()).ok, bool)
+        await ledger.balance("alice", when=datetime.now(UTC))  # type: ignore[call-arg]
+        balance = await ledger.balance("alice", as_of=datetime.now(UTC))
+        assert_type(balance, Balance)
+        return balance.available
+
+
+async def with_tasks_and_threads(ledger: Ledger, chunks: AsyncIterator[str]) -> list[str]:
+    AsyncLedger(ledger, project="app")  # type: ignore[call-overload]
+    AsyncLedger("spend.db", synchronous="SOMETIMES")  # type: ignore[call-overload]
+    async with AsyncLedger(ledger).hold("alice", "0.05") as hold:
+        return [chunk.upper() async for chunk in hold.stream(chunks)]
 
 
 def with_manager(ledger: Ledger) -> float:

@@ -62,9 +62,7 @@ def fill_with_holds(path, clock):
         ledger.set_budget("bob", "5", name="default")
         ledger.set_parent("bob", "team")
         ledger.set_parent("bob", None)
-        kept = ledger.hold(
-            "alice", "2.5", model="gpt-4o", tokens=1500, key="h1", tags={"job": "é"}
-        )
+        kept = ledger.hold("alice", "2.5", model="gpt-4o", tokens=1500, key="h1", tags={"job": "é"})
         paid = ledger.hold("alice", "4", model="o3").settle("6")  # more than was held: two alerts
         ledger.hold("alice", 1).release(reason="found in the cache")
         late = ledger.hold("bob", "0.5", model="o3", expires_in=60)

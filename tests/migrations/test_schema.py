@@ -87,7 +87,7 @@ def made_of(path):
         elif kind == "table" and name != "alembic_version":
             body, _, options = sql.partition("(")[2].rpartition(")")
             written = re.split(r", ?(?![^(]*\))", body)
-            inline = re.compile(r"(?!FOREIGN KEY)((\w+) .*) (REFERENCES .*)")
+            inline = re.compile(r"^(?!FOREIGN KEY)((\w+) .*) (REFERENCES .*)")
             clauses = [
                 clause.strip()
                 for text in written
@@ -249,9 +249,9 @@ WITH_HOLDS = """
 agents * 1000 5.5 9.75 02-01T00:00Z 03-01T00:00Z my-own=0 o3=5.5
 agents alice 20 5.5 2.5 None None o3=5.5
 agents bob 5 0 7.25 None None my-own=0
-agents mallory 9 0 0 None None 
+agents mallory 9 0 0 None None
 agents team 200 5.5 2.5 02-01T00:00Z 03-01T00:00Z o3=5.5
-"""  # noqa: W291
+"""
 SAID = {  # by revision: what `verify` counts, and the balances
     "0001": ((4, 17, ()), BALANCES),
     "0002": ((9, 54, ()), BALANCES.rstrip() + WITH_HOLDS),
@@ -279,7 +279,7 @@ def balances(path, clock):
                 )
                 amounts = (balance.limit, balance.posted, balance.held)
                 said = " ".join(f"{amount.normalize():f}" for amount in amounts)
-                yield f"{project} {account.name} {said} {start} {end} {costs}"
+                yield f"{project} {account.name} {said} {start} {end} {costs}".rstrip()
 
 
 @pytest.fixture(params=RELEASED)
@@ -336,7 +336,7 @@ def test_threads_upgrade_one_ledger_at_once(saved, path, clock):
         except Exception as error:
             failed.append(error)
 
-    threads = [threading.Thread(target=open_and_charge) for _ in range(4)]
+    threads = [threading.Thread(target=open_and_charge, daemon=True) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -471,7 +471,7 @@ def test_the_past_says_the_same_after_new_rows(old, clock):
     assert (then.limit, then.held) == (10, 0)
 
 
-# -- holds from before -----------------------------------------------------------------------------
+# -- holds from before --------------------------------------------------------------------------
 
 
 @pytest.fixture(params=[revision for revision in RELEASED if revision >= "0002"])

@@ -52,6 +52,7 @@ class Auditor:
         self.parents = {}
         self.frozen = set()
         self.holds = {}
+        self.written = {}
         self.standing = {}
         self.raised = set()
         self.alerts = []
@@ -251,15 +252,10 @@ class Auditor:
 
     def set_parent(self, now, who, parent):
         above = parent and (who[0], parent)
-        if above is not None:
-            opened = self.accounts
-            self.accounts = opened | {who, above}
-            upwards = self.line(above)
-            self.accounts = opened
-            if self.parents.get(who) == above:
-                return ("nothing",)
-            if who in upwards:
-                return ("cycle",)
+        if "*" in (who[1], parent):
+            return ("bad input",)
+        if above is not None and who in self.line(above):
+            return ("bad input",)
         self.accounts |= {who, above or who}
         if self.parents.get(who) != above:
             self.parents[who] = above
@@ -286,8 +282,7 @@ class Auditor:
         if refusal is not None and (enforce or refusal[0] == "unknown"):
             return refusal
         line = self.line(who)
-        for level in line:
-            self.expire(now, level)
+        self.expire(now, line)
         expires_us = now + expires_in
         facts = {"held_pico": need["usd"], "held_tokens": need["tokens"], "model": model}
         facts |= {"expires_us": expires_us, "key": key, "content": content}
@@ -304,7 +299,8 @@ class Auditor:
         return *self.shown(hold), refusal
 
     def shown(self, hold):
-        return "hold", hold["id"], usd(hold["need"]["usd"]), hold["need"]["tokens"], hold["expires_us"]  # fmt: skip
+        need = hold["need"]
+        return "hold", hold["id"], usd(need["usd"]), need["tokens"], hold["expires_us"]
 
     def judge(self, now, who, need, model, prompt):
         line = self.line(who)
@@ -333,18 +329,17 @@ class Auditor:
     def closed(self, hold):
         return "closed", hold["id"], hold["closed_by"]
 
-    def expire(self, now, level):
-        """Write down, for the next hold, which deadlines of an account have passed."""
-        passed = [
-            hold
-            for hold in self.holds.values()
-            if level in hold["counts_on"]
-            and hold["closed_by"] is None
-            and hold["expires_us"] <= now
-        ]
-        for hold in sorted(passed, key=lambda hold: (hold["expires_us"], hold["id"])):
-            row = self.append(now, hold["who"], "expire", hold=hold["id"])
-            hold["closed_by"] = row["id"]
+    def expire(self, now, line):
+        """Take the rows that say a deadline has passed: when they are written is not promised.
+
+        ``written`` are the kinds and holds of the rows in the file, by number.
+        """
+        while (row := self.written.get(len(self.rows) + 1)) and row[0] == "expire":
+            hold = self.holds[row[1]]
+            assert hold["closed_by"] is None
+            assert hold["expires_us"] <= now
+            assert set(hold["counts_on"]) & set(line)
+            hold["closed_by"] = self.append(now, hold["who"], "expire", hold=hold["id"])["id"]
 
     def settle(self, now, number, model, cost, used):
         hold = self.holds[number]
@@ -391,7 +386,7 @@ class Auditor:
             return conflict or ("entry", first["id"])
         stated = [r["cost"] for r in self.rows if r["corrects"] == number and not r["origin"]]
         if row["cost"] is None and sum(stated) + pico < 0:
-            return ("bad amount",)
+            return ("bad input",)
         facts = {"model": row["model"], "cost": pico, "corrects": number, "key": key}
         return "entry", self.post(now, row["who"], "adjustment", **facts, content=content)["id"]
 

@@ -3,8 +3,6 @@
 import asyncio
 import json
 import os
-import subprocess
-import sys
 import threading
 from collections import Counter
 from decimal import Decimal
@@ -227,14 +225,14 @@ def run(ledger, action, seed, times, ready, counted):
 
 counting = threading.Lock()
 
-def process(ledger, number, action, threads, times, ready, outcomes):
+def process(ledger, number, action, threads, times, everybody, outcomes):
     if isinstance(ledger, str):
         ledger = Ledger(ledger, synchronous="NORMAL")
     ledger.accounts()  # everybody is open before the race begins
     counted = Counter()
-    all_here = threading.Barrier(threads, action=ready.wait, timeout=20)
+    ready = threading.Barrier(threads, action=everybody.wait, timeout=20)
     workers = [
-        threading.Thread(target=run, args=(ledger, action, f"{number} {n}", times, all_here, counted))
+        threading.Thread(target=run, args=(ledger, action, f"{number} {n}", times, ready, counted))
         for n in range(threads)
     ]
     [worker.start() for worker in workers]
@@ -302,10 +300,10 @@ def test_no_level_is_ever_over(path, race, method):
         for n, team in enumerate(["team:red", "team:blue"]):
             ledger.set_budget(team, 12 + n)
             ledger.set_budget(team, tokens=4000)
-            ledger.set_budget(team, "4.5", model="gpt-4o-mini")
+            ledger.set_budget(team, "1.5", model="gpt-4o-mini")
         for n in range(6):
             ledger.set_parent(f"user:{n}", ["team:red", "team:blue"][n % 2])
-            ledger.set_budget(f"user:{n}", "4.25")
+            ledger.set_budget(f"user:{n}", "3.75")
             ledger.set_budget(f"user:{n}", requests=70)
 
     outcomes = race(method, "mixed", 6, 4, 40)

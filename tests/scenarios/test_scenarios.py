@@ -9,15 +9,26 @@
     charge  alice 4.00 gpt-4o                      or: 1000+200 tokens in and out; … key k1
     adjust  alice -0.25                            corrects the account's last charge
     shift   alice                                  or one budget: shift alice cap
-    balance alice posted 4.00 available 6.00       or: limit, unpriced, start, end
+    parent  alice team                             or: alice - for none
+    freeze  alice                                  and: unfreeze
+    hold    alice 4.00 gpt-4o as h1                or: 900 tokens; - for no model; … for 60s key k1
+    extend  h1 60s
+    settle  h1 3.50                                or: 1000+200
+    release h1
+    expire  h1                                     the clock shows its deadline from here on
+    balance alice posted 4.00 available 6.00       or: held, limit, unpriced, start, end
             … of cap at 2026-01-30T10:00Z as-of 2026-01-31T10:00Z
     models  alice gpt-4o 4.00 o3 1.00
     rows    alice 5
+    open    alice h1 h2                            the holds that count against it
+    refused team cap until 2026-02-01T00:00Z       the last refusal: by whom; or: until never
 
-An act ends in ``ok`` or the name of the error it raised or of the warning it gave.
+An act ends in ``ok`` or the name of the error it raised or of the warning it gave. Before a hold,
+``can_afford`` has to foretell whether it is granted.
 """
 
 import warnings
+from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -29,17 +40,19 @@ from budgetledger.testing import FakeClock
 
 FILES = sorted(Path(__file__).parent.glob("*.ledger"))
 ACTS = ("limit", "remove", "charge", "adjust", "shift")
+ACTS += ("parent", "freeze", "unfreeze", "hold", "extend", "settle", "release")
 moment = datetime.fromisoformat
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_scenario(file, tmp_path):
     clock = FakeClock(moment("2026-01-01T00:00Z"))
+    holds, refusals = {}, []
     with Ledger(tmp_path / "spend.db", synchronous="NORMAL", clock=clock) as ledger:
         for number, line in enumerate(file.read_text().splitlines(), start=1):
             if words := line.partition("#")[0].split():
                 try:
-                    Line(ledger, clock, words).run()
+                    Line(ledger, clock, holds, refusals, words).run()
                 except Exception as error:
                     error.add_note(f"{file.name}, line {number}: {line}")
                     raise
@@ -47,8 +60,9 @@ def test_scenario(file, tmp_path):
 
 
 class Line:  # read from left to right
-    def __init__(self, ledger, clock, words):
+    def __init__(self, ledger, clock, holds, refusals, words):
         self.ledger, self.clock, self.words = ledger, clock, words
+        self.holds, self.refusals = holds, refusals
 
     def run(self):
         verb = self.next()
@@ -88,8 +102,7 @@ class Line:  # read from left to right
 
     def charge(self):
         account, amount, model = self.next(), self.next(), self.next()
-        tokens = amount.split("+")
-        spent = {"usage": Usage(*map(int, tokens))} if len(tokens) == 2 else {"cost": amount}
+        spent = {"cost": amount} if used(amount) is None else {"usage": used(amount)}
         self.ledger.charge(account, model=model, key=self.after("key"), **spent)
 
     def adjust(self):
@@ -98,6 +111,56 @@ class Line:  # read from left to right
 
     def shift(self):
         self.ledger.shift_window(self.next(), self.next() if self.words else None)
+
+    def parent(self):
+        self.ledger.set_parent(self.next(), self.name())
+
+    def freeze(self):
+        self.ledger.freeze(self.next())
+
+    def unfreeze(self):
+        self.ledger.unfreeze(self.next())
+
+    def hold(self):
+        account, amount = self.next(), {"amount": self.next()}
+        if self.words[:1] == ["tokens"]:
+            amount = {self.next(): int(amount["amount"])}
+        amount["model"] = self.name()
+        name, span, key = self.after("as"), self.after("for"), self.after("key")
+        foretold = None
+        if key is None or name not in self.holds:
+            with suppress(errors.UnknownAccount):
+                foretold = self.ledger.can_afford(account, **amount)
+        terms = {"expires_in": int(span.removesuffix("s"))} if span else {}
+        refused = (errors.BudgetExceededError, errors.AccountFrozen)
+        try:
+            hold = self.ledger.hold(account, **amount, **terms, key=key)
+        except refused as error:
+            self.refusals.append(error)
+            assert foretold is False
+            raise
+        assert foretold is not False
+        if name in self.holds:
+            assert hold.id == self.holds[name].id
+        self.holds[name] = hold
+
+    def extend(self):
+        self.holds[self.next()].extend(int(self.next().removesuffix("s")))
+
+    def settle(self):
+        hold, amount = self.holds[self.next()], self.next()
+        hold.settle(used(amount) or amount)
+
+    def release(self):
+        self.holds[self.next()].release()
+
+    def expire(self):
+        self.clock.move_to(self.holds[self.next()].expires_at)
+
+    def name(self):
+        """A name, or None for ``-``."""
+        word = self.next()
+        return None if word == "-" else word
 
     def balance(self):
         account, budget = self.next(), self.after("of")
@@ -116,3 +179,22 @@ class Line:  # read from left to right
 
     def rows(self):
         assert len(list(self.ledger.entries(self.next()))) == int(self.next())
+
+    def open(self):
+        found = [hold.id for hold in self.ledger.holds(self.next())]
+        assert found == [self.holds[name].id for name in self.words]
+        self.words.clear()
+
+    def refused(self):
+        error = self.refusals[-1]
+        assert (error.account, error.budget.name) == (self.next(), self.next())
+        expected, found = self.after("until"), None
+        if error.retry_after is not None:
+            found = self.clock.now + timedelta(microseconds=round(error.retry_after * 1e6))
+        assert found == (None if expected == "never" else moment(expected))
+
+
+def used(amount):
+    """The usage that ``1000+200`` stands for, or None."""
+    tokens = amount.split("+")
+    return Usage(*map(int, tokens)) if len(tokens) == 2 else None

@@ -1,13 +1,30 @@
 """The heart: the row that follows, worked out by hand."""
 
+from datetime import timedelta
+from decimal import Decimal
 from hashlib import sha256
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from budgetledger.entries import Budget
 from budgetledger.money import PICO, Sum
-from budgetledger.rules import Draft, Head, chained_hash, genesis, next_time, totals_after
+from budgetledger.rules import (
+    Check,
+    Crossed,
+    Draft,
+    Head,
+    Need,
+    chained_hash,
+    crossings,
+    genesis,
+    next_time,
+    once,
+    refusing,
+    totals_after,
+)
+from budgetledger.windows import Window, make_period
 
 CENT = PICO // 100
 NO_MODEL = (None, None, None, None)
@@ -135,3 +152,178 @@ def test_the_hash_covers_every_field(field):
 def test_the_hash_covers_the_time_and_the_row_before():
     hashes = {chained_hash(before, at, Draft("shift")) for before in (b"a", b"b") for at in (1, 2)}
     assert len(hashes) == 4
+
+
+# -- whether a hold is granted ---------------------------------------------------------------
+
+
+def check(limit, posted=0, held=0, *, measure="usd", per=None, window=(0, None), **more):
+    """A budget, and what of it is used, in whole dollars or counts."""
+    period = make_period(per)
+    name = more.pop("name", measure)
+    budget = Budget("alice", name, measure, Sum(limit), None, period, 0.0, more.pop("at", ()))
+    unit = PICO if measure == "usd" else 1
+    return Check(budget, Window(*window), posted * unit, held * unit, **more)
+
+
+@pytest.mark.parametrize(
+    ("limit", "posted", "held", "available"),
+    [(10, 0, 0, 10), (10, 4, 5, 1), (10, 10, 0, 0), (10, 8, 5, -3), (0, 0, 0, 0), (10, -2, 0, 12)],
+)
+@pytest.mark.parametrize("measure", ["usd", "tokens", "requests"])
+def test_what_is_available(measure, limit, posted, held, available):
+    found = check(limit, posted, held, measure=measure)
+    assert found.available == available * (PICO if measure == "usd" else 1)
+
+
+@pytest.mark.parametrize(
+    ("measure", "need"),
+    [("usd", Need(1, 0, 0)), ("tokens", Need(0, 1, 0)), ("requests", Need(0, 0, 1))],
+)
+def test_granted_up_to_what_is_available_and_no_further(measure, need):
+    unit = PICO if measure == "usd" else 1
+    one = check(10, 4, 5, measure=measure)
+    needed = Need(*(amount * unit for amount in need))
+    more = Need(*(amount * (unit + 1) for amount in need))
+    assert refusing([one], needed) is None
+    assert refusing([one], more) is one
+    assert refusing([], more) is None
+
+
+def test_each_measure_is_asked_for_its_own_part():
+    usd, tokens = check(10, measure="usd"), check(10, measure="tokens")
+    requests = check(1, measure="requests")
+    checks = [usd, tokens, requests]
+    assert refusing(checks, Need(10 * PICO, 10)) is None
+    assert refusing(checks, Need(10 * PICO + 1, 10)) is usd
+    assert refusing(checks, Need(10 * PICO, 11)) is tokens
+    assert refusing(checks, Need(0, 0, 2)) is requests
+
+
+@pytest.mark.parametrize("available", [0, -7])
+def test_what_costs_nothing_is_within_any_budget(available):
+    spent = [check(10, 10 - available, measure=measure) for measure in ("usd", "tokens")]
+    assert refusing(spent, Need(0, 0)) is None
+    assert refusing(spent, Need(1, 0)) is spent[0]
+    assert refusing(spent, Need(0, 1)) is spent[1]
+
+
+@pytest.mark.parametrize(("first", "second"), [(0, 1), (1, 0)])
+def test_of_several_that_refuse_it_is_the_one_that_turns_last(first, second):
+    soon, late = check(1, window=(0, 60)), check(2, window=(0, 90))
+    for_ever, wide = check(3), check(100, window=(0, 10**15))
+    assert refusing([[soon, late][first], [soon, late][second], wide], Need(9 * PICO, 0)) is late
+    pair = [[late, for_ever][first], [late, for_ever][second]]
+    assert refusing(pair, Need(9 * PICO, 0)) is for_ever
+
+
+# -- which alerts to raise and to resolve -------------------------------------------------------
+
+HALF, MOST, ALL = Decimal("0.5"), Decimal("0.8"), Decimal(1)
+JANUARY, FEBRUARY = (100, 200), (200, 300)
+
+
+def used(posted, limit=10, *, window=JANUARY, at=(HALF, MOST, ALL), measure="usd", per="month"):
+    return check(limit, posted, measure=measure, per=per, window=window, at=at)
+
+
+def raised(threshold, posted, limit=10, *, window=JANUARY, measure="usd"):
+    return Crossed(measure, measure, threshold, Sum(limit), Sum(posted), *window)
+
+
+def seen(*alerts):
+    """These stand, and are those raised so far."""
+    return alerts, {once(alert) for alert in alerts}
+
+
+@pytest.mark.parametrize(
+    ("posted", "thresholds"),
+    [(4, []), (5, [HALF]), (7, [HALF]), (8, [HALF, MOST]), (10, [HALF, MOST, ALL]), (99, 3)],
+)
+@pytest.mark.parametrize("measure", ["usd", "tokens", "requests"])
+def test_each_threshold_that_is_reached_is_raised(measure, posted, thresholds):
+    expected = [HALF, MOST, ALL] if thresholds == 3 else thresholds
+    fresh, over = crossings([used(posted, measure=measure)], (), set())
+    assert (fresh, over) == ([raised(one, posted, measure=measure) for one in expected], [])
+
+
+def test_a_threshold_is_reached_to_the_picodollar():
+    third = Decimal("0.333333333333")
+    one = used(0, 3, at=(third,))  # that is at 0.999999999999
+    reached = PICO - 1
+    assert crossings([one._replace(posted=reached - 1)], (), set()) == ([], [])
+    fresh, _ = crossings([one._replace(posted=reached)], (), set())
+    assert [alert.posted for alert in fresh] == [Sum(0, reached)]
+
+
+def test_a_refunded_account_says_so_below_zero():
+    one = check(10, at=(HALF,), per="month", window=JANUARY)._replace(posted=-PICO // 2)
+    over = crossings([one], *seen(raised(HALF, 5, window=(0, 100))))[1]
+    assert [alert.posted for alert in over] == [Sum(-1, PICO // 2)]
+
+
+def test_nothing_is_raised_twice():
+    before = seen(raised(HALF, 5))
+    assert crossings([used(6)], *before) == ([], [])
+    assert crossings([used(8)], *before) == ([raised(MOST, 8)], [])
+
+
+def test_a_refund_resolves_nothing():
+    assert crossings([used(1)], *seen(raised(HALF, 5), raised(MOST, 8))) == ([], [])
+
+
+def test_the_turn_of_the_window_resolves():
+    before = seen(raised(HALF, 5), raised(MOST, 8))
+    fresh, over = crossings([used(1, window=FEBRUARY)], *before)
+    assert (fresh, over) == (
+        [],
+        [raised(HALF, 1, window=FEBRUARY), raised(MOST, 1, window=FEBRUARY)],
+    )
+    fresh, over = crossings([used(6, window=FEBRUARY)], *before)
+    assert fresh == [raised(HALF, 6, window=FEBRUARY)]
+    assert [alert.threshold for alert in over] == [HALF, MOST]
+
+
+def test_a_higher_limit_resolves_and_raises_anew():
+    standing, so_far = seen(raised(HALF, 5), raised(MOST, 8))
+    assert crossings([used(8, 16)], standing, so_far) == ([], [raised(MOST, 8, 16)])
+    fresh, over = crossings([used(15, 16)], (raised(HALF, 5),), so_far)
+    assert (fresh, over) == ([raised(MOST, 15, 16)], [])
+
+
+def test_a_lower_limit_keeps_what_stands():
+    fresh, over = crossings([used(5, 6)], *seen(raised(HALF, 5)))
+    assert (fresh, over) == ([raised(MOST, 5, 6)], [])
+
+
+def test_a_threshold_or_budget_taken_away_resolves():
+    before = seen(raised(HALF, 5), raised(MOST, 8))
+    assert crossings([used(8, at=(MOST,))], *before) == ([], [raised(HALF, 8)])
+    assert crossings([], *before) == ([], [raised(HALF, 5), raised(MOST, 8)])
+
+
+def test_a_rolling_window_goes_up_and_down():
+    span = timedelta(hours=1)
+    rolling = raised(HALF, 5, window=(None, None))
+    assert crossings([used(5, per=span, at=(HALF,))], (), set()) == ([rolling], [])
+    later = used(6, per=span, at=(HALF,), window=(150, 250))
+    assert crossings([later], *seen(rolling)) == ([], [])
+    fell = rolling._replace(posted=Sum(4))
+    assert crossings([used(4, per=span, at=(HALF,))], *seen(rolling)) == ([], [fell])
+    assert crossings([used(5, per=span, at=(HALF,))], (), {once(rolling)}) == ([rolling], [])
+
+
+def test_a_rolling_window_stands_whatever_its_limit_was():
+    rolling = raised(HALF, 5, window=(None, None))
+    span = timedelta(hours=1)
+    assert crossings([used(5, 9, per=span, at=(HALF,))], *seen(rolling)) == ([], [])
+    over = crossings([used(5, 11, per=span, at=(HALF,))], *seen(rolling))[1]
+    assert over == [rolling._replace(limit=Sum(11))]
+
+
+def test_budgets_are_judged_apart():
+    usd, tokens = used(5, at=(HALF,)), used(4, at=(HALF,), measure="tokens")
+    assert crossings([usd, tokens], (), set()) == ([raised(HALF, 5)], [])
+    assert crossings([tokens, usd], *seen(raised(HALF, 5))) == ([], [])
+    fresh, over = crossings([usd], *seen(raised(HALF, 5, measure="tokens")))
+    assert (fresh, over) == ([raised(HALF, 5)], [raised(HALF, 5, measure="tokens")])

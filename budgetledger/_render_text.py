@@ -1,0 +1,141 @@
+"""Values as the text people read: money, shares, spans of time, windows.
+
+What others named is spelled out by `plain`, so that it cannot write on the terminal.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from budgetledger.entries import Budget, Entry
+from budgetledger.windows import Period, Window
+
+
+def plain(text: object, encoding: str | None = None) -> str:
+    """*text* on one line, whatever it holds: line ends, escapes and the like are spelled out."""
+    spelled = "".join(
+        one if one.isprintable() else one.encode("unicode_escape", "surrogatepass").decode()
+        for one in str(text)
+    )
+    encoding = encoding or sys.stdout.encoding
+    return spelled.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def usd(amount: Decimal, decimals: int = 2) -> str:
+    """Dollars, exact: ``-$1,234.50``; with at least so many decimals."""
+    whole, _, rest = f"{abs(amount):,f}".partition(".")
+    return f"{'-' if amount < 0 else ''}${whole}.{rest:0<{decimals}}"
+
+
+def decimals_of(amounts: Iterable[Decimal | None]) -> int:
+    """The decimals that show all *amounts* exactly, so that their points stand in one line."""
+    exponents = (amount.as_tuple().exponent for amount in amounts if amount is not None)
+    return max((-one for one in exponents if isinstance(one, int)), default=2)
+
+
+def quantity(amount: Decimal | int, measure: str) -> str:
+    """An amount of any measure: ``$0.25``, ``1,200 tokens``."""
+    return usd(amount) if isinstance(amount, Decimal) else f"{amount:,} {measure}"
+
+
+def used(posted: Decimal | int, limit: Decimal | int) -> float:
+    """The share of *limit* that is used; a limit of 0 is used up."""
+    return float(posted / limit) if limit else 1.0
+
+
+def percent(share: float) -> str:
+    """``62 %``; neither 0 % nor 100 % for what is only nearly so."""
+    value = round(share * 100)
+    if value == 0 and share > 0:
+        return "<1 %"
+    return f"{99 if value == 100 and share < 1 else value:,} %"
+
+
+def exact_percent(share: Decimal) -> str:
+    """``80 %``, ``33.3 %``: a share as somebody set it."""
+    return f"{(share * 100).normalize():,f} %"
+
+
+def cadence(period: Period) -> str:
+    """``a day``, ``in any 24 h``, ``for ever``."""
+    if period.span_us is not None:
+        return f"in any {span(timedelta(microseconds=period.span_us))}"
+    return "for ever" if period.per is None else f"a {period.per}".replace("a hour", "an hour")
+
+
+def span(length: timedelta) -> str:
+    """The two largest units of a length of time: ``3 d 4 h``."""
+    left = int(length.total_seconds())
+    parts = []
+    for unit, seconds in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        count, left = divmod(left, seconds)
+        if count:
+            parts.append(f"{count:,} {unit}")
+    return " ".join(parts[:2]) or "0 s"
+
+
+def clock_time(moment: datetime) -> str:
+    """``2026-03-02 09:00``, with seconds where there are any."""
+    moment = moment.replace(microsecond=0, tzinfo=None)
+    return moment.isoformat(" ", "minutes" if moment.second == 0 else "seconds")
+
+
+def window_text(window: Window, now: datetime) -> str:
+    """From when to when, by the clock of the window's zone, and when it turns."""
+    if window.start is None and window.end is None:
+        return "for ever"
+    start = "the first entry" if window.start is None else clock_time(window.start)
+    if window.end is None:
+        return f"since {start} ({window.timezone})"
+    text = f"{start} to {clock_time(window.end)} ({window.timezone})"
+    left = window.end - now  # of a rolling window a microsecond
+    return f"{text}, turns in {span(left)}" if left > timedelta(seconds=1) else text
+
+
+def limit_text(budget: Budget) -> str:
+    """``$10.00 a month for gpt-4o``."""
+    model = "" if budget.model is None else f" for {plain(budget.model)}"
+    return f"{quantity(budget.limit, budget.measure)} {cadence(budget.period)}{model}"
+
+
+def alerts_text(budget: Budget) -> str:
+    """``alerts at 50 % and 80 %``; empty for a budget without any."""
+    *others, last = map(exact_percent, budget.alert_at or [Decimal(0)])
+    shares = f"{', '.join(others)} and {last}" if others else last
+    return f"alerts at {shares}" if budget.alert_at else ""
+
+
+def held_text(amount: Decimal, tokens: int) -> str:
+    """``$0.25``, ``1,200 tokens``, ``$0.25 and 1,200 tokens``: what a hold sets aside."""
+    if not tokens:
+        return usd(amount)
+    counted = quantity(tokens, "tokens")
+    return f"{usd(amount)} and {counted}" if amount else counted
+
+
+def entry_text(entry: Entry) -> str:
+    """What a row did, where its figures do not say it, and why."""
+    kind, hold, note = entry.kind, entry.hold_id, entry.note
+    until = "" if entry.expires_at is None else clock_time(entry.expires_at)
+    if kind == "charge":
+        what = ""
+    elif kind == "hold":
+        what = f"holds {held_text(entry.held or Decimal(0), entry.held_tokens or 0)} until {until}"
+    elif kind in ("settle", "release"):
+        what = f"{kind}s hold {hold}"
+    elif kind == "expire":
+        what = f"hold {hold} expired"
+    elif kind == "extend":
+        what = f"extends hold {hold} until {until}"
+    elif kind == "adjustment":
+        what = f"corrects {entry.corrects_id}"
+    elif kind == "parent":  # its note is the parent
+        what, note = f"under {note or 'no other account'}", None
+    else:
+        what = kind
+    repeated = "" if entry.origin_id is None else f"repeats {entry.origin_id}"
+    done = ", ".join(filter(None, (what, repeated)))
+    return ": ".join(filter(None, (done, note)))
