@@ -22,7 +22,7 @@ def raise_alerts(tx: Transaction, account: Ref) -> None:
     settings = settings_of(tx, account, head.settings_version)
     level = Level(account, head, settings)
     checks = [check(tx, level, budget) for budget in settings.budgets if budget.alert_at]
-    fresh, over = crossings(checks, settings.standing, settings.raised)
+    fresh, over = crossings(checks, settings.standing)
     resolve(tx, account, over)
     for crossed in fresh:
         _append_crossing(tx, account, "alert", crossed)
@@ -37,25 +37,32 @@ def resolve(tx: Transaction, account: Ref, over: Sequence[Crossed]) -> None:
 def _append_crossing(
     tx: Transaction, account: Ref, state: Literal["alert", "resolve"], crossed: Crossed
 ) -> None:
-    budget, measure, threshold, limit, posted, start_us, end_us = crossed
-    detail = (budget, measure, str(threshold), *limit, *posted, start_us, end_us)
+    budget, measure, threshold, limit, posted, *window = crossed
+    detail = (budget, measure, str(threshold), *limit, *posted, *window)
     entry = append(tx, account, Draft(state), detail).entry
     tx.execute(_sql.INSERT_CROSSING, (entry.id, account.id, *detail))
-    tx.alerts = (*tx.alerts, alert_of(account.name, state, crossed, entry.recorded_at_us))
+    alert = alert_of(account.project, account.name, state, crossed, entry.recorded_at_us)
+    tx.alerts = (*tx.alerts, alert)
 
 
 def alert_of(
-    account: str, state: Literal["alert", "resolve"], crossed: Crossed, recorded_at_us: int
+    project: str,
+    account: str,
+    state: Literal["alert", "resolve"],
+    crossed: Crossed,
+    recorded_at_us: int,
 ) -> Alert:
     """The noun for a crossing and the row that tells of it."""
     in_usd = crossed.measure == "usd"
     return Alert(
+        project,
         account,
         crossed.budget,
+        crossed.measure,
         state,
         crossed.threshold,
         to_usd(crossed.limit.total_pico) if in_usd else crossed.limit.usd,
         to_usd(crossed.posted.total_pico) if in_usd else crossed.posted.usd,
-        Window(crossed.start_us, crossed.end_us),
+        Window(crossed.start_us, crossed.end_us, crossed.timezone),
         recorded_at_us,
     )

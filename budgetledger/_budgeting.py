@@ -6,6 +6,7 @@ project's own account ``*``, once there is one.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
@@ -22,7 +23,7 @@ from budgetledger._sql import compiled
 from budgetledger._transaction import Settings, Transaction
 from budgetledger.entries import Budget
 from budgetledger.money import PICO, Sum
-from budgetledger.rules import Check, Crossed, Head, genesis, next_time, once
+from budgetledger.rules import Check, Crossed, Head, genesis, next_time
 from budgetledger.windows import Period, Window, window_at
 
 WHOLE_PROJECT = "*"
@@ -31,7 +32,6 @@ WHOLE_PROJECT = "*"
 _HEAD = compiled(_sql.HEAD)
 _HELD = compiled(_sql.HELD)
 _HELD_OF_MODEL = compiled(_sql.HELD_OF_MODEL)
-_MOST_CROSSINGS = 100  # of one budget: more than it has thresholds to cross in a window
 
 
 class Level(NamedTuple):
@@ -80,50 +80,31 @@ def _load(tx: Transaction, account: Ref, version: int) -> Settings:
     shifts = dict(execute(compiled(_sql.LAST_SHIFTS), here).fetchall())
     parent = execute(compiled(_sql.PARENT), here).fetchone()
     freezing = execute(compiled(_sql.FREEZING), here).fetchone()
-    standing, raised = _crossings(tx, account, budgets)
     return Settings(
         version,
         budgets,
         shifts,
         None if parent is None else parent[0],
         (freezing[1] or "") if freezing is not None and freezing[0] == "freeze" else None,
-        standing,
-        raised,
+        tuple(_standing(tx, account, budgets)),
     )
 
 
-def _crossings(
-    tx: Transaction, account: Ref, budgets: tuple[Budget, ...]
-) -> tuple[tuple[Crossed, ...], frozenset[tuple[object, ...]]]:
-    """The alerts that stand, and those raised lately."""
-    standing: dict[tuple[str, Decimal], Crossed] = {}
-    raised = set()
+def _standing(tx: Transaction, account: Ref, budgets: tuple[Budget, ...]) -> Iterator[Crossed]:
+    """The alerts that were raised and not resolved."""
     for budget in budgets:
-        if (
-            not budget.alert_at
-            and not tx.execute(
-                compiled(_sql.LAST_CROSSINGS), (account.id, budget.name, 1)
-            ).fetchone()
-        ):
-            continue
-        rows = tx.execute(
-            compiled(_sql.LAST_CROSSINGS), (account.id, budget.name, _MOST_CROSSINGS)
-        ).fetchall()
-        for row in reversed(rows):
-            kind, crossed = crossing(row)
-            if kind == "alert":
-                standing[budget.name, crossed.threshold] = crossed
-                raised.add(once(crossed))
-            else:
-                standing.pop((budget.name, crossed.threshold), None)
-    return tuple(standing.values()), frozenset(raised)
+        for threshold in budget.alert_at:
+            where = (account.id, budget.name, str(threshold))
+            row = tx.execute(compiled(_sql.LAST_CROSSING), where).fetchone()
+            if row is not None and crossing(row)[0] == "alert":
+                yield crossing(row)[1]
 
 
 def crossing(row: tuple[Any, ...]) -> tuple[Literal["alert", "resolve"], Crossed]:
     """What a row of crossings says."""
-    budget, measure, share, units, pico, posted, posted_pico, start_us, end_us, kind, *_ = row
+    budget, measure, share, units, pico, posted, posted_pico, start_us, end_us, zone, kind, *_ = row
     limit, used = Sum(units, pico), Sum(posted, posted_pico)
-    return kind, Crossed(budget, measure, Decimal(share), limit, used, start_us, end_us)
+    return kind, Crossed(budget, measure, Decimal(share), limit, used, start_us, end_us, zone)
 
 
 def line(tx: Transaction, account: Ref) -> list[Level]:

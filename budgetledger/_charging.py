@@ -10,12 +10,15 @@ from decimal import Decimal
 from typing import Any
 
 from budgetledger._estimates import Estimate, estimate
-from budgetledger.errors import InvalidInput, UnpricedModel, UnreadableResponse
+from budgetledger.errors import InvalidAmount, InvalidInput, UnpricedModel, UnreadableResponse
 from budgetledger.money import Amount, count, to_pico
 from budgetledger.names import checked_name, is_name
-from budgetledger.pricing import Reading, Usage, checked, model_of, read_response
+from budgetledger.pricing import MAX_TOKENS, Reading, Usage, checked, model_of, read_response
 from budgetledger.rules import Draft
 from budgetledger.windows import from_us, to_us
+
+ASSUMED = "assumed_output_tokens"
+"""In the usage of a hold whose call has no bound on its output: what was held for it."""
 
 UNKNOWN_MODEL = "unknown"
 """The model of a cost recorded without one, so that the models add up to the account."""
@@ -114,6 +117,8 @@ def draft_hold(
         held_tokens = estimated.input_tokens + estimated.output_tokens
         price_json = to_json(estimated.unit_prices, "price")
         counts = {"input_tokens": estimated.input_tokens, "output_tokens": estimated.output_tokens}
+        if not estimated.bounded:
+            counts[ASSUMED] = estimated.output_tokens
         usage_json = to_json(counts, "usage")
     elif amount is None and tokens is None:
         raise InvalidInput(
@@ -126,6 +131,8 @@ def draft_hold(
     else:
         pico = 0 if amount is None else to_pico(amount, "amount", one_entry=True)
         held_tokens = 0 if tokens is None else count(tokens, "tokens")
+        if held_tokens > MAX_TOKENS:
+            raise InvalidAmount(f"tokens is out of range: {tokens}; pass what one call may use")
     # By position, as above.
     draft = Draft(
         "hold", model or UNKNOWN_MODEL, None, source, None, 0, 0, 0, usage_json, price_json,

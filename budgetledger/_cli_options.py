@@ -106,9 +106,11 @@ def to_span(_: click.Context, __: click.Parameter, value: str | None) -> timedel
     return timedelta(**{_SPANS[found[2]]: int(found[1])})
 
 
-def to_shares(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> list[Decimal]:
-    """``0.8`` and ``80%``, as shares of a limit."""
-    return [_share(value) for value in values]
+def to_shares(
+    _: click.Context, __: click.Parameter, values: tuple[str, ...]
+) -> list[Decimal] | None:
+    """``0.8`` and ``80%``, as shares of a limit; ``none`` takes away those there are."""
+    return [_share(value) for value in values if value != "none"] if values else None
 
 
 def _share(value: str) -> Decimal:

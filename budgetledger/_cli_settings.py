@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     metavar="SHARE",
     multiple=True,
     callback=to_shares,
-    help="Alert when this share of the limit is used: 0.8 or 80%. May be repeated.",
+    help="Alert when this share of the limit is used: 0.8 or 80%. May be repeated; 'none' for none.",
 )
 @click.option("--name", help="Name of the budget; by default what it limits, as usd/month.")
 @names_a_ledger

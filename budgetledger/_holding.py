@@ -7,7 +7,6 @@ held is looked up among the open ones only.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from typing import NamedTuple, NoReturn
 
 from budgetledger import _reports, _sql
@@ -22,10 +21,12 @@ from budgetledger.entries import Entry
 from budgetledger.errors import (
     AccountFrozen,
     BudgetExceededError,
+    BudgetledgerError,
     HoldAlreadyClosed,
     UnknownAccount,
+    UnpricedModel,
 )
-from budgetledger.rules import Check, Draft, Need, refusing
+from budgetledger.rules import Draft, Need, refusing
 from budgetledger.windows import from_us
 
 _MOST_EXPIRED = 64  # rows written for others in one hold
@@ -41,7 +42,7 @@ class Granted(NamedTuple):
     entry: Entry
     account: Ref
     behind_us: int = 0
-    refusal: BudgetExceededError | AccountFrozen | None = None
+    refusal: BudgetledgerError | None = None
     opened: bool = False
 
 
@@ -52,12 +53,14 @@ def hold(
     ref: Ref | None,
     draft: Draft,
     expires_in_us: int,
+    unpriced: UnpricedModel | None = None,
     *,
     enforce: bool,
 ) -> Granted:
     """Append the hold *draft* if every budget that applies grants it, of every level, at once.
 
-    *ref*: the account *name*, if it is known already.
+    *ref*: the account *name*, if it is known already. *unpriced*: why nothing was estimated,
+    where that does not refuse it.
     With the key of a hold that is open, returns that one. Raises `BudgetExceededError`,
     `AccountFrozen`, `UnknownAccount` if there is no budget to count against,
     `HoldAlreadyClosed` for a key whose hold is over.
@@ -69,8 +72,7 @@ def hold(
         return _still_open(tx, account, first)
     levels = line(tx, account)
     need = need_of(draft)
-    require_budget(levels, name, project)
-    refused = judged(tx, levels, draft.model, need)
+    refused = unpriced or judged(tx, name, levels, draft.model, need)
     if refused is not None:
         if enforce:
             raise refused
@@ -90,15 +92,14 @@ def hold(
     return Granted(entry, account, head.recorded_at_us - tx.now_us, refused, found is None)
 
 
-def require_budget(levels: list[Level], name: str, project: str) -> None:
-    """Raise `UnknownAccount` if no budget stands on the account or above."""
-    if not any(level.settings.budgets for level in levels):
-        raise UnknownAccount(
-            f"account {name!r} of project {project!r} has no budget, and none above it has; "
-            f"set one with set_budget({name!r}, ...), or for all with set_budget('*', ...)",
-            account=name,
-            project=project,
-        )
+def no_budget(name: str, project: str) -> UnknownAccount:
+    """The error for an account with no budget to count against."""
+    return UnknownAccount(
+        f"account {name!r} of project {project!r} has no budget, and none above it has; "
+        f"set one with set_budget({name!r}, ...), or for all with set_budget('*', ...)",
+        account=name,
+        project=project,
+    )
 
 
 def need_of(draft: Draft) -> Need:
@@ -107,9 +108,11 @@ def need_of(draft: Draft) -> Need:
 
 
 def judged(
-    tx: Transaction, levels: list[Level], model: str | None, need: Need
-) -> BudgetExceededError | AccountFrozen | None:
-    """The refusal of *need*, or None if every level grants it."""
+    tx: Transaction, name: str, levels: list[Level], model: str | None, need: Need
+) -> BudgetExceededError | AccountFrozen | UnknownAccount | None:
+    """The refusal of *need* for the account *name*, or None if every level grants it."""
+    if not any(level.settings.budgets for level in levels):
+        return no_budget(name, levels[0].account.project)
     for level in levels:
         if level.settings.frozen is not None:
             why = f" ({level.settings.frozen})" if level.settings.frozen else ""
@@ -119,16 +122,12 @@ def judged(
                 account=name,
                 project=level.account.project,
             )
-    found: list[Check] = []
-    last_of: list[int] = []  # how many checks there were after each level's
-    for level in levels:
-        found += checks(tx, level, model)
-        last_of.append(len(found))
-    refused = refusing(found, need)
-    if refused is None:
+    found = [(check, level) for level in levels for check in checks(tx, level, model)]
+    every = [check for check, _ in found]
+    refused = refusing(every, need)
+    if not refused:
         return None
-    at = levels[bisect_right(last_of, found.index(refused))]
-    return refusal(tx, at, refused, need, found)
+    return refusal(tx, [one for one in found if one[0] in refused], need, every)
 
 
 def _still_open(tx: Transaction, account: Ref, first: Entry) -> Granted:

@@ -116,7 +116,8 @@ def _content(entry: Entry | Draft) -> tuple[object, ...]:
     account = entry.account if isinstance(entry, Entry) else None
     given = entry.cost_pico if entry.price_source == "given" else None
     used = (entry.input_tokens, entry.output_tokens, entry.usage_json)
-    held = (entry.held_pico, entry.held_tokens)
+    # What an estimate comes to may change with the price list; the counts stay.
+    held = (entry.held_pico if entry.price_source == "given" else None, entry.held_tokens)
     return account, entry.kind, entry.model, entry.corrects_id, given, *used, *held
 
 

@@ -15,6 +15,8 @@ from budgetledger.entries import MONEY_KINDS, Entry
 from budgetledger.errors import InvalidAmount, UnknownEntry
 from budgetledger.rules import Draft
 
+_SOME = 50  # rows to look at; more than an entry is repeated and raises alerts
+
 
 def post(tx: Transaction, account: Ref, draft: Draft, detail: tuple[Any, ...] = ()) -> Appended:
     """Append *draft*, repeat it in the journals above, and raise the alerts it leads to."""
@@ -70,4 +72,38 @@ def adjust(tx: Transaction, project: str, entry_id: int, draft: Draft) -> Append
                 f"entry {corrected.id} has no price, so the amount states its cost, which cannot "
                 "be below 0; pass what the call cost"
             )
-    return post(tx, account, draft, (corrected.hash.hex(),))
+    return _post_beside(tx, account, corrected, draft, (corrected.hash.hex(),))
+
+
+def _post_beside(
+    tx: Transaction, account: Ref, corrected: Entry, draft: Draft, detail: tuple[Any, ...]
+) -> Appended:
+    """Post *draft* to the journals that *corrected* stands in, which is where it counts."""
+    appended = append(tx, account, draft, detail)
+    _raise_alerts_if_any(tx, account, appended)
+    repeated = draft._replace(origin_id=appended.entry.id, idempotency_key=None)
+    for account_id in _repeated_in(tx, corrected.id):
+        upper = _reports.account_by_id(tx.execute, account.project_id, account.project, account_id)
+        _raise_alerts_if_any(tx, upper, append(tx, upper, repeated, detail))
+    return appended
+
+
+def _raise_alerts_if_any(tx: Transaction, account: Ref, row: Appended) -> None:
+    if settings_of(tx, account, row.settings_version).has_alerts:
+        raise_alerts(tx, account)
+
+
+def _repeated_in(tx: Transaction, entry_id: int) -> list[int]:
+    """The accounts whose journals repeat an entry: right after it, among alerts it raised."""
+    found = []
+    after_id, rows = entry_id, []
+    while True:
+        rows = tx.execute(compiled(_sql.ROWS_AFTER), (after_id, _SOME)).fetchall()
+        for origin_id, kind, account_id in rows:
+            if origin_id == entry_id:
+                found.append(account_id)
+            elif kind not in ("alert", "resolve"):
+                return found
+        if len(rows) < _SOME:
+            return found
+        after_id += _SOME

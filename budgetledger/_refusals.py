@@ -2,34 +2,47 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import timedelta
+from decimal import Decimal
+from math import inf
 
 from budgetledger import _sql
 from budgetledger._budgeting import Level
 from budgetledger._reports import EVER, totals_before
 from budgetledger._sql import compiled
 from budgetledger._transaction import Transaction
+from budgetledger.entries import Budget
 from budgetledger.errors import BudgetExceededError
 from budgetledger.money import PICO
 from budgetledger.rules import Check, Need, next_time
 
 
 def refusal(
-    tx: Transaction, level: Level, refused: Check, need: Need, checks: Sequence[Check]
+    tx: Transaction, refused: Sequence[tuple[Check, Level]], need: Need, checks: Sequence[Check]
 ) -> BudgetExceededError:
-    """The error for *need*, which *refused* refuses on *level*; *checks* are all that apply."""
-    budget, window, posted, held = refused
+    """The error for *need*: of the budgets that refuse it, the one that does so for longest.
+
+    Who waits for that one waits once. *checks* are all budgets that apply.
+    """
+    waits = [_retry_at(tx, level, check, need) for check, level in refused]
+    longest = max(range(len(waits)), key=lambda n: inf if waits[n] is None else waits[n] or 0)
+    (check, level), retry_at_us = refused[longest], waits[longest]
+    budget, window, posted, held = check
     requested = need.of(budget.measure)
-    limit, used, reserved = budget.limit, budget.amount(posted), budget.amount(held)
-    left = budget.amount(refused.available)
-    retry_at_us = _retry_at(tx, level, refused, requested)
     retry_after = None if retry_at_us is None else max(0, retry_at_us - tx.now_us) / 1e6
     unit = {"usd": " USD", "tokens": " tokens", "requests": " requests"}[budget.measure]
+    amounts = [
+        budget.amount(units)
+        for units in (budget.limit_units, posted, held, check.available, requested)
+    ]
+    limit, used, reserved, left, asked = amounts
+    told = [f"{amount:f}" if isinstance(amount, Decimal) else str(amount) for amount in amounts]
     message = (
-        f"budget {budget.name!r} of {level.account.name!r} refuses "
-        f"{budget.amount(requested)}{unit}: limit {limit}, posted {used}, held {reserved}, "
-        f"available {left}; {_advice(refused, requested, retry_after)}"
+        f"budget {budget.name!r} of {level.account.name!r} refuses {told[4]}{unit}: limit "
+        f"{told[0]}, posted {told[1]}, held {told[2]}, available {told[3]}; "
+        f"{_advice(check, requested, retry_after)}"
     )
     return BudgetExceededError(
         message,
@@ -41,7 +54,7 @@ def refusal(
         posted=used,
         held=reserved,
         available=left,
-        requested=budget.amount(requested),
+        requested=asked,
         retry_after=retry_after,
         largest_output=None,
         least_available={
@@ -66,53 +79,51 @@ def _advice(refused: Check, requested: int, retry_after: float | None) -> str:
     return f"retry in {wait}, ask for less, or raise the limit with set_budget"
 
 
-def _retry_at(tx: Transaction, level: Level, refused: Check, requested: int) -> int | None:
-    """When *requested* may fit: what is held expires, or the window turns or rolls on."""
-    budget, window, posted, held = refused
-    if requested > budget.limit_units:
-        return None
-    moments = []
-    if posted + requested <= budget.limit_units:  # only what is held stands in the way
-        moments.append(_freed_at(tx, level, refused, requested))
-    if budget.period.per == "rolling":
-        moments.append(_rolled_at(tx, level, refused, requested + held))
-    elif window.end_us is not None:
-        moments.append(window.end_us)
-    return min((moment for moment in moments if moment is not None), default=None)
+def _retry_at(tx: Transaction, level: Level, refused: Check, need: Need) -> int | None:
+    """The first moment at which *need* fits, if nothing else happens; None if it never does.
 
-
-def _freed_at(tx: Transaction, level: Level, refused: Check, requested: int) -> int | None:
-    """When enough of what is held has expired, should none of it be closed before."""
-    missing = requested - refused.available
-    model = refused.budget.model
-    deadlines = compiled(_sql.DEADLINES)
-    for _, expires_at_us, pico, tokens in tx.execute(
-        deadlines, (level.account.id, model, model, -1)
-    ).fetchall():
-        if expires_at_us > tx.now_us:
-            missing -= Need(pico, tokens).of(refused.budget.measure)
-        if missing <= 0:
-            at_us: int = expires_at_us
-            return at_us
-    return None
-
-
-def _rolled_at(tx: Transaction, level: Level, refused: Check, requested: int) -> int | None:
-    """When enough has left the rolling window, found by halving: costs only add up."""
-    budget = refused.budget
-    span_us = budget.period.span_us
-    if span_us is None or requested > budget.limit_units:
-        return None
+    Until then holds expire, and the window turns or rolls on: both only make room, so that
+    the moment is found by halving. (Where costs were refunded it may be found too late.)
+    """
+    budget, window, posted, _ = refused
+    measure, span_us = budget.measure, budget.period.span_us
     execute, account_id = tx.execute, level.account.id
-    everything = _units(totals_before(execute, account_id, EVER, budget.model), budget.measure)
-    lasting = everything - (budget.limit_units - requested)  # has to be older than the window
-    now_us = next_time(level.head, tx.now_us)
-    early, late = now_us - span_us, now_us + 1
+    room = budget.limit_units - need.of(measure)
+    if room < 0:
+        return None
+    deadlines, held_after = _held_after(tx, level, budget)
+    everything = posted
+    if span_us is not None:
+        everything = _units(totals_before(execute, account_id, EVER, budget.model), measure)
+
+    def fits(at_us: int) -> bool:
+        held = held_after[bisect_right(deadlines, at_us)]
+        if span_us is None:
+            turned = window.end_us is not None and at_us >= window.end_us
+            return held + (0 if turned else posted) <= room
+        start_us = max(at_us, level.head.recorded_at_us) - span_us
+        gone = _units(totals_before(execute, account_id, start_us, budget.model), measure)
+        return held + everything - gone <= room
+
+    moment_us = next_time(level.head, tx.now_us)
+    ends = [*deadlines[-1:], moment_us + span_us + 1 if span_us is not None else window.end_us]
+    early, late = tx.now_us, max((end_us for end_us in ends if end_us is not None), default=None)
+    if late is None or not fits(late):
+        return None
     while late - early > 1:
         middle = (early + late) // 2
-        before = _units(totals_before(execute, account_id, middle, budget.model), budget.measure)
-        early, late = (early, middle) if before >= lasting else (middle, late)
-    return late + span_us
+        early, late = (early, middle) if fits(middle) else (middle, late)
+    return late
+
+
+def _held_after(tx: Transaction, level: Level, budget: Budget) -> tuple[list[int], list[int]]:
+    """The deadlines to come, and what is held before the first, the second, … and the last."""
+    where = (level.account.id, tx.now_us, budget.model, budget.model)
+    rows = tx.execute(compiled(_sql.DEADLINES), where).fetchall()
+    held = [0]
+    for _, pico, tokens in reversed(rows):
+        held.append(held[-1] + Need(pico, tokens).of(budget.measure))
+    return [expires_at_us for expires_at_us, _, _ in rows], held[::-1]
 
 
 def _units(totals: tuple[int, ...], measure: str) -> int:

@@ -221,14 +221,15 @@ def balance(
 ) -> Balance:
     """The account's `Balance` in the windows that hold a moment, as known at another.
 
-    What is held counts until its deadline by the clock, *now_us*; None leaves it out.
+    What is held counts in windows that hold *now_us*, the clock's time, until its deadline;
+    *now_us* None leaves it out.
     """
     open_holds = [] if now_us is None else _open_holds(execute, account.id, now_us)
     statuses = []
     for budget in budgets_in_force(execute, account.id, account.name, moment_us, known_us):
         window = window_of(execute, account.id, budget, moment_us, known_us)
         used = posted(execute, account.id, window, known_us, budget.model)
-        held = _held(open_holds, budget.model)
+        held = _held(open_holds, budget.model) if _holds_now(window, now_us) else _NOT_HELD
         statuses.append(_status(budget, window, used.of(budget.measure), held.of(budget.measure)))
     in_usd = [status for status in statuses if status.budget.measure == "usd"]
     if in_usd:
@@ -267,7 +268,14 @@ def _open_holds(execute: Execute, account_id: int, now_us: int) -> list[tuple[st
 def _held(open_holds: list[tuple[str | None, Posted]], model: str | None) -> Posted:
     """What the open holds add up to; those of one model if given."""
     counted = [held for of, held in open_holds if model in (None, of)]
-    return Posted(*map(sum, zip(*counted, strict=True))) if counted else Posted(0, 0, 0)
+    return Posted(*map(sum, zip(*counted, strict=True))) if counted else _NOT_HELD
+
+
+_NOT_HELD = Posted(0, 0, 0)
+
+
+def _holds_now(window: Window, now_us: int | None) -> bool:
+    return now_us is None or window.end_us is None or now_us < window.end_us
 
 
 def _unpriced(

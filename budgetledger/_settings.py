@@ -26,14 +26,15 @@ def set_budget(
     model: str | None,
     period: Period,
     *,
-    alert_at: tuple[Decimal, ...] = (),
+    alert_at: tuple[Decimal, ...] | None = None,
     anchored: bool = False,
     created_at: float | None = None,
 ) -> Budget:
     """Append a revision of the budget *name*, unless it stands exactly so already.
 
-    *anchored*: step the windows from the budget's creation. *created_at* (seconds since 1970)
-    says when that was; without it, the first revision's stays.
+    *alert_at*: None keeps the thresholds there are. *anchored*: step the windows from the
+    budget's creation. *created_at* (seconds since 1970) says when that was; without it, the
+    first revision's stays.
     """
     revisions = _reports.revisions(tx.execute, account.id, account.name).get(name, [])
     now_us = tx.now_us
@@ -41,9 +42,19 @@ def set_budget(
         created_at = revisions[0].budget.created_at if revisions else now_us / 1e6
     if anchored:
         period = period._replace(anchor_us=round(created_at * 1e6))
+    if alert_at is None:
+        alert_at = revisions[-1].budget.alert_at if revisions else ()
     budget = Budget(account.name, name, measure, limit, model, period, float(created_at), alert_at)
     if not revisions or revisions[-1].removed or revisions[-1].budget != budget:
+        head, _, _ = head_of(tx, account)
+        standing = settings_of(tx, account, head.settings_version).standing
         _append_revision(tx, account, budget, removed=False)
+        given_up = [
+            crossed
+            for crossed in standing
+            if crossed.budget == name and crossed.threshold not in alert_at
+        ]
+        resolve(tx, account, given_up)
         raise_alerts(tx, account)
     return budget
 

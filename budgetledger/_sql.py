@@ -66,7 +66,7 @@ INSERT_PARENT_CHANGE = _insert("parent_changes", "entry_id", "account_id", "pare
 INSERT_CROSSING = _insert(
     "threshold_crossings",
     *("entry_id", "account_id", "budget", "measure", "threshold", "limit_units"),
-    *("limit_pico", "posted_units", "posted_pico", "start_us", "end_us"),
+    *("limit_pico", "posted_units", "posted_pico", "start_us", "end_us", "timezone"),
 )
 INSERT_OPEN_HOLD = _insert(
     "open_holds",
@@ -104,11 +104,11 @@ PASSED = """
 SELECT hold_id FROM open_holds
 WHERE account_id = :account_id AND expires_at_us <= :now_us LIMIT :most"""
 
-# hold that is refused: the next deadlines of an account.
+# hold that is refused: the deadlines to come on an account.
 DEADLINES = """
-SELECT hold_id, expires_at_us, held_pico, held_tokens FROM open_holds
-WHERE account_id = :account_id AND (:model IS NULL OR model = :model_2)
-ORDER BY expires_at_us, hold_id LIMIT :most"""
+SELECT expires_at_us, held_pico, held_tokens FROM open_holds
+WHERE account_id = :account_id AND expires_at_us > :now_us
+      AND (:model IS NULL OR model = :model_2) ORDER BY expires_at_us"""
 
 # hold, charge: the settings of an account, kept while its settings_version stays.
 CURRENT_BUDGETS = """
@@ -129,15 +129,16 @@ SELECT kind, note FROM entries
 WHERE account_id = :account_id AND kind IN ('freeze', 'unfreeze') ORDER BY id DESC LIMIT 1"""
 _CROSSING = """
 SELECT t.budget, t.measure, t.threshold, t.limit_units, t.limit_pico, t.posted_units, t.posted_pico,
-       t.start_us, t.end_us, e.kind, e.recorded_at_us, a.name
+       t.start_us, t.end_us, t.timezone, e.kind, e.recorded_at_us, a.name
 FROM threshold_crossings t JOIN entries e ON e.id = t.entry_id
 JOIN accounts a ON a.id = t.account_id"""
-LAST_CROSSINGS = f"""{_CROSSING}
-WHERE t.account_id = :account_id AND t.budget = :budget ORDER BY t.entry_id DESC LIMIT :most"""
+LAST_CROSSING = f"""{_CROSSING}
+WHERE t.account_id = :account_id AND t.budget = :budget AND t.threshold = :threshold
+ORDER BY t.entry_id DESC LIMIT 1"""
 
 # alerts: of an account or of the project, in the order they were raised.
 ALERTS = f"""{_CROSSING}
-WHERE a.project_id = :project_id AND (:account IS NULL OR a.name = :account_2)
+WHERE a.project_id = :project_id AND (:account_id IS NULL OR a.id = :account_id_2)
 ORDER BY t.entry_id"""
 
 # -- reading ------------------------------------------------------------------------------
@@ -276,10 +277,14 @@ FROM budget_revisions WHERE entry_id = :entry_id"""
 PARENT_DETAIL = "SELECT parent_id FROM parent_changes WHERE entry_id = :entry_id"
 CROSSING_DETAIL = """
 SELECT budget, measure, threshold, limit_units, limit_pico, posted_units, posted_pico,
-       start_us, end_us
+       start_us, end_us, timezone
 FROM threshold_crossings WHERE entry_id = :entry_id"""
 
 SHIFT_DETAIL = "SELECT budget, start_us, turned FROM window_shifts WHERE entry_id = :entry_id"
+
+# adjust: the rows that follow an entry; those that repeat it come first, in its transaction.
+ROWS_AFTER = """
+SELECT origin_id, kind, account_id FROM entries WHERE id > :id ORDER BY id LIMIT :most"""
 
 # adjust: what was stated of the cost of an entry without a price.
 STATED_SINCE = """
@@ -301,46 +306,20 @@ UNION ALL
 SELECT t.entry_id FROM threshold_crossings t LEFT JOIN entries e ON e.id = t.entry_id
 WHERE coalesce(e.kind, '') NOT IN ('alert', 'resolve') OR e.account_id IS NOT t.account_id"""
 
-# verify: a row that repeats another must say the same, in a journal above.
-BAD_COPIES = """
-SELECT c.id FROM entries c LEFT JOIN entries o ON o.id = c.origin_id
-WHERE c.origin_id IS NOT NULL AND (o.id IS NULL OR o.origin_id IS NOT NULL
-    OR c.account_id = o.account_id OR (c.kind, c.model, c.cost_pico, c.price_source,
-    c.occurred_at_us, c.input_tokens, c.output_tokens, c.requests, c.usage, c.price, c.tags,
-    c.note, c.corrects_id, c.hold_id) IS NOT (o.kind, o.model, o.cost_pico, o.price_source,
-    o.occurred_at_us, o.input_tokens, o.output_tokens, o.requests, o.usage, o.price, o.tags,
-    o.note, o.corrects_id, o.hold_id))"""
+# verify: all rows in the order they were written.
+ROWS_IN_ORDER = """
+SELECT id, account_id, project_id, kind, origin_id, corrects_id, hold_id, model, held_pico,
+       held_tokens, expires_at_us, cost_pico, price_source, occurred_at_us, input_tokens,
+       output_tokens, requests, usage, price, tags, note
+FROM entries ORDER BY id"""
+ALL_OPEN_HOLDS = """
+SELECT account_id, hold_id, expires_at_us, model, held_pico, held_tokens, path FROM open_holds"""
+PARENT_CHANGES = "SELECT entry_id, parent_id FROM parent_changes"
+CORRECTED = "SELECT DISTINCT corrects_id FROM entries WHERE corrects_id IS NOT NULL"
 
-# verify: the list of open holds against the rows it follows from.
-OPEN_HOLDS_ASTRAY = """
-WITH steps AS (
-    SELECT hold_id, max(kind IN ('settle', 'release', 'expire')) AS closed,
-           max(CASE kind WHEN 'extend' THEN id END) AS extend_id
-    FROM entries WHERE hold_id IS NOT NULL AND origin_id IS NULL GROUP BY hold_id
-)
-SELECT h.id FROM entries h
-LEFT JOIN steps ON steps.hold_id = h.id
-LEFT JOIN open_holds o ON o.hold_id = h.id AND o.account_id = h.account_id
-WHERE h.kind = 'hold' AND (o.hold_id IS NULL) IS NOT coalesce(steps.closed, 0)
-UNION
-SELECT o.hold_id FROM open_holds o
-LEFT JOIN entries h ON h.id = o.hold_id
-LEFT JOIN steps ON steps.hold_id = h.id
-LEFT JOIN entries x ON x.id = steps.extend_id
-LEFT JOIN open_holds leaf ON leaf.account_id = h.account_id AND leaf.hold_id = h.id
-WHERE h.kind IS NOT 'hold'
-    OR (o.model, o.held_pico, o.held_tokens) IS NOT (h.model, h.held_pico, h.held_tokens)
-    OR o.expires_at_us IS NOT coalesce(x.expires_at_us, h.expires_at_us)
-    OR leaf.path IS NOT o.path
-    OR (o.account_id <> h.account_id
-        AND instr('/' || o.path || '/', '/' || o.account_id || '/') = 0)
-UNION
-SELECT leaf.hold_id FROM open_holds leaf
-JOIN entries h ON h.id = leaf.hold_id AND h.account_id = leaf.account_id
-WHERE (SELECT count(*) FROM open_holds o JOIN accounts a ON a.id = o.account_id
-       WHERE o.hold_id = leaf.hold_id AND a.project_id = h.project_id)
-    <> CASE leaf.path WHEN '' THEN 1
-       ELSE 2 + length(leaf.path) - length(replace(leaf.path, '/', '')) END"""
+# verify: the first row that counts its account's settings, as all do since there are holds.
+COUNTED_FROM = """
+SELECT coalesce(min(id), 9223372036854775807) FROM entries WHERE settings_version IS NOT NULL"""
 
 
 @cache

@@ -22,7 +22,6 @@ class Settings:
         "frozen",
         "has_alerts",
         "parent_id",
-        "raised",
         "shifts",
         "standing",
         "version",
@@ -36,7 +35,6 @@ class Settings:
         parent_id: int | None,
         frozen: str | None,
         standing: tuple[Crossed, ...],
-        raised: frozenset[tuple[object, ...]],
     ) -> None:
         self.version = version
         self.budgets = budgets
@@ -44,7 +42,6 @@ class Settings:
         self.parent_id = parent_id
         self.frozen = frozen
         self.standing = standing
-        self.raised = raised
         self.has_alerts = bool(standing) or any(budget.alert_at for budget in budgets)
         self.cuts: dict[str, tuple[Window, tuple[int, ...]]] = {}
 

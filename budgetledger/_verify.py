@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from budgetledger import _migrate, _sql
 from budgetledger._sql import compiled
+from budgetledger._verify_lines import Problem, line_problems
 from budgetledger._writer import Execute
 from budgetledger.rules import SETTINGS, Draft, Head, chained_hash, genesis, totals_after
 
@@ -20,14 +21,6 @@ _DETAILS = {  # what belongs to a row of a kind, so that its hash covers it
     "resolve": _sql.CROSSING_DETAIL,
     "adjustment": _sql.CORRECTED_DETAIL,
 }
-
-
-class Problem(NamedTuple):
-    """Something in the file that budgetledger did not write so."""
-
-    message: str
-    account: str | None = None
-    entry_id: int | None = None
 
 
 class Verification(NamedTuple):
@@ -52,6 +45,7 @@ def verify(execute: Execute, progress: Callable[[int, int], None] | None) -> Ver
     problems += _file_problems(execute)
     (total,) = execute("SELECT count(*) FROM entries").fetchone()
     accounts = execute(compiled(_sql.ALL_ACCOUNTS)).fetchall()
+    (counted_from,) = execute(_sql.COUNTED_FROM).fetchone()
     done = 0
 
     def count_row() -> None:
@@ -61,7 +55,8 @@ def verify(execute: Execute, progress: Callable[[int, int], None] | None) -> Ver
             progress(done, total)
 
     for account in accounts:
-        problems += _journal_problems(execute, account, count_row)
+        problems += _journal_problems(execute, account, counted_from, count_row)
+    problems += line_problems(execute, counted_from)
     return Verification(len(accounts), done, tuple(problems))
 
 
@@ -94,15 +89,14 @@ def _file_problems(execute: Execute) -> list[Problem]:
         problems.append(Problem(f"{last - rows} of {last} rows are missing from entries"))
     for (entry_id,) in execute(compiled(_sql.DETAILS_WITHOUT_ENTRY)):
         problems.append(Problem("a setting does not belong to its entry", None, entry_id))
-    for (entry_id,) in execute(compiled(_sql.BAD_COPIES)):
-        problems.append(Problem("the row differs from the one it repeats", None, entry_id))
-    for (entry_id,) in execute(compiled(_sql.OPEN_HOLDS_ASTRAY)):
-        problems.append(Problem("the list of open holds is wrong about it", None, entry_id))
     return problems
 
 
 def _journal_problems(
-    execute: Execute, found: tuple[int, int, str, str, int], count_row: Callable[[], None]
+    execute: Execute,
+    found: tuple[int, int, str, str, int],
+    counted_from: int,
+    count_row: Callable[[], None],
 ) -> list[Problem]:
     account_id, project_id, project, account, created_at_us = found
     problems: list[Problem] = []
@@ -126,8 +120,9 @@ def _journal_problems(
             problem = "its running totals do not add up"
         if problem is None and row_project_id != project_id:
             problem = "it belongs to another project than the account"
-        # Rows of the first schema have no version: theirs were not counted.
-        if problem is None and found_version != version and (found_version or before[-1]):
+        # Rows of the first schema have no count.
+        expected_version = version if entry_id >= counted_from else None
+        if problem is None and found_version != expected_version:
             problem = "its count of settings is wrong"
         if problem is not None:
             problems.append(Problem(problem, account, entry_id))

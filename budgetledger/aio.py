@@ -21,16 +21,16 @@ from collections.abc import (
 from contextlib import suppress
 from copy import copy
 from datetime import datetime, timedelta
-from decimal import Decimal
 from functools import partial, wraps
 from inspect import isawaitable
 from itertools import islice
+from numbers import Number
 from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
 
 from budgetledger import _holding, _sql
-from budgetledger._charging import draft_charge, draft_hold, needs_loading
+from budgetledger._charging import draft_charge, needs_loading
 from budgetledger._estimates import Estimate
 from budgetledger._holding import Granted
 from budgetledger._sql import compiled
@@ -143,16 +143,16 @@ class AsyncLedger:
         """As `Ledger.hold`: ``await`` it for an `AsyncHold`, or enter it by ``async with``."""
         ledger = self.ledger
 
-        def draft() -> tuple[Draft, Estimate | None]:
-            return draft_hold(
-                amount, model, messages, text, tools, max_output_tokens, n, tokens, key, tags,
-                ledger._default_output_tokens, ledger._clock,
-            )  # fmt: skip
+        draft = partial(
+            ledger._draft_hold,
+            amount, model, messages, text, tools, max_output_tokens, n, tokens, key, tags,
+        )  # fmt: skip
 
         async def take() -> AsyncHold:
             counting = messages is not None or text is not None
-            drafted, estimate = await asyncio.to_thread(draft) if counting else draft()
-            claim = _Claim(ledger._holding(account, drafted, expires_in))
+            drafted = await asyncio.to_thread(draft) if counting else draft()
+            hold, estimate, unpriced = drafted
+            claim = _Claim(ledger._holding(account, hold, expires_in, unpriced))
             try:
                 granted = await self._write(claim.take)
                 assert granted is not None  # as it is wanted
@@ -305,7 +305,7 @@ class AsyncHold(BaseHold):
     ) -> Entry:
         """As `Hold.settle`."""
         draft = partial(self._settling, paid, model, usage, tags, occurred_at)
-        priced = not isinstance(paid, (str, int, float, Decimal))
+        priced = not isinstance(paid, (str, Number))
         return await self._record(draft, slow=priced and needs_loading())
 
     async def _record(self, draft: Callable[[], Draft], *, slow: bool) -> Entry:
@@ -322,7 +322,7 @@ class AsyncHold(BaseHold):
 
     async def release(self, *, reason: str | None = None) -> Entry:
         """As `Hold.release`."""
-        note = None if reason is None else checked_name(reason, "reason")
+        note = None if reason is None else checked_name(reason, "reason", "why, in a few words")
         self.closed_by = await self._async_ledger._write(
             lambda tx: _holding.release(tx, self._account, self.id, note)
         )
@@ -344,7 +344,7 @@ class AsyncHold(BaseHold):
         return passing
 
     async def _pass_on(self, chunks: AsyncIterable[T]) -> AsyncGenerator[T, None]:
-        reading = StreamReading()
+        reading, before = StreamReading(), self.closed_by
         self._streaming, self._stream_ended = True, asyncio.Event()
         try:
             async for chunk in chunks:
@@ -359,7 +359,7 @@ class AsyncHold(BaseHold):
                         await closing
             finally:
                 try:
-                    if reading.started and self.closed_by is None:
+                    if reading.started and not self._settled_meanwhile(before):
                         await self._settle_stream(reading)
                 finally:
                     self._streaming = False
@@ -374,7 +374,10 @@ class AsyncHold(BaseHold):
     async def _end_stream(self) -> None:
         passing = None if self._stream is None else self._stream()
         if passing is not None:
-            await passing.aclose()
+            if not getattr(
+                passing, "ag_running", False
+            ):  # or another task reads it, and settles when it ends
+                await passing.aclose()
         elif self._streaming and self._stream_ended is not None:
             await self._stream_ended.wait()  # it was left early, so the loop is closing it
 

@@ -147,8 +147,10 @@ class BudgetStatus(NamedTuple):
 class Alert(NamedTuple):
     """A threshold of a budget that was reached (``alert``) or is no more (``resolve``)."""
 
+    project: str
     account: str
     budget: str
+    measure: Measure
     state: Literal["alert", "resolve"]
     threshold: Decimal
     """A share of the limit: 0.8 is 80 %."""
@@ -174,8 +176,8 @@ class Balance(NamedTuple):
     limit: Decimal | None
     posted: Decimal
     held: Decimal
-    """What is set aside now, by holds on the account and those under it; 0 where a past
-    moment was asked about, as those are settled since."""
+    """What is set aside now, by holds on the account and those under it; 0 in a window that
+    is over, or as of a past moment: what was held then has been settled since."""
     available: Decimal | None
     """Limit less posted and held; negative once overspent; None without a limit."""
     window: Window

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Generator, Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
+from numbers import Number
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from budgetledger import _holding
-from budgetledger._charging import UNKNOWN_MODEL, draft_charge
+from budgetledger._charging import ASSUMED, UNKNOWN_MODEL, draft_charge
 from budgetledger._streams import StreamReading
 from budgetledger._warnings import warn
 from budgetledger.entries import Entry
 from budgetledger.errors import (
-    AccountFrozen,
-    BudgetExceededError,
+    BudgetledgerError,
     HoldAlreadyClosed,
     InvalidInput,
     StoreError,
@@ -51,7 +52,7 @@ class BaseHold:
         self._estimate = estimate
         self.entry = granted.entry
         """The row that holds."""
-        self.refusal: BudgetExceededError | AccountFrozen | None = granted.refusal
+        self.refusal: BudgetledgerError | None = granted.refusal
         """What would have refused it, in a ledger that does not enforce."""
         self._expires_at_us = granted.entry.expires_at_us or 0
 
@@ -83,7 +84,7 @@ class BaseHold:
     @property
     def bounded(self) -> bool:
         """False if the call's output has no bound, so that it can cost more than was held."""
-        return self._estimate is None or self._estimate.bounded
+        return ASSUMED not in self.entry.usage
 
     @property
     def expires_at(self) -> datetime:
@@ -107,14 +108,20 @@ class BaseHold:
         if paid is None and usage is None:
             if self._unrecorded is not None:
                 return self._unrecorded
+            if self.closed_by is not None:
+                raise HoldAlreadyClosed(
+                    f"hold {self.id} of {self.account!r} was closed by entry {self.closed_by.id}",
+                    hold_id=self.id,
+                    entry=self.closed_by,
+                )
             raise InvalidInput(
                 "nothing to settle with; pass the response, a Usage, or the cost in USD"
             )
         self._handed = True
         cost: Amount | None = None
-        if isinstance(paid, Usage):
+        if isinstance(paid, Usage) and usage is None:
             paid, usage = None, paid
-        elif isinstance(paid, (str, int, float, Decimal)):
+        elif isinstance(paid, (str, Number)):
             paid, cost = None, paid
         draft = draft_charge(
             paid, cost, model or self.model, usage, None, tags, occurred_at, self._ledger._clock
@@ -127,17 +134,23 @@ class BaseHold:
         self._ledger._warn_unpriced(entry)
         return entry
 
+    def _settled_meanwhile(self, before: Entry | None) -> bool:
+        """Whether the caller settled it while a stream went on; *before*: what closed it then."""
+        now = self.closed_by
+        return now is not None and now.kind == "settle" and now is not before
+
     def _left_to_do(self) -> Literal["settle", "release", "nothing"]:
         """What leaving the ``with`` block still has to do."""
-        if self.closed_by is not None or self._streaming:
+        if self._streaming:
             return "nothing"
         if self._unrecorded is not None:
             return "settle"
+        if self.closed_by is not None:
+            return "nothing"
         if self._handed:
             warn(
                 f"hold {self.id} of {self.account!r} was given a response it could not be "
-                f"settled with; it counts until {self.expires_at:%H:%M:%S} UTC; settle it with "
-                "the cost in USD",
+                f"settled with; it counts until {self._deadline()}; settle it with the cost in USD",
                 UnrecordedWarning,
             )
             return "nothing"
@@ -145,19 +158,23 @@ class BaseHold:
 
     def _not_recorded(self, error: Exception) -> None:
         """Say that the last step failed, where raising would eat what the caller has paid for."""
-        what = "the cost could not be recorded" if self._handed else "it could not be released"
-        warn(
-            f"hold {self.id} of {self.account!r}: {what} ({error}); it counts until "
-            f"{self.expires_at:%H:%M:%S} UTC; call {'settle' if self._handed else 'release'}() "
-            "again",
-            UnrecordedWarning,
-        )
+        if isinstance(error, HoldAlreadyClosed):
+            what = f"was settled before; this stream's cost was not recorded ({error})"
+            advice = "if it was another call, record it with charge"
+        else:
+            step = "settle" if self._unrecorded is not None else "release"
+            what = f"could not be {step}d ({error})"
+            advice = f"it counts until {self._deadline()}; call {step}() again"
+        warn(f"hold {self.id} of {self.account!r} {what}; {advice}", UnrecordedWarning)
+
+    def _deadline(self) -> str:
+        return f"{self.expires_at:%Y-%m-%d %H:%M:%S} UTC"
 
     def _stream_settling(self, reading: StreamReading) -> Draft:
         """The draft of the settle for what a stream used."""
         expected = None if self._estimate is None else self._estimate.input_tokens
         used = reading.usage(self.model, expected)
-        note = None if used.reported else "estimated: the stream ended before it told its usage"
+        note = None if used.reported else "estimated: no usable usage came with the stream"
         told = Reading(used.model or self.model, used.usage, used.cost)
         return self._settling(told, None, None, None, None, note)
 
@@ -204,7 +221,7 @@ class Hold(BaseHold):
 
     def release(self, *, reason: str | None = None) -> Entry:
         """Close the hold unspent. Raises `HoldAlreadyClosed`, carrying the entry that did."""
-        note = None if reason is None else checked_name(reason, "reason")
+        note = None if reason is None else checked_name(reason, "reason", "why, in a few words")
         entry = self._ledger._write(lambda tx: _holding.release(tx, self._account, self.id, note))
         self.closed_by = entry
         return entry
@@ -231,7 +248,7 @@ class Hold(BaseHold):
         return passing
 
     def _pass_on(self, chunks: Iterable[T]) -> Generator[T, None, None]:
-        reading = StreamReading()
+        reading, before = StreamReading(), self.closed_by
         self._streaming = True
         try:
             for chunk in chunks:
@@ -243,9 +260,11 @@ class Hold(BaseHold):
                 if callable(close):  # tells the provider to stop
                     close()
             finally:
-                if reading.started and self.closed_by is None:
-                    self._settle_stream(reading)
-                self._streaming = False
+                try:
+                    if reading.started and not self._settled_meanwhile(before):
+                        self._settle_stream(reading)
+                finally:
+                    self._streaming = False
 
     def _settle_stream(self, reading: StreamReading) -> None:
         try:
@@ -264,7 +283,8 @@ class Hold(BaseHold):
     ) -> None:
         passing = None if self._stream is None else self._stream()
         if passing is not None:
-            passing.close()
+            with suppress(ValueError):  # another thread reads it, and settles when it ends
+                passing.close()
         left = self._left_to_do()
         try:
             if left == "settle":

@@ -33,7 +33,9 @@ from budgetledger.errors import (
     ClockWarning,
     InvalidInput,
     InvalidPeriod,
+    UnknownAccount,
     UnknownAccountWarning,
+    UnpricedModel,
     UnpricedWarning,
 )
 from budgetledger.holds import Hold
@@ -124,7 +126,7 @@ class Ledger:
         week_start: str | int = "monday",
         anchor: datetime | Literal["creation"] | None = None,
         model: str | None = None,
-        alert_at: Sequence[Amount] = (),
+        alert_at: Sequence[Amount] | None = None,
         name: str | None = None,
     ) -> Budget:
         """Limit what *account* may use in a window; open the account if it is new.
@@ -132,7 +134,8 @@ class Ledger:
         One of *limit* (USD), *tokens* or *requests* says how much, of one *model* if given.
         *per*: minute, hour, day, week, month, year (by the calendar of *timezone*, or stepped
         from *anchor*), a timedelta (the span that ends now), or None (for ever). *alert_at*:
-        shares of the limit, such as ``(0.5, 0.8, 1)``, that raise an `Alert` once a window.
+        shares of the limit, such as ``(0.5, 0.8, 1)``, that raise an `Alert` once a window;
+        None keeps those there are.
 
         A parent's budget limits all accounts under it together, that of ``"*"`` the project.
         The same *name* again revises the budget and keeps what is spent; another name adds a
@@ -150,7 +153,7 @@ class Ledger:
             raise InvalidPeriod(f"anchor='creation' goes with per= one of {', '.join(UNITS)}")
         period = make_period(per, timezone=timezone, week_start=week_start, anchor_us=at_us)
         name = _budget_name(measure, period, model) if name is None else checked_name(name, "name")
-        shares = _shares(alert_at)
+        shares = None if alert_at is None else _shares(alert_at)
         return self._set_budget(
             account, name, measure, amount, model, period, alert_at=shares, anchored=anchored
         )
@@ -164,7 +167,7 @@ class Ledger:
         model: str | None,
         period: Period,
         *,
-        alert_at: tuple[Decimal, ...] = (),
+        alert_at: tuple[Decimal, ...] | None = None,
         anchored: bool,
         created_at: float | None = None,
     ) -> Budget:
@@ -210,9 +213,10 @@ class Ledger:
     def set_parent(self, account: str, parent: str | None) -> None:
         """Put *account* under *parent*, whose budgets it counts against too; None for none.
 
-        Accounts are opened if they are new. Rows so far stay where they counted. Everything
-        is under ``"*"``, the project itself, from when that account is opened (by a budget).
-        Raises `InvalidInput` for a cycle.
+        With a parent, accounts are opened if they are new. Rows so far stay where they
+        counted. Everything is under ``"*"``, the project itself, from when that account is
+        opened (by a budget).
+        Raises `InvalidInput` for a cycle, `UnknownAccount`.
         """
         checked_name(account, "account")
         if parent is not None:
@@ -224,7 +228,12 @@ class Ledger:
             )
 
         def operation(tx: Transaction) -> None:
-            _settings.set_parent(tx, find_or_open(tx, self.project, account), parent)
+            ref = (
+                _reports.known(tx.execute, self.project, account)
+                if parent is None
+                else find_or_open(tx, self.project, account)
+            )
+            _settings.set_parent(tx, ref, parent)
 
         self._write(operation)
 
@@ -241,16 +250,20 @@ class Ledger:
         self._write_known(account, lambda tx, ref: _settings.set_frozen(tx, ref, frozen, note))
 
     def alerts(self, account: str | None = None) -> list[Alert]:
-        """The alerts raised and resolved on *account*, or in the project, in their order."""
-        if account is not None:
-            checked_name(account, "account")
+        """The alerts raised and resolved on *account*, or in the project, in their order.
 
-        def operation(execute: Execute) -> list[Alert]:
+        Raises `UnknownAccount`.
+        """
+
+        def operation(execute: Execute, ref: Ref | None) -> list[Alert]:
             project_id = _reports.find_project(execute, self.project)
-            rows = execute(compiled(_sql.ALERTS), (project_id, account, account)).fetchall()
-            return [alert_of(row[-1], *crossing(row), row[-2]) for row in rows]
+            only = None if ref is None else ref.id
+            rows = execute(compiled(_sql.ALERTS), (project_id, only, only)).fetchall()
+            return [alert_of(self.project, row[-1], *crossing(row), row[-2]) for row in rows]
 
-        return self._store.read(operation)
+        if account is None:
+            return self._store.read(lambda execute: operation(execute, None))
+        return self._read_known(account, operation)
 
     # -- holds --------------------------------------------------------------------------------
 
@@ -284,11 +297,10 @@ class Ledger:
         `UnknownAccount` if no budget stands on the account or above, `UnpricedModel`,
         `HoldAlreadyClosed` for the key of a hold that is over, `IdempotencyConflict`.
         """
-        draft, estimate = draft_hold(
-            amount, model, messages, text, tools, max_output_tokens, n, tokens, key, tags,
-            self._default_output_tokens, self._clock,
-        )  # fmt: skip
-        operation = self._holding(account, draft, expires_in)
+        draft, estimate, unpriced = self._draft_hold(
+            amount, model, messages, text, tools, max_output_tokens, n, tokens, key, tags
+        )
+        operation = self._holding(account, draft, expires_in, unpriced)
         try:
             granted = self._write(operation)
         except BudgetExceededError as error:
@@ -296,8 +308,40 @@ class Ledger:
         self._granted(granted, estimate)
         return Hold(self, granted, estimate)
 
+    def _draft_hold(
+        self,
+        amount: Amount | None,
+        model: str | None,
+        messages: Sequence[Mapping[str, Any]] | None,
+        text: str | None,
+        tools: Sequence[Mapping[str, Any]] | None,
+        max_output_tokens: int | None,
+        n: int,
+        tokens: int | None,
+        key: str | None,
+        tags: Mapping[str, Any] | None,
+    ) -> tuple[Draft, Estimate | None, UnpricedModel | None]:
+        """The draft of a hold; of nothing, with what it lacks, if that is only to be noted."""
+        assumed, clock = self._default_output_tokens, self._clock
+        try:
+            return *draft_hold(
+                amount, model, messages, text, tools, max_output_tokens, n, tokens, key, tags,
+                assumed, clock,
+            ), None  # fmt: skip
+        except UnpricedModel as unpriced:
+            if self.enforce:
+                raise
+            draft, _ = draft_hold(
+                0, model, None, None, None, None, 1, None, key, tags, assumed, clock
+            )
+            return draft, None, unpriced
+
     def _holding(
-        self, account: str, draft: Draft, expires_in: float | timedelta
+        self,
+        account: str,
+        draft: Draft,
+        expires_in: float | timedelta,
+        unpriced: UnpricedModel | None = None,
     ) -> Callable[[Transaction], Granted]:
         checked_name(account, "account")
         expires_in_us = span_us(expires_in, "expires_in")
@@ -305,8 +349,9 @@ class Ledger:
 
         def operation(tx: Transaction) -> Granted:
             return _holding.hold(
-                tx, self.project, account, ref, draft, expires_in_us, enforce=self.enforce
-            )
+                tx, self.project, account, ref, draft, expires_in_us, unpriced,
+                enforce=self.enforce,
+            )  # fmt: skip
 
         return operation
 
@@ -314,8 +359,6 @@ class Ledger:
         if granted.refusal is not None and isinstance(granted.refusal, BudgetExceededError):
             with_largest_output(granted.refusal, estimate)
         self._accounts[granted.account.name] = granted.account
-        if granted.behind_us > _TOLERATED_US:
-            self._warn(Appended(granted.entry, granted.behind_us))
 
     def can_afford(
         self,
@@ -330,7 +373,10 @@ class Ledger:
         n: int = 1,
         tokens: int | None = None,
     ) -> bool:
-        """Whether `hold` would grant this now. Writes nothing and sets nothing aside."""
+        """Whether the budgets allow this now, as `hold` decides; also where it is not enforced.
+
+        Writes nothing and sets nothing aside. Raises `UnknownAccount`, `UnpricedModel`.
+        """
         checked_name(account, "account")
         draft, _ = draft_hold(
             amount, model, messages, text, tools, max_output_tokens, n, tokens, None, None,
@@ -339,12 +385,17 @@ class Ledger:
 
         def operation(execute: Execute) -> bool:
             tx = Transaction(execute, self._clock(), Memory())
-            ref = _reports.find(execute, self.project, account)
-            if ref is None:  # under the project it would be, once opened
-                ref = _reports.known(execute, self.project, WHOLE_PROJECT)
-            levels = line(tx, ref)
-            _holding.require_budget(levels, account, self.project)
-            return _holding.judged(tx, levels, draft.model, _holding.need_of(draft)) is None
+            # An account to be opened would be under the project.
+            ref = _reports.find(execute, self.project, account) or _reports.find(
+                execute, self.project, WHOLE_PROJECT
+            )
+            if ref is None:
+                raise _holding.no_budget(account, self.project)
+            need = _holding.need_of(draft)
+            refused = _holding.judged(tx, account, line(tx, ref), draft.model, need)
+            if isinstance(refused, UnknownAccount):
+                raise refused
+            return refused is None
 
         return self._store.read(operation)
 
@@ -449,7 +500,7 @@ class Ledger:
                 f"{entry.account!r}; this entry has that one's time; check the clock",
                 ClockWarning,
             )
-        if appended.opened:
+        if appended.opened and appended.whole_id is None:
             warn(
                 f"account {entry.account!r} of project {self.project!r} was opened by this "
                 "charge and has no budget; set one with set_budget",
@@ -507,7 +558,10 @@ class Ledger:
         """The balance, and the moment of knowing: in the past if one was asked about."""
         moment_us, known_us = self._moments(execute, ref, at, as_of)
         # What is held ends at deadlines, which go by the clock as it is.
-        now_us = self._clock() if at is None and as_of is None else None
+        now_us = self._clock()
+        if known_us < now_us:
+            return _reports.balance(execute, ref, moment_us, known_us, None), known_us
+        now_us = max(now_us, moment_us) if at is not None else now_us
         return _reports.balance(execute, ref, moment_us, known_us, now_us), known_us
 
     def accounts(self) -> list[Account]:
@@ -709,9 +763,8 @@ def _note(text: str | None) -> str | None:
 
 def _shares(alert_at: Sequence[Amount]) -> tuple[Decimal, ...]:
     """Thresholds as shares of a limit, ascending."""
-    if isinstance(alert_at, (str, int, float, Decimal)):
-        alert_at = (alert_at,)
-    shares = {to_usd(to_pico(share, "alert_at")).normalize() for share in alert_at}
+    given = alert_at if isinstance(alert_at, (list, tuple, set, frozenset)) else (alert_at,)
+    shares = {to_usd(to_pico(share, "alert_at")).normalize() for share in given}
     if any(not 0 < share <= 1000 for share in shares) or len(shares) > _MOST_THRESHOLDS:
         raise InvalidInput(
             f"alert_at takes up to {_MOST_THRESHOLDS} shares of the limit above 0, "

@@ -7,7 +7,7 @@ from it, so that `verify` can decide every row again and compare.
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from hashlib import sha256
 from typing import NamedTuple
@@ -73,6 +73,7 @@ def settling(charge: Draft, hold_id: int, tags_json: str | None, note: str | Non
 
 
 _BEFORE_HOLDS = Draft._fields.index("origin_id")
+_NOTHING_OF_HOLDS = (None,) * (len(Draft._fields) - _BEFORE_HOLDS)
 
 SETTINGS = frozenset(("budget", "shift", "parent", "freeze", "unfreeze", "alert", "resolve"))
 """Kinds of rows that change how later ones are judged. An account's ``settings_version`` counts
@@ -97,7 +98,7 @@ def chained_hash(
     These are written as one Python tuple in ASCII: integers, floats, None and quoted text.
     (JSON would do as well, and take twice the time of hashing it.)
     """
-    evidence = draft if any(draft[_BEFORE_HOLDS:]) else draft[:_BEFORE_HOLDS]
+    evidence = draft[:_BEFORE_HOLDS] if draft[_BEFORE_HOLDS:] == _NOTHING_OF_HOLDS else draft
     return sha256(previous + ascii((recorded_at_us, *evidence, *detail)).encode()).digest()
 
 
@@ -148,19 +149,9 @@ class Check(NamedTuple):
         return self.budget.limit_units - self.posted - self.held
 
 
-def refusing(checks: Sequence[Check], need: Need) -> Check | None:
-    """The budget that refuses *need*, or None if every one of *checks* grants it.
-
-    Of several it is the one whose window turns last, so that who waits for it waits once.
-    What costs nothing is within any budget.
-    """
-    refused = [check for check in checks if 0 < need.of(check.budget.measure) > check.available]
-    return max(refused, key=_turns_at, default=None)
-
-
-def _turns_at(check: Check) -> float:
-    end_us = check.window.end_us
-    return float("inf") if end_us is None else end_us
+def refusing(checks: Sequence[Check], need: Need) -> list[Check]:
+    """Those of *checks* that refuse *need*. What costs nothing is within any budget."""
+    return [check for check in checks if 0 < need.of(check.budget.measure) > check.available]
 
 
 class Crossed(NamedTuple):
@@ -173,42 +164,34 @@ class Crossed(NamedTuple):
     posted: Sum
     start_us: int | None
     end_us: int | None
+    timezone: str
 
 
 def crossings(
-    checks: Sequence[Check], standing: Sequence[Crossed], raised: Container[tuple[object, ...]]
+    checks: Sequence[Check], standing: Sequence[Crossed]
 ) -> tuple[list[Crossed], list[Crossed]]:
     """Which alerts to raise and which to resolve, now that *checks* is how budgets stand.
 
-    *standing* are the alerts not resolved yet, *raised* the `once` of every alert raised so
-    far in the windows that may still be active. A threshold is raised once in a window, and
-    once more if the limit changes; a rolling window has no turns, so there it is raised again
-    when it has been resolved.
+    *standing* are the alerts raised and not resolved. An alert stands until its window has
+    turned, the limit was raised above what is posted, or its threshold is gone; a refund does
+    not end it. So it is raised once a window, unless the limit changes. In a rolling window it
+    stands while the threshold is reached.
     """
-    fresh, over = [], []
     by_name = {check.budget.name: check for check in checks}
+    over, still = [], set()
     for alert in standing:
         check = by_name.get(alert.budget)
-        if check is None or not _stands(alert, check):
+        if check is not None and _stands(alert, check):
+            still.add((alert.budget, alert.threshold))
+        else:
             over.append(alert if check is None else _crossed(check, alert.threshold))
-    resolved = {(alert.budget, alert.threshold) for alert in over}
-    standing_now = {(alert.budget, alert.threshold) for alert in standing} - resolved
-    for check in checks:
-        for threshold in check.budget.alert_at:
-            alert = _crossed(check, threshold)
-            rolling = check.budget.period.per == "rolling"
-            if (
-                _reached(check, threshold)
-                and (check.budget.name, threshold) not in standing_now
-                and (rolling or once(alert) not in raised)
-            ):
-                fresh.append(alert)
+    fresh = [
+        _crossed(check, threshold)
+        for check in checks
+        for threshold in check.budget.alert_at
+        if (check.budget.name, threshold) not in still and _reached(check, threshold)
+    ]
     return fresh, over
-
-
-def once(alert: Crossed) -> tuple[object, ...]:
-    """What is raised only once."""
-    return alert.budget, alert.threshold, alert.limit, alert.start_us
 
 
 def _stands(alert: Crossed, check: Check) -> bool:
@@ -226,7 +209,7 @@ def _stands(alert: Crossed, check: Check) -> bool:
 
 def _reached(check: Check, threshold: Decimal) -> bool:
     share, of = threshold.as_integer_ratio()  # exact, whatever the caller's context
-    return check.posted * of >= share * check.budget.limit_units
+    return check.posted > 0 and check.posted * of >= share * check.budget.limit_units
 
 
 def _crossed(check: Check, threshold: Decimal) -> Crossed:
@@ -241,4 +224,5 @@ def _crossed(check: Check, threshold: Decimal) -> Crossed:
         posted,
         None if rolling else window.start_us,
         None if rolling else window.end_us,
+        window.timezone,
     )

@@ -248,7 +248,7 @@ class ThresholdCrossing(_Row, table=True):
     __tablename__ = "threshold_crossings"
     __table_args__ = (
         # Which alerts stand: charges of accounts with thresholds.
-        Index("threshold_crossings_by_budget", "account_id", "budget", "entry_id"),
+        Index("threshold_crossings_by_budget", "account_id", "budget", "threshold", "entry_id"),
         CheckConstraint("budget <> ''"),
         _STRICT,
     )
@@ -264,6 +264,7 @@ class ThresholdCrossing(_Row, table=True):
     posted_pico: int = Field(sa_column=Column(_BIG, nullable=False))
     start_us: int | None = Field(default=None, sa_column=Column(_BIG))
     end_us: int | None = Field(default=None, sa_column=Column(_BIG))
+    timezone: str = Field(sa_column=Column(Text, nullable=False))
 
 
 class OpenHold(_Row, table=True):

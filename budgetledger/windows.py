@@ -20,7 +20,6 @@ from calendar import monthrange
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from math import isfinite
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -169,10 +168,11 @@ def span_us(span: float | timedelta, what: str) -> int:
 
     Raises `InvalidPeriod`, which names *what* and the value.
     """
-    if isinstance(span, (int, float)) and not isinstance(span, bool) and isfinite(span):
-        us = round(span * 1e6)
-    else:
-        us = span // _US if isinstance(span, timedelta) else 0
+    us = 0
+    if isinstance(span, timedelta):
+        us = span // _US
+    elif isinstance(span, (int, float)) and not isinstance(span, bool):
+        us = round(span * 1e6) if 0 < span <= LONGEST_WAIT.total_seconds() else 0
     if not 0 < us <= LONGEST_WAIT // _US:
         remedy = f"pass seconds above 0, at most {LONGEST_WAIT.total_seconds():.0f}"
         raise _invalid(f"{what} is out of range", span, remedy)

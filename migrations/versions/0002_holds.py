@@ -22,6 +22,13 @@ def upgrade() -> None:
     create_tables()
     for table in ("parent_changes", "threshold_crossings"):
         make_append_only(table)
+    # A process that runs the code before this revision, and has the file open, must not go on:
+    # it would not repeat rows for the accounts above.
+    op.execute("""
+        CREATE TRIGGER entries_of_today BEFORE INSERT ON entries
+        WHEN NEW.settings_version IS NULL
+        BEGIN SELECT RAISE(ABORT, 'budgetledger: the file was upgraded; restart this program'); END
+    """)
     for view in ("spend_by_day", "spend_by_model", "spend", "current_budgets"):
         op.execute(f"DROP VIEW {view}")
     for view in VIEWS:
@@ -83,11 +90,14 @@ def create_tables() -> None:
         sa.Column("posted_pico", BIG, nullable=False),
         sa.Column("start_us", BIG),
         sa.Column("end_us", BIG),
+        sa.Column("timezone", sa.Text, nullable=False),
         sa.CheckConstraint("budget <> ''"),
         sqlite_strict=True,
     )
     op.create_index(
-        "threshold_crossings_by_budget", "threshold_crossings", ["account_id", "budget", "entry_id"]
+        "threshold_crossings_by_budget",
+        "threshold_crossings",
+        ["account_id", "budget", "threshold", "entry_id"],
     )
     # Which holds are open: an index over the rows, for looking them up, and no evidence itself.
     op.create_table(

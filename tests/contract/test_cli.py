@@ -220,7 +220,8 @@ def test_a_budget_with_alerts(tmp_path):
     assert told in run("balance", "alice").stdout
     assert documents("balance", "alice")["budgets"][0]["alert_at"] == ["0.333", "0.5", "0.8", "1.2"]
     assert documents("set-budget", "alice", "--tokens", "9", *shares[:2])["alert_at"] == ["0.8"]
-    assert documents("set-budget", "alice", "10")["alert_at"] == []
+    assert documents("set-budget", "alice", "10")["alert_at"] == ["0.333", "0.5", "0.8", "1.2"]
+    assert documents("set-budget", "alice", "10", "--alert-at", "none")["alert_at"] == []
     assert "alerts" not in run("set-budget", "alice", "10").stdout
 
 

@@ -7,6 +7,7 @@ microseconds and answers as the caller is answered: a tuple whose first word say
 from decimal import Decimal
 
 PICO = 10**12
+EVER = float("inf")
 SECOND = 1_000_000
 MONEY = ("charge", "settle", "adjustment")
 CLOSING = ("settle", "release", "expire")
@@ -54,7 +55,6 @@ class Auditor:
         self.holds = {}
         self.written = {}
         self.standing = {}
-        self.raised = set()
         self.alerts = []
 
     # -- what follows from the rows -------------------------------------------------------------
@@ -154,9 +154,9 @@ class Auditor:
         self.rows.append(row)
         return row
 
-    def post(self, now, who, kind, **facts):
+    def post(self, now, who, kind, line=None, **facts):
         first = None
-        for level in self.line(who):
+        for level in line or self.line(who):
             if first is None:
                 first = self.append(now, level, kind, **facts)
             else:
@@ -185,13 +185,8 @@ class Auditor:
             del self.standing[who, name, share]
         for one in self.all_stand(now, who):
             for share in one["alert_at"]:
-                once = (who, one["name"], share, *self.counted(one))
-                if (who, one["name"], share) in self.standing or not reached(one, share):
-                    continue
-                if not isinstance(one["per"], int) and once in self.raised:
-                    continue
-                self.raised.add(once)
-                fresh.append((one["name"], share, self.counted(one)))
+                if (who, one["name"], share) not in self.standing and reached(one, share):
+                    fresh.append((one["name"], share, self.counted(one)))
         for name, share, counted in fresh:
             self.tell(now, who, name, share, "alert")
             self.standing[who, name, share] = counted
@@ -254,6 +249,8 @@ class Auditor:
         above = parent and (who[0], parent)
         if "*" in (who[1], parent):
             return ("bad input",)
+        if above is None and who not in self.accounts:
+            return "unknown", who[1]
         if above is not None and who in self.line(above):
             return ("bad input",)
         self.accounts |= {who, above or who}
@@ -272,14 +269,14 @@ class Auditor:
 
     # -- holds ----------------------------------------------------------------------------------
 
-    def hold(self, now, who, need, model, key, expires_in, prompt, enforce):
-        """*prompt*: the tokens of one that the hold was estimated from."""
+    def hold(self, now, who, need, model, key, expires_in, prompt, enforce, priced=True):
+        """*prompt*: the tokens of one that the hold was estimated from, if it was *priced*."""
         content = (who, "hold", model, need, prompt)
         row, conflict = self.with_key(who[0], key, content)
         if row is not None:
             return conflict or self.still_open(now, self.holds[row["id"]])
-        refusal = self.judge(now, who, need, model, prompt)
-        if refusal is not None and (enforce or refusal[0] == "unknown"):
+        refusal = self.judge(now, who, need, model, prompt) if priced else ("no price",)
+        if refusal is not None and enforce:
             return refusal
         line = self.line(who)
         self.expire(now, line)
@@ -314,12 +311,28 @@ class Auditor:
         refusing = [one for one in found if 0 < need[one["measure"]] > one["left"]]
         if not refusing:
             return None
-        last = max(refusing, key=lambda one: one["window"][1] or float("inf"))
-        measure = last["measure"]
-        figures = {figure: last[figure] for figure in ("limit", "posted", "held", "left")}
-        figures = (amount(measure, figure) for figure in (*figures.values(), need[measure]))
+        waits = [self.wait(now, one, need) for one in refusing]
+        longest = max(waits, key=lambda wait: EVER if wait is None else wait)
+        last = refusing[waits.index(longest)]
+        figures = [last[figure] for figure in ("limit", "posted", "held", "left")]
+        figures = (amount(last["measure"], units) for units in (*figures, need[last["measure"]]))
         most = None if prompt is None else largest_output(found, model, prompt)
-        return "over", last["who"][1], last["name"], last["window"], *figures, most
+        after = None if longest is None else longest / SECOND
+        return "over", last["who"][1], last["name"], last["window"], *figures, after, most
+
+    def wait(self, now, one, need):
+        """Microseconds until a budget has room, if nothing happens but time; None for ever."""
+        who, name, measure = one["who"], one["name"], one["measure"]
+        rows = self.within(who, one["window"], one["model"])
+        moments = {hold["expires_us"] for hold in self.open_holds(now, who, one["model"])}
+        if isinstance(one["per"], int):  # a row leaves just after the span
+            moments |= {row["at_us"] + one["per"] + 1 for row in rows}
+        elif one["window"][1] is not None:
+            moments.add(one["window"][1])
+        for moment in sorted(moments):
+            if moment > now and self.stand(moment, who, name)["left"] >= need[measure]:
+                return moment - now
+        return None
 
     def still_open(self, now, hold):
         if hold["closed_by"] is not None or hold["expires_us"] <= now:
@@ -388,11 +401,13 @@ class Auditor:
         if row["cost"] is None and sum(stated) + pico < 0:
             return ("bad input",)
         facts = {"model": row["model"], "cost": pico, "corrects": number, "key": key}
-        return "entry", self.post(now, row["who"], "adjustment", **facts, content=content)["id"]
+        facts |= {"content": content}
+        line = [r["who"] for r in self.rows if number in (r["id"], r["origin"])]  # where it counts
+        return "entry", self.post(now, row["who"], "adjustment", line, **facts)["id"]
 
 
 def reached(one, share):
-    return one["posted"] >= share * one["limit"]
+    return one["posted"] > 0 and one["posted"] >= share * one["limit"]
 
 
 def largest_output(found, model, prompt):

@@ -119,8 +119,13 @@ ASKS = {
     "charge": (accounts, paid, models, keys),
     "adjust": (which, st.integers(-3, 3).map(lambda n: n * PICO), keys),
 }
-OFTEN = ["hold"] * 6 + ["settle"] * 3 + ["set_budget"] * 2 + ["charge", "release", "extend"]
+OFTEN = (
+    ["hold"] * 6 + ["settle"] * 3 + ["set_budget"] * 2 + ["charge", "charge", "adjust", "adjust"]
+)
 asks = st.sampled_from([*ASKS, *OFTEN]).flatmap(lambda what: st.tuples(st.just(what), *ASKS[what]))
+changes = st.sampled_from(["set_budget", "set_budget", "set_parent", "freeze"]).flatmap(
+    lambda what: st.tuples(st.just(what), *ASKS[what][1:])
+)
 FORWARD = {"microseconds": 1}, {"seconds": 1}, {"seconds": 31}, {"minutes": 1}, {"hours": 1}
 FAR = {"days": 1}, {"days": 400}
 BACKWARD = {"microseconds": -1}, {"seconds": -30}, {"hours": -1}, {"days": -2}
@@ -155,7 +160,7 @@ def told_error(error):
             window = tuple(error.window[:2])
             budget = error.account, error.budget.name
             assert error.budget.account == error.account
-            return "over", *budget, window, *figures, error.largest_output
+            return "over", *budget, window, *figures, error.retry_after, error.largest_output
         case AccountFrozen():
             return "frozen", error.account
         case UnknownAccount():
@@ -291,9 +296,9 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
         self.one(number, ("set_budget", *asked))
 
     @precondition(lambda self: any(self.auditor.budgets.values()))
-    @rule(number=callers, place=which, limit=limits, alert_at=shares)
-    def set_another_limit(self, number, place, limit, alert_at):
-        """Of a budget that stands, in the same measure."""
+    @rule(number=callers, place=which, limit=limits, alert_at=shares, back=st.booleans())
+    def set_another_limit(self, number, place, limit, alert_at, back):
+        """Of a budget that stands, in the same measure; or a higher one, and the old one again."""
         standing = [
             (account, name)
             for (project, account), budgets in self.auditor.budgets.items()
@@ -303,15 +308,30 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
         if standing:
             account, name = sorted(standing)[place % len(standing)]
             terms = self.auditor.budgets[self.who(number, account)][name]
-            limited = terms["measure"], limit[1] % (2 * terms["limit"] + 2)
-            per = PERIOD_OF[terms["per"]]
+            old, per = terms["limit"], PERIOD_OF[terms["per"]]
             given = name if name in ("default", "cap") else None
-            asked = limited, per, terms["model"], alert_at, given
-            self.one(number, ("set_budget", account, *asked))
+            if back:
+                alert_at = tuple(map(str, terms["alert_at"]))
+            for units in (3 * old + 1, old) if back else (limit[1] % (2 * old + 2),):
+                asked = (terms["measure"], units), per, terms["model"], alert_at, given
+                self.one(number, ("set_budget", account, *asked))
 
     @rule(number=callers, asked=st.tuples(*ASKS["set_parent"]))
     def set_parent(self, number, asked):
         self.one(number, ("set_parent", *asked))
+
+    @rule(
+        number=callers,
+        account=accounts,
+        vain=changes,
+        then=changes,
+        asked=st.tuples(*ASKS["hold"][1:]),
+    )
+    def change_in_vain_and_then(self, number, account, vain, then, asked):
+        """A setting that failed is not remembered where the next one takes its place."""
+        for (what, *terms), in_vain in ((vain, True), (then, False)):
+            self.one(number, (what, account, *terms), in_vain)
+        self.one(number, ("hold", account, *asked))
 
     @rule(number=callers, ask=asks)
     def one_step_in_vain(self, number, ask):
@@ -432,10 +452,13 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
         asked, need, model, prompt = self.needed(need)
         wait = round(expires_in * 1e6)
         call = partial(ledger.hold, account, **asked, key=key, expires_in=expires_in)
-        if need is None:
-            return call, lambda auditor: ("no price",)
+        priced = need is not None
+        if not priced:
+            if enforce:
+                return call, lambda auditor: ("no price",)
+            need, prompt = {"usd": 0, "tokens": 0, "requests": 1}, None
         return call, lambda auditor: auditor.hold(
-            self.clock(), who, need, model, key, wait, prompt, enforce
+            self.clock(), who, need, model, key, wait, prompt, enforce, priced
         )
 
     def needed(self, need):
@@ -526,6 +549,8 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
 
     def plan_adjust(self, number, ledger, place, pico, key):
         rows = self.auditor.rows
+        charged = [row for row in rows if row["kind"] in ("charge", "settle")]
+        rows = rows if place % 5 == 4 else [row for row in charged if not row["origin"]]
         if not rows:
             return None
         row = rows[-1 - place % len(rows)]["id"]

@@ -40,7 +40,7 @@ from budgetledger.ledger import system_clock
 ROWS = """
 SELECT e.id, e.account_id, e.recorded_at_us, e.kind, e.model, coalesce(e.cost_pico, 0),
        e.input_tokens + e.output_tokens, e.requests, e.hold_id, e.held_pico, e.held_tokens,
-       e.expires_at_us
+       e.expires_at_us, e.corrects_id
 FROM entries e WHERE e.origin_id IS NULL ORDER BY e.id"""
 BUDGETS = """
 SELECT entry_id, name, measure, limit_units, limit_pico, model, removed FROM budget_revisions"""
@@ -80,6 +80,7 @@ class _Audit:
         self.frozen = set()
         self.budgets = defaultdict(dict)
         self.posted = defaultdict(lambda: defaultdict(lambda: [0, 0, 0]))  # account, model
+        self.stands = {}  # cost: the accounts it counts on
         self.open = {}  # hold: its accounts, model, need and deadline
         self.wrong = []
 
@@ -92,7 +93,7 @@ class _Audit:
 
     def replay(
         self, entry, account, at_us, kind, model, pico, tokens, requests,
-        hold, held_pico, held_tokens, expires_at_us, settings, parents,
+        hold, held_pico, held_tokens, expires_at_us, corrected, settings, parents,
     ):  # fmt: skip
         if self.names[account] == "*":
             self.whole.setdefault(self.projects[account], account)
@@ -118,7 +119,9 @@ class _Audit:
         else:
             if hold is not None:
                 self.open.pop(hold, None)
-            for level in self.line(account):
+            # A correction counts where the entry counted that it corrects.
+            line = self.stands[entry] = self.stands.get(corrected) or self.line(account)
+            for level in line:
                 for measure, amount in enumerate((pico, tokens, requests)):
                     self.posted[level][model][measure] += amount
         if self.always:

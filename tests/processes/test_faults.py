@@ -43,7 +43,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # An error without `+` recorded nothing; `-` cannot happen.
 TABLE = """
             full  nospace ioerr commit int  int+  killed killed+ log  back ahead warn
-hold        FULL  FULL    ERR   ERR    ^C   ^C+   .      +       +    +    +     CLK+
+hold        FULL  FULL    ERR   ERR    ^C   ^C+   .      +       +    +    +     +
 settle      FULL  FULL    ERR   ERR    ^C   ^C+   .      +       +    +    +     +
 release     FULL  FULL    ERR   ERR    ^C   ^C+   .      +       +    +    +     +
 extend      FULL  FULL    ERR   ERR    ^C   ^C+   .      +       +    +    HAC   +
@@ -949,7 +949,6 @@ def test_a_stream_that_is_cut_at_each_step(case, how, step):
     assert_not_stuck(struck.path, struck.clock)
 
 
-@pytest.mark.xfail(reason="the hold thinks that its stream goes on still", strict=True)
 @pytest.mark.parametrize(
     ("strike", "raised"), [(broken, UnrecordedWarning), (interrupted, KeyboardInterrupt)]
 )

@@ -18,7 +18,6 @@ from budgetledger.errors import (
     AccountFrozen,
     BudgetExceededError,
     BudgetledgerError,
-    ClockWarning,
     HoldAlreadyClosed,
     IdempotencyConflict,
     InvalidAmount,
@@ -234,13 +233,11 @@ def test_a_bad_hold_leaves_no_row(ledger, arguments, error):
 
 
 @pytest.mark.parametrize("expires_in", [1e303, 10**400], ids=["1e303", "10**400"])
-@pytest.mark.xfail(strict=True, raises=OverflowError, reason="numbers beyond a float's range")
 def test_a_wait_beyond_all_numbers_is_refused(ledger, expires_in):
     with pytest.raises(InvalidPeriod):
         ledger.hold("alice", 1, expires_in=expires_in)
 
 
-@pytest.mark.xfail(strict=True, reason="SQLite's sum overflows: said to be a damaged file")
 def test_no_hold_of_tokens_keeps_others_from_holding(ledger):
     for _ in range(2):
         with suppress(InvalidAmount):
@@ -284,7 +281,6 @@ def test_without_any_budget_a_hold_is_refused(ledger):
         ledger.hold("alice", 1)
 
 
-@pytest.mark.xfail(strict=True, reason="can_afford speaks of an account '*' nobody asked for")
 def test_can_afford_says_of_an_unknown_account_what_hold_says(ledger):
     said = []
     for call in (ledger.hold, ledger.can_afford):
@@ -340,7 +336,9 @@ def test_an_exception_after_the_settle_changes_nothing(ledger):
 
 def test_a_response_that_cannot_be_read_is_not_released(ledger):
     with (
-        pytest.warns(UnrecordedWarning, match=r"until 10:30:00 UTC; settle it with the cost"),
+        pytest.warns(
+            UnrecordedWarning, match=r"until 2026-01-31 10:30:00 UTC; settle it with the cost"
+        ),
         pytest.raises(UnreadableResponse),
         ledger.hold("alice", 4) as hold,
     ):
@@ -394,7 +392,6 @@ def test_a_bad_settle_leaves_the_hold_open(ledger, given):
     hold.release()
 
 
-@pytest.mark.xfail(strict=True, reason="the second usage is dropped without a word")
 def test_two_usages_are_one_too_many(ledger):
     with pytest.raises(InvalidInput):
         ledger.hold("alice", 4, model="gpt-4o").settle(Usage(1), usage=Usage(1000))
@@ -472,7 +469,6 @@ def test_an_interrupted_settle_is_settled_once(ledger, monkeypatch, committed):
     assert hold.closed_by.kind == "settle"
 
 
-@pytest.mark.xfail(strict=True, reason="left alone, as the hold was closed once already")
 def test_a_late_settle_that_the_store_did_not_take_is_settled_on_leaving(ledger, store_fails):
     with ledger.hold("alice", 4) as hold:
         hold.release()
@@ -604,7 +600,6 @@ def test_settled_twice(ledger):
     assert stand(ledger) == (1, 0, 9)
 
 
-@pytest.mark.xfail(strict=True, raises=InvalidInput, reason="says there is nothing to settle with")
 def test_a_retry_without_arguments_of_what_is_settled_says_so(ledger):
     hold = ledger.hold("alice", 4)
     hold.settle(1)
@@ -724,8 +719,7 @@ def test_a_bad_deadline_leaves_the_hold_as_it_was(ledger, expires_in):
 def test_deadlines_go_by_the_clock_even_when_it_steps_back(ledger, clock):
     ledger.charge("alice", cost=1)
     clock.advance(hours=-1)
-    with pytest.warns(ClockWarning):
-        hold = ledger.hold("alice", 4, expires_in=60)
+    hold = ledger.hold("alice", 4, expires_in=60)
     assert (hold.entry.recorded_at, hold.expires_at) == (
         START, START - timedelta(minutes=59),
     )  # fmt: skip
@@ -914,7 +908,6 @@ def test_of_several_that_refuse_the_one_that_turns_last_is_told(opened, order):
     assert (error.budget.name, error.retry_after) == ("usd", None)
 
 
-@pytest.mark.xfail(strict=True, reason="a rolling window is taken for one that turns at once")
 def test_a_rolling_budget_may_be_the_last_to_turn(opened):
     ledger = opened()
     ledger.set_budget("alice", 5, per=timedelta(days=30))
@@ -923,7 +916,6 @@ def test_a_rolling_budget_may_be_the_last_to_turn(opened):
     assert refused(ledger, "alice", 1).retry_after > 60
 
 
-@pytest.mark.xfail(strict=True, reason="the one whose window turns last may grant before another")
 def test_what_one_budget_never_grants_is_not_told_to_wait_for_another(opened, clock):
     ledger = opened()
     ledger.set_budget("alice", 5, per="day")
@@ -1062,7 +1054,6 @@ def test_never_without_a_higher_limit(ledger):
     assert str(error).endswith("; raise the limit with set_budget, or ask for less")
 
 
-@pytest.mark.xfail(strict=True, reason="what is still held when the window turns is left out")
 def test_retry_minds_what_is_still_held_when_the_window_turns(opened, clock):
     ledger = opened()
     ledger.set_budget("alice", 10, per="hour")
@@ -1071,7 +1062,6 @@ def test_retry_minds_what_is_still_held_when_the_window_turns(opened, clock):
     granted_only_from(ledger, clock, refused(ledger, "alice", 9), "alice", 9)
 
 
-@pytest.mark.xfail(strict=True, reason="what is held is taken to stay for ever")
 def test_retry_minds_that_what_is_held_expires_before_enough_has_rolled_out(opened, clock):
     ledger = opened()
     ledger.set_budget("alice", 10, per=timedelta(hours=1))
@@ -1304,7 +1294,6 @@ def test_an_account_moves_with_its_holds_left_behind(family):
     assert (stand(family, "crew")[0], stand(family)[0], stand(family, "*")[0]) == (2, 3, 3)
 
 
-@pytest.mark.xfail(strict=True, reason="the refund goes to the new parent, which never paid")
 def test_a_correction_goes_where_the_cost_went(family):
     family.set_budget("crew", 5)
     entry = family.charge("alice", cost=4)
@@ -1384,15 +1373,14 @@ def test_a_past_balance_leaves_out_what_is_held(ledger, clock):
     ledger.charge("alice", cost=1)
     ledger.hold("alice", 4)
     clock.advance(minutes=5)
-    for past in ({"at": START}, {"as_of": START}):
+    for past in ({"at": START - timedelta(days=31)}, {"as_of": START}):
         balance = ledger.balance("alice", **past)
-        assert (balance.posted, balance.held, balance.available) == (1, 0, 9)
-        assert balance.budgets[0].held == 0
+        assert balance.held == balance.budgets[0].held == 0
+    assert ledger.balance("alice", at=START).held == 4  # the same window is active still
     assert stand(ledger) == (1, 4, 5)
 
 
 @pytest.mark.parametrize("ahead", [timedelta(0), timedelta(minutes=1)])
-@pytest.mark.xfail(strict=True, reason="any moment that is named is taken for a past one")
 def test_a_balance_at_a_moment_not_past_minds_what_is_held(ledger, clock, ahead):
     ledger.hold("alice", 4)
     balance = ledger.balance("alice", at=clock.now + ahead)
@@ -1608,7 +1596,7 @@ def test_a_source_that_cannot_be_closed_still_settles(ledger, error):
 def test_a_store_that_fails_at_the_end_of_a_stream_costs_no_chunks(ledger, store_fails):
     hold = ledger.hold("alice", 4)
     store_fails(ledger)
-    with pytest.warns(UnrecordedWarning, match=r"cost could not be recorded .*settle\(\) again"):
+    with pytest.warns(UnrecordedWarning, match=r"could not be settled .*settle\(\) again"):
         assert list(hold.stream(OPENAI)) == OPENAI
     store_fails(ledger, False)
     assert hold.settle().cost == RESPONSE_COST
@@ -1623,7 +1611,6 @@ def test_a_store_that_failed_at_the_end_of_a_stream_is_asked_again_on_leaving(le
     assert (kinds(ledger), stand(ledger)[0]) == (["budget", "hold", "settle"], RESPONSE_COST)
 
 
-@pytest.mark.xfail(strict=True, reason="left alone, as if the stream still went on")
 def test_an_interrupt_at_the_end_of_a_stream_loses_no_cost(ledger, monkeypatch):
     def interrupted(operation):
         monkeypatch.undo()
@@ -1644,7 +1631,6 @@ def test_settled_by_hand_within_the_stream(ledger):
     assert kinds(ledger) == ["budget", "hold", "settle"]
 
 
-@pytest.mark.xfail(strict=True, reason="the second call was paid for, and nothing says so")
 def test_a_second_stream_is_not_lost_without_a_word(ledger):
     hold = ledger.hold("alice", 4)
     list(hold.stream(OPENAI))
@@ -1652,7 +1638,6 @@ def test_a_second_stream_is_not_lost_without_a_word(ledger):
         list(hold.stream(OPENAI))
 
 
-@pytest.mark.xfail(strict=True, reason="a settle after a release posts, but not a stream's")
 def test_a_stream_that_goes_on_after_the_release_is_settled(ledger):
     hold = ledger.hold("alice", 4)
     chunks = hold.stream(OPENAI)
