@@ -123,9 +123,12 @@ class Writer:
         self._connection: Connection | None = None
         self._process_lock: ProcessLock
         self._queue: deque[_Request] = deque()
-        self._next: dict[str, _Request] = {}
-        """Who leads next. A dictionary, as setdefault decides between threads at one stroke,
-        and who was interrupted can still see that it was chosen."""
+        self._next: dict[str, object] = {}
+        """Who leads next: whose request, or operation. At most one waits for the turn, so that
+        the others queue instead and share its transaction. It is a dictionary as setdefault
+        decides between threads at one stroke, and leaves who is interrupted able to see it."""
+        self._is_crowded = False
+        """The last transaction was of several, so that more callers are on their way."""
         self._helper = Helper(self._lead_for_tasks)
         self.turn = Lock()
         """Held by whoever writes; the connection is free for others while they hold it."""
@@ -152,9 +155,13 @@ class Writer:
         *operation* may be called again after a failure that was not its own, so it keeps its
         effects inside the transaction.
         """
-        if not self._queue and not self.turn.locked():
-            with self.turn:  # nobody waits: no need to queue
-                return self._transact(operation)
+        if (
+            not self._is_crowded
+            and not self._queue
+            and not self.turn.locked()
+            and self._next.setdefault("leader", operation) is operation
+        ):
+            return self._run_alone(operation)
         request = _Request(operation)
         try:
             self._queue.append(request)
@@ -165,12 +172,23 @@ class Writer:
                     request.wait()
         except BaseException:
             request.given_up = True  # if it was not written yet, it never will be
-            if self._next.get("leader") is request:
-                del self._next["leader"]
-            self._find_leader()
+            self._step_back(request)
             raise
         result: T = request.outcome()
         return result
+
+    def _run_alone(self, operation: Callable[[Execute], T]) -> T:
+        """Nobody waits: no need to queue, nor to keep anybody's rows apart."""
+        try:
+            with self.turn:
+                self._next.clear()
+                return self._transact(operation)
+        except BaseException:
+            self._step_back(operation)
+            raise
+        finally:
+            if self._queue:  # somebody came before the turn did
+                self._find_leader()
 
     async def arun(self, operation: Callable[[Execute], T]) -> T:
         """`run`, for a task: its event loop goes on meanwhile.
@@ -220,6 +238,12 @@ class Writer:
         # No interrupt reaches this thread: whatever is raised here is the operations' own.
         self._lead(BaseException)
 
+    def _step_back(self, chosen: object) -> None:
+        """Lead no more, if *chosen* has not led yet: it was interrupted."""
+        if self._next.get("leader") is chosen:
+            del self._next["leader"]
+        self._find_leader()
+
     def _find_leader(self) -> None:
         """See to it that somebody leads, if anybody waits."""
         if self._next:
@@ -250,6 +274,7 @@ class Writer:
                     request.batch = batch
                     self._run_apart(execute, request)
                 position += 1
+            self._is_crowded = position > 1
 
         try:
             if not all(request.finished for request in queue.copy()):

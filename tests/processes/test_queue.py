@@ -301,6 +301,38 @@ def test_who_waits_behind_a_leader_shares_its_timeout(connection, first):
     assert writer.run(inserting("later")) == "later"
 
 
+def test_nobody_overtakes_who_waits_for_the_turn(path, connection):
+    writer, outcomes = writer_on(connection), []
+    writer._next["leader"] = "has been woken, but does not run yet"
+    threads = [queue_in_thread(writer, inserting(n), outcomes) for n in range(2)]
+    assert not writer.turn.locked()
+    writer._lead()
+    join(*threads)
+    assert sorted(outcomes) == rows(path) == [0, 1]
+
+
+def test_who_is_alone_and_interrupted_at_the_turn_passes_it_on(path, connection):
+    writer, outcomes, threads = writer_on(connection), [], []
+    turn = writer.turn
+
+    class Interrupted:
+        def locked(self):
+            return False
+
+        def __enter__(self):
+            writer.turn = turn
+            threads.append(queue_in_thread(writer, inserting("other"), outcomes))
+            raise KeyboardInterrupt
+
+        def __exit__(self, *error): ...
+
+    writer.turn = Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        writer.run(inserting("interrupted"))
+    join(*threads)
+    assert outcomes == rows(path) == ["other"]
+
+
 def test_more_than_one_transaction_may_hold(path, connection):
     writer = writer_on(connection)
 
