@@ -121,7 +121,9 @@ class Writer:
         self._open_connection = open_connection
         self._undone = undone
         self._connection: Connection | None = None
-        self._process_lock: ProcessLock
+        self._execute: Execute
+        self._acquire: Callable[[], None]
+        self._release: Callable[[], None]
         self._queue: deque[_Request] = deque()
         self._next: dict[str, object] = {}
         """Who leads next: whose request, or operation. At most one waits for the turn, so that
@@ -135,7 +137,8 @@ class Writer:
 
     def attach(self, connection: Connection, process_lock: ProcessLock) -> None:
         """Write on *connection* from now on, while holding *process_lock*."""
-        self._connection, self._process_lock = connection, process_lock
+        self._connection, self._execute = connection, connection.execute
+        self._acquire, self._release = process_lock.acquire, process_lock.release
 
     def detach(self) -> None:
         """Write no more on the connection there was."""
@@ -155,13 +158,23 @@ class Writer:
         *operation* may be called again after a failure that was not its own, so it keeps its
         effects inside the transaction.
         """
+        # Nobody waits: no need to queue, nor to keep anybody's rows apart.
         if (
             not self._is_crowded
             and not self._queue
             and not self.turn.locked()
             and self._next.setdefault("leader", operation) is operation
         ):
-            return self._run_alone(operation)
+            try:
+                with self.turn:
+                    self._next.clear()
+                    return self._transact(operation)
+            except BaseException:
+                self._step_back(operation)
+                raise
+            finally:
+                if self._queue:  # somebody came before the turn did
+                    self._find_leader()
         request = _Request(operation)
         try:
             self._queue.append(request)
@@ -176,19 +189,6 @@ class Writer:
             raise
         result: T = request.outcome()
         return result
-
-    def _run_alone(self, operation: Callable[[Execute], T]) -> T:
-        """Nobody waits: no need to queue, nor to keep anybody's rows apart."""
-        try:
-            with self.turn:
-                self._next.clear()
-                return self._transact(operation)
-        except BaseException:
-            self._step_back(operation)
-            raise
-        finally:
-            if self._queue:  # somebody came before the turn did
-                self._find_leader()
 
     async def arun(self, operation: Callable[[Execute], T]) -> T:
         """`run`, for a task: its event loop goes on meanwhile.
@@ -215,10 +215,10 @@ class Writer:
                 return action()
             try:
                 with suppress(LockTimeout):
-                    self._process_lock.acquire()
+                    self._acquire()
                 return action()
             finally:
-                self._process_lock.release()
+                self._release()
 
     def write_out(self) -> None:
         """Write all that is queued. The caller holds the turn."""
@@ -305,12 +305,10 @@ class Writer:
             except Exception as error:
                 self._fail_queued(error)
                 raise
-        connection, lock = self._connection, self._process_lock
-        assert connection is not None
-        execute = connection.execute
+        execute = self._execute
         begun = committing = False
         try:
-            lock.acquire()
+            self._acquire()
             execute("BEGIN IMMEDIATE")
             begun = True
             result = operation(execute)
@@ -321,7 +319,8 @@ class Writer:
             return result
         except BaseException as error:
             self._undone()
-            if connection.in_transaction:  # a full disk ends it by itself
+            assert self._connection is not None
+            if self._connection.in_transaction:  # a full disk ends it by itself
                 execute("ROLLBACK")
             elif batch is not None and committing and not isinstance(error, Exception):
                 batch.ended = True  # interrupted between the commit and the line after it
@@ -329,7 +328,7 @@ class Writer:
                 self._fail_queued(error)
             raise
         finally:
-            lock.release()
+            self._release()
 
     def _fail_queued(self, error: Exception) -> None:
         """Nobody could begin: who waited meanwhile need not wait as long once more."""
