@@ -64,7 +64,7 @@ class Store:
         if self.path in _unsafe:
             self._refuse_after_fork()
         self._synchronous = synchronous
-        self._pid = os.getpid()
+        self._pid = _here
         self._closed = False
         self.generation = 0
         self._apart = Condition(Lock())
@@ -84,7 +84,7 @@ class Store:
 
     def write(self, operation: Callable[[Execute], T]) -> T:
         """Run *operation* in a write transaction of its own; durable on return."""
-        if os.getpid() != self._pid:
+        if self._pid != _here:
             self._refuse_after_fork()
         try:
             return self._writer.run(operation)
@@ -98,7 +98,7 @@ class Store:
         withdraw it, and only its outcome is lost. Closing the store, or ending the program,
         waits until it is written.
         """
-        if os.getpid() != self._pid:
+        if self._pid != _here:
             self._refuse_after_fork()
         try:
             return await self._writer.arun(operation)
@@ -113,7 +113,7 @@ class Store:
 
     def read(self, operation: Callable[[Execute], T]) -> T:
         """Run *operation* on one snapshot of the ledger."""
-        if os.getpid() != self._pid:
+        if self._pid != _here:
             self._refuse_after_fork()
         with _translating(self.path), self._read_lock:
             connection = (self._files or self._reopen()).reading
@@ -217,7 +217,7 @@ class Store:
 
     def close(self) -> None:
         """Give files and locks back, when what is running has ended. Harmless when repeated."""
-        if os.getpid() != self._pid:
+        if self._pid != _here:
             self._closed = True
             return
         with self._at_rest():
@@ -317,6 +317,8 @@ atexit.register(_close_all)
 # the record but not the locks, trust it, and lose what it commits once the parent closes the
 # file. So nothing is open while a process forks; both sides open again when they need to.
 
+_here = os.getpid()
+"""This process. Asking the system at each write would take longer than all its other checks."""
 _forking = Lock()
 _resting: list[tuple[Store, AbstractContextManager[None]]] = []
 _unsafe: set[str] = set()
@@ -341,12 +343,14 @@ def _after_fork_in_parent() -> None:
 
 
 def _after_fork_in_child() -> None:
+    global _here
+    _here = os.getpid()
     for store, _ in _resting:
         store._writer.forget_queue()  # of threads that are not here
         if +store._readers_apart:
             _unsafe.add(store.path)
         else:
-            store._pid = os.getpid()
+            store._pid = _here
     _after_fork_in_parent()
 
 

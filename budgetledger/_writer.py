@@ -121,18 +121,24 @@ class Writer:
         self._open_connection = open_connection
         self._undone = undone
         self._connection: Connection | None = None
-        self._process_lock: ProcessLock
+        self._execute: Execute
+        self._acquire: Callable[[], None]
+        self._release: Callable[[], None]
         self._queue: deque[_Request] = deque()
-        self._next: dict[str, _Request] = {}
-        """Who leads next. A dictionary, as setdefault decides between threads at one stroke,
-        and who was interrupted can still see that it was chosen."""
+        self._next: dict[str, object] = {}
+        """Who leads next: whose request, or operation. At most one waits for the turn, so that
+        the others queue instead and share its transaction. It is a dictionary as setdefault
+        decides between threads at one stroke, and leaves who is interrupted able to see it."""
+        self._is_crowded = False
+        """The last transaction was of several, so that more callers are on their way."""
         self._helper = Helper(self._lead_for_tasks)
         self.turn = Lock()
         """Held by whoever writes; the connection is free for others while they hold it."""
 
     def attach(self, connection: Connection, process_lock: ProcessLock) -> None:
         """Write on *connection* from now on, while holding *process_lock*."""
-        self._connection, self._process_lock = connection, process_lock
+        self._connection, self._execute = connection, connection.execute
+        self._acquire, self._release = process_lock.acquire, process_lock.release
 
     def detach(self) -> None:
         """Write no more on the connection there was."""
@@ -152,9 +158,23 @@ class Writer:
         *operation* may be called again after a failure that was not its own, so it keeps its
         effects inside the transaction.
         """
-        if not self._queue and not self.turn.locked():
-            with self.turn:  # nobody waits: no need to queue
-                return self._transact(operation)
+        # Nobody waits: no need to queue, nor to keep anybody's rows apart.
+        if (
+            not self._is_crowded
+            and not self._queue
+            and not self.turn.locked()
+            and self._next.setdefault("leader", operation) is operation
+        ):
+            try:
+                with self.turn:
+                    self._next.clear()
+                    return self._transact(operation)
+            except BaseException:
+                self._step_back(operation)
+                raise
+            finally:
+                if self._queue:  # somebody came before the turn did
+                    self._find_leader()
         request = _Request(operation)
         try:
             self._queue.append(request)
@@ -165,9 +185,7 @@ class Writer:
                     request.wait()
         except BaseException:
             request.given_up = True  # if it was not written yet, it never will be
-            if self._next.get("leader") is request:
-                del self._next["leader"]
-            self._find_leader()
+            self._step_back(request)
             raise
         result: T = request.outcome()
         return result
@@ -197,10 +215,10 @@ class Writer:
                 return action()
             try:
                 with suppress(LockTimeout):
-                    self._process_lock.acquire()
+                    self._acquire()
                 return action()
             finally:
-                self._process_lock.release()
+                self._release()
 
     def write_out(self) -> None:
         """Write all that is queued. The caller holds the turn."""
@@ -219,6 +237,12 @@ class Writer:
     def _lead_for_tasks(self) -> None:
         # No interrupt reaches this thread: whatever is raised here is the operations' own.
         self._lead(BaseException)
+
+    def _step_back(self, chosen: object) -> None:
+        """Lead no more, if *chosen* has not led yet: it was interrupted."""
+        if self._next.get("leader") is chosen:
+            del self._next["leader"]
+        self._find_leader()
 
     def _find_leader(self) -> None:
         """See to it that somebody leads, if anybody waits."""
@@ -250,6 +274,7 @@ class Writer:
                     request.batch = batch
                     self._run_apart(execute, request)
                 position += 1
+            self._is_crowded = position > 1
 
         try:
             if not all(request.finished for request in queue.copy()):
@@ -280,12 +305,10 @@ class Writer:
             except Exception as error:
                 self._fail_queued(error)
                 raise
-        connection, lock = self._connection, self._process_lock
-        assert connection is not None
-        execute = connection.execute
+        execute = self._execute
         begun = committing = False
         try:
-            lock.acquire()
+            self._acquire()
             execute("BEGIN IMMEDIATE")
             begun = True
             result = operation(execute)
@@ -296,7 +319,8 @@ class Writer:
             return result
         except BaseException as error:
             self._undone()
-            if connection.in_transaction:  # a full disk ends it by itself
+            assert self._connection is not None
+            if self._connection.in_transaction:  # a full disk ends it by itself
                 execute("ROLLBACK")
             elif batch is not None and committing and not isinstance(error, Exception):
                 batch.ended = True  # interrupted between the commit and the line after it
@@ -304,7 +328,7 @@ class Writer:
                 self._fail_queued(error)
             raise
         finally:
-            lock.release()
+            self._release()
 
     def _fail_queued(self, error: Exception) -> None:
         """Nobody could begin: who waited meanwhile need not wait as long once more."""

@@ -13,6 +13,17 @@ SMALL = {
     "charge.py": ["--calls", "20", "--rounds", "2"],
     "reads.py": ["--rows", "2000", "--models", "3"],
     "cold.py": ["--rounds", "1"],
+    "threads.py": ["--threads", "5", "--seconds", "0.1", "--rounds", "1"],
+    "processes.py": ["--processes", "2", "--seconds", "0.1", "--rounds", "1"],
+    "loop.py": ["--tasks", "20", "--seconds", "0.1", "--rounds", "1"],
+}
+LIMITS = {
+    "charge.py": 2,
+    "reads.py": 2,
+    "cold.py": 3,
+    "threads.py": 4,
+    "processes.py": 2,
+    "loop.py": 2,
 }
 
 
@@ -31,5 +42,6 @@ def test_it_reports_ratios(script, tmp_path):
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("(at most ") == {"charge.py": 2, "reads.py": 2, "cold.py": 3}[script]
+    limits = done.stdout.count("(at most ") + done.stdout.count("(at least ")
+    assert limits == LIMITS[script]
     assert list(tmp_path.iterdir()) == []

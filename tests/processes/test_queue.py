@@ -18,17 +18,34 @@ from budgetledger.errors import StoreBusy, StoreClosed
 SOON = 20  # seconds; only what hangs comes near it
 
 
+def wait_until(condition):
+    for _ in range(SOON * 1000):
+        if condition():
+            return
+        threading.Event().wait(0.001)
+    pytest.fail("it never comes to pass")
+
+
+def join(*threads):
+    for thread in threads:
+        thread.join(SOON)
+        assert not thread.is_alive(), "somebody is stranded"
+
+
 # -- waiting for another process ----------------------------------------------------------------
 
 
 @contextmanager
 def held(path):
-    """Somebody else holds the lock."""
+    """Somebody else holds the lock; not for ever, should somebody wait for ever."""
     other = ProcessLock(path)
     other.acquire()
+    timer = threading.Timer(SOON, other.release)
+    timer.start()
     try:
         yield other
     finally:
+        timer.cancel()
         other.release()
         other.close()
 
@@ -97,16 +114,29 @@ def test_a_lock_that_was_closed_while_waiting_is_given_back_too(path):
     third.close()
 
 
-def test_who_waits_again_excludes_the_others_all_the_same(path, lock):
+def test_who_waits_again_shares_no_turn_with_who_waits_still(path, lock, monkeypatch):
+    """The thread in line may be late to notice that it has the lock."""
+    late, taking = threading.Event(), _lock._lock
+
+    def take(descriptor, how):
+        taking(descriptor, how)
+        if how == _lock._TAKE:
+            late.wait(SOON)
+
+    monkeypatch.setattr(_lock, "_lock", take)
     with held(f"{path}.lock"):
         with pytest.raises(LockTimeout):
             lock.acquire(0.05)
-        waiting = threading.Thread(target=lock.acquire, args=(SOON,))
-        waiting.start()
-    waiting.join(SOON)
+        lock.release()
+    again = threading.Thread(target=lock.acquire, args=(SOON,), daemon=True)
+    again.start()
+    threading.Timer(0.1, late.set).start()
+    join(again)
+    wait_until(lambda: not lock._line.is_waiting)
     third = ProcessLock(f"{path}.lock")
     with pytest.raises(LockTimeout):
         third.acquire(0.05)
+    third.release()
     third.close()
 
 
@@ -139,6 +169,8 @@ def test_a_process_that_was_stopped_amid_a_write_is_not_waited_for(
         ledger.set_budget("alice", 1)
         process = launch(STOPPED, path)
         assert process.stdout.readline() == "stops\n"
+        timer = threading.Timer(SOON, process.send_signal, [signal.SIGCONT])
+        timer.start()
 
         with pytest.raises(StoreBusy, match=r"let that process go on or end it .* and retry"):
             ledger.charge("alice", cost="0.01", key="k")
@@ -147,6 +179,7 @@ def test_a_process_that_was_stopped_amid_a_write_is_not_waited_for(
         monkeypatch.setattr("budgetledger._store._CLOSING_SECONDS", 0.3)
         second.close()
 
+        timer.cancel()
         process.send_signal(signal.SIGCONT)
         await_end(process)
         monkeypatch.setattr(_lock, "PATIENCE_SECONDS", SOON)
@@ -170,6 +203,10 @@ try:
 except KeyboardInterrupt:
     pass
 other.release()
+line = ledger._store._files.lock._line
+for _ in range(9000):
+    if line.is_waiting:
+        time.sleep(0.001)
 other.acquire(9)  # the interrupted one does not keep it
 other.release()
 print(ledger.charge("alice", cost="0.01").id)
@@ -261,20 +298,6 @@ def queue_in_thread(writer, operation, outcomes):
     return thread
 
 
-def wait_until(condition):
-    for _ in range(SOON * 1000):
-        if condition():
-            return
-        threading.Event().wait(0.001)
-    pytest.fail("it never comes to pass")
-
-
-def join(*threads):
-    for thread in threads:
-        thread.join(SOON)
-        assert not thread.is_alive(), "somebody is stranded"
-
-
 @pytest.mark.parametrize("first", ["queued", "alone"])
 def test_who_waits_behind_a_leader_shares_its_timeout(connection, first):
     attempts, outcomes, threads = [], [], []
@@ -301,11 +324,44 @@ def test_who_waits_behind_a_leader_shares_its_timeout(connection, first):
     assert writer.run(inserting("later")) == "later"
 
 
+def test_nobody_overtakes_who_waits_for_the_turn(path, connection):
+    writer, outcomes = writer_on(connection), []
+    writer._next["leader"] = "has been woken, but does not run yet"
+    threads = [queue_in_thread(writer, inserting(n), outcomes) for n in range(2)]
+    assert not writer.turn.locked()
+    writer._lead()
+    join(*threads)
+    assert sorted(outcomes) == rows(path) == [0, 1]
+
+
+def test_who_is_alone_and_interrupted_at_the_turn_passes_it_on(path, connection):
+    writer, outcomes, threads = writer_on(connection), [], []
+    turn = writer.turn
+
+    class Interrupted:
+        def locked(self):
+            return False
+
+        def __enter__(self):
+            writer.turn = turn
+            threads.append(queue_in_thread(writer, inserting("other"), outcomes))
+            raise KeyboardInterrupt
+
+        def __exit__(self, *error): ...
+
+    writer.turn = Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        writer.run(inserting("interrupted"))
+    join(*threads)
+    assert outcomes == rows(path) == ["other"]
+
+
 def test_more_than_one_transaction_may_hold(path, connection):
     writer = writer_on(connection)
 
     async def all_at_once():
-        return await asyncio.gather(*(writer.arun(inserting(n)) for n in range(1000)))
+        written = asyncio.gather(*(writer.arun(inserting(n)) for n in range(1000)))
+        return await asyncio.wait_for(written, SOON)
 
     assert asyncio.run(all_at_once()) == list(range(1000)) == rows(path)
 
@@ -484,7 +540,8 @@ def names(execute):
 
 def test_loops_and_threads_share_one_queue(store):
     async def in_loop(n):
-        await asyncio.gather(*(store.awrite(naming(f"loop {n}-{i}")) for i in range(50)))
+        written = asyncio.gather(*(store.awrite(naming(f"loop {n}-{i}")) for i in range(50)))
+        await asyncio.wait_for(written, SOON)
         return await store.aread(names)
 
     def in_thread(n):
@@ -492,8 +549,11 @@ def test_loops_and_threads_share_one_queue(store):
             store.write(naming(f"thread {n}-{i}"))
 
     threads = [
-        *(threading.Thread(target=lambda n=n: asyncio.run(in_loop(n))) for n in range(3)),
-        *(threading.Thread(target=in_thread, args=(n,)) for n in range(3)),
+        *(
+            threading.Thread(target=lambda n=n: asyncio.run(in_loop(n)), daemon=True)
+            for n in range(3)
+        ),
+        *(threading.Thread(target=in_thread, args=(n,), daemon=True) for n in range(3)),
     ]
     for thread in threads:
         thread.start()
@@ -557,7 +617,7 @@ def test_what_is_queued_is_written_when_the_interpreter_exits(path, elsewhere):
 
 
 FORKED_AMID_TASKS = """
-import asyncio, os, sys, warnings
+import asyncio, os, signal, sys, warnings
 warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: fork beside threads
 from budgetledger import Ledger
 store = Ledger(sys.argv[1])._store
@@ -569,12 +629,14 @@ async def several(who):
     await asyncio.gather(*(store.awrite(naming(f"{who} {i}")) for i in range(20)))
 
 async def fork_amid():
-    with store._writer.turn:
-        tasks = [asyncio.create_task(store.awrite(naming(f"queued {i}"))) for i in range(3)]
-        await asyncio.sleep(0)
+    helper = store._writer._helper
+    ask, helper.ask = helper.ask, lambda: None
+    tasks = [asyncio.create_task(store.awrite(naming(f"queued {i}"))) for i in range(3)]
+    await asyncio.sleep(0)
     pid = os.fork()
     if pid == 0:
         code = 1
+        signal.alarm(9)  # it hangs
         try:
             asyncio.events._set_running_loop(None)
             asyncio.run(several("child"))
@@ -582,9 +644,11 @@ async def fork_amid():
             code = 0
         finally:
             os._exit(code)
+    assert os.waitpid(pid, 0)[1] == 0
+    helper.ask = ask
+    helper.ask()
     await asyncio.gather(*tasks)
     await several("parent")
-    assert os.waitpid(pid, 0)[1] == 0
 
 asyncio.run(several("before"))
 asyncio.run(fork_amid())
@@ -625,7 +689,7 @@ def test_the_generation_counts_what_undoes_rows(store):
         with store._writer.turn:
             tasks = [asyncio.create_task(store.awrite(operation)) for operation in operations]
             await asyncio.sleep(0)
-        return await asyncio.gather(*tasks, return_exceptions=True)
+        return await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), SOON)
 
     assert asyncio.run(one_of_several())[2] == before + 2, "the next one in line sees it"
     assert store.read(names) == ["one", "two"]
