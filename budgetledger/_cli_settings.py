@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     metavar="SHARE",
     multiple=True,
     callback=to_shares,
-    help="Alert when this share of the limit is used: 0.8 or 80%. May be repeated; 'none' for none.",
+    help="Alert when this share of the limit is used: 0.8 or 80%, or none. May be repeated.",
 )
 @click.option("--name", help="Name of the budget; by default what it limits, as usd/month.")
 @names_a_ledger

@@ -97,6 +97,15 @@ def _size(path: str) -> int | None:
         return None
 
 
+def identity(path: str) -> tuple[int, int] | None:
+    """Which file it is that a path leads to, whatever its name; None if there is none."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def connect(path: str, synchronous: Synchronous) -> sqlite3.Connection:
     """A connection that any thread may use, one at a time; transactions are explicit."""
     connection = sqlite3.connect(

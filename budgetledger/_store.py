@@ -15,8 +15,8 @@ from typing import NoReturn, TypeVar
 from budgetledger import _migrate, _sqlite
 from budgetledger._lock import LockTimeout, NoLock, ProcessLock
 from budgetledger._sqlite import MEMORY, Synchronous
-from budgetledger._writer import Execute, Writer
-from budgetledger.errors import InvalidInput, StoreBusy, StoreError
+from budgetledger._writer import AmidWrite, Execute, Writer
+from budgetledger.errors import InvalidInput, StoreBusy, StoreError, StoreNotFound
 
 T = TypeVar("T")
 
@@ -67,15 +67,16 @@ class Store:
         self._pid = _here
         self._closed = False
         self.generation = 0
-        self._apart = Condition(Lock())
-        self._readers_apart: Counter[int] = Counter()  # by thread
-        self._rests_wanted = 0
         """Counts up, in the writer's turn, whenever rows that an operation wrote may be gone
         again (its transaction or its part of one was rolled back), and at each opening of the
         file. What operations remember of their own rows is true only while it stays the same."""
+        self._apart = Condition(Lock())
+        self._readers_apart: Counter[int] = Counter()  # by thread
+        self._rests_wanted = 0
         self._writer = Writer(self._open, self._count_up)
         self._read_lock = self._writer.turn if self.path == MEMORY else Lock()
         self._files: _Files | None = None
+        self._identity: tuple[int, int] | None = None
         with _translating(self.path), self._writer.turn:
             self._open()
         _stores.add(self)
@@ -88,8 +89,22 @@ class Store:
             self._refuse_after_fork()
         try:
             return self._writer.run(operation)
+        except AmidWrite:
+            raise StoreBusy(
+                f"{self.path} is being written by this very thread, and a signal handler or "
+                "finaliser would write amid that; nothing was recorded; write from elsewhere",
+                target=self.path,
+            ) from None
         except _FOREIGN as error:
             raise _translated(error, self.path) from error
+
+    def is_amid_write(self) -> bool:
+        """Whether this thread is amid a write: finalisers and signal handlers run anywhere."""
+        return self._writer.is_amid_write()
+
+    def leave(self, operation: Callable[[Execute], object]) -> None:
+        """Have *operation* written soon, by another thread; what it raises is lost."""
+        self._writer.leave(operation)
 
     async def awrite(self, operation: Callable[[Execute], T]) -> T:
         """`write`, for a task: its event loop goes on meanwhile.
@@ -178,6 +193,7 @@ class Store:
             raise _sqlite.closed(self.path)
         if self._files is not None:
             return self._files
+        self._check_identity()
         is_file = self.path != MEMORY
         is_new = is_file and not os.path.exists(self.path)
         found = _sqlite.found_revision(self.path) if is_file else None
@@ -201,10 +217,24 @@ class Store:
             raise
         self._forgetting = weakref.finalize(self, _forgotten.append, files)
         self._forgetting.atexit = False
+        if is_file and self._identity is None:
+            self._identity = _sqlite.identity(self.path)
         self._count_up()
-        self._writer.attach(files.writing, files.lock)
+        self._writer.attach(files.writing, files.lock, self._check_identity)
         self._files = files
         return files
+
+    def _check_identity(self) -> None:
+        """Raise `StoreNotFound` if the path leads to another file by now, or to none.
+
+        SQLite would go on writing into the one that is gone, and lose it all at the end.
+        """
+        if self._identity is not None and _sqlite.identity(self.path) != self._identity:
+            raise StoreNotFound(
+                f"{self.path} was deleted or replaced while it was open; nothing was recorded; "
+                "put it back, or close the ledger and open it again",
+                target=self.path,
+            )
 
     def _count_up(self) -> None:
         self.generation += 1

@@ -15,7 +15,7 @@ from contextlib import suppress
 from itertools import takewhile
 from operator import attrgetter
 from sqlite3 import Connection, Cursor
-from threading import Lock
+from threading import Lock, get_ident
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from budgetledger._helper import Helper
@@ -94,6 +94,16 @@ class _AwaitedRequest(_Request):
         self.future: Future[None] = loop.create_future()
 
 
+class _LeftRequest(_Request):
+    """What a thread left to be written, amid a write of its own; nobody waits for it."""
+
+    __slots__ = ()
+
+
+class AmidWrite(Exception):
+    """This very thread is amid a write, and would wait for itself."""
+
+
 _NO_THREAD = _Request(lambda execute: None)
 """Leads next: the helper, on behalf of tasks."""
 
@@ -129,16 +139,28 @@ class Writer:
         """Who leads next: whose request, or operation. At most one waits for the turn, so that
         the others queue instead and share its transaction. It is a dictionary as setdefault
         decides between threads at one stroke, and leaves who is interrupted able to see it."""
+        self._check: Callable[[], object]
+        self._thread = 0
+        """The thread that is amid a write."""
         self._is_crowded = False
         """The last transaction was of several, so that more callers are on their way."""
         self._helper = Helper(self._lead_for_tasks)
         self.turn = Lock()
         """Held by whoever writes; the connection is free for others while they hold it."""
 
-    def attach(self, connection: Connection, process_lock: ProcessLock) -> None:
-        """Write on *connection* from now on, while holding *process_lock*."""
+    def attach(
+        self,
+        connection: Connection,
+        process_lock: ProcessLock,
+        check: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Write on *connection* from now on, while holding *process_lock*.
+
+        *check* raises if the connection is not to be written on any more.
+        """
         self._connection, self._execute = connection, connection.execute
         self._acquire, self._release = process_lock.acquire, process_lock.release
+        self._check = check
 
     def detach(self) -> None:
         """Write no more on the connection there was."""
@@ -175,6 +197,8 @@ class Writer:
             finally:
                 if self._queue:  # somebody came before the turn did
                     self._find_leader()
+        if self.is_amid_write():
+            raise AmidWrite
         request = _Request(operation)
         try:
             self._queue.append(request)
@@ -207,6 +231,15 @@ class Writer:
         await request.future
         result: T = request.outcome()
         return result
+
+    def is_amid_write(self) -> bool:
+        """Whether this thread is: a finaliser or a signal handler may run anywhere."""
+        return self._thread == get_ident()
+
+    def leave(self, operation: Callable[[Execute], object]) -> None:
+        """Have *operation* written soon, without waiting; from amid a write of this thread."""
+        self._queue.append(_LeftRequest(operation))
+        self._helper.ask()
 
     def exclusively(self, action: Callable[[], T]) -> T:
         """Run *action* while nobody writes in any process, but for one that hangs."""
@@ -252,7 +285,7 @@ class Writer:
             first = self._queue[0]
         except IndexError:
             return
-        if not isinstance(first, _AwaitedRequest) and not first.finished:
+        if type(first) is _Request and not first.finished:
             first.wake()
         elif self._next.setdefault("leader", _NO_THREAD) is _NO_THREAD:
             self._helper.ask()
@@ -307,8 +340,10 @@ class Writer:
                 raise
         execute = self._execute
         begun = committing = False
+        self._thread = get_ident()
         try:
             self._acquire()
+            self._check()
             execute("BEGIN IMMEDIATE")
             begun = True
             result = operation(execute)
@@ -328,6 +363,7 @@ class Writer:
                 self._fail_queued(error)
             raise
         finally:
+            self._thread = 0
             self._release()
 
     def _fail_queued(self, error: Exception) -> None:

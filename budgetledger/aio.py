@@ -142,7 +142,6 @@ class AsyncLedger:
     ) -> _Holding:
         """As `Ledger.hold`: ``await`` it for an `AsyncHold`, or enter it by ``async with``."""
         ledger = self.ledger
-
         draft = partial(
             ledger._draft_hold,
             amount, model, messages, text, tools, max_output_tokens, n, tokens, key, tags,
@@ -374,9 +373,8 @@ class AsyncHold(BaseHold):
     async def _end_stream(self) -> None:
         passing = None if self._stream is None else self._stream()
         if passing is not None:
-            if not getattr(
-                passing, "ag_running", False
-            ):  # or another task reads it, and settles when it ends
+            is_read = getattr(passing, "ag_running", False)
+            if not is_read:  # or another task does, and settles when it ends
                 await passing.aclose()
         elif self._streaming and self._stream_ended is not None:
             await self._stream_ended.wait()  # it was left early, so the loop is closing it

@@ -267,8 +267,16 @@ class Hold(BaseHold):
                     self._streaming = False
 
     def _settle_stream(self, reading: StreamReading) -> None:
+        store = self._ledger._store
         try:
-            self._record(self._stream_settling(reading))
+            draft = self._stream_settling(reading)
+            if store.is_amid_write():  # an abandoned stream, collected amid this thread's write
+                settling = self._ledger._inside(
+                    lambda tx: _holding.settle(tx, self._account, draft)
+                )
+                store.leave(settling)
+            else:
+                self._record(draft)
         except (HoldAlreadyClosed, StoreError) as error:
             self._not_recorded(error)
 

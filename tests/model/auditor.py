@@ -311,6 +311,8 @@ class Auditor:
         refusing = [one for one in found if 0 < need[one["measure"]] > one["left"]]
         if not refusing:
             return None
+        if any(row["cost"] and row["cost"] < 0 for one in refusing for row in self.money_of(one)):
+            return ("over",)  # when to come back is not promised once costs were refunded
         waits = [self.wait(now, one, need) for one in refusing]
         longest = max(waits, key=lambda wait: EVER if wait is None else wait)
         last = refusing[waits.index(longest)]
@@ -319,6 +321,9 @@ class Auditor:
         most = None if prompt is None else largest_output(found, model, prompt)
         after = None if longest is None else longest / SECOND
         return "over", last["who"][1], last["name"], last["window"], *figures, after, most
+
+    def money_of(self, one):
+        return self.within(one["who"], (None, None), one["model"])
 
     def wait(self, now, one, need):
         """Microseconds until a budget has room, if nothing happens but time; None for ever."""

@@ -112,7 +112,8 @@ def test_what_was_acknowledged_survives_the_kill(path, launch):
             acknowledged += [int(writer.stdout.readline()) for _ in range(chance.randrange(1, 60))]
             writer.kill()
             # A last line that the kill cut short acknowledged nothing.
-            written = writer.communicate()[0]
+            written = writer.stdout.read()  # communicate would drop what readline has buffered
+            writer.wait()
             acknowledged += map(int, written[: written.rfind("\n") + 1].split())
         assert_recorded(path, acknowledged)
     assert len(acknowledged) > 16

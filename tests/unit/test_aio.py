@@ -826,6 +826,28 @@ def test_a_source_that_cannot_be_closed_still_settles(ledger, shared, error):
     assert kinds(ledger) == ["hold", "settle"]
 
 
+def test_a_source_that_cannot_be_closed_and_a_store_that_fails_once(ledger, shared, monkeypatch):
+    awrite, failures = ledger._store.awrite, [StoreFull("no room", target=ledger.path)]
+
+    async def failing_once(operation):
+        if failures:
+            raise failures.pop()
+        return await awrite(operation)
+
+    async def leave():
+        async with shared.hold("alice", **HELD) as hold:
+            chunks = hold.stream(Source(*CHUNKS, on_close=OSError("gone")))
+            await anext(chunks)
+            monkeypatch.setattr(ledger._store, "awrite", failing_once)
+
+    with (
+        pytest.warns(UnrecordedWarning, match=r"call settle\(\) again"),
+        pytest.raises(OSError, match="gone"),
+    ):
+        run(leave())
+    assert (kinds(ledger), failures) == (["hold", "settle"], [])
+
+
 @pytest.mark.parametrize("within", [False, True])
 def test_a_stream_cancelled_again_and_again_is_recorded_once(
     ledger, shared, no_thread_is_free, within
