@@ -89,8 +89,7 @@ def _retry_at(tx: Transaction, level: Level, refused: Check, need: Need) -> int 
     measure, span_us = budget.measure, budget.period.span_us
     execute, account_id = tx.execute, level.account.id
     room = budget.limit_units - need.of(measure)
-    if room < 0:
-        return None
+    shift_us = level.settings.shifts.get(budget.name, 0)
     deadlines, held_after = _held_after(tx, level, budget)
     everything = posted
     if span_us is not None:
@@ -101,7 +100,7 @@ def _retry_at(tx: Transaction, level: Level, refused: Check, need: Need) -> int 
         if span_us is None:
             turned = window.end_us is not None and at_us >= window.end_us
             return held + (0 if turned else posted) <= room
-        start_us = max(at_us, level.head.recorded_at_us) - span_us
+        start_us = max(shift_us, max(at_us, level.head.recorded_at_us) - span_us)
         gone = _units(totals_before(execute, account_id, start_us, budget.model), measure)
         return held + everything - gone <= room
 

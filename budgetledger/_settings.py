@@ -49,10 +49,12 @@ def set_budget(
         head, _, _ = head_of(tx, account)
         standing = settings_of(tx, account, head.settings_version).standing
         _append_revision(tx, account, budget, removed=False)
+        was = revisions[-1].budget if revisions else budget
+        is_another = (was.measure, was.model, was.period) != (measure, model, period)
         given_up = [
             crossed
             for crossed in standing
-            if crossed.budget == name and crossed.threshold not in alert_at
+            if crossed.budget == name and (is_another or crossed.threshold not in alert_at)
         ]
         resolve(tx, account, given_up)
         raise_alerts(tx, account)

@@ -410,3 +410,14 @@ def test_the_manager_keeps_the_thresholds(opened):
         "alice", {"model": "gpt-4o", "usage": {"completion_tokens": 500_000, "prompt_tokens": 0}}
     )
     assert [alert.threshold for alert in ledger.alerts()] == [HALF]
+
+
+def test_a_budget_that_measures_something_else_begins_anew(opened, told):
+    ledger = opened(on_alert=told.append)
+    ledger.set_budget("alice", 5, name="own", alert_at=(1,))
+    ledger.charge("alice", cost=5, usage=Usage(4))
+    ledger.set_budget("alice", tokens=5, name="own")
+    assert steps(told) == [("alert", ALL, 5), ("resolve", ALL, 5)]
+    ledger.charge("alice", cost=0, usage=Usage(1))
+    assert steps(told[2:]) == [("alert", ALL, 5)]
+    assert [alert.measure for alert in told] == ["usd", "usd", "tokens"]

@@ -1670,27 +1670,28 @@ def test_a_stream_after_the_deadline_is_settled(ledger, clock):
 # -- when a commit fails --------------------------------------------------------------------
 
 
-class FailingToCommit:
-    """A connection whose next commit fails, as on a full disk."""
-
-    def __init__(self, writer):
-        self.writer, self.connection = writer, writer._connection
-        writer._connection = self
-
-    @property
-    def in_transaction(self):
-        return self.connection.in_transaction
-
-    def execute(self, sql, *parameters):
-        if sql == "COMMIT":
-            self.writer._connection = self.connection
-            raise sqlite3.OperationalError("disk I/O error")
-        return self.connection.execute(sql, *parameters)
-
-
 def test_what_was_not_committed_is_not_remembered(ledger):
-    FailingToCommit(ledger._store._writer)
+    writer = ledger._store._writer
+    execute = writer._execute
+
+    def fail_to_commit(sql, *parameters):
+        if sql == "COMMIT":  # as on a full disk
+            raise sqlite3.OperationalError("disk I/O error")
+        return execute(sql, *parameters)
+
+    writer._execute = fail_to_commit
     with pytest.raises(StoreError):
         ledger.set_budget("alice", 1000, per="month")
+    writer._execute = execute
     ledger.set_budget("alice", 20, per="month")
     refused(ledger, "alice", 21)
+
+
+def test_a_rolling_window_that_was_shifted_waits_for_what_is_held_only(opened, clock):
+    ledger = opened()
+    ledger.set_budget("alice", 10, per=timedelta(hours=1))
+    ledger.charge("alice", cost=10)
+    clock.advance(minutes=10)
+    ledger.shift_window("alice")
+    ledger.hold("alice", 8, expires_in=60)
+    assert refused(ledger, "alice", 8).retry_after == 60
