@@ -90,13 +90,16 @@ class Store:
         try:
             return self._writer.run(operation)
         except AmidWrite:
-            raise StoreBusy(
-                f"{self.path} is being written by this very thread, and a signal handler or "
-                "finaliser would write amid that; nothing was recorded; write from elsewhere",
-                target=self.path,
-            ) from None
+            raise self._amid_write() from None
         except _FOREIGN as error:
             raise _translated(error, self.path) from error
+
+    def _amid_write(self) -> StoreBusy:
+        return StoreBusy(
+            f"{self.path} is being written by this very thread, and a signal handler or "
+            "finaliser would go amid that; nothing was done; do it from elsewhere",
+            target=self.path,
+        )
 
     def is_amid_write(self) -> bool:
         """Whether this thread is amid a write: finalisers and signal handlers run anywhere."""
@@ -106,17 +109,19 @@ class Store:
         """Have *operation* written soon, by another thread; what it raises is lost."""
         self._writer.leave(operation)
 
-    async def awrite(self, operation: Callable[[Execute], T]) -> T:
+    async def awrite(
+        self, operation: Callable[[Execute], T], hear: Callable[[T], object] | None = None
+    ) -> T:
         """`write`, for a task: its event loop goes on meanwhile.
 
         *operation* runs in another thread. It is queued at once; cancelling the task does not
-        withdraw it, and only its outcome is lost. Closing the store, or ending the program,
-        waits until it is written.
+        withdraw it, and only its outcome is lost; but *hear*, called on the loop with its
+        result. Closing the store, or ending the program, waits until it is written.
         """
         if self._pid != _here:
             self._refuse_after_fork()
         try:
-            return await self._writer.arun(operation)
+            return await self._writer.arun(operation, hear)
         except _FOREIGN as error:
             raise _translated(error, self.path) from error
 
@@ -260,6 +265,8 @@ class Store:
     @contextmanager
     def _at_rest(self) -> Iterator[None]:
         """Nobody reads or writes meanwhile; but for what this thread itself reads apart."""
+        if self._writer.is_amid_write():
+            raise self._amid_write()
         own = get_ident()
         with self._apart:
             self._rests_wanted += 1

@@ -84,13 +84,21 @@ class _Request:
 
 
 class _AwaitedRequest(_Request):
-    """What a task wants written; the task awaits *future*, in *loop*."""
+    """What a task wants written; the task awaits *future*, in *loop*.
 
-    __slots__ = ("future", "loop")
+    *hear* is called there with the result, even if the task is gone by then.
+    """
 
-    def __init__(self, operation: Callable[[Execute], Any], loop: AbstractEventLoop) -> None:
+    __slots__ = ("future", "hear", "loop")
+
+    def __init__(
+        self,
+        operation: Callable[[Execute], Any],
+        loop: AbstractEventLoop,
+        hear: Callable[[Any], object] | None,
+    ) -> None:
         super().__init__(operation)
-        self.loop = loop
+        self.loop, self.hear = loop, hear
         self.future: Future[None] = loop.create_future()
 
 
@@ -111,6 +119,10 @@ _NO_THREAD = _Request(lambda execute: None)
 def _tell(requests: list[_AwaitedRequest]) -> None:
     """In the loop of *requests*: let the tasks go on that still wait."""
     for request in requests:
+        hear, request.hear = request.hear, None  # it may be told twice
+        if hear is not None:
+            with suppress(Exception):  # as `outcome` raises it
+                hear(request.outcome())
         if not request.future.done():  # or cancelled
             request.future.set_result(None)
 
@@ -214,14 +226,16 @@ class Writer:
         result: T = request.outcome()
         return result
 
-    async def arun(self, operation: Callable[[Execute], T]) -> T:
+    async def arun(
+        self, operation: Callable[[Execute], T], hear: Callable[[T], object] | None = None
+    ) -> T:
         """`run`, for a task: its event loop goes on meanwhile.
 
         Cancelling the task does not withdraw *operation*: it is written all the same.
         """
         from asyncio import get_running_loop  # slow to import, but here already
 
-        request = _AwaitedRequest(operation, get_running_loop())
+        request = _AwaitedRequest(operation, get_running_loop(), hear)
         self._queue.append(request)
         try:
             self._find_leader()
@@ -242,7 +256,9 @@ class Writer:
         self._helper.ask()
 
     def exclusively(self, action: Callable[[], T]) -> T:
-        """Run *action* while nobody writes in any process, but for one that hangs."""
+        """Run *action* while nobody else writes in any process, but for one that hangs."""
+        if self.is_amid_write():
+            return action()
         with self.turn:
             if self._connection is None:  # closed meanwhile
                 return action()

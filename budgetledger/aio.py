@@ -223,10 +223,13 @@ class AsyncLedger:
 
     async def _write(self, operation: Callable[[Transaction], T]) -> T:
         ledger = self.ledger
-        result, alerts = await ledger._store.awrite(ledger._inside(operation))
-        if alerts:
-            ledger._tell(alerts)
+        hear = None if ledger._on_alert is None else self._hear
+        result, _ = await ledger._store.awrite(ledger._inside(operation), hear)
         return result
+
+    def _hear(self, outcome: tuple[object, tuple[Alert, ...]]) -> None:
+        """Tell the alerts of what was written, though its task may have been cancelled."""
+        self.ledger._tell(outcome[1])
 
     def _queue(self, operation: Callable[[Transaction], object]) -> None:
         """Have *operation* written, whatever becomes of this task and its loop."""

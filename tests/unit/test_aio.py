@@ -345,7 +345,7 @@ def test_an_unknown_price_is_warned_of(shared):
 def store_fails(ledger, monkeypatch):
     """Lets the store refuse every write, until called again with False."""
 
-    async def refused(operation):
+    async def refused(operation, hear=None):
         raise StoreFull("no room; make some", target=ledger.path)
 
     def failing(fails=True):
@@ -829,10 +829,10 @@ def test_a_source_that_cannot_be_closed_still_settles(ledger, shared, error):
 def test_a_source_that_cannot_be_closed_and_a_store_that_fails_once(ledger, shared, monkeypatch):
     awrite, failures = ledger._store.awrite, [StoreFull("no room", target=ledger.path)]
 
-    async def failing_once(operation):
+    async def failing_once(operation, hear=None):
         if failures:
             raise failures.pop()
-        return await awrite(operation)
+        return await awrite(operation, hear)
 
     async def leave():
         async with shared.hold("alice", **HELD) as hold:
@@ -1063,7 +1063,6 @@ def test_alerts_are_told_on_the_loop(alerting, call):
     run(use())
 
 
-@pytest.mark.xfail(strict=True, reason="who waits for the outcome tells it, and is gone")
 def test_an_alert_of_a_cancelled_task_is_told(alerting):
     shared, told = alerting
 

@@ -1,0 +1,73 @@
+"""Finalisers and signal handlers may run amid a write of their own thread, and must not hang.
+
+The ledger's clock is read amid a write; here it runs what such a handler would.
+"""
+
+import time
+
+import pytest
+
+from budgetledger import Ledger
+from budgetledger.errors import StoreBusy
+
+CHUNK = {"model": "gpt-4o", "choices": [{"index": 0, "delta": {"content": "Once upon"}}]}
+
+
+@pytest.fixture
+def amid(tmp_path):
+    """Runs something amid the next write, and tells what it raised."""
+    acts, raised = [], []
+
+    def clock():
+        while acts:
+            try:
+                acts.pop()()
+            except Exception as error:
+                raised.append(error)
+        return time.time_ns() // 1000
+
+    with Ledger(tmp_path / "spend.db", clock=clock) as ledger:
+        ledger.set_budget("alice", 10)
+        yield ledger, acts, raised
+
+
+def kinds(ledger):
+    return [entry.kind for entry in ledger.entries()]
+
+
+@pytest.mark.parametrize("act", ["charge", "close"])
+def test_what_would_wait_for_itself_is_refused(amid, act):
+    ledger, acts, raised = amid
+    acts.append(lambda: ledger.charge("alice", cost=1) if act == "charge" else ledger.close())
+    ledger.charge("alice", cost=2)
+    assert [type(error) for error in raised] == [StoreBusy]
+    assert [entry.cost for entry in ledger.entries() if entry.cost is not None] == [2]
+
+
+def test_an_abandoned_stream_is_settled_a_little_later(amid):
+    ledger, acts, raised = amid
+    hold = ledger.hold("alice", 1, model="gpt-4o")
+    streams = [hold.stream(iter([CHUNK, CHUNK]))]
+    next(streams[0])
+    acts.append(streams.clear)
+    ledger.charge("alice", cost=2)
+    for _ in range(500):
+        if kinds(ledger)[-1] == "settle":
+            break
+        time.sleep(0.01)
+    assert (kinds(ledger), raised) == (["budget", "hold", "charge", "settle"], [])
+    assert (ledger.holds("alice"), ledger.verify().ok) == ([], True)
+
+
+def test_a_session_that_ends_amid_a_write(amid):
+    ledger, acts, raised = amid
+
+    def reading():
+        with ledger.session() as session:
+            yield session
+
+    readings = [reading()]
+    next(readings[0])
+    acts.append(readings.clear)
+    ledger.charge("alice", cost=2)
+    assert (kinds(ledger), raised) == (["budget", "charge"], [])
