@@ -53,8 +53,10 @@ def head_of(tx: Transaction, account: Ref) -> tuple[Head, str | None, int | None
         whole = tx.execute(compiled(_sql.WHOLE_PROJECT), (account.project_id,)).fetchone()
         head = genesis(account.project, account.name, account.created_at_us)
         return head, None, None if whole is None else whole[0]
-    *facts, settings_version, model, whole_id = row
-    return Head._make((*facts, settings_version or 0)), model, whole_id
+    head = Head._make(row[:11])
+    if head.settings_version is None:  # a row of the first schema
+        head = head._replace(settings_version=0)
+    return head, row[11], row[12]
 
 
 def settings_of(tx: Transaction, account: Ref, version: int) -> Settings:

@@ -15,6 +15,8 @@ from budgetledger.errors import IdempotencyConflict
 from budgetledger.rules import SETTINGS, Draft, Head, chained_hash, next_time, totals_after
 
 _MODEL_HEAD = compiled(_sql.MODEL_HEAD)
+_PLAIN = Draft._fields.index("tags_json")
+_NOTHING_ELSE = (None,) * (len(Draft._fields) - _PLAIN)
 
 
 class Appended(NamedTuple):
@@ -77,14 +79,15 @@ def append_after(
         row = tx.execute(_MODEL_HEAD, (account.id, draft.model)).fetchone()
         of_model = row or (None, None, None, None)
         head = Head._make((*head[:6], *of_model, head.settings_version))
-    at_us = next_time(head, max(tx.now_us, not_before_us))
+    at_us = max(next_time(head, tx.now_us), not_before_us)
     digest = chained_hash(head.hash, at_us, draft, detail)
     version = head.settings_version + (draft.kind in SETTINGS)
-    totals = totals_after(head, draft)
-    cursor = tx.execute(
-        _sql.INSERT_ENTRY,
-        (None, account.project_id, account.id, at_us, *draft, *totals, digest, version),
-    )
+    place = (None, account.project_id, account.id, at_us)
+    follows = (*totals_after(head, draft), digest, version)
+    if draft[_PLAIN:] == _NOTHING_ELSE:
+        cursor = tx.execute(_sql.INSERT_PLAIN_ENTRY, (*place, *draft[:_PLAIN], *follows))
+    else:
+        cursor = tx.execute(_sql.INSERT_ENTRY, (*place, *draft, *follows))
     entry = Entry(inserted(cursor), account.project, account.name, at_us, *draft, digest)
     return entry, version
 

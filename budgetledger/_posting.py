@@ -6,8 +6,8 @@ from typing import Any
 
 from budgetledger import _reports, _sql
 from budgetledger._alerts import raise_alerts
-from budgetledger._budgeting import above, settings_of
-from budgetledger._journal import Appended, append, recorded
+from budgetledger._budgeting import above, head_of, settings_of
+from budgetledger._journal import Appended, append, append_after, recorded
 from budgetledger._reports import Ref
 from budgetledger._sql import compiled
 from budgetledger._transaction import Transaction
@@ -20,17 +20,23 @@ _SOME = 50  # rows to look at; more than an entry is repeated and raises alerts
 
 def post(tx: Transaction, account: Ref, draft: Draft, detail: tuple[Any, ...] = ()) -> Appended:
     """Append *draft*, repeat it in the journals above, and raise the alerts it leads to."""
-    appended = append(tx, account, draft, detail)
-    level, row = account, appended
-    while True:
-        settings = settings_of(tx, level, row.settings_version)
+    head, model, whole_id = head_of(tx, account)
+    entry, version = append_after(tx, account, head, model, draft, detail)
+    appended = Appended(entry, head.recorded_at_us - tx.now_us, whole_id=whole_id)
+    settings = settings_of(tx, account, version)
+    if settings.has_alerts:
+        raise_alerts(tx, account)
+    if settings.parent_id is None and whole_id is None:
+        return appended
+    repeated = draft._replace(origin_id=entry.id, idempotency_key=None)
+    upper = above(tx, account, settings, whole_id)
+    while upper is not None:
+        row = append(tx, upper, repeated, detail)
+        settings = settings_of(tx, upper, row.settings_version)
         if settings.has_alerts:
-            raise_alerts(tx, level)
-        upper = above(tx, level, settings, row.whole_id)
-        if upper is None:
-            return appended
-        repeated = draft._replace(origin_id=appended.entry.id, idempotency_key=None)
-        level, row = upper, append(tx, upper, repeated, detail)
+            raise_alerts(tx, upper)
+        upper = above(tx, upper, settings, row.whole_id)
+    return appended
 
 
 def post_once(tx: Transaction, account: Ref, draft: Draft) -> Appended:
@@ -38,8 +44,11 @@ def post_once(tx: Transaction, account: Ref, draft: Draft) -> Appended:
 
     Raises `IdempotencyConflict` if that entry says something else.
     """
-    first = recorded(tx, account, draft)
-    return post(tx, account, draft) if first is None else Appended(first, is_new=False)
+    if draft.idempotency_key is not None:
+        first = recorded(tx, account, draft)
+        if first is not None:
+            return Appended(first, is_new=False)
+    return post(tx, account, draft)
 
 
 def adjust(tx: Transaction, project: str, entry_id: int, draft: Draft) -> Appended:

@@ -44,15 +44,20 @@ def _insert(table: str, *columns: str) -> str:
 # All columns of the tables; a test compares them.
 INSERT_PROJECT = _insert("projects", "id", "name")
 INSERT_ACCOUNT = _insert("accounts", "id", "project_id", "name", "created_at_us")
-INSERT_ENTRY = _insert(
-    "entries",
-    *("id", "project_id", "account_id", "recorded_at_us", "kind", "model", "cost_pico"),
-    *("price_source", "occurred_at_us", "input_tokens", "output_tokens", "requests"),
-    *("usage", "price", "tags", "note", "corrects_id", "idempotency_key"),
-    *("origin_id", "hold_id", "held_pico", "held_tokens", "expires_at_us"),
-    *(_TOTALS.split(", ") + _MODEL_TOTALS.split(", ")),
-    *("hash", "settings_version"),
+_PLACE = ("id", "project_id", "account_id", "recorded_at_us")
+_SPENT = (
+    *("kind", "model", "cost_pico", "price_source", "occurred_at_us", "input_tokens"),
+    *("output_tokens", "requests", "usage", "price"),
 )
+_SELDOM = (
+    *("tags", "note", "corrects_id", "idempotency_key"),
+    *("origin_id", "hold_id", "held_pico", "held_tokens", "expires_at_us"),
+)
+_FOLLOWS = (*_TOTALS.split(", "), *_MODEL_TOTALS.split(", "), "hash", "settings_version")
+INSERT_ENTRY = _insert("entries", *_PLACE, *_SPENT, *_SELDOM, *_FOLLOWS)
+
+# Most rows have none of the others, and binding a NULL costs a sixth of a microsecond.
+INSERT_PLAIN_ENTRY = _insert("entries", *_PLACE, *_SPENT, *_FOLLOWS)
 INSERT_BUDGET_REVISION = _insert(
     "budget_revisions",
     *("entry_id", "account_id", "name", "measure", "limit_units", "limit_pico", "model", "per"),
@@ -126,7 +131,8 @@ SELECT parent_id FROM parent_changes WHERE account_id = :account_id
 ORDER BY entry_id DESC LIMIT 1"""
 FREEZING = """
 SELECT kind, note FROM entries
-WHERE account_id = :account_id AND kind IN ('freeze', 'unfreeze') ORDER BY id DESC LIMIT 1"""
+WHERE account_id = :account_id AND model IS NULL AND kind IN ('freeze', 'unfreeze')
+ORDER BY id DESC LIMIT 1"""
 _CROSSING = """
 SELECT t.budget, t.measure, t.threshold, t.limit_units, t.limit_pico, t.posted_units, t.posted_pico,
        t.start_us, t.end_us, t.timezone, e.kind, e.recorded_at_us, a.name
@@ -152,7 +158,8 @@ SELECT a.name, a.created_at_us,
        (SELECT above.name FROM parent_changes c LEFT JOIN accounts above ON above.id = c.parent_id
         WHERE c.account_id = a.id ORDER BY c.entry_id DESC LIMIT 1),
        (SELECT CASE e.kind WHEN 'freeze' THEN coalesce(e.note, '') END FROM entries e
-        WHERE e.account_id = a.id AND e.kind IN ('freeze', 'unfreeze') ORDER BY e.id DESC LIMIT 1)
+        WHERE e.account_id = a.id AND e.model IS NULL AND e.kind IN ('freeze', 'unfreeze')
+        ORDER BY e.id DESC LIMIT 1)
 FROM accounts a WHERE a.project_id = :project_id ORDER BY a.name"""
 PROJECTS = "SELECT name FROM projects ORDER BY name"
 

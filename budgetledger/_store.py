@@ -9,7 +9,9 @@ import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from math import inf
 from threading import Condition, Lock, get_ident
+from time import monotonic
 from typing import NoReturn, TypeVar
 
 from budgetledger import _migrate, _sqlite
@@ -21,6 +23,7 @@ from budgetledger.errors import InvalidInput, StoreBusy, StoreError, StoreNotFou
 T = TypeVar("T")
 
 _CLOSING_SECONDS = 5.0
+_IDENTIFIED_SECONDS = 0.01
 
 
 class _Files:
@@ -77,6 +80,7 @@ class Store:
         self._read_lock = self._writer.turn if self.path == MEMORY else Lock()
         self._files: _Files | None = None
         self._identity: tuple[int, int] | None = None
+        self._identified = -inf
         with _translating(self.path), self._writer.turn:
             self._open()
         _stores.add(self)
@@ -225,9 +229,19 @@ class Store:
         if is_file and self._identity is None:
             self._identity = _sqlite.identity(self.path)
         self._count_up()
-        self._writer.attach(files.writing, files.lock, self._check_identity)
+        self._writer.attach(files.writing, files.lock, self._check_now_and_then)
         self._files = files
         return files
+
+    def _check_now_and_then(self) -> None:
+        """`_check_identity`, but not more often than every hundredth of a second.
+
+        It takes a twentieth of a write.
+        """
+        now = monotonic()
+        if now - self._identified >= _IDENTIFIED_SECONDS:
+            self._check_identity()
+            self._identified = now
 
     def _check_identity(self) -> None:
         """Raise `StoreNotFound` if the path leads to another file by now, or to none.

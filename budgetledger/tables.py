@@ -103,16 +103,16 @@ class EntryRow(_Row, table=True):
             "entries_unpriced",
             "account_id",
             "recorded_at_us",
-            sqlite_where=text("kind IN ('charge', 'settle') AND cost_pico IS NULL"),
-            postgresql_where=text("kind IN ('charge', 'settle') AND cost_pico IS NULL"),
+            sqlite_where=text("cost_pico IS NULL AND kind IN ('charge', 'settle')"),
+            postgresql_where=text("cost_pico IS NULL AND kind IN ('charge', 'settle')"),
         ),
         # Whether an account is frozen: hold.
         Index(
             "entries_freezing",
             "account_id",
             "id",
-            sqlite_where=text("kind IN ('freeze', 'unfreeze')"),
-            postgresql_where=text("kind IN ('freeze', 'unfreeze')"),
+            sqlite_where=text("model IS NULL AND kind IN ('freeze', 'unfreeze')"),
+            postgresql_where=text("model IS NULL AND kind IN ('freeze', 'unfreeze')"),
         ),
         # The corrections of an entry: adjust, and whoever audits one.
         Index(

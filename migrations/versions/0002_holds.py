@@ -24,11 +24,17 @@ def upgrade() -> None:
         make_append_only(table)
     # A process that runs the code before this revision, and has the file open, must not go on:
     # it would not repeat rows for the accounts above.
+    op.execute("DROP TRIGGER entries_no_replace")
     op.execute("""
-        CREATE TRIGGER entries_of_today BEFORE INSERT ON entries
+        CREATE TRIGGER entries_no_replace BEFORE INSERT ON entries
         WHEN NEW.settings_version IS NULL
-        BEGIN SELECT RAISE(ABORT, 'budgetledger: the file was upgraded; restart this program'); END
-    """)
+            OR (NEW.id >= 0 AND EXISTS (SELECT 1 FROM entries WHERE id = NEW.id))
+            OR (NEW.idempotency_key IS NOT NULL AND EXISTS (
+                SELECT 1 FROM entries WHERE project_id = NEW.project_id
+                AND idempotency_key = NEW.idempotency_key))
+        BEGIN SELECT CASE WHEN NEW.settings_version IS NULL
+            THEN RAISE(ABORT, 'budgetledger: the file was upgraded; restart this program')
+            ELSE RAISE(ABORT, 'budgetledger: this row is recorded already') END; END""")
     for view in ("spend_by_day", "spend_by_model", "spend", "current_budgets"):
         op.execute(f"DROP VIEW {view}")
     for view in VIEWS:
@@ -52,14 +58,14 @@ def extend_tables() -> None:
         (
             "entries_unpriced",
             "account_id, recorded_at_us",
-            "kind IN ('charge', 'settle') AND cost_pico IS NULL",
+            "cost_pico IS NULL AND kind IN ('charge', 'settle')",
         ),
         (
             "entries_by_model",
             "account_id, model, recorded_at_us",
             "model IS NOT NULL AND kind <> 'hold'",
         ),
-        ("entries_freezing", "account_id, id", "kind IN ('freeze', 'unfreeze')"),
+        ("entries_freezing", "account_id, id", "model IS NULL AND kind IN ('freeze', 'unfreeze')"),
     ):
         columns = column.split(", ")
         condition = sa.text(where)

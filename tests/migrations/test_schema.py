@@ -134,7 +134,7 @@ def test_every_table_is_strict_and_guarded_but_for_the_list_of_open_holds(path):
             (table, f"{table}_{guard}")
             for table in APPEND_ONLY
             for guard in ("no_update", "no_delete", "no_replace")
-        } | {("entries", "entries_of_today")}
+        }
 
 
 @pytest.mark.filterwarnings("ignore::budgetledger.errors.UnknownAccountWarning")

@@ -283,12 +283,6 @@ CREATE TRIGGER entries_no_update BEFORE UPDATE ON entries
         BEGIN SELECT RAISE(ABORT, 'budgetledger: rows never change; append an adjustment'); END;
 CREATE TRIGGER entries_no_delete BEFORE DELETE ON entries
         BEGIN SELECT RAISE(ABORT, 'budgetledger: rows stay; append an adjustment'); END;
-CREATE TRIGGER entries_no_replace BEFORE INSERT ON entries
-        WHEN (NEW.id >= 0 AND EXISTS (SELECT 1 FROM entries WHERE id = NEW.id))
-                      OR (NEW.idempotency_key IS NOT NULL AND EXISTS (
-                          SELECT 1 FROM entries WHERE project_id = NEW.project_id
-                          AND idempotency_key = NEW.idempotency_key))
-        BEGIN SELECT RAISE(ABORT, 'budgetledger: this row is recorded already'); END;
 CREATE TRIGGER budget_revisions_no_update BEFORE UPDATE ON budget_revisions
         BEGIN SELECT RAISE(ABORT, 'budgetledger: rows never change; append an adjustment'); END;
 CREATE TRIGGER budget_revisions_no_delete BEFORE DELETE ON budget_revisions
@@ -305,9 +299,9 @@ CREATE TRIGGER window_shifts_no_replace BEFORE INSERT ON window_shifts
         WHEN EXISTS (
                           SELECT 1 FROM window_shifts WHERE entry_id = NEW.entry_id)
         BEGIN SELECT RAISE(ABORT, 'budgetledger: this row is recorded already'); END;
-CREATE INDEX entries_unpriced ON entries (account_id, recorded_at_us) WHERE kind IN ('charge', 'settle') AND cost_pico IS NULL;
+CREATE INDEX entries_unpriced ON entries (account_id, recorded_at_us) WHERE cost_pico IS NULL AND kind IN ('charge', 'settle');
 CREATE INDEX entries_by_model ON entries (account_id, model, recorded_at_us) WHERE model IS NOT NULL AND kind <> 'hold';
-CREATE INDEX entries_freezing ON entries (account_id, id) WHERE kind IN ('freeze', 'unfreeze');
+CREATE INDEX entries_freezing ON entries (account_id, id) WHERE model IS NULL AND kind IN ('freeze', 'unfreeze');
 CREATE INDEX parent_changes_by_account ON parent_changes (account_id, entry_id);
 CREATE INDEX threshold_crossings_by_budget ON threshold_crossings (account_id, budget, threshold, entry_id);
 CREATE TRIGGER parent_changes_no_update BEFORE UPDATE ON parent_changes
@@ -324,9 +318,15 @@ CREATE TRIGGER threshold_crossings_no_delete BEFORE DELETE ON threshold_crossing
 CREATE TRIGGER threshold_crossings_no_replace BEFORE INSERT ON threshold_crossings
         WHEN EXISTS (SELECT 1 FROM threshold_crossings WHERE entry_id = NEW.entry_id)
         BEGIN SELECT RAISE(ABORT, 'budgetledger: this row is recorded already'); END;
-CREATE TRIGGER entries_of_today BEFORE INSERT ON entries
+CREATE TRIGGER entries_no_replace BEFORE INSERT ON entries
         WHEN NEW.settings_version IS NULL
-        BEGIN SELECT RAISE(ABORT, 'budgetledger: the file was upgraded; restart this program'); END;
+            OR (NEW.id >= 0 AND EXISTS (SELECT 1 FROM entries WHERE id = NEW.id))
+            OR (NEW.idempotency_key IS NOT NULL AND EXISTS (
+                SELECT 1 FROM entries WHERE project_id = NEW.project_id
+                AND idempotency_key = NEW.idempotency_key))
+        BEGIN SELECT CASE WHEN NEW.settings_version IS NULL
+            THEN RAISE(ABORT, 'budgetledger: the file was upgraded; restart this program')
+            ELSE RAISE(ABORT, 'budgetledger: this row is recorded already') END; END;
 CREATE VIEW spend AS
 SELECT e.id, p.name AS project, a.name AS account, strftime('%Y-%m-%dT%H:%M:%S', (e.recorded_at_us - ((e.recorded_at_us % 1000000 + 1000000) % 1000000)) / 1000000, 'unixepoch') || printf('.%06dZ', ((e.recorded_at_us % 1000000 + 1000000) % 1000000)) AS recorded_at,
        strftime('%Y-%m-%dT%H:%M:%S', (e.occurred_at_us - ((e.occurred_at_us % 1000000 + 1000000) % 1000000)) / 1000000, 'unixepoch') || printf('.%06dZ', ((e.occurred_at_us % 1000000 + 1000000) % 1000000)) AS occurred_at,
