@@ -19,23 +19,10 @@ from pathlib import Path
 from common import describe
 from threads import alone, at_least
 
-from budgetledger import Ledger, _charging, _journal
+from budgetledger import AsyncLedger, Ledger
 from budgetledger.entries import Entry
 
 _TICK_SECONDS = 0.001
-
-
-def asynchronous(ledger: Ledger) -> Callable[[], Awaitable[Entry]]:
-    """A charge for tasks: what `Ledger.charge` does, by the store's way in for tasks."""
-    ledger.charge("alice", cost="0.01", model="gpt-4o")
-    store, clock, ref = ledger._store, ledger._clock, ledger._accounts["alice"]
-
-    async def charge() -> Entry:
-        draft = _charging.draft_charge(None, "0.01", "gpt-4o", None, None, None, None, clock)
-        appended = await store.awrite(lambda execute: _journal.append(execute, ref, draft, clock))
-        return appended.entry
-
-    return charge
 
 
 async def together(
@@ -77,7 +64,11 @@ def main() -> None:
             for _ in range(calls):
                 ledger.charge("alice", cost="0.01", model="gpt-4o")
 
-        charge = asynchronous(ledger)
+        shared = AsyncLedger(ledger)
+
+        async def charge() -> Entry:
+            return await shared.charge("alice", cost="0.01", model="gpt-4o")
+
         ones, alls, ratios, lags, longest = [], [], [], [], []
         for turn in range(options.rounds + 1):
             one = alone(one_thread, options.seconds / 3)

@@ -53,9 +53,9 @@ from budgetledger.rules import Draft
 from budgetledger.windows import span_us
 
 if TYPE_CHECKING:
+    from budgetledger._ledger_core import Clock
     from budgetledger._sqlite import Synchronous
     from budgetledger.entries import Alert
-    from budgetledger.ledger import Clock
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -1,0 +1,159 @@
+"""What every part of a ledger works with: the open file, the clock, and transactions on it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import datetime
+from os import PathLike
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeAlias, TypeVar
+
+from budgetledger import _reports
+from budgetledger._reports import EVER, Ref
+from budgetledger._sqlite import Synchronous
+from budgetledger._store import Store
+from budgetledger._transaction import Memory, Transaction
+from budgetledger._writer import Execute
+from budgetledger.entries import Alert
+from budgetledger.money import count
+from budgetledger.names import checked_name
+from budgetledger.windows import to_us
+
+if TYPE_CHECKING:
+    pass
+
+
+T = TypeVar("T")
+
+Clock: TypeAlias = Callable[[], int]
+"""Microseconds since 1970."""
+
+_log = logging.getLogger("budgetledger")
+
+
+def system_clock() -> int:
+    """Microseconds since 1970 by the system's clock."""
+    return time.time_ns() // 1000
+
+
+class LedgerCore:
+    """An open ledger without its methods for money, holds, settings and reading."""
+
+    def __init__(
+        self,
+        target: str | PathLike[str],
+        *,
+        project: str = "default",
+        synchronous: Synchronous = "FULL",
+        enforce: bool = True,
+        default_output_tokens: int = 4096,
+        on_alert: Callable[[Alert], object] | None = None,
+        clock: Clock = system_clock,
+    ) -> None:
+        self.project = checked_name(project, "project")
+        self.enforce = enforce
+        self._default_output_tokens = count(default_output_tokens, "default_output_tokens")
+        self._on_alert = on_alert
+        self._clock = clock
+        self._accounts: dict[str, Ref] = {}
+        self._memory = Memory()
+        self._store = Store(target, synchronous)
+
+    def _of_project(self, project: str) -> Self:
+        """The same open file, under another project."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other.project, other._accounts = checked_name(project, "project"), {}
+        return other
+
+    @property
+    def path(self) -> str:
+        """The ledger's file, absolute; or ``:memory:``."""
+        return self._store.path
+
+    def backup(self, path: str | PathLike[str]) -> None:
+        """Copy the ledger as of now into the new file *path*, while others go on writing."""
+        self._store.backup(path)
+
+    def close(self) -> None:
+        """Give files and locks back. Harmless when repeated."""
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Ledger({self.path!r}, project={self.project!r})"
+
+    # -- for the parts ---------------------------------------------------------------------------
+
+    def _write(self, operation: Callable[[Transaction], T]) -> T:
+        result, alerts = self._store.write(self._inside(operation))
+        if alerts:
+            self._tell(alerts)
+        return result
+
+    def _inside(
+        self, operation: Callable[[Transaction], T]
+    ) -> Callable[[Execute], tuple[T, tuple[Alert, ...]]]:
+        """*operation* as the store runs it."""
+        begin = self._begin
+
+        def run(execute: Execute) -> tuple[T, tuple[Alert, ...]]:
+            tx = begin(execute)
+            return operation(tx), tx.alerts
+
+        return run
+
+    def _begin(self, execute: Execute) -> Transaction:
+        memory, generation = self._memory, self._store.generation
+        if memory.generation != generation:  # what was read may have been undone
+            memory.settings.clear()
+            memory.generation = generation
+        return Transaction(execute, self._clock(), memory)
+
+    def _tell(self, alerts: tuple[Alert, ...]) -> None:
+        """Call ``on_alert``; what it raises must not eat what the caller did."""
+        if self._on_alert is None:
+            return
+        for alert in alerts:
+            try:
+                self._on_alert(alert)
+            except Exception:
+                _log.exception("on_alert failed for %s", alert)
+
+    def _write_known(self, account: str, operation: Callable[[Transaction, Ref], T]) -> T:
+        checked_name(account, "account")
+        return self._write(
+            lambda tx: operation(tx, _reports.known(tx.execute, self.project, account))
+        )
+
+    def _read_known(self, account: str, operation: Callable[[Execute, Ref], T]) -> T:
+        checked_name(account, "account")
+
+        def with_account(execute: Execute) -> T:
+            ref = self._accounts.get(account) or _reports.known(execute, self.project, account)
+            return operation(execute, ref)
+
+        return self._store.read(with_account)
+
+    def _moments(
+        self, execute: Execute, ref: Ref, at: datetime | None, as_of: datetime | None
+    ) -> tuple[int, int]:
+        """The moment asked about, and the moment of knowing, in microseconds."""
+        known_us = EVER if as_of is None else to_us(as_of)
+        if at is not None:
+            return to_us(at), known_us
+        # An account's time never runs back, even if the clock does.
+        now_us = max(self._clock(), _reports.last_time(execute, ref.id))
+        return min(now_us, known_us), known_us
