@@ -41,9 +41,7 @@ class Granted(NamedTuple):
 
     entry: Entry
     account: Ref
-    behind_us: int = 0
     refusal: BudgetledgerError | None = None
-    opened: bool = False
 
 
 def hold(
@@ -61,12 +59,12 @@ def hold(
 
     *ref*: the account *name*, if it is known already. *unpriced*: why nothing was estimated,
     where that does not refuse it.
+
     With the key of a hold that is open, returns that one. Raises `BudgetExceededError`,
     `AccountFrozen`, `UnknownAccount` if there is no budget to count against,
     `HoldAlreadyClosed` for a key whose hold is over.
     """
-    found = ref or _reports.find(tx.execute, project, name)
-    account = found or find_or_open(tx, project, name)
+    account = ref or find_or_open(tx, project, name)
     first = recorded(tx, account, draft)
     if first is not None:
         return _still_open(tx, account, first)
@@ -89,7 +87,7 @@ def hold(
     of_hold = (entry.id, draft.expires_at_us, draft.model, need.pico, need.tokens, path)
     for level in levels:
         tx.execute(_sql.INSERT_OPEN_HOLD, (level.account.id, *of_hold))
-    return Granted(entry, account, head.recorded_at_us - tx.now_us, refused, found is None)
+    return Granted(entry, account, refused)
 
 
 def no_budget(name: str, project: str) -> UnknownAccount:

@@ -180,18 +180,27 @@ def told_error(error):
     raise error
 
 
-def undone(ledger):
-    """*ledger*, on a disk that is full when a step's rows are written."""
+class FullDisk:
+    """A store that has no room left when a step's rows are written."""
 
-    def inside(operation):
-        def in_vain(tx):
-            operation(tx)
+    def __init__(self, store):
+        self.store = store
+
+    def __getattr__(self, name):
+        return getattr(self.store, name)
+
+    def write(self, operation):
+        def in_vain(execute):
+            operation(execute)
             raise sqlite3.OperationalError("database or disk is full")
 
-        return ledger._inside(in_vain)
+        return self.store.write(in_vain)
 
+
+def undone(ledger):
+    """*ledger*, on a disk that is full when a step's rows are written."""
     unlucky = copy.copy(ledger)
-    unlucky._inside = inside
+    unlucky._store = FullDisk(ledger._store)
     return unlucky
 
 
