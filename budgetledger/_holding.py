@@ -12,7 +12,7 @@ from typing import NamedTuple, NoReturn
 from budgetledger import _reports, _sql
 from budgetledger._budgeting import Level, checks, line
 from budgetledger._journal import append, append_after, find_or_open, recorded
-from budgetledger._posting import post
+from budgetledger._posting import post, post_along
 from budgetledger._refusals import refusal
 from budgetledger._reports import Ref
 from budgetledger._sql import compiled
@@ -114,10 +114,10 @@ def judged(
     for level in levels:
         if level.settings.frozen is not None:
             why = f" ({level.settings.frozen})" if level.settings.frozen else ""
-            name = level.account.name
+            frozen = level.account.name
             return AccountFrozen(
-                f"account {name!r} is frozen{why}; open it again with unfreeze({name!r})",
-                account=name,
+                f"account {frozen!r} is frozen{why}; open it again with unfreeze({frozen!r})",
+                account=frozen,
                 project=level.account.project,
             )
     found = [(check, level) for level in levels for check in checks(tx, level, model)]
@@ -136,21 +136,24 @@ def _still_open(tx: Transaction, account: Ref, first: Entry) -> Granted:
 
 
 def settle(tx: Transaction, account: Ref, draft: Draft) -> Entry:
-    """Post what the held call cost and close the hold, even when its deadline has passed.
+    """Post what the held call cost, where the hold counted and for the project, and close it.
 
+    After its deadline too; once it is off the list, the cost counts where a charge would.
     Raises `HoldAlreadyClosed` if it is settled already.
     """
     assert draft.hold_id is not None
-    if not _close(tx, account.id, draft.hold_id):
-        closed_by = closing_entry(tx, account, draft.hold_id)
-        if closed_by is not None and closed_by.kind == "settle":
-            _refuse_closed(tx, account, draft.hold_id, None)
+    above_ids = _close(tx, account.id, draft.hold_id)
+    if above_ids is not None:
+        return post_along(tx, account, above_ids, draft, and_whole=True).entry
+    closed_by = closing_entry(tx, account, draft.hold_id)
+    if closed_by is not None and closed_by.kind == "settle":
+        _refuse_closed(tx, account, draft.hold_id, None)
     return post(tx, account, draft).entry
 
 
 def release(tx: Transaction, account: Ref, hold_id: int, reason: str | None) -> Entry:
     """Close the hold unspent. Raises `HoldAlreadyClosed`."""
-    if not _close(tx, account.id, hold_id):
+    if _close(tx, account.id, hold_id) is None:
         _refuse_closed(tx, account, hold_id, None)
     return append(tx, account, Draft("release", note=reason, hold_id=hold_id)).entry
 
@@ -178,8 +181,10 @@ def _refuse_closed(
 ) -> NoReturn:
     closed_by = closing_entry(tx, account, hold_id)
     if closed_by is None:
-        assert expired_at_us is not None
-        what = f"expired at {from_us(expired_at_us):%Y-%m-%d %H:%M:%S} UTC"
+        when = (
+            "" if expired_at_us is None else f" at {from_us(expired_at_us):%Y-%m-%d %H:%M:%S} UTC"
+        )
+        what = f"expired{when}"
     else:
         verb = {"settle": "settled", "release": "released", "expire": "expired"}[closed_by.kind]
         what = f"was {verb} by entry {closed_by.id}" if verb != "expired" else "expired"
@@ -191,14 +196,17 @@ def _refuse_closed(
     )
 
 
-def _close(tx: Transaction, account_id: int, hold_id: int) -> bool:
-    """Take a hold off the list of open ones, on every level; False if it is not there."""
+def _close(tx: Transaction, account_id: int, hold_id: int) -> list[int] | None:
+    """Take a hold off the list of open ones; the accounts above that it counted on.
+
+    None if it is not on the list.
+    """
     for (path,) in tx.execute(_CLOSE_HOLD, (account_id, hold_id)).fetchall():
-        if path:
-            for above_id in path.split("/"):
-                tx.execute(_CLOSE_HOLD, (int(above_id), hold_id)).fetchall()
-        return True
-    return False
+        above_ids = [int(above_id) for above_id in path.split("/")] if path else []
+        for above_id in above_ids:
+            tx.execute(_CLOSE_HOLD, (above_id, hold_id)).fetchall()
+        return above_ids
+    return None
 
 
 def _counted_on(account_id: int, path: str) -> list[int]:

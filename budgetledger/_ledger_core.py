@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from os import PathLike
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeAlias, TypeVar
+from typing import Self, TypeAlias, TypeVar
 
 from budgetledger import _reports
 from budgetledger._reports import EVER, Ref
@@ -20,10 +20,6 @@ from budgetledger.entries import Alert
 from budgetledger.money import count
 from budgetledger.names import checked_name
 from budgetledger.windows import to_us
-
-if TYPE_CHECKING:
-    pass
-
 
 T = TypeVar("T")
 

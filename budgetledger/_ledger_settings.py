@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from budgetledger import _reports, _settings
 from budgetledger._budgeting import WHOLE_PROJECT
@@ -21,10 +21,6 @@ from budgetledger.errors import (
 from budgetledger.money import Amount, Sum, count, limit_sum, to_pico, to_usd
 from budgetledger.names import checked_name
 from budgetledger.windows import UNITS, Period, Window, make_period, to_us
-
-if TYPE_CHECKING:
-    pass
-
 
 _MOST_THRESHOLDS = 20
 _WHY = "why, in a few words"
@@ -53,8 +49,8 @@ class SettingLedger(LedgerCore):
         One of *limit* (USD), *tokens* or *requests* says how much, of one *model* if given.
         *per*: minute, hour, day, week, month, year (by the calendar of *timezone*, or stepped
         from *anchor*), a timedelta (the span that ends now), or None (for ever). *alert_at*:
-        shares of the limit, such as ``(0.5, 0.8, 1)``, that raise an `Alert` once a window;
-        None keeps those there are.
+        shares of the limit, such as ``(0.5, 0.8, 1)``, that raise an `Alert` once a window (and
+        again if the limit was raised); None keeps those there are.
 
         A parent's budget limits all accounts under it together, that of ``"*"`` the project.
         The same *name* again revises the budget and keeps what is spent; another name adds a

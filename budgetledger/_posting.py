@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from budgetledger import _reports, _sql
@@ -81,25 +82,33 @@ def adjust(tx: Transaction, project: str, entry_id: int, draft: Draft) -> Append
                 f"entry {corrected.id} has no price, so the amount states its cost, which cannot "
                 "be below 0; pass what the call cost"
             )
-    return _post_beside(tx, account, corrected, draft, (corrected.hash.hex(),))
+    above_ids = _repeated_in(tx, corrected.id)  # where it counts, whatever is above by now
+    return post_along(tx, account, above_ids, draft, (corrected.hash.hex(),))
 
 
-def _post_beside(
-    tx: Transaction, account: Ref, corrected: Entry, draft: Draft, detail: tuple[Any, ...]
+def post_along(
+    tx: Transaction,
+    account: Ref,
+    above_ids: Sequence[int],
+    draft: Draft,
+    detail: tuple[Any, ...] = (),
+    *,
+    and_whole: bool = False,
 ) -> Appended:
-    """Post *draft* to the journals that *corrected* stands in, which is where it counts."""
+    """`post`, but repeated in the journals of *above_ids* (*and_whole*: and the project's)."""
     appended = append(tx, account, draft, detail)
-    _raise_alerts_if_any(tx, account, appended)
-    repeated = draft._replace(origin_id=appended.entry.id, idempotency_key=None)
-    for account_id in _repeated_in(tx, corrected.id):
-        upper = _reports.account_by_id(tx.execute, account.project_id, account.project, account_id)
-        _raise_alerts_if_any(tx, upper, append(tx, upper, repeated, detail))
-    return appended
-
-
-def _raise_alerts_if_any(tx: Transaction, account: Ref, row: Appended) -> None:
-    if settings_of(tx, account, row.settings_version).has_alerts:
+    whole_id = appended.whole_id
+    if and_whole and whole_id is not None and whole_id not in (account.id, *above_ids):
+        above_ids = [*above_ids, whole_id]
+    if settings_of(tx, account, appended.settings_version).has_alerts:
         raise_alerts(tx, account)
+    for account_id in above_ids:
+        upper = _reports.account_by_id(tx.execute, account.project_id, account.project, account_id)
+        repeated = draft._replace(origin_id=appended.entry.id, idempotency_key=None)
+        row = append(tx, upper, repeated, detail)
+        if settings_of(tx, upper, row.settings_version).has_alerts:
+            raise_alerts(tx, upper)
+    return appended
 
 
 def _repeated_in(tx: Transaction, entry_id: int) -> list[int]:

@@ -43,7 +43,8 @@ def set_budget(
     if anchored:
         period = period._replace(anchor_us=round(created_at * 1e6))
     if alert_at is None:
-        alert_at = revisions[-1].budget.alert_at if revisions else ()
+        stands = revisions and not revisions[-1].removed
+        alert_at = revisions[-1].budget.alert_at if stands else ()
     budget = Budget(account.name, name, measure, limit, model, period, float(created_at), alert_at)
     if not revisions or revisions[-1].removed or revisions[-1].budget != budget:
         head, _, _ = head_of(tx, account)

@@ -17,7 +17,7 @@ from typing import NoReturn, TypeVar
 from budgetledger import _migrate, _sqlite
 from budgetledger._lock import LockTimeout, NoLock, ProcessLock
 from budgetledger._sqlite import MEMORY, Synchronous
-from budgetledger._writer import AmidWrite, Execute, Writer
+from budgetledger._writer import Execute, Writer
 from budgetledger.errors import InvalidInput, StoreBusy, StoreError, StoreNotFound
 
 T = TypeVar("T")
@@ -78,6 +78,10 @@ class Store:
         self._rests_wanted = 0
         self._writer = Writer(self._open, self._count_up)
         self._read_lock = self._writer.turn if self.path == MEMORY else Lock()
+        # Threads that are amid it, and would wait for themselves. In memory, reading takes turns
+        # with writing.
+        self._writing: set[int] = set()
+        self._reading = self._writing if self.path == MEMORY else set[int]()
         self._files: _Files | None = None
         self._identity: tuple[int, int] | None = None
         self._identified = -inf
@@ -91,27 +95,36 @@ class Store:
         """Run *operation* in a write transaction of its own; durable on return."""
         if self._pid != _here:
             self._refuse_after_fork()
+        thread = get_ident()
+        if thread in self._writing or self._writer.is_amid_write():
+            raise self._amid_it()
         try:
+            self._writing.add(thread)
             return self._writer.run(operation)
-        except AmidWrite:
-            raise self._amid_write() from None
         except _FOREIGN as error:
             raise _translated(error, self.path) from error
+        finally:
+            self._writing.discard(thread)
 
-    def _amid_write(self) -> StoreBusy:
+    def _amid_it(self) -> StoreBusy:
         return StoreBusy(
-            f"{self.path} is being written by this very thread, and a signal handler or "
-            "finaliser would go amid that; nothing was done; do it from elsewhere",
+            f"{self.path} is in use by this very thread, and a signal handler or finaliser "
+            "would go amid that; nothing was done; do it from elsewhere",
             target=self.path,
         )
 
     def is_amid_write(self) -> bool:
         """Whether this thread is amid a write: finalisers and signal handlers run anywhere."""
-        return self._writer.is_amid_write()
+        return get_ident() in self._writing or self._writer.is_amid_write()
 
-    def leave(self, operation: Callable[[Execute], object]) -> None:
-        """Have *operation* written soon, by another thread; what it raises is lost."""
-        self._writer.leave(operation)
+    def leave(
+        self, operation: Callable[[Execute], T], hear: Callable[[T], object] | None = None
+    ) -> None:
+        """Have *operation* written soon, by another thread, which calls *hear* with the result.
+
+        What it raises is lost.
+        """
+        self._writer.leave(operation, hear)
 
     async def awrite(
         self, operation: Callable[[Execute], T], hear: Callable[[T], object] | None = None
@@ -139,14 +152,21 @@ class Store:
         """Run *operation* on one snapshot of the ledger."""
         if self._pid != _here:
             self._refuse_after_fork()
-        with _translating(self.path), self._read_lock:
-            connection = (self._files or self._reopen()).reading
-            try:
-                connection.execute("BEGIN")
-                return operation(connection.execute)
-            finally:
-                if connection.in_transaction:  # an interrupt may come before or after
-                    connection.execute("COMMIT")
+        amid, thread = self._reading, get_ident()
+        if thread in amid:
+            raise self._amid_it()
+        try:
+            amid.add(thread)
+            with _translating(self.path), self._read_lock:
+                connection = (self._files or self._reopen()).reading
+                try:
+                    connection.execute("BEGIN")
+                    return operation(connection.execute)
+                finally:
+                    if connection.in_transaction:  # an interrupt may come before or after
+                        connection.execute("COMMIT")
+        finally:
+            amid.discard(thread)
 
     @contextmanager
     def reading_apart(self) -> Iterator[sqlite3.Connection]:
@@ -168,10 +188,22 @@ class Store:
                 connection.execute("BEGIN")
                 yield connection
             finally:
-                self._writer.exclusively(connection.close)
+                self._exclusively(connection.close)
                 with self._apart:
                     self._readers_apart[thread] -= 1
                     self._apart.notify_all()
+
+    def _exclusively(self, action: Callable[[], object]) -> None:
+        """Run *action* while nobody else writes; at once, if this thread is amid a write."""
+        thread = get_ident()
+        if self.is_amid_write():
+            action()
+            return
+        try:
+            self._writing.add(thread)
+            self._writer.exclusively(action)
+        finally:
+            self._writing.discard(thread)
 
     def _connect_to_read(self) -> sqlite3.Connection:
         if self._closed:
@@ -279,9 +311,9 @@ class Store:
     @contextmanager
     def _at_rest(self) -> Iterator[None]:
         """Nobody reads or writes meanwhile; but for what this thread itself reads apart."""
-        if self._writer.is_amid_write():
-            raise self._amid_write()
         own = get_ident()
+        if self.is_amid_write() or own in self._reading:
+            raise self._amid_it()
         with self._apart:
             self._rests_wanted += 1
             try:
@@ -398,6 +430,8 @@ def _after_fork_in_child() -> None:
     _here = os.getpid()
     for store, _ in _resting:
         store._writer.forget_queue()  # of threads that are not here
+        store._writing.clear()
+        store._reading.clear()
         if +store._readers_apart:
             _unsafe.add(store.path)
         else:

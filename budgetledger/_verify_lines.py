@@ -40,6 +40,10 @@ class _Lines:
         if account_id in self._wholes:
             self._whole.setdefault(self._wholes[account_id], account_id)
 
+    def whole(self, project_id: int) -> list[int]:
+        """The project's own account, if there is one."""
+        return [self._whole[project_id]] if project_id in self._whole else []
+
     def above(self, account_id: int, project_id: int) -> list[int]:
         """The accounts above, from the bottom up."""
         found: list[int] = []
@@ -64,6 +68,7 @@ def line_problems(execute: Execute, counted_from: int) -> Iterator[Problem]:
     corrected = {corrects_id for (corrects_id,) in execute(_sql.CORRECTED)}
     repeated_in: dict[int, list[int]] = {}  # of those corrected later
     last_id, last_evidence, missing = 0, (), list[int]()
+    closed: _Open | None = None
     for row in execute(compiled(_sql.ROWS_IN_ORDER)):
         entry_id, account_id, project_id, kind, origin_id, *evidence = row
         if kind in ("alert", "resolve"):
@@ -88,9 +93,13 @@ def line_problems(execute: Execute, counted_from: int) -> Iterator[Problem]:
         elif kind == "extend" and hold_id in open_holds:
             open_holds[hold_id] = open_holds[hold_id]._replace(expires_at_us=expires_at_us)
         elif kind in ("settle", "release", "expire"):
-            open_holds.pop(hold_id, None)
+            closed = open_holds.pop(hold_id, None)
         if kind == "adjustment":
             missing = list(repeated_in.get(corrects_id, ()))
+        elif kind == "settle" and closed is not None:
+            whole = lines.whole(project_id)
+            missing = closed.counted_on[1:]
+            missing += [one for one in whole if one not in closed.counted_on]
         elif kind in MONEY_KINDS and entry_id >= counted_from:
             missing = lines.above(account_id, project_id)
     if missing:

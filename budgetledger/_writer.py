@@ -103,13 +103,25 @@ class _AwaitedRequest(_Request):
 
 
 class _LeftRequest(_Request):
-    """What a thread left to be written, amid a write of its own; nobody waits for it."""
+    """What a thread left to be written, amid a write of its own; nobody waits for it.
 
-    __slots__ = ()
+    *hear* is called with the result, in the thread that wrote it.
+    """
 
+    __slots__ = ("hear",)
 
-class AmidWrite(Exception):
-    """This very thread is amid a write, and would wait for itself."""
+    def __init__(
+        self, operation: Callable[[Execute], Any], hear: Callable[[Any], object] | None
+    ) -> None:
+        super().__init__(operation)
+        self.hear = hear
+
+    def wake(self) -> None:
+        """Tell the result; nobody sleeps."""
+        hear, self.hear = self.hear, None
+        if hear is not None and self.finished:
+            with suppress(Exception):  # as `outcome` raises it
+                hear(self.outcome())
 
 
 _NO_THREAD = _Request(lambda execute: None)
@@ -209,8 +221,6 @@ class Writer:
             finally:
                 if self._queue:  # somebody came before the turn did
                     self._find_leader()
-        if self.is_amid_write():
-            raise AmidWrite
         request = _Request(operation)
         try:
             self._queue.append(request)
@@ -250,15 +260,15 @@ class Writer:
         """Whether this thread is: a finaliser or a signal handler may run anywhere."""
         return self._thread == get_ident()
 
-    def leave(self, operation: Callable[[Execute], object]) -> None:
+    def leave(
+        self, operation: Callable[[Execute], T], hear: Callable[[T], object] | None = None
+    ) -> None:
         """Have *operation* written soon, without waiting; from amid a write of this thread."""
-        self._queue.append(_LeftRequest(operation))
+        self._queue.append(_LeftRequest(operation, hear))
         self._helper.ask()
 
     def exclusively(self, action: Callable[[], T]) -> T:
-        """Run *action* while nobody else writes in any process, but for one that hangs."""
-        if self.is_amid_write():
-            return action()
+        """Run *action* while nobody writes in any process, but for one that hangs."""
         with self.turn:
             if self._connection is None:  # closed meanwhile
                 return action()

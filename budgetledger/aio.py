@@ -341,6 +341,7 @@ class AsyncHold(BaseHold):
 
     def stream(self, chunks: AsyncIterable[T]) -> AsyncGenerator[T, None]:
         """As `Hold.stream`, to be read by ``async for``."""
+        self._handed = True  # the call was made
         passing = self._pass_on(chunks)
         self._stream = weakref.ref(passing)
         return passing
@@ -360,6 +361,7 @@ class AsyncHold(BaseHold):
                     if isawaitable(closing):
                         await closing
             finally:
+                self._handed = reading.started
                 try:
                     if reading.started and not self._settled_meanwhile(before):
                         await self._settle_stream(reading)

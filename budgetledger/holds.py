@@ -15,7 +15,7 @@ from budgetledger import _holding
 from budgetledger._charging import ASSUMED, UNKNOWN_MODEL, draft_charge
 from budgetledger._streams import StreamReading
 from budgetledger._warnings import warn
-from budgetledger.entries import Entry
+from budgetledger.entries import Alert, Entry
 from budgetledger.errors import (
     BudgetledgerError,
     HoldAlreadyClosed,
@@ -243,6 +243,7 @@ class Hold(BaseHold):
         until then, or else an estimate from the text that came. A stream that breaks before
         its first chunk leaves the hold as it is.
         """
+        self._handed = True  # the call was made
         passing = self._pass_on(chunks)
         self._stream = weakref.ref(passing)
         return passing
@@ -261,6 +262,7 @@ class Hold(BaseHold):
                     close()
             finally:
                 try:
+                    self._handed = reading.started
                     if reading.started and not self._settled_meanwhile(before):
                         self._settle_stream(reading)
                 finally:
@@ -274,11 +276,17 @@ class Hold(BaseHold):
                 settling = self._ledger._inside(
                     lambda tx: _holding.settle(tx, self._account, draft)
                 )
-                store.leave(settling)
+                store.leave(settling, self._settled_later)
             else:
                 self._record(draft)
         except (HoldAlreadyClosed, StoreError) as error:
             self._not_recorded(error)
+
+    def _settled_later(self, outcome: tuple[Entry, tuple[Alert, ...]]) -> None:
+        """In the thread that wrote it: what was left there is settled."""
+        entry, alerts = outcome
+        self.closed_by = entry
+        self._ledger._tell(alerts)
 
     def __enter__(self) -> Hold:
         return self

@@ -363,9 +363,14 @@ class Auditor:
         hold = self.holds[number]
         if hold["closed_by"] and self.rows[hold["closed_by"] - 1]["kind"] == "settle":
             return self.closed(hold)
+        line = None
+        if not hold["closed_by"]:  # it counts where it was granted, and for the project
+            top = self.line(hold["who"])[-1:]
+            whole = [one for one in top if one[1] == "*" and one not in hold["counts_on"]]
+            line = [*hold["counts_on"], *whole]
         hold["closed_by"] = "settling"  # it counts no more when its own cost is judged
         facts = {"model": model, "cost": cost, "used": used, "requests": 1, "hold": number}
-        row = self.post(now, hold["who"], "settle", **facts)
+        row = self.post(now, hold["who"], "settle", line, **facts)
         hold["closed_by"] = row["id"]
         return "entry", row["id"]
 

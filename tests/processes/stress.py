@@ -117,10 +117,14 @@ class _Audit:
         elif kind == "extend":
             self.open[hold] = (*self.open[hold][:3], expires_at_us)
         else:
-            if hold is not None:
-                self.open.pop(hold, None)
-            # A correction counts where the entry counted that it corrects.
-            line = self.stands[entry] = self.stands.get(corrected) or self.line(account)
+            held = self.open.pop(hold, None)
+            # A correction counts where the entry counted that it corrects, a settle where the
+            # hold did, and for the project.
+            line = self.stands.get(corrected) or self.line(account)
+            if held is not None:
+                whole = [level for level in line if self.names[level] == "*"]
+                line = list(dict.fromkeys([*held[0], *whole]))
+            self.stands[entry] = line
             for level in line:
                 for measure, amount in enumerate((pico, tokens, requests)):
                     self.posted[level][model][measure] += amount

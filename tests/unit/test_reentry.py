@@ -3,6 +3,8 @@
 The ledger's clock is read amid a write; here it runs what such a handler would.
 """
 
+import signal
+import threading
 import time
 
 import pytest
@@ -71,3 +73,42 @@ def test_a_session_that_ends_amid_a_write(amid):
     acts.append(readings.clear)
     ledger.charge("alice", cost=2)
     assert (kinds(ledger), raised) == (["budget", "charge"], [])
+
+
+@pytest.mark.parametrize("act", ["balance", "close"])
+def test_a_handler_amid_a_read_is_refused(amid, act):
+    ledger, acts, raised = amid
+    acts.append(lambda: ledger.balance("alice") if act == "balance" else ledger.close())
+    assert ledger.balance("alice").posted == 0
+    assert [type(error) for error in raised] == [StoreBusy]
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs setitimer")
+def test_a_handler_while_another_thread_writes_is_refused(amid):
+    ledger, acts, _ = amid
+    writes, goes_on, refused = threading.Event(), threading.Event(), []
+
+    def hold_up():
+        writes.set()
+        assert goes_on.wait(10)
+
+    def handler(*_):
+        try:
+            ledger.charge("alice", cost=3)
+        except StoreBusy as error:
+            refused.append(error)
+        goes_on.set()
+
+    acts.append(hold_up)
+    other = threading.Thread(target=ledger.charge, args=("alice",), kwargs={"cost": 1})
+    other.start()
+    assert writes.wait(10)
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        ledger.charge("alice", cost=2)  # waits for the other thread; the handler strikes
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    other.join(10)
+    assert len(refused) == 1
+    assert ledger.balance("alice").posted == 3
