@@ -31,6 +31,7 @@ WHOLE_PROJECT = "*"
 
 _HEAD = compiled(_sql.HEAD)
 _HELD = compiled(_sql.HELD)
+_MOST_PERIODS = 1000
 _HELD_OF_MODEL = compiled(_sql.HELD_OF_MODEL)
 
 
@@ -79,15 +80,16 @@ def _load(tx: Transaction, account: Ref, version: int) -> Settings:
             compiled(_sql.CURRENT_BUDGETS), here
         )
     )  # fmt: skip
-    shifts = dict(execute(compiled(_sql.LAST_SHIFTS), here).fetchall())
-    parent = execute(compiled(_sql.PARENT), here).fetchone()
-    freezing = execute(compiled(_sql.FREEZING), here).fetchone()
+    parent_id, frozen, was_shifted = execute(compiled(_sql.STANDING), here * 3).fetchone()
+    shifts = {}
+    if was_shifted:
+        shifts = dict(execute(compiled(_sql.LAST_SHIFTS), here).fetchall())
     return Settings(
         version,
         budgets,
         shifts,
-        None if parent is None else parent[0],
-        (freezing[1] or "") if freezing is not None and freezing[0] == "freeze" else None,
+        parent_id,
+        frozen,
         tuple(_standing(tx, account, budgets)),
     )
 
@@ -207,7 +209,7 @@ def _cut(
     tx: Transaction, level: Level, budget: Budget, moment_us: int, until: tuple[int, ...]
 ) -> tuple[Window, tuple[int, ...]]:
     account, head, settings, _ = level
-    start_us, end_us, zone = window_at(budget.period, moment_us)
+    start_us, end_us, zone = _window_at(tx, budget.period, moment_us)
     shift_us = settings.shifts.get(budget.name)
     if shift_us is not None and (start_us is None or shift_us > start_us):
         start_us = shift_us
@@ -221,6 +223,19 @@ def _cut(
     if budget.period.per != "rolling":
         settings.cuts[budget.name] = window, before
     return window, before
+
+
+def _window_at(tx: Transaction, period: Period, moment_us: int) -> Window:
+    """The window of a period, which many accounts share, from memory if it was the last."""
+    if period.per == "rolling":
+        return window_at(period, moment_us)
+    windows = tx.memory.windows
+    window = windows.get(period)
+    if window is None or not _within(window, moment_us):
+        if len(windows) > _MOST_PERIODS:  # anchored ones are nobody else's
+            windows.clear()
+        window = windows[period] = window_at(period, moment_us)
+    return window
 
 
 def _within(window: Window, moment_us: int) -> bool:

@@ -67,11 +67,8 @@ def find_project(execute: Execute, project: str) -> int | None:
 
 def find(execute: Execute, project: str, name: str) -> Ref | None:
     """The account *name* of *project*, or None."""
-    project_id = find_project(execute, project)
-    if project_id is None:
-        return None
-    row = execute(compiled(_sql.ACCOUNT), (project_id, name)).fetchone()
-    return None if row is None else Ref(row[0], project_id, project, name, row[1])
+    row = execute(compiled(_sql.ACCOUNT), (project, name)).fetchone()
+    return None if row is None else Ref(row[0], row[1], project, name, row[2])
 
 
 def account_by_id(execute: Execute, project_id: int, project: str, account_id: int) -> Ref:

@@ -126,6 +126,71 @@ ORDER BY b.name"""
 LAST_SHIFTS = """
 SELECT budget, max(start_us) FROM window_shifts
 WHERE account_id = :account_id AND turned = 0 GROUP BY budget"""
+STANDING = """
+SELECT (SELECT parent_id FROM parent_changes WHERE account_id = :account_id
+        ORDER BY entry_id DESC LIMIT 1),
+       (SELECT CASE kind WHEN 'freeze' THEN coalesce(note, '') END FROM entries
+        WHERE account_id = :account_id_2 AND model IS NULL AND kind IN ('freeze', 'unfreeze')
+        ORDER BY id DESC LIMIT 1),
+       EXISTS (SELECT 1 FROM window_shifts WHERE account_id = :account_id_3)"""
+_CROSSING = _insert(
+    "threshold_crossings",
+    *("entry_id", "account_id", "budget", "measure", "threshold", "limit_units"),
+    *("limit_pico", "posted_units", "posted_pico", "start_us", "end_us", "timezone"),
+)
+INSERT_OPEN_HOLD = _insert(
+    "open_holds",
+    *("account_id", "hold_id", "expires_at_us", "model", "held_pico", "held_tokens", "path"),
+)
+
+# hold: what is held on an account until the deadlines, and the first of them, which may have
+# passed. Sums of whole amounts could overflow.
+HELD = """
+SELECT count(*), sum(held_pico / 1000000), sum(held_pico % 1000000), sum(held_tokens),
+       min(expires_at_us)
+FROM open_holds WHERE account_id = :account_id AND expires_at_us > :from_us"""
+HELD_OF_MODEL = f"{HELD} AND model = :model"
+
+# balance: the same, one by one.
+OPEN_HOLDS = """
+SELECT model, held_pico, held_tokens FROM open_holds
+WHERE account_id = :account_id AND expires_at_us > :now_us"""
+
+# settle, release, extend: whether the hold is open, and the accounts above that it counts on.
+OPEN_HOLD = """
+SELECT path, expires_at_us FROM open_holds
+WHERE account_id = :account_id AND hold_id = :hold_id"""
+CLOSE_HOLD = """
+DELETE FROM open_holds WHERE account_id = :account_id AND hold_id = :hold_id RETURNING path"""
+EXTEND_HOLD = """
+UPDATE open_holds SET expires_at_us = :expires_at_us
+WHERE account_id = :account_id AND hold_id = :hold_id"""
+
+# hold: whose an expired hold is.
+HOLDER = "SELECT account_id FROM entries WHERE id = :hold_id"
+
+# hold: which deadlines of an account have passed, to be written down.
+PASSED = """
+SELECT hold_id FROM open_holds
+WHERE account_id = :account_id AND expires_at_us <= :now_us LIMIT :most"""
+
+# hold that is refused: the deadlines to come on an account.
+DEADLINES = """
+SELECT expires_at_us, held_pico, held_tokens FROM open_holds
+WHERE account_id = :account_id AND expires_at_us > :now_us
+      AND (:model IS NULL OR model = :model_2) ORDER BY expires_at_us"""
+
+# hold, charge: the settings of an account, kept while its settings_version stays.
+CURRENT_BUDGETS = """
+SELECT b.name, b.measure, b.limit_units, b.limit_pico, b.model, b.per, b.timezone, b.week_start,
+       b.anchor_us, b.span_us, b.created_at, b.alert_at
+FROM budget_revisions b WHERE b.account_id = :account_id AND b.removed = 0 AND b.entry_id = (
+    SELECT max(later.entry_id) FROM budget_revisions later
+    WHERE later.account_id = b.account_id AND later.name = b.name)
+ORDER BY b.name"""
+LAST_SHIFTS = """
+SELECT budget, max(start_us) FROM window_shifts
+WHERE account_id = :account_id AND turned = 0 GROUP BY budget"""
 PARENT = """
 SELECT parent_id FROM parent_changes WHERE account_id = :account_id
 ORDER BY entry_id DESC LIMIT 1"""
@@ -151,7 +216,8 @@ ORDER BY t.entry_id"""
 
 PROJECT_ID = "SELECT id FROM projects WHERE name = :name"
 ACCOUNT = """
-SELECT id, created_at_us FROM accounts WHERE project_id = :project_id AND name = :name"""
+SELECT a.id, a.project_id, a.created_at_us FROM projects p JOIN accounts a ON a.project_id = p.id
+WHERE p.name = :project AND a.name = :name"""
 ACCOUNT_BY_ID = "SELECT name, created_at_us FROM accounts WHERE id = :id"
 ACCOUNTS = """
 SELECT a.name, a.created_at_us,

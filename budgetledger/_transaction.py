@@ -5,7 +5,7 @@ from __future__ import annotations
 from budgetledger._writer import Execute
 from budgetledger.entries import Alert, Budget
 from budgetledger.rules import Crossed
-from budgetledger.windows import Window
+from budgetledger.windows import Period, Window
 
 _MOST_REMEMBERED = 20_000  # accounts; a little over a kilobyte each
 
@@ -47,13 +47,17 @@ class Settings:
 
 
 class Memory:
-    """The settings that were read, by account. Holds for one *generation* of the store."""
+    """The settings that were read, by account; they hold for one *generation* of the store.
 
-    __slots__ = ("generation", "settings")
+    And the last window of each period.
+    """
+
+    __slots__ = ("generation", "settings", "windows")
 
     def __init__(self) -> None:
         self.generation = -1
         self.settings: dict[int, Settings] = {}
+        self.windows: dict[Period, Window] = {}
 
     def remember(self, account_id: int, settings: Settings) -> None:
         """Keep *settings*; forget all others when there are too many."""
