@@ -1,6 +1,6 @@
 """A hold and its settle against raw sqlite3 doing its four steps twice; and what they grow with.
 
-Usage: python benchmarks/hold.py [--calls N] [--rounds N] [--many N]
+Usage: python benchmarks/hold.py [--calls N] [--rounds N] [--many N] [--synchronous FULL]
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ def several_levels(folder: Path, calls: int, rounds: int) -> None:
     four.close()
 
 
-def growth(folder: Path, calls: int, rounds: int, many: int) -> None:
+def growth(folder: Path, calls: int, rounds: int, many: int, synchronous: str) -> None:
     few = 1000
     for what, fill in (("rows", rows), ("users", users), ("past holds", past_holds)):
         used = []
         for size in (few, many):
-            ledger = Ledger(folder / f"{what}-{size}.db", synchronous="NORMAL")
+            ledger = Ledger(folder / f"{what}-{size}.db", synchronous=synchronous)
             ledger.set_budget("alice", "1000000000", per="month")
             fill(ledger, size, f"{what}: {size:,}")
             used.append(ledger)
@@ -72,7 +72,7 @@ def growth(folder: Path, calls: int, rounds: int, many: int) -> None:
         else:
             runs = [hold_and_settle(ledger) for ledger in used]
         ours, floor, ratio = paired(runs[1], runs[0], calls, rounds)
-        name = f"hold + settle among {many:,} {what}, against {few:,}"
+        name = f"among {many:,} {what}, against {few:,}, {synchronous}"
         report(name, ratio, 1.5, f"{us(ours)}, {us(floor)}")
         for ledger in used:
             ledger.close()
@@ -149,12 +149,13 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--many", type=int, default=1_000_000)
+    parser.add_argument("--synchronous", default="NORMAL", help="where growth is looked for")
     options = parser.parse_args()
     describe("Holds, one caller")
     with tempfile.TemporaryDirectory(dir=".") as folder:
         against_raw(Path(folder), options.calls, options.rounds)
         several_levels(Path(folder), options.calls, options.rounds)
-        growth(Path(folder), options.calls, options.rounds, options.many)
+        growth(Path(folder), options.calls, options.rounds, options.many, options.synchronous)
 
 
 if __name__ == "__main__":
