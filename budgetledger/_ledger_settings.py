@@ -19,11 +19,10 @@ from budgetledger.errors import (
     InvalidPeriod,
 )
 from budgetledger.money import Amount, Sum, count, limit_sum, to_pico, to_usd
-from budgetledger.names import checked_name
+from budgetledger.names import checked_name, checked_reason
 from budgetledger.windows import UNITS, Period, Window, make_period, to_us
 
 _MOST_THRESHOLDS = 20
-_WHY = "why, in a few words"
 
 
 class SettingLedger(LedgerCore):
@@ -193,4 +192,4 @@ def _shares(alert_at: Sequence[Amount]) -> tuple[Decimal, ...]:
 
 
 def _note(text: str | None) -> str | None:
-    return None if text is None else checked_name(text, "reason", _WHY)
+    return None if text is None else checked_reason(text)

@@ -47,7 +47,7 @@ from budgetledger.errors import (
 from budgetledger.holds import BaseHold
 from budgetledger.ledger import Ledger, with_largest_output
 from budgetledger.money import Amount
-from budgetledger.names import checked_name
+from budgetledger.names import checked_reason
 from budgetledger.pricing import Usage
 from budgetledger.rules import Draft
 from budgetledger.windows import span_us
@@ -324,7 +324,7 @@ class AsyncHold(BaseHold):
 
     async def release(self, *, reason: str | None = None) -> Entry:
         """As `Hold.release`."""
-        note = None if reason is None else checked_name(reason, "reason", "why, in a few words")
+        note = None if reason is None else checked_reason(reason)
         self.closed_by = await self._async_ledger._write(
             lambda tx: _holding.release(tx, self._account, self.id, note)
         )

@@ -24,7 +24,7 @@ from budgetledger.errors import (
     UnrecordedWarning,
 )
 from budgetledger.money import Amount, to_usd
-from budgetledger.names import checked_name
+from budgetledger.names import checked_reason
 from budgetledger.pricing import Reading, Usage
 from budgetledger.rules import Draft, settling
 from budgetledger.windows import from_us, span_us
@@ -221,7 +221,7 @@ class Hold(BaseHold):
 
     def release(self, *, reason: str | None = None) -> Entry:
         """Close the hold unspent. Raises `HoldAlreadyClosed`, carrying the entry that did."""
-        note = None if reason is None else checked_name(reason, "reason", "why, in a few words")
+        note = None if reason is None else checked_reason(reason)
         entry = self._ledger._write(lambda tx: _holding.release(tx, self._account, self.id, note))
         self.closed_by = entry
         return entry

@@ -31,12 +31,11 @@ from budgetledger.errors import (
 )
 from budgetledger.holds import Hold
 from budgetledger.money import Amount, count, to_pico
-from budgetledger.names import checked_name
+from budgetledger.names import checked_name, checked_reason
 from budgetledger.pricing import Usage
 from budgetledger.rules import Draft
 from budgetledger.windows import span_us
 
-_WHY = "why, in a few words"
 _TOLERATED_US = 1_000_000  # clocks are corrected by less than this all the time
 
 
@@ -290,7 +289,7 @@ class Ledger(SettingLedger, ReadingLedger):
             "adjustment",
             cost_pico=to_pico(amount, "amount", signed=True, one_entry=True),
             price_source="given",
-            note=checked_name(reason, "reason", _WHY),
+            note=checked_reason(reason),
             idempotency_key=None if key is None else checked_name(key, "key"),
         )
         appended = self._write(lambda tx: adjust(tx, self.project, entry_id, draft))

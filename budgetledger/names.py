@@ -28,6 +28,11 @@ def checked_name(
     raise InvalidName(f"{what} {problem}; pass {remedy}")
 
 
+def checked_reason(value: object) -> str:
+    """*value*, why something was done. Raises `InvalidName`."""
+    return checked_name(value, "reason", "why, in a few words")
+
+
 def is_name(value: str) -> bool:
     """Whether `checked_name` would accept *value*."""
     return len(value) <= _LONGEST and _problem(value) is None
