@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from budgetledger.errors import AccountFrozen, BudgetExceededError, BudgetledgerError
     from budgetledger.ledger import Ledger
     from budgetledger.manager import BudgetManager
-    from budgetledger.pricing import Usage
     from budgetledger.tokens import count_tokens
+    from budgetledger.usage import Usage
 
 __version__ = "0.1.0"
 
@@ -26,7 +26,7 @@ _HOMES = {
     "BudgetManager": "budgetledger.manager",
     "BudgetledgerError": "budgetledger.errors",
     "Ledger": "budgetledger.ledger",
-    "Usage": "budgetledger.pricing",
+    "Usage": "budgetledger.usage",
     "count_tokens": "budgetledger.tokens",
 }
 

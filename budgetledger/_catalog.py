@@ -18,7 +18,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from budgetledger.errors import UnpricedModel
-from budgetledger.pricing import Usage, checked
+from budgetledger.usage import Usage, checked
 
 if TYPE_CHECKING:
     from genai_prices.data_snapshot import DataSnapshot

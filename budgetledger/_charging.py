@@ -13,8 +13,8 @@ from budgetledger._estimates import Estimate, estimate
 from budgetledger.errors import InvalidAmount, InvalidInput, UnpricedModel, UnreadableResponse
 from budgetledger.money import Amount, count, to_pico
 from budgetledger.names import checked_name, is_name
-from budgetledger.pricing import MAX_TOKENS, Reading, Usage, checked, model_of, read_response
 from budgetledger.rules import Draft
+from budgetledger.usage import MAX_TOKENS, Reading, Usage, checked, model_of, read_response
 from budgetledger.windows import from_us, to_us
 
 ASSUMED = "assumed_output_tokens"
@@ -186,7 +186,7 @@ def _priced(
         return None, "unpriced", None
 
 
-def _nonzero(usage: Usage) -> dict[str, int]:
+def _nonzero(usage: Usage) -> dict[str, Any]:
     return {name: count for name, count in usage._asdict().items() if count}
 
 

@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 from budgetledger import _catalog
 from budgetledger.errors import InvalidAmount, UnpricedModel
 from budgetledger.money import MAX_ENTRY_PICO, PICO, count
-from budgetledger.pricing import MAX_TOKENS
 from budgetledger.tokens import count_tokens
+from budgetledger.usage import MAX_TOKENS
 
 
 class Estimate(NamedTuple):

@@ -13,8 +13,8 @@ from decimal import Decimal
 from io import StringIO
 from typing import NamedTuple
 
-from budgetledger.pricing import Usage, _get, model_of, read_response
 from budgetledger.tokens import count_tokens
+from budgetledger.usage import Usage, _get, model_of, read_response
 
 _KEPT = 1_000_000  # characters; more than any model answers in one call (2026-11)
 

@@ -48,8 +48,8 @@ from budgetledger.holds import BaseHold
 from budgetledger.ledger import Ledger, with_largest_output
 from budgetledger.money import Amount
 from budgetledger.names import checked_reason
-from budgetledger.pricing import Usage
 from budgetledger.rules import Draft
+from budgetledger.usage import Usage
 from budgetledger.windows import span_us
 
 if TYPE_CHECKING:

@@ -25,8 +25,8 @@ from budgetledger.errors import (
 )
 from budgetledger.money import Amount, to_usd
 from budgetledger.names import checked_reason
-from budgetledger.pricing import Reading, Usage
 from budgetledger.rules import Draft, settling
+from budgetledger.usage import Reading, Usage
 from budgetledger.windows import from_us, span_us
 
 if TYPE_CHECKING:

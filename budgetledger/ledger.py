@@ -32,8 +32,8 @@ from budgetledger.errors import (
 from budgetledger.holds import Hold
 from budgetledger.money import Amount, count, to_pico
 from budgetledger.names import checked_name, checked_reason
-from budgetledger.pricing import Usage
 from budgetledger.rules import Draft
+from budgetledger.usage import Usage
 from budgetledger.windows import span_us
 
 _TOLERATED_US = 1_000_000  # clocks are corrected by less than this all the time

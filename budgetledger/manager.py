@@ -20,7 +20,7 @@ from budgetledger.errors import InvalidInput, InvalidName, InvalidPeriod, Unknow
 from budgetledger.ledger import Ledger
 from budgetledger.money import Amount, limit_sum, to_pico, to_usd
 from budgetledger.names import checked_name
-from budgetledger.pricing import Usage
+from budgetledger.usage import Usage
 from budgetledger.windows import Window, make_period, window_at
 
 _UNITS = {"daily": "day", "weekly": "week", "monthly": "month", "yearly": "year"}

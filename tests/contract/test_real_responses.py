@@ -13,7 +13,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response
 
 from budgetledger.errors import UnreadableResponse
-from budgetledger.pricing import Reading, Usage, read_response
+from budgetledger.usage import Reading, Usage, read_response
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the clients' own
 

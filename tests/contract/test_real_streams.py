@@ -16,8 +16,8 @@ import openai
 import pytest
 
 from budgetledger._streams import StreamReading, StreamUsage
-from budgetledger.pricing import Usage
 from budgetledger.tokens import count_tokens
+from budgetledger.usage import Usage
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the clients' own
 

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from budgetledger import Ledger, _migrate
-from budgetledger.pricing import Usage
 from budgetledger.testing import FakeClock
+from budgetledger.usage import Usage
 
 SAVED = Path(__file__).parent / "saved"
 BEGAN = datetime(2026, 1, 31, 20, 30, tzinfo=UTC)

@@ -21,8 +21,8 @@ from budgetledger._catalog import price
 from budgetledger._estimates import Estimate, estimate, largest_output
 from budgetledger.errors import InvalidAmount, InvalidInput, UnpricedModel
 from budgetledger.money import MAX_ENTRY_PICO, PICO, to_pico
-from budgetledger.pricing import MAX_TOKENS, Usage
 from budgetledger.tokens import TokenCount, count_tokens
+from budgetledger.usage import MAX_TOKENS, Usage
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 HELLO = [{"role": "user", "content": "hello"}]

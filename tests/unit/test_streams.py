@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from budgetledger import _streams
 from budgetledger._streams import StreamReading, StreamUsage
-from budgetledger.pricing import Usage, checked
 from budgetledger.tokens import count_tokens
+from budgetledger.usage import Usage, checked
 
 GPT, CLAUDE = "gpt-4o-2024-08-06", "claude-sonnet-4-5-20250929"
 ASKED = 777  # the caller's estimate of the prompt

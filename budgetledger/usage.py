@@ -30,10 +30,13 @@ _INSTEAD = (
 
 
 class Usage(NamedTuple):
-    """The tokens of one call, in the one form the ledger prices.
+    """What one call used, in the one form the ledger prices.
 
-    ``input_tokens`` includes the three cache counts, which do not overlap each other, and the
-    audio; ``output_tokens`` includes ``reasoning_tokens`` and the audio.
+    ``input_tokens`` includes the three cache counts, which do not overlap each other, and what
+    was not text: sound, images, video (of which the ``cache_read_…`` counts were read from the
+    cache). ``output_tokens`` includes ``reasoning_tokens``, sound and images. The rest is billed
+    beside the tokens. ``service_tier``: how the call was served, if not as usual (``batch``,
+    ``flex``, ``priority``), which changes its price.
     """
 
     input_tokens: int = 0
@@ -44,6 +47,17 @@ class Usage(NamedTuple):
     reasoning_tokens: int = 0
     input_audio_tokens: int = 0
     output_audio_tokens: int = 0
+    input_image_tokens: int = 0
+    output_image_tokens: int = 0
+    input_video_tokens: int = 0
+    cache_read_audio_tokens: int = 0
+    cache_read_image_tokens: int = 0
+    web_searches: int = 0
+    file_searches: int = 0
+    output_images: int = 0
+    input_characters: int = 0
+    input_audio_seconds: int = 0
+    service_tier: str | None = None
 
 
 class Reading(NamedTuple):
@@ -164,7 +178,7 @@ def checked(usage: Usage) -> Usage:
 
     *Raises* ``UnreadableResponse`` otherwise.
     """
-    for name in Usage._fields:
+    for name in Usage._fields[:-1]:
         if _count(usage, name) is None:
             raise UnreadableResponse(f"{name} of the usage is None; give every count a number")
     cached, heard = sum(usage[2:5]), usage.input_audio_tokens

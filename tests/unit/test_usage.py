@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from budgetledger import _catalog
 from budgetledger._catalog import price
 from budgetledger.errors import UnpricedModel, UnreadableResponse
-from budgetledger.pricing import MAX_TOKENS, Reading, Usage, checked, model_of, read_response
+from budgetledger.usage import MAX_TOKENS, Reading, Usage, checked, model_of, read_response
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 LONG = Usage(300001, 1000)
