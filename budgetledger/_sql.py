@@ -271,6 +271,10 @@ WHERE e.project_id = :project_id AND e.id > :after_id AND e.origin_id IS NULL
       AND e.recorded_at_us >= :since_us AND e.recorded_at_us < :until_us
 ORDER BY e.id LIMIT :most"""
 
+# an account's last row, where hosted mode keeps what the server knows.
+LAST_ENTRY = f"""{_ENTRY}
+WHERE e.account_id = :account_id ORDER BY e.recorded_at_us DESC, e.id DESC LIMIT 1"""
+
 # -- verify: everything, in journal order ---------------------------------------------------
 
 ALL_ACCOUNTS = """

@@ -22,7 +22,9 @@
         ├── StoreNotFound                  there is no such folder or file
         ├── StoreClosed                    the ledger was closed
         ├── NotALedger                     the file is something else, and was left alone
-        └── SchemaTooNew                   a later budgetledger wrote the file
+        ├── SchemaTooNew                   a later budgetledger wrote the file
+        ├── ServerUnavailable              the budget server does not answer; try again later
+        └── ServerRefused                  it answers otherwise; the message says what to set
 
     BudgetledgerWarning (UserWarning)
     ├── ClockWarning                       the clock stepped back; times were held
@@ -192,6 +194,27 @@ class NotALedger(StoreError):
 
 class SchemaTooNew(StoreError):
     """A later budgetledger wrote this file; it was left as it was."""
+
+
+class ServerUnavailable(StoreError):
+    """The budget server cannot be reached, is too slow, or answers that it cannot now.
+
+    Changes made in hosted mode are kept, and sent again: do not repeat the call that raised.
+    """
+
+    status: int | None
+    """Of its answer; None without one."""
+    retry_after: float | None
+    """Seconds, if it asked to be left alone for so long."""
+
+
+class ServerRefused(StoreError):
+    """The budget server answers with an error, a redirect, or something that is no answer.
+
+    Changes made in hosted mode are kept, and sent again once the settings are right.
+    """
+
+    status: int | None
 
 
 class BudgetledgerWarning(UserWarning):

@@ -1,4 +1,4 @@
-"""`BudgetManager` as LiteLLM documents it, over a `Ledger`.
+"""`BudgetManager` as LiteLLM documents it, over a `Ledger`, or over a server's hosted protocol.
 
 Method names, call forms and return shapes are those of LiteLLM's documentation page and of its
 users' code; costs are plain floats here, as they are there. What differs is what was wrong:
@@ -10,21 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-from budgetledger import _reports
+from budgetledger._local_books import LocalBooks
 from budgetledger._paths import default_path
-from budgetledger._reports import DEFAULT_BUDGET
-from budgetledger.entries import Budget
-from budgetledger.errors import InvalidInput, InvalidName, InvalidPeriod, UnknownAccount
+from budgetledger._reports import no_budget
+from budgetledger.errors import InvalidInput, InvalidPeriod
 from budgetledger.ledger import Ledger
 from budgetledger.money import Amount, limit_sum, to_pico, to_usd
 from budgetledger.names import checked_name
 from budgetledger.usage import Usage
-from budgetledger.windows import Window, make_period, window_at
 
-_UNITS = {"daily": "day", "weekly": "week", "monthly": "month", "yearly": "year"}
-_DAY_US = 86_400_000_000
+if TYPE_CHECKING:
+    from budgetledger._hosted_books import HostedBooks
+
+_DURATIONS = ("daily", "weekly", "monthly", "yearly")
 
 
 class BudgetManager:
@@ -34,6 +34,13 @@ class BudgetManager:
     the file ``BUDGETLEDGER_DB`` names, else one in the user's data directory. Limits and costs
     are US dollars. A user is *valid* once `create_budget` was called for it; reading another
     raises `UnknownAccount`, which is a ``KeyError`` as it is in LiteLLM.
+
+    With ``client_type="hosted"`` the records are kept by the server at *api_base*, which is
+    asked with *headers* and given *timeout* seconds for each answer. They are read when this
+    is made, at each change, and by `load_data`. A change is first a row of the local ledger and
+    stays there until the server has acknowledged it: if a method raises `ServerUnavailable` or
+    `ServerRefused`, what it was to do is sent with the next change or by `save_data`, after a
+    restart too, and is not to be done again.
     """
 
     def __init__(
@@ -44,25 +51,32 @@ class BudgetManager:
         headers: Mapping[str, str] | None = None,
         *,
         ledger: Ledger | None = None,
+        timeout: float = 10.0,
     ) -> None:
-        if client_type != "local":
-            raise InvalidInput(
-                f"client_type {client_type!r} is not supported by this version; "
-                "use client_type='local'"
-            )
         self.project_name = checked_name(project_name, "project_name")
         self.client_type = client_type
         self.api_base = api_base
         self.headers = headers
-        self._ledger = (
-            Ledger(default_path(), project=project_name)
-            if ledger is None
-            else ledger._of_project(project_name)
-        )
+        self._books: LocalBooks | HostedBooks
+        if client_type == "hosted":
+            from budgetledger.hosted import open_hosted
+
+            self._ledger, self._books = open_hosted(
+                project_name, api_base, headers, timeout, ledger
+            )
+        elif client_type == "local":
+            self._ledger = (
+                Ledger(default_path(), project=project_name)
+                if ledger is None
+                else ledger._of_project(project_name)
+            )
+            self._books = LocalBooks(self._ledger)
+        else:
+            raise InvalidInput(f"client_type must be 'local' or 'hosted', got {client_type!r:.60}")
 
     @property
     def ledger(self) -> Ledger:
-        """The ledger behind, as this project sees it."""
+        """The ledger behind, as this project sees it; in hosted mode the local one."""
         return self._ledger
 
     @property
@@ -71,11 +85,15 @@ class BudgetManager:
         return _UserDict(self)
 
     def load_data(self) -> None:
-        """Nothing to load: every read is of the file as it is now."""
+        """Read the records anew; in local mode every read is of the file as it is now."""
+        self._books.load()
 
-    def save_data(self) -> dict[str, str]:
-        """Nothing to save: a cost is durable when the call that recorded it returns."""
-        return {"status": "success"}
+    def save_data(self) -> dict[str, Any]:
+        """Send what was not sent; in local mode a cost is durable when its call returns.
+
+        Returns ``{"status": "success"}``.
+        """
+        return self._books.save()
 
     # -- budgets ------------------------------------------------------------------------------
 
@@ -93,19 +111,17 @@ class BudgetManager:
         *created_at*. Returns the user's record.
         """
         checked_name(user, "user")
-        if duration is not None and duration not in _UNITS:
-            raise InvalidPeriod(f"duration must be one of {[*_UNITS]} or None, got {duration!r}")
-        self._ledger._set_budget(
+        if duration is not None and duration not in _DURATIONS:
+            raise InvalidPeriod(
+                f"duration must be one of {[*_DURATIONS]} or None, got {duration!r}"
+            )
+        self._books.set_budget(
             user,
-            DEFAULT_BUDGET,
-            "usd",
             limit_sum(total_budget),
-            None,
-            make_period(None if duration is None else _UNITS[duration]),
-            anchored=duration is not None,
-            created_at=None if created_at is None else _seconds(created_at),
+            duration,
+            None if created_at is None else _seconds(created_at),
         )
-        return self._record(user)
+        return self._books.record(user)
 
     def get_total_budget(self, user: str) -> float:
         """The limit of *user* in USD."""
@@ -114,15 +130,11 @@ class BudgetManager:
 
     def is_valid_user(self, user: str) -> bool:
         """Whether *user* has a budget."""
-        try:
-            budgets = self._ledger.budgets(user)
-        except (UnknownAccount, InvalidName):
-            return False
-        return any(budget.name == DEFAULT_BUDGET for budget in budgets)
+        return self._books.has(user)
 
     def get_users(self) -> list[str]:
         """The users with a budget, in the order they were first seen."""
-        return self._ledger._accounts_with_budget(DEFAULT_BUDGET)
+        return self._books.users()
 
     # -- costs --------------------------------------------------------------------------------
 
@@ -136,8 +148,7 @@ class BudgetManager:
 
         prompt_tokens = count_tokens(model, messages=messages).tokens
         prompt = price(model, Usage(prompt_tokens), datetime.now(UTC)).cost
-        current = to_pico(self._ledger.balance(user).posted, signed=True)
-        return float(to_usd(current + to_pico(prompt)))
+        return float(to_usd(self._books.current_pico(user) + to_pico(prompt)))
 
     def update_cost(
         self,
@@ -159,24 +170,24 @@ class BudgetManager:
         checked_name(user, "user")
         has_texts = model is not None and (input_text is not None or output_text is not None)
         if completion_obj is not None and not (model and input_text and output_text):
-            self._ledger.charge(user, completion_obj)
+            self._books.charge(user, completion_obj)
         elif model is not None and has_texts:
             usage = Usage(_text_tokens(model, input_text), _text_tokens(model, output_text))
-            self._ledger.charge(user, model=model, usage=usage)
+            self._books.charge(user, None, model, usage)
         else:
             raise InvalidInput(
                 "nothing to charge; pass the response as completion_obj=, or model= with "
                 "input_text= and output_text="
             )
-        return {"user": self._record(user)}
+        return {"user": self._books.record(user)}
 
     def get_current_cost(self, user: str) -> float:
         """USD that *user* spent in the active window."""
-        return float(self._ledger.balance(user).posted)
+        return float(to_usd(self._books.current_pico(user)))
 
     def get_model_cost(self, user: str) -> dict[str, float]:
         """The current cost by model, in USD."""
-        costs: dict[str, float] = self._record(user)["model_cost"]
+        costs: dict[str, float] = self._books.record(user)["model_cost"]
         return costs
 
     # -- windows ------------------------------------------------------------------------------
@@ -186,40 +197,20 @@ class BudgetManager:
 
         Returns ``{"user": record}``.
         """
-        self._ledger.shift_window(user, DEFAULT_BUDGET, reason="reset_cost")
-        return {"user": self._record(user)}
+        self._books.shift(user)
+        return {"user": self._books.record(user)}
 
     def reset_on_duration(self, user: str) -> None:
         """Write down that the window of *user* has turned, if it has; nothing otherwise.
 
         The cost of an elapsed window does not count any more whether or not this is called.
         """
-        self._ledger._shift_if_due(user, DEFAULT_BUDGET)
+        self._books.shift_if_due(user)
 
     def update_budget_all_users(self) -> None:
         """`reset_on_duration` for every user."""
         for user in self.get_users():
             self.reset_on_duration(user)
-
-    # -- records ------------------------------------------------------------------------------
-
-    def _record(self, user: str) -> dict[str, Any]:
-        """LiteLLM's record of a user: USD, days, seconds since 1970."""
-        balance, models = self._ledger._snapshot(user)
-        record: dict[str, Any] = {}
-        for budget, window, *_ in balance.budgets:
-            if budget.name == DEFAULT_BUDGET:
-                record["total_budget"] = float(budget.limit)
-                if window.end_us is not None:
-                    # A reset moves the window's start; its length is what it had without one.
-                    full = window_at(budget.period, window.end_us - 1)
-                    assert full.start_us is not None
-                    record["duration"] = (window.end_us - full.start_us) // _DAY_US
-                record["created_at"] = budget.created_at
-                record["last_updated_at"] = _last_updated_at(budget, window)
-        record["current_cost"] = float(balance.posted)
-        record["model_cost"] = {model: float(cost) for model, cost in models.items()}
-        return record
 
 
 class _UserDict(Mapping[str, dict[str, Any]]):
@@ -230,8 +221,8 @@ class _UserDict(Mapping[str, dict[str, Any]]):
 
     def __getitem__(self, user: str) -> dict[str, Any]:
         if user not in self:
-            raise _reports.no_budget(self._manager.project_name, user, None)
-        return _Record(self._manager._record(user))
+            raise no_budget(self._manager.project_name, user, None)
+        return _Record(self._manager._books.record(user))
 
     def __contains__(self, user: object) -> bool:
         return isinstance(user, str) and self._manager.is_valid_user(user)
@@ -259,14 +250,6 @@ class _Record(dict[str, Any]):
 
     __setitem__ = __delitem__ = __ior__ = _refuse
     clear = pop = popitem = setdefault = update = _refuse
-
-
-def _last_updated_at(budget: Budget, window: Window) -> float:
-    """When the active window began; before any turn or reset, when the budget was created."""
-    start_us = window.start_us
-    if start_us is None or start_us == budget.period.anchor_us:
-        return budget.created_at
-    return start_us / 1e6
 
 
 def _seconds(created_at: object) -> float:

@@ -493,6 +493,6 @@ def test_threads_lose_nothing(manager):
     assert manager.get_current_cost("u") == pytest.approx(200 * once, rel=1e-9)
 
 
-def test_hosted_says_what_to_do(manager):
-    with pytest.raises(InvalidInput, match="local"):
-        BudgetManager("p", client_type="hosted")
+def test_another_client_type_says_what_there_is():
+    with pytest.raises(InvalidInput, match="'local' or 'hosted', got 'remote'"):
+        BudgetManager("p", client_type="remote")
