@@ -2,60 +2,59 @@
 
 from __future__ import annotations
 
-import itertools
 import time
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, TypeVar
+from uuid import uuid4
 
 from budgetledger._charging import draft_charge
+from budgetledger._holding import Granted
+from budgetledger._hosted_api import Api
+from budgetledger._hosted_holds import HostedHold, Kept
 from budgetledger._hosted_http import Server
 from budgetledger._hosted_records import (
     DAYS,
-    Change,
-    Cost,
     Creation,
     Record,
     Reset,
-    contains,
     shown,
-    target_of,
     turned,
     with_changes,
-    with_seen,
 )
-from budgetledger._outbox import Outbox, State, changes_of
-from budgetledger._reports import no_budget
+from budgetledger._hosted_sending import Seen, Sender
+from budgetledger._outbox import Outbox, changes_of, settle_note
+from budgetledger._reports import Ref, no_budget
 from budgetledger._warnings import warn
 from budgetledger.entries import Entry
 from budgetledger.errors import (
-    ServerRefused,
+    InvalidInput,
+    ServerUnavailable,
     StoreError,
     UnknownAccountWarning,
     UnpricedWarning,
 )
-from budgetledger.money import Sum, to_pico, to_usd
+from budgetledger.ledger import Ledger
+from budgetledger.money import Amount, Sum, to_pico, to_usd
+from budgetledger.names import checked_name
+from budgetledger.rules import Draft
 from budgetledger.usage import Usage
+from budgetledger.windows import span_us
 
-
-class Seen(NamedTuple):
-    """The server's records when last seen, with the changes up to the row ``through``."""
-
-    records: dict[str, Record] = {}  # noqa: RUF012
-    through: int = 0
-    strangers: frozenset[str] = frozenset()
-    """Users who had no record there before their cost was written."""
+E = TypeVar("E", bound=StoreError)
 
 
 class HostedBooks:
     """What `BudgetManager` works with in hosted mode.
 
     Reads are of the records as last seen, which every change brings up to date, with what was
-    not sent yet. A change is a row of the local ledger before it is sent: each record is read
-    anew, changed by what was done here, and written, so that others' changes stay.
+    not sent yet. A change is a row of the local ledger before it is sent.
     """
 
     def __init__(self, project: str, server: Server, outbox: Outbox) -> None:
         self.project = project
         self._server = server
+        self._sender = Sender(project, server, outbox)
         self._outbox = outbox
         self._seen = Seen()
         self._failure: tuple[float, StoreError] | None = None
@@ -131,6 +130,66 @@ class HostedBooks:
             self._outbox.record(Reset(user, since))
             self._send_change()
 
+    # -- holds, which the hosted protocol does not know ------------------------------------------
+
+    @property
+    def ledger(self) -> Ledger:
+        """The local ledger, as the outbox."""
+        return self._outbox.ledger
+
+    @property
+    def api(self) -> Api:
+        """The server's API. Raises `InvalidInput` if it has none."""
+        if not self._sender.has_api:
+            raise InvalidInput(
+                f"the budget server {self._server.address} speaks LiteLLM's hosted protocol "
+                "alone, which has no holds; they need `budgetledger serve` there"
+            )
+        return self._sender.api
+
+    def hold(
+        self,
+        user: str,
+        amount: Amount | None = None,
+        *,
+        model: str | None = None,
+        messages: Sequence[Mapping[str, Any]] | None = None,
+        text: str | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        max_output_tokens: int | None = None,
+        n: int = 1,
+        tokens: int | None = None,
+        key: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+        expires_in: float | timedelta = 1800,
+    ) -> HostedHold:
+        """See `Ledger.hold`."""
+        api = self.api
+        checked_name(user, "user")
+        draft, estimate, unpriced = self.ledger._draft_hold(
+            amount, model, messages, text, tools, max_output_tokens, n, tokens, key, tags
+        )
+        if unpriced is not None:
+            raise unpriced
+        if any(self._outbox.after(self._seen.through)):
+            self._send(only_changes=True)  # what was spent already is to count
+        in_us = span_us(expires_in, "expires_in")
+        entry = api.hold(user, draft, in_us, key or f"hold-{uuid4().hex}")
+        granted = Granted(entry, Ref(0, 0, self.project, user, 0))
+        return HostedHold(self, granted, estimate)
+
+    def settle(self, account: str, hold_id: int, draft: Draft, key: str) -> Entry:
+        """Close a hold. Raises `Kept` if the server cannot be told now."""
+        try:
+            return self.api.settle(account, hold_id, draft, key)
+        except ServerUnavailable as error:
+            charge = draft._replace(
+                kind="charge", hold_id=None, note=settle_note(hold_id), idempotency_key=key
+            )
+            raise Kept(self._outbox.add(account, charge), self._is_kept(error)) from error
+
+    # -- sending --------------------------------------------------------------------------------
+
     def save(self) -> dict[str, Any]:
         """Send what was not sent."""
         self._send()
@@ -139,13 +198,13 @@ class HostedBooks:
     def close(self) -> None:
         """Close the connections and the local ledger."""
         self._server.close()
-        self._outbox.ledger.close()
+        self.ledger.close()
 
     def _warn(self, entry: Entry) -> None:
         if entry.cost_pico is None:
             warn(
                 f"no price is known for {entry.model!r}, so that nothing was added on the budget "
-                f"server; entry {entry.id} of {self._outbox.ledger!r} keeps the call: adjust "
+                f"server; entry {entry.id} of {self.ledger!r} keeps the call: adjust "
                 "it there with the cost, and the server is told",
                 UnpricedWarning,
             )
@@ -156,17 +215,18 @@ class HostedBooks:
                 UnknownAccountWarning,
             )
 
-    # -- sending --------------------------------------------------------------------------------
-
     def _send_change(self) -> None:
         try:
             self._send(only_changes=True)
         except StoreError as error:
-            raise type(error)(
-                f"{error}; what you did is kept in {self._outbox.ledger.path} and sent with the "
-                "next change or save_data(): do not do it again",
-                **error.__dict__,
-            ) from error
+            raise self._is_kept(error) from error
+
+    def _is_kept(self, error: E) -> E:
+        return type(error)(
+            f"{error}; what you did is kept in {self.ledger.path} and sent with the next change "
+            "or save_data(): do not do it again",
+            **error.__dict__,
+        )
 
     def _send(self, *, only_changes: bool = False, anew: bool = False) -> None:
         asked = time.monotonic()
@@ -174,81 +234,9 @@ class HostedBooks:
             if self._failure is not None and self._failure[0] > asked:
                 raise self._failure[1]  # it was tried while this call waited
             try:
-                self._seen = self._server.retrying(lambda: self._exchange(only_changes, anew))
+                self._seen = self._server.retrying(
+                    lambda: self._sender.exchange(self._seen, anew=anew, only_changes=only_changes)
+                )
             except StoreError as error:
                 self._failure = time.monotonic(), error
                 raise
-
-    def _exchange(self, only_changes: bool, anew: bool) -> Seen:
-        """Read the records, resolve what is in doubt, write what is new or was undone."""
-        outbox = self._outbox
-        state = outbox.state()
-        rows = [*outbox.after(state.through)]
-        if only_changes and not rows and self._seen.through == state.through:
-            return self._seen  # sent, and seen, by who held the lock before
-        stored = self._get()
-        if not stored and self._seen.records and not anew:
-            raise self._forgotten()
-        records = with_seen(stored, self._seen.records) if stored else {}
-        through = state.through
-        if state.trying is not None and all(
-            contains(stored.get(user), target) for user, target in state.targets.items()
-        ):
-            through = state.trying
-            outbox.acknowledged(through)
-            rows = [row for row in rows if row.id > through]
-        by_user: dict[str, list[Change]] = {}
-        for change in changes_of(rows):
-            by_user.setdefault(change.user, []).append(change)
-        strangers = {
-            user for user, (first, *_) in by_user.items()
-            if user not in records and isinstance(first, Cost)
-        }  # fmt: skip
-        if by_user:
-            changes = itertools.chain.from_iterable(by_user.values())
-            records = with_changes(records, changes, time.time())
-            targets = {user: target_of(records[user], done) for user, done in by_user.items()}
-            outbox.trying(State(through, rows[-1].id, targets))
-        if records != stored:
-            self._set(records)
-        if rows:
-            through = rows[-1].id
-            outbox.acknowledged(through)
-        return Seen(records, through, frozenset(strangers))
-
-    # -- the hosted protocol --------------------------------------------------------------------
-
-    def _get(self) -> dict[str, Record]:
-        path = "/get_budget"
-        answer = self._server.post(path, {"project_name": self.project})
-        if answer.status >= 400:
-            raise self._server.refused(path, answer)
-        told = answer.document
-        status = told.get("status") if isinstance(told, dict) else None
-        records = told.get("data") if status == "success" else {}
-        if status not in ("success", "error") or not isinstance(records, dict):
-            raise self._server.misunderstood(path, told)
-        return records
-
-    def _forgotten(self) -> ServerRefused:
-        """The error for an answer that would make this client save its own change alone."""
-        return ServerRefused(
-            f"the budget server {self._server.address} has nothing stored for project "
-            f"{self.project!r} any more, and had {len(self._seen.records)} users; if that is "
-            "right, call load_data()",
-            target=self._server.address,
-            status=200,
-        )
-
-    def _set(self, records: dict[str, Record]) -> None:
-        path = "/set_budget"
-        answer = self._server.post(path, {"project_name": self.project, "user_dict": records})
-        if answer.status >= 400:
-            raise self._server.refused(path, answer)
-        told = answer.document
-        if isinstance(told, dict) and told.get("status") == "error":
-            raise ServerRefused(
-                f"the budget server {self._server.address}{path} did not save: {told!r:.200}",
-                target=self._server.address,
-                status=answer.status,
-            )

@@ -7,8 +7,9 @@ from typing import Any
 from budgetledger._reports import DEFAULT_BUDGET
 from budgetledger.entries import Budget
 from budgetledger.errors import InvalidName, UnknownAccount
+from budgetledger.holds import Hold
 from budgetledger.ledger import Ledger
-from budgetledger.money import Sum, to_pico
+from budgetledger.money import Amount, Sum, to_pico
 from budgetledger.usage import Usage
 from budgetledger.windows import Window, make_period, window_at
 
@@ -83,6 +84,10 @@ class LocalBooks:
     ) -> None:
         """Record what a call of *user* cost."""
         self._ledger.charge(user, response, model=model, usage=usage)
+
+    def hold(self, user: str, amount: Amount | None = None, **options: Any) -> Hold:
+        """See `Ledger.hold`."""
+        return self._ledger.hold(user, amount, **options)
 
     def shift(self, user: str) -> None:
         """Start a new window now."""

@@ -31,6 +31,7 @@ from budgetledger.rules import Draft
 
 _SENT = "sent"  # the account whose last row is the state
 _CREATION, _RESET = "create_budget", "reset_cost"
+_SETTLES = "settles the server's hold "
 _PAGE = 1000
 
 
@@ -143,3 +144,19 @@ def changes_of(entries: Iterable[Entry]) -> Iterator[Change]:
             yield Reset(**entry.tags)
         elif entry.cost_pico:
             yield Cost(entry.account, entry.model or UNKNOWN_MODEL, entry.cost_pico)
+
+
+def draft_of(entry: Entry) -> Draft:
+    """What was recorded, to be recorded elsewhere."""
+    return Draft._make(getattr(entry, name) for name in Draft._fields)
+
+
+def settle_note(hold_id: int) -> str:
+    """The note on a row that is to settle a hold of the server's."""
+    return f"{_SETTLES}{hold_id}"
+
+
+def hold_of(entry: Entry) -> int | None:
+    """The server's hold that a row is to settle."""
+    note = entry.note or ""
+    return int(note.removeprefix(_SETTLES)) if note.startswith(_SETTLES) else None

@@ -23,6 +23,7 @@ from budgetledger.usage import Usage
 
 if TYPE_CHECKING:
     from budgetledger._hosted_books import HostedBooks
+    from budgetledger.holds import Hold
 
 _DURATIONS = ("daily", "weekly", "monthly", "yearly")
 
@@ -180,6 +181,13 @@ class BudgetManager:
                 "input_text= and output_text="
             )
         return {"user": self._books.record(user)}
+
+    def hold(self, user: str, amount: Amount | None = None, **options: Any) -> Hold:
+        """Set money aside for a call of *user* before it is made; see `Ledger.hold`.
+
+        In hosted mode by the server, which must be a `budgetledger serve`.
+        """
+        return self._books.hold(user, amount, **options)
 
     def get_current_cost(self, user: str) -> float:
         """USD that *user* spent in the active window."""

@@ -1,0 +1,78 @@
+"""Holds that a budget server keeps, in the hands of a caller in hosted mode."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from budgetledger._holding import Granted
+from budgetledger._streams import StreamReading
+from budgetledger._warnings import warn
+from budgetledger.entries import Entry
+from budgetledger.errors import (
+    HoldAlreadyClosed,
+    ServerUnavailable,
+    StoreError,
+    UnrecordedWarning,
+)
+from budgetledger.holds import Hold
+from budgetledger.names import checked_reason
+from budgetledger.rules import Draft
+from budgetledger.windows import span_us, to_us
+
+if TYPE_CHECKING:
+    from budgetledger._estimates import Estimate
+    from budgetledger._hosted_books import HostedBooks
+
+
+class Kept(Exception):
+    """A settle stands in the local ledger as *entry* until the server can be reached."""
+
+    def __init__(self, entry: Entry, error: ServerUnavailable) -> None:
+        super().__init__(entry, error)
+        self.entry = entry
+        self.error = error
+
+
+class HostedHold(Hold):
+    """A hold that the server grants and keeps."""
+
+    def __init__(self, books: HostedBooks, granted: Granted, estimate: Estimate | None) -> None:
+        super().__init__(books.ledger, granted, estimate)
+        self._books = books
+        self._key = uuid4().hex
+
+    def _record(self, draft: Draft) -> Entry:
+        self._unrecorded = draft
+        try:
+            entry = self._books.settle(self.account, self.id, draft, f"settle-{self._key}")
+        except HoldAlreadyClosed as error:
+            self.closed_by, self._unrecorded = error.entry, None
+            raise
+        except Kept as kept:  # nothing is left to do here
+            self.closed_by, self._unrecorded = kept.entry, None
+            raise kept.error from None
+        return self._settled(entry)
+
+    def release(self, *, reason: str | None = None) -> Entry:
+        """See `Hold.release`."""
+        note = None if reason is None else checked_reason(reason)
+        entry = self._books.api.release(self.account, self.id, note, f"release-{self._key}")
+        self.closed_by = entry
+        return entry
+
+    def extend(self, expires_in: float | timedelta) -> datetime:
+        """See `Hold.extend`."""
+        in_us = span_us(expires_in, "expires_in")
+        until = self._books.api.extend(self.account, self.id, in_us, f"extend-{uuid4().hex}")
+        self._expires_at_us = to_us(until)
+        return self.expires_at
+
+    def _settle_stream(self, reading: StreamReading) -> None:
+        try:
+            self._record(self._stream_settling(reading))
+        except ServerUnavailable as error:
+            warn(str(error), UnrecordedWarning)
+        except (HoldAlreadyClosed, StoreError) as error:
+            self._not_recorded(error)
