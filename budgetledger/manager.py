@@ -13,18 +13,17 @@ from datetime import UTC, datetime
 from typing import Any, Literal, NoReturn
 
 from budgetledger import _reports
+from budgetledger._litellm_records import budget_fields, cost_fields
 from budgetledger._paths import default_path
 from budgetledger._reports import DEFAULT_BUDGET
-from budgetledger.entries import Budget
 from budgetledger.errors import InvalidInput, InvalidName, InvalidPeriod, UnknownAccount
 from budgetledger.ledger import Ledger
 from budgetledger.money import Amount, limit_sum, to_pico, to_usd
 from budgetledger.names import checked_name
 from budgetledger.usage import Usage
-from budgetledger.windows import Window, make_period, window_at
+from budgetledger.windows import make_period
 
 _UNITS = {"daily": "day", "weekly": "week", "monthly": "month", "yearly": "year"}
-_DAY_US = 86_400_000_000
 
 
 class BudgetManager:
@@ -209,17 +208,8 @@ class BudgetManager:
         record: dict[str, Any] = {}
         for budget, window, *_ in balance.budgets:
             if budget.name == DEFAULT_BUDGET:
-                record["total_budget"] = float(budget.limit)
-                if window.end_us is not None:
-                    # A reset moves the window's start; its length is what it had without one.
-                    full = window_at(budget.period, window.end_us - 1)
-                    assert full.start_us is not None
-                    record["duration"] = (window.end_us - full.start_us) // _DAY_US
-                record["created_at"] = budget.created_at
-                record["last_updated_at"] = _last_updated_at(budget, window)
-        record["current_cost"] = float(balance.posted)
-        record["model_cost"] = {model: float(cost) for model, cost in models.items()}
-        return record
+                record |= budget_fields(budget, window)
+        return record | cost_fields(balance.posted, models)
 
 
 class _UserDict(Mapping[str, dict[str, Any]]):
@@ -259,14 +249,6 @@ class _Record(dict[str, Any]):
 
     __setitem__ = __delitem__ = __ior__ = _refuse
     clear = pop = popitem = setdefault = update = _refuse
-
-
-def _last_updated_at(budget: Budget, window: Window) -> float:
-    """When the active window began; before any turn or reset, when the budget was created."""
-    start_us = window.start_us
-    if start_us is None or start_us == budget.period.anchor_us:
-        return budget.created_at
-    return start_us / 1e6
 
 
 def _seconds(created_at: object) -> float:
