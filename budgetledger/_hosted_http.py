@@ -216,7 +216,7 @@ def checked_address(api_base: object) -> str:
     if api_base is None or api_base == "":
         raise InvalidInput(
             "client_type='hosted' needs the address of a budget server; pass for example "
-            "api_base='http://127.0.0.1:8000', where `budgetledger serve` answers"
+            "api_base='http://127.0.0.1:8787', where `budgetledger serve` answers"
         )
     what = "api_base must be an address such as 'https://budgets.example.com'"
     if not isinstance(api_base, str):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from budgetledger._litellm_records import NOISE_PICO
 from budgetledger.errors import InvalidInput
 from budgetledger.money import to_pico, to_usd
 from budgetledger.windows import make_period, window_at
@@ -20,7 +21,6 @@ DAYS = {"daily": 1, "weekly": 7, "monthly": 28, "yearly": 365}
 
 _UNITS = {1: "day", 7: "week", **dict.fromkeys(range(28, 32), "month"), 365: "year", 366: "year"}
 _COSTS = ("current_cost", "model_cost")
-_NOISE_PICO = 1000  # 1e-9 USD: sums of floats differ by less, costs of calls by more
 
 
 class Cost(NamedTuple):
@@ -153,7 +153,7 @@ def contains(record: object, target: Mapping[str, Any]) -> bool:
     there = record.get("model_cost")
     if not isinstance(there, dict):
         return False
-    return all(_pico("", there, model) >= _pico("", costs, model) - _NOISE_PICO for model in costs)
+    return all(_pico("", there, model) >= _pico("", costs, model) - NOISE_PICO for model in costs)
 
 
 def target_of(record: Record, changes: Iterable[Change]) -> dict[str, Any]:

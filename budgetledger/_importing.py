@@ -8,31 +8,29 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from budgetledger import _settings, _sql
-from budgetledger._charging import UNKNOWN_MODEL
 from budgetledger._journal import find_or_open
+from budgetledger._litellm_records import costs_of, moment_of, number_of, parts_of, unique
 from budgetledger._posting import post_once
 from budgetledger._reports import DEFAULT_BUDGET, Ref
 from budgetledger._sql import compiled
 from budgetledger._transaction import Transaction
 from budgetledger.entries import Entry
-from budgetledger.errors import IdempotencyConflict, InvalidAmount, InvalidInput
+from budgetledger.errors import IdempotencyConflict, InvalidInput
 from budgetledger.ledger import Ledger
-from budgetledger.money import MAX_ENTRY_PICO, PICO, Sum, limit_sum, to_pico, to_usd
+from budgetledger.money import Sum, limit_sum, to_usd
 from budgetledger.names import checked_name
 from budgetledger.rules import Draft
 from budgetledger.windows import Period, make_period
 
 _UNITS = {1: "day", 7: "week", 28: "month", 365: "year"}
 _DAY_US = 86_400_000_000
-_NOISE_PICO = 1000  # 1e-9 USD: sums of floats differ by less, costs of calls by more
-_MOST_PICO = 10**6 * PICO * 1000  # a billion dollars; more is a defect of the file
 _KEY = "import:user_cost.json:"
 _LONGEST_IN_KEY = 400
 _AGAIN = "correct the file and import it again; nothing was imported"
@@ -106,7 +104,7 @@ def read_user_cost(path: str | os.PathLike[str]) -> list[Record]:
     shown = os.fspath(path)
     try:
         text = Path(path).read_text("utf-8-sig")
-        content = json.loads(text, parse_float=Decimal, object_pairs_hook=_object)
+        content = json.loads(text, parse_float=Decimal, object_pairs_hook=unique)
     except OSError as error:
         raise InvalidInput(f"{shown} cannot be read: {error.strerror}; check the path") from error
     except InvalidInput as error:
@@ -209,32 +207,23 @@ def _conflict(changed: list[Entry]) -> IdempotencyConflict:
 # -- reading ------------------------------------------------------------------------------------
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):  # as when a program had both a user 1 and a user "1"
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InvalidInput(f"{twice!r:.80} stands there twice; keep one")
-    return found
-
-
 def _record(user: str, record: object) -> Record:
     checked_name(user, "the name")
     if not isinstance(record, dict):
         raise InvalidInput("the record is not an object")
     if "total_budget" not in record:
         raise InvalidInput("total_budget is missing")
-    limit = limit_sum(_number(record, "total_budget"))
+    limit = limit_sum(number_of(record, "total_budget"))
     days, unit = _duration(record.get("duration"))
-    created_at = _moment(record, "created_at")
-    last_updated_at = _moment(record, "last_updated_at") or created_at
+    created_at = moment_of(record, "created_at")
+    last_updated_at = moment_of(record, "last_updated_at") or created_at
     if unit is None:
         period = make_period()
     elif created_at is None:
         raise InvalidInput("created_at is missing, from which its windows are counted")
     else:
         period = make_period(unit, anchor_us=round(created_at * 1e6))
-    costs, remark = _costs(user, record)
+    costs, remark = costs_of(user, record)
     return Record(
         user,
         limit,
@@ -247,18 +236,6 @@ def _record(user: str, record: object) -> Record:
     )
 
 
-def _number(record: dict[str, Any], field: str) -> Decimal | int:
-    value = record[field]
-    if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
-        # NaN and Infinity too: the JSON reader makes floats of these alone.
-        raise InvalidInput(f"{field} must be a number of US dollars, got {value!r:.60}")
-    try:
-        to_pico(value, field)
-    except InvalidAmount as error:
-        raise InvalidInput(str(error)) from error
-    return value
-
-
 def _duration(value: object) -> tuple[int | None, str | None]:
     if value is None:
         return None, None
@@ -269,47 +246,6 @@ def _duration(value: object) -> tuple[int | None, str | None]:
     return int(value), _UNITS[int(value)]
 
 
-def _moment(record: dict[str, Any], field: str) -> float | None:
-    value = record.get(field)
-    if value is None:
-        return None
-    # The last second of the year 9999 is 253402300799.
-    if isinstance(value, bool) or not isinstance(value, (int, Decimal)) or not 0 <= value < 2.5e11:
-        raise InvalidInput(f"{field} must be seconds since 1970, got {value!s:.60}")
-    return float(value)
-
-
-def _costs(user: str, record: dict[str, Any]) -> tuple[dict[str, int], str | None]:
-    """Picodollars by model, and a remark if the file contradicts itself."""
-    by_model = record.get("model_cost")
-    if by_model is None:
-        by_model = {}
-    if not isinstance(by_model, dict):
-        raise InvalidInput("model_cost is not an object")
-    costs = {}
-    for model in by_model:
-        checked_name(model, "a name in model_cost")
-        try:
-            costs[model] = _cost(by_model, model)
-        except InvalidInput as error:
-            raise InvalidInput(f"model_cost: {error}") from error
-    current = _cost(record, "current_cost") if record.get("current_cost") is not None else 0
-    missing = current - sum(costs.values())
-    if missing > _NOISE_PICO:
-        costs[UNKNOWN_MODEL] = costs.get(UNKNOWN_MODEL, 0) + missing
-    elif missing < -_NOISE_PICO:
-        spent, told = to_usd(sum(costs.values())), to_usd(current)
-        return costs, f"user {user!r}: its models cost {spent} USD, not the {told} of current_cost"
-    return costs, None
-
-
-def _cost(costs: dict[str, Any], field: str) -> int:
-    pico = to_pico(_number(costs, field), field)
-    if pico > _MOST_PICO:
-        raise InvalidInput(f"{field} is beyond belief: {costs[field]} USD")
-    return pico
-
-
 def _drafts(user: str, record: dict[str, Any], costs: dict[str, int]) -> tuple[Draft, ...]:
     """The opening entries; for a user without costs one of 0 USD, which tells of the import.
 
@@ -318,7 +254,7 @@ def _drafts(user: str, record: dict[str, Any], costs: dict[str, int]) -> tuple[D
     name = user if len(user) <= _LONGEST_IN_KEY else f"sha256:{sha256(user.encode()).hexdigest()}"
     canonical = json.dumps(record, sort_keys=True, default=str)
     digest = json.dumps({"record_sha256": sha256(canonical.encode()).hexdigest()})
-    parts = [(model, part) for model, cost in costs.items() for part in _parts(cost)]
+    parts = [(model, part) for model, cost in costs.items() for part in parts_of(cost)]
     return tuple(
         Draft(
             "opening",
@@ -331,11 +267,3 @@ def _drafts(user: str, record: dict[str, Any], costs: dict[str, int]) -> tuple[D
         )
         for number, (model, cost) in enumerate(parts or [(None, 0)], 1)
     )
-
-
-def _parts(cost: int) -> Iterator[int]:
-    """*cost* in as many parts as entries can hold."""
-    while cost > MAX_ENTRY_PICO:
-        yield MAX_ENTRY_PICO
-        cost -= MAX_ENTRY_PICO
-    yield cost

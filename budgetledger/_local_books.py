@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from budgetledger._litellm_records import budget_fields, cost_fields
 from budgetledger._reports import DEFAULT_BUDGET
-from budgetledger.entries import Budget
 from budgetledger.errors import InvalidName, UnknownAccount
 from budgetledger.holds import Hold
 from budgetledger.ledger import Ledger
 from budgetledger.money import Amount, Sum, to_pico
 from budgetledger.usage import Usage
-from budgetledger.windows import Window, make_period, window_at
+from budgetledger.windows import make_period
 
 _UNITS = {"daily": "day", "weekly": "week", "monthly": "month", "yearly": "year"}
-_DAY_US = 86_400_000_000
 
 
 class LocalBooks:
@@ -48,17 +47,8 @@ class LocalBooks:
         record: dict[str, Any] = {}
         for budget, window, *_ in balance.budgets:
             if budget.name == DEFAULT_BUDGET:
-                record["total_budget"] = float(budget.limit)
-                if window.end_us is not None:
-                    # A reset moves the window's start; its length is what it had without one.
-                    full = window_at(budget.period, window.end_us - 1)
-                    assert full.start_us is not None
-                    record["duration"] = (window.end_us - full.start_us) // _DAY_US
-                record["created_at"] = budget.created_at
-                record["last_updated_at"] = _last_updated_at(budget, window)
-        record["current_cost"] = float(balance.posted)
-        record["model_cost"] = {model: float(cost) for model, cost in models.items()}
-        return record
+                record |= budget_fields(budget, window)
+        return record | cost_fields(balance.posted, models)
 
     def current_pico(self, user: str) -> int:
         """What *user* spent in the active window, in picodollars."""
@@ -96,11 +86,3 @@ class LocalBooks:
     def shift_if_due(self, user: str) -> None:
         """Write down that the window has turned, if it has."""
         self._ledger._shift_if_due(user, DEFAULT_BUDGET)
-
-
-def _last_updated_at(budget: Budget, window: Window) -> float:
-    """When the active window began; before any turn or reset, when the budget was created."""
-    start_us = window.start_us
-    if start_us is None or start_us == budget.period.anchor_us:
-        return budget.created_at
-    return start_us / 1e6

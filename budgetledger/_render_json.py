@@ -30,11 +30,12 @@ _ENTRY = (
 
 def print_json(document: object, *, indent: int | None = 2) -> None:
     """One document on stdout; without *indent*, on one line."""
-    json.dump(document, sys.stdout, indent=indent, default=_as_json)
+    json.dump(document, sys.stdout, indent=indent, default=as_json)
     sys.stdout.write("\n")
 
 
-def _as_json(value: object) -> object:
+def as_json(value: object) -> object:
+    """What the JSON writer does not know: money, moments and digests, as text."""
     if isinstance(value, Decimal):
         return f"{value:f}"
     if isinstance(value, datetime):

@@ -245,6 +245,11 @@ SELECT e.id, p.name, a.name, e.recorded_at_us, e.kind, e.model, e.cost_pico, e.p
 FROM entries e JOIN accounts a ON a.id = e.account_id JOIN projects p ON p.id = e.project_id"""
 
 ENTRY_WITH_KEY = f"{_ENTRY} WHERE {ENTRY_BY_KEY}"
+# What the server heard last from a LiteLLM client: keys that begin alike are numbered.
+LAST_WITH_KEY = f"""{_ENTRY}
+WHERE e.project_id = :project_id AND e.idempotency_key > :after_key
+      AND e.idempotency_key < :before_key
+ORDER BY e.idempotency_key DESC LIMIT 1"""
 ENTRY_WITH_ID = f"{_ENTRY} WHERE {ENTRY_BY_ID}"
 
 # settle, release, extend of a closed hold: what closed it; a settle rather than what came before.

@@ -16,6 +16,7 @@ from budgetledger import __version__
 from budgetledger._cli_holds import holds, release
 from budgetledger._cli_options import Where, examples, names_a_ledger
 from budgetledger._cli_reading import accounts, alerts, balance, entries, model_costs
+from budgetledger._cli_serve import serve
 from budgetledger._cli_settings import freeze, set_budget, set_parent, unfreeze
 from budgetledger.errors import BudgetledgerError, InvalidInput
 
@@ -126,6 +127,7 @@ for command in (
     *(accounts, alerts, balance, entries, model_costs),
     *(holds, release),
     *(set_budget, set_parent, freeze, unfreeze),
+    serve,
 ):
     main.add_command(command)
 

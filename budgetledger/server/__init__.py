@@ -1,0 +1,11 @@
+"""The ledger over HTTP: LiteLLM's hosted protocol, and a JSON API for everything else.
+
+Needs the extra ``server``. ``budgetledger serve`` runs it; `create_app` is for who mounts it.
+"""
+
+from __future__ import annotations
+
+from budgetledger.server.app import create_app
+from budgetledger.server.tokens import Tokens
+
+__all__ = ["Tokens", "create_app"]

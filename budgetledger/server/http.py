@@ -1,0 +1,158 @@
+"""What every answer has in common: bodies read within bounds, errors as JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from typing import Any, NoReturn
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from budgetledger._render_json import as_json, entry_json, window_json
+from budgetledger.entries import Entry
+from budgetledger.errors import (
+    AccountFrozen,
+    BudgetExceededError,
+    BudgetledgerError,
+    HoldAlreadyClosed,
+    IdempotencyConflict,
+    InvalidInput,
+    StoreBusy,
+    StoreClosed,
+    StoreError,
+    StoreFull,
+    UnknownAccount,
+    UnknownEntry,
+    UnpricedModel,
+)
+
+_log = logging.getLogger("budgetledger.server")
+_SECONDS_FOR_A_BODY = 30.0
+
+STATUSES: tuple[tuple[type[BudgetledgerError], int], ...] = (
+    (BudgetExceededError, 402),
+    (UnknownAccount, 404),
+    (UnknownEntry, 404),
+    (HoldAlreadyClosed, 409),
+    (IdempotencyConflict, 409),
+    (UnpricedModel, 422),
+    (InvalidInput, 422),
+    (AccountFrozen, 423),
+    (StoreBusy, 503),
+    (StoreClosed, 503),
+    (StoreFull, 507),
+    (StoreError, 500),
+)
+_FACTS = (
+    *("account", "project", "model", "hold_id", "key", "limit", "posted", "held", "available"),
+    *("requested", "retry_after", "largest_output"),
+)
+
+
+class Refused(Exception):
+    """A request that is answered with *status* before it reaches the ledger."""
+
+    def __init__(self, status: int, kind: str, message: str, **headers: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.kind = kind
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+def answer(content: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """*content* as JSON: money as text, moments in ISO 8601, UTC."""
+    body = json.dumps(content, default=as_json, separators=(",", ":"), ensure_ascii=False)
+    encoded = body.encode("utf-8", "replace")  # a model's name may come from anywhere
+    return Response(encoded, status, headers, "application/json")
+
+
+def error_answer(error: Exception) -> Response:
+    """``{"error": {"type", "message", …}}`` with the status that tells a client what to do."""
+    if isinstance(error, Refused):
+        content: dict[str, Any] = {"type": error.kind, "message": str(error)}
+        return answer({"error": content}, error.status, error.headers)
+    if isinstance(error, StoreError):
+        return _store_error(error)
+    if not isinstance(error, BudgetledgerError):
+        _log.error("a request failed", exc_info=error)
+        content = {"type": "InternalError", "message": "the server failed; its log says how"}
+        return answer({"error": content}, 500)
+    status = next(status for kind, status in STATUSES if isinstance(error, kind))
+    content = {"type": type(error).__name__, "message": str(error)}
+    facts = vars(error)
+    content |= {name: facts[name] for name in _FACTS if name in facts}
+    if isinstance(error, BudgetExceededError):
+        content |= {"budget": error.budget.name, "measure": error.budget.measure}
+        content |= {"window": window_json(error.window), "largest_output": error.largest_output}
+    elif "entry" in facts:
+        entry = facts["entry"]
+        content["entry"] = entry_json(entry) if isinstance(entry, Entry) else None
+    return answer({"error": content}, status)
+
+
+def _store_error(error: StoreError) -> Response:
+    """Without the message, which names the server's files."""
+    status = next(status for kind, status in STATUSES if isinstance(error, kind))
+    _log.error("the ledger could not be used: %s", error)
+    remedy = (
+        "retry, with the same Idempotency-Key" if status == 503 else "the server's log says how"
+    )
+    content = {"type": type(error).__name__, "message": f"the ledger cannot be used now; {remedy}"}
+    return answer({"error": content}, status, {"Retry-After": "1"} if status == 503 else None)
+
+
+async def read_json(request: Request, most_bytes: int, *, exact: bool = False) -> dict[str, Any]:
+    """The JSON object in the body; none is an empty one. *exact*: fractions as `Decimal`.
+
+    Raises `Refused`: 400 what is no JSON object, 408 too slow, 413 too large, 415 another type.
+    """
+    body = await _read(request, most_bytes)
+    if not body:
+        return {}
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":  # which no page of another origin can send unasked
+        raise Refused(
+            415,
+            "UnsupportedMediaType",
+            "the body must be JSON; send Content-Type: application/json",
+        )
+    try:
+        if exact:
+            from decimal import Decimal
+
+            from budgetledger._litellm_records import unique
+
+            content = json.loads(body, parse_float=Decimal, object_pairs_hook=unique)
+        else:
+            content = json.loads(body, parse_constant=_not_json)
+    except (ValueError, RecursionError) as error:
+        raise Refused(400, "MalformedBody", f"the body is not JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise Refused(400, "MalformedBody", "the body must be a JSON object")
+    return content
+
+
+def _not_json(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no number")
+
+
+async def _read(request: Request, most_bytes: int) -> bytes:
+    told = request.headers.get("content-length", "0")
+    parts, size = [], 0
+    if told.isdecimal() and len(told) < 20 and int(told) <= most_bytes:
+        try:
+            async with asyncio.timeout(_SECONDS_FOR_A_BODY):
+                async for part in request.stream():
+                    parts.append(part)
+                    size += len(part)
+                    if size > most_bytes:
+                        break
+                else:
+                    return b"".join(parts)
+        except TimeoutError:
+            raise Refused(408, "TooSlow", "the body did not arrive in time") from None
+        except ClientDisconnect:
+            raise Refused(400, "MalformedBody", "the body ended early") from None
+    raise Refused(413, "TooLarge", f"the body has more than {most_bytes} bytes", Connection="close")
