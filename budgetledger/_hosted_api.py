@@ -9,18 +9,19 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any, NoReturn
 from urllib.parse import quote
 
 from budgetledger import errors
+from budgetledger._charging import UNKNOWN_MODEL
 from budgetledger._hosted_http import Answer, Server
+from budgetledger._hosted_records import UNITS, Creation
+from budgetledger._reports import DEFAULT_BUDGET
 from budgetledger.entries import Budget, Entry
 from budgetledger.money import limit_sum, to_pico, to_usd
 from budgetledger.rules import Draft
 from budgetledger.windows import Window, from_us, make_period, to_us
-
-HEADER = "budgetledger-api"
-"""In answers of a server that has this API: its version, ``1``."""
 
 _SAME_HERE = (
     errors.InvalidInput,
@@ -44,12 +45,24 @@ class Api:
         self._server = server
         self._project = project
 
+    def is_there(self) -> bool:
+        """Whether the server has this API. Raises `ServerUnavailable` if it says nothing."""
+        try:
+            told = self._server.request("GET", "/v1").document
+        except errors.ServerRefused:
+            return False
+        except errors.ServerUnavailable as error:
+            if error.status is None:
+                raise
+            return False
+        return isinstance(told, dict) and told.get("service") == "budgetledger"
+
     def hold(self, account: str, draft: Draft, expires_in_us: int, key: str) -> Entry:
         """Set money aside; the row that holds. Raises what `Ledger.hold` raises."""
         asked = {
             "amount": _usd(draft.held_pico),
             "tokens": draft.held_tokens,
-            "model": draft.model,
+            "model": _model(draft),
             "tags": _json(draft.tags_json),
             "expires_in": expires_in_us / 1e6,
         }
@@ -75,13 +88,30 @@ class Api:
         """Record what a call cost."""
         return entry_of(self._write(account, "charges", _paid(draft), key))
 
+    def set_budget(self, change: Creation) -> None:
+        """Set the budget that `BudgetManager` knows."""
+        days, created_at = change.duration, change.created_at
+        asked = {
+            "name": DEFAULT_BUDGET,
+            "limit": _usd(to_pico(change.total_budget)),
+            "per": None if days is None else UNITS[days],
+            "anchor": None if days is None else "creation",
+            "created_at": None if created_at is None else _moment(round(created_at * 1e6)),
+        }
+        self._write(change.user, "budgets", asked, "")
+
+    def shift(self, account: str, key: str) -> None:
+        """Start a new window of that budget."""
+        asked = {"budget": DEFAULT_BUDGET, "reason": "reset_cost"}
+        self._write(account, "shift", asked, key)
+
     def _write(
         self, account: str, what: str, asked: Mapping[str, Any], key: str
     ) -> Mapping[str, Any]:
         names = (quote(name, safe="") for name in (self._project, account))
         path = "/v1/projects/{}/accounts/{}/{}".format(*names, what)
         document = {name: value for name, value in asked.items() if value is not None}
-        headers = {"idempotency-key": quote(key, safe="!#$&'()*+,/:;=?@[]~ ")}
+        headers = {"idempotency-key": _header(key)} if key else None
         answer = self._server.retrying(lambda: self._server.post(path, document, headers))
         if answer.status >= 400:
             self._raise(path, answer)
@@ -146,14 +176,14 @@ def _hold_entry(told: Mapping[str, Any], draft: Draft) -> Entry:
 
 
 def _paid(draft: Draft) -> dict[str, Any]:
+    if draft.cost_pico is None and draft.usage_json is None:  # only a model is known
+        return {"response": {"model": draft.model}, "tags": _json(draft.tags_json)}
     return {
         "cost": _usd(draft.cost_pico),
-        "model": draft.model,
+        "model": _model(draft),
         "usage": _json(draft.usage_json),
         "tags": _json(draft.tags_json),
-        "occurred_at": None
-        if draft.occurred_at_us is None
-        else from_us(draft.occurred_at_us).isoformat(),
+        "occurred_at": None if draft.occurred_at_us is None else _moment(draft.occurred_at_us),
     }
 
 
@@ -176,6 +206,20 @@ def _refusal(told: Mapping[str, Any], message: str) -> dict[str, Any]:
         "max_budget": float(amounts["limit"]),
         "message": message,
     }
+
+
+def _header(key: str) -> str:
+    """*key* as a header can carry it, which is not every text."""
+    is_plain = key.isascii() and key.isprintable() and key == key.strip()
+    return key if is_plain else f"sha256:{sha256(key.encode()).hexdigest()}"
+
+
+def _model(draft: Draft) -> str | None:
+    return None if draft.model == UNKNOWN_MODEL else draft.model
+
+
+def _moment(us: int) -> str:
+    return from_us(us).isoformat()
 
 
 def _usd(pico: int | None) -> str | None:

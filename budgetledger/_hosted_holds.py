@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -46,7 +47,7 @@ class HostedHold(Hold):
     def _record(self, draft: Draft) -> Entry:
         self._unrecorded = draft
         try:
-            entry = self._books.settle(self.account, self.id, draft, f"settle-{self._key}")
+            entry = self._books.settle(self.account, self.id, draft, self._key_of(draft))
         except HoldAlreadyClosed as error:
             self.closed_by, self._unrecorded = error.entry, None
             raise
@@ -54,6 +55,10 @@ class HostedHold(Hold):
             self.closed_by, self._unrecorded = kept.entry, None
             raise kept.error from None
         return self._settled(entry)
+
+    def _key_of(self, draft: Draft) -> str:
+        """The same for the same settle again, and another for another cost."""
+        return f"settle-{self._key}-{sha256(ascii(draft).encode()).hexdigest()[:16]}"
 
     def release(self, *, reason: str | None = None) -> Entry:
         """See `Hold.release`."""

@@ -19,7 +19,9 @@ Record = dict[str, Any]
 DAYS = {"daily": 1, "weekly": 7, "monthly": 28, "yearly": 365}
 """What LiteLLM writes as ``duration``."""
 
-_UNITS = {1: "day", 7: "week", **dict.fromkeys(range(28, 32), "month"), 365: "year", 366: "year"}
+UNITS = {1: "day", 7: "week", **dict.fromkeys(range(28, 32), "month"), 365: "year", 366: "year"}
+"""The window that a ``duration`` stands for."""
+
 _COSTS = ("current_cost", "model_cost")
 
 
@@ -150,10 +152,13 @@ def contains(record: object, target: Mapping[str, Any]) -> bool:
     costs = target.get("model_cost")
     if not costs:  # nothing that counts twice if it is written again
         return all(record.get(name) == value for name, value in target.items())
-    there = record.get("model_cost")
-    if not isinstance(there, dict):
+    try:
+        there = _models("", record)
+        return all(
+            _pico("", there, model) >= _pico("", costs, model) - NOISE_PICO for model in costs
+        )
+    except InvalidInput:  # said when it is to be changed
         return False
-    return all(_pico("", there, model) >= _pico("", costs, model) - NOISE_PICO for model in costs)
 
 
 def target_of(record: Record, changes: Iterable[Change]) -> dict[str, Any]:
@@ -221,7 +226,7 @@ def _window_start(record: Record, now: float) -> float | None:
     created_at = _moment(record.get("created_at"))
     if isinstance(days, bool) or not isinstance(days, (int, float)) or not 0 < days < 1e6:
         return None
-    unit = _UNITS.get(int(days)) if days == int(days) else None
+    unit = UNITS.get(int(days)) if days == int(days) else None
     anchor = written if created_at is None else created_at
     if anchor is None:
         return None

@@ -11,20 +11,30 @@ import itertools
 import time
 from typing import NamedTuple
 
-from budgetledger._hosted_api import HEADER, Api
+from budgetledger._hosted_api import Api
 from budgetledger._hosted_http import Server
 from budgetledger._hosted_records import (
     Change,
     Cost,
+    Creation,
     Record,
+    Reset,
     contains,
     target_of,
     with_changes,
     with_seen,
 )
 from budgetledger._outbox import Outbox, State, changes_of, draft_of, hold_of
-from budgetledger.entries import MONEY_KINDS, Entry
-from budgetledger.errors import HoldAlreadyClosed, IdempotencyConflict, InvalidInput, ServerRefused
+from budgetledger.entries import Entry
+from budgetledger.errors import (
+    HoldAlreadyClosed,
+    IdempotencyConflict,
+    InvalidInput,
+    ServerRefused,
+    UnknownAccount,
+)
+
+_FINAL = (HoldAlreadyClosed, IdempotencyConflict, InvalidInput, UnknownAccount)
 
 
 class Seen(NamedTuple):
@@ -45,7 +55,7 @@ class Sender:
         self._outbox = outbox
         self.api = Api(server, project)
         self.has_api = False
-        """Whether the server has budgetledger's API, by its last answer."""
+        """Whether the server has budgetledger's API, when it was last asked."""
 
     def exchange(self, seen: Seen, *, anew: bool, only_changes: bool) -> Seen:
         """Read the records, resolve what is in doubt, write what is new or was undone.
@@ -59,8 +69,10 @@ class Sender:
         if only_changes and not rows and seen.through == state.through:
             return seen  # sent, and seen, by who sent before
         if self.has_api and only_changes and state.trying is None:
-            return self._send_each(seen.records, rows, state.through)
+            return self._send_each(rows, state.through)
         stored = self._get()
+        if anew:
+            self.has_api = self.api.is_there()
         if not stored and seen.records and not anew and not self.has_api:
             raise self._forgotten(len(seen.records))
         through = state.through
@@ -71,7 +83,7 @@ class Sender:
             outbox.acknowledged(through)
             rows = [row for row in rows if row.id > through]
         if self.has_api:
-            return self._send_each(stored, rows, through) if rows else Seen(stored, through)
+            return self._send_each(rows, through) if rows else Seen(stored, through)
         records = with_seen(stored, seen.records) if stored else {}
         return self._send_all(stored, records, rows, through)
 
@@ -96,13 +108,13 @@ class Sender:
             self._outbox.acknowledged(through)
         return Seen(records, through, strangers)
 
-    def _send_each(self, records: dict[str, Record], rows: list[Entry], through: int) -> Seen:
+    def _send_each(self, rows: list[Entry], through: int) -> Seen:
         done = through
         try:
             for row in rows:
                 try:
-                    self._send_one(records, row)
-                except (HoldAlreadyClosed, IdempotencyConflict, InvalidInput):
+                    self._send_one(row)
+                except _FINAL:
                     done = row.id  # it would be refused again, and stand before all others
                     raise
                 done = row.id
@@ -115,20 +127,19 @@ class Sender:
         costs = itertools.chain.from_iterable(by_user[user] for user in strangers)
         return Seen(with_changes(records, costs, time.time()), done, strangers)
 
-    def _send_one(self, records: dict[str, Record], row: Entry) -> None:
+    def _send_one(self, row: Entry) -> None:
         user, key = row.account, row.idempotency_key or row.hash.hex()
-        if row.kind not in MONEY_KINDS:
-            return
-        if row.kind == "opening":
-            for change in changes_of([row]):
-                records = with_changes(records, [change], time.time())
-                self._set({user: records[user]})
-        elif row.kind != "adjustment" or (row.cost_pico or 0) > 0:
+        if row.kind == "charge" or (row.kind == "adjustment" and (row.cost_pico or 0) > 0):
             draft, hold_id = draft_of(row), hold_of(row)
             if hold_id is None:
                 self.api.charge(user, draft, key)
             else:
                 self.api.settle(user, hold_id, draft, key)
+        for change in changes_of([row]):
+            if isinstance(change, Creation):
+                self.api.set_budget(change)
+            elif isinstance(change, Reset):
+                self.api.shift(user, key)
 
     # -- the hosted protocol --------------------------------------------------------------------
 
@@ -142,7 +153,6 @@ class Sender:
         records = told.get("data") if status == "success" else {}
         if status not in ("success", "error") or not isinstance(records, dict):
             raise self._server.misunderstood(path, told)
-        self.has_api = answer.headers.get(HEADER) == "1"
         return records
 
     def _forgotten(self, count: int) -> ServerRefused:

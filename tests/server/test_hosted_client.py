@@ -1,0 +1,217 @@
+"""Our hosted client against our server."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import warnings
+from decimal import Decimal
+
+import litellm
+import pytest
+
+from budgetledger import BudgetManager, Ledger
+from budgetledger.errors import (
+    AccountFrozen,
+    BudgetExceededError,
+    HoldAlreadyClosed,
+    IdempotencyConflict,
+    ServerUnavailable,
+    UnknownAccount,
+    UnknownAccountWarning,
+)
+
+CALL = {"model": "gpt-4o", "usage": {"prompt_tokens": 1000, "completion_tokens": 500}}
+COST = 0.0075
+
+
+@pytest.fixture
+def connect(server, tmp_path, monkeypatch):
+    monkeypatch.setattr("budgetledger._hosted_http._PAUSES", (0.001, 0.002))
+    opened = []
+
+    def connected(name="ledger", of=server):
+        ledger = Ledger(tmp_path / f"{name}.db", synchronous="NORMAL")
+        opened.append(ledger)
+        return BudgetManager(server.project, "hosted", of.url, ledger=ledger, timeout=20)
+
+    yield connected
+    for ledger in opened:
+        ledger.close()
+
+
+def at_server(server):
+    return Ledger(server.path, project=server.project)
+
+
+def in_threads(*works):
+    threads = [threading.Thread(target=work) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_every_method_and_the_details_of_calls_reach_the_server(server, connect):
+    manager = connect()
+    created = manager.create_budget(10, "u", "monthly")
+    assert created["current_cost"] == 0
+    assert manager.update_cost("u", CALL)["user"] == manager.user_dict["u"]
+    assert manager.get_current_cost("u") == COST
+    assert manager.get_model_cost("u") == {"gpt-4o": COST}
+    assert (manager.get_total_budget("u"), manager.get_users()) == (10, ["u"])
+    with at_server(server) as ledger:
+        [entry] = [entry for entry in ledger.entries("u") if entry.kind == "charge"]
+        assert (entry.cost, entry.input_tokens, entry.output_tokens) == (
+            Decimal("0.0075"),
+            1000,
+            500,
+        )
+        assert ledger.balance("u").limit == 10
+    assert manager.reset_cost("u")["user"]["current_cost"] == 0
+    assert manager.create_budget(20, "u", "monthly")["total_budget"] == 20
+    assert connect("elsewhere").get_total_budget("u") == 20
+
+
+def test_a_user_without_budget_is_recorded(server, connect):
+    manager = connect()
+    with pytest.warns(UnknownAccountWarning):
+        assert manager.update_cost("stranger", CALL)["user"]["current_cost"] == COST
+    assert manager.create_budget(1, "stranger")["current_cost"] == COST
+
+
+def test_many_clients_of_one_user_lose_nothing_beside_litellms_own(server, connect):
+    clients = [connect(str(number)) for number in range(3)]
+    clients[0].create_budget(10, "u")
+    theirs = litellm.BudgetManager(server.project, client_type="hosted", api_base=server.url)
+    theirs.create_budget(5, "theirs", "daily", created_at=clients[0].user_dict["u"]["created_at"])
+
+    def work(manager):
+        for _ in range(10):
+            manager.update_cost("u", CALL)
+
+    def their_work():
+        for _ in range(5):
+            theirs.update_cost(
+                "theirs",
+                completion_obj=litellm.completion(
+                    "gpt-3.5-turbo", [{"role": "user", "content": "hi"}], mock_response="hello"
+                ),
+            )
+            theirs.save_data()  # all users, "u" as it was once
+
+    in_threads(*(lambda manager=manager: work(manager) for manager in clients), their_work)
+    clients[0].load_data()
+    assert clients[0].get_current_cost("u") == pytest.approx(30 * COST, abs=1e-12)
+    told = theirs.get_current_cost("theirs")
+    assert clients[0].get_current_cost("theirs") == pytest.approx(told, abs=1e-12)
+
+
+def test_holds_never_overspend_across_clients(server, connect):
+    clients = [connect(str(number)) for number in range(4)]
+    clients[0].create_budget("1.00", "u")
+    granted = []
+
+    def work(manager):
+        for _ in range(10):
+            try:
+                with manager.hold("u", "0.05") as hold:
+                    hold.settle("0.05")
+                granted.append(hold)
+            except BudgetExceededError as refused:
+                assert refused.limit == 1
+                assert refused.available < Decimal("0.05")
+
+    in_threads(*(lambda manager=manager: work(manager) for manager in clients))
+    assert len(granted) == 20
+    clients[0].load_data()
+    assert clients[0].get_current_cost("u") == 1
+
+
+def test_holds_are_as_those_of_a_ledger(server, connect):
+    manager = connect()
+    manager.create_budget(1, "u")
+    hold = manager.hold("u", model="gpt-4o", text="Hi", max_output_tokens=100, tags={"a": 1})
+    assert (hold.account, hold.model, hold.bounded) == ("u", "gpt-4o", True)
+    assert 0 < hold.amount < Decimal("0.01")
+    before = hold.expires_at
+    assert hold.extend(7200) > before
+    entry = hold.settle({**CALL, "model": "gpt-4o-2024-08-06"})
+    assert (entry.cost, entry.kind, entry.hold_id) == (Decimal("0.0075"), "settle", hold.id)
+    assert entry.tags == {"a": 1}
+    with pytest.raises(HoldAlreadyClosed) as closed:
+        hold.settle("0.01")
+    assert closed.value.entry.id == entry.id
+
+    released = manager.hold("u", "0.9")
+    with pytest.raises(BudgetExceededError) as refused:
+        manager.hold("u", "0.2")
+    error = refused.value
+    assert (error.limit, error.held, error.requested) == (1, Decimal("0.9"), Decimal("0.2"))
+    assert (error.account, error.budget.name, error.max_budget) == ("u", "default", 1)
+    assert 0 < error.retry_after <= 1800
+    assert released.release(reason="not needed").kind == "release"
+    with manager.hold("u", "0.9") as left:
+        pass
+    assert left.closed_by.kind == "release"
+
+    first = manager.hold("u", "0.5", key="job")
+    assert manager.hold("u", "0.5", key="job").id == first.id
+    with pytest.raises(IdempotencyConflict):
+        manager.hold("u", "0.6", key="job")
+    with pytest.raises(UnknownAccount):
+        manager.hold("nobody", "0.1")
+    with at_server(server) as ledger:
+        ledger.freeze("u", reason="stolen key")
+    with pytest.raises(AccountFrozen, match="stolen key"):
+        manager.hold("u", "0.1")
+
+
+def test_a_stream_is_settled_on_the_server(connect):
+    manager = connect()
+    manager.create_budget(1, "u")
+    chunks = [
+        {"model": "gpt-4o", "choices": [{"index": 0, "delta": {"content": "Once"}}]},
+        {"model": "gpt-4o", "choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 40}},
+    ]
+    with manager.hold("u", model="gpt-4o", text="A story.", max_output_tokens=100) as hold:
+        assert [*hold.stream(iter(chunks))] == chunks
+    assert hold.closed_by.cost == Decimal("0.0004225")
+
+
+def test_what_a_killed_server_missed_is_sent_to_the_next(serve, server, connect, tmp_path):
+    first = serve()
+    manager = connect(of=first)
+    manager.create_budget(1, "u")
+    hold = manager.hold("u", "0.5")
+    first.stop(signal.SIGKILL)
+    with pytest.raises(ServerUnavailable, match="do not do it again"):
+        manager.update_cost("u", CALL)
+    with pytest.raises(ServerUnavailable, match="do not do it again"):
+        hold.settle("0.25")
+    assert manager.get_current_cost("u") == pytest.approx(0.25 + COST)
+    manager.ledger.close()
+    port = first.url.rpartition(":")[2]
+    second = serve("--port", port, path=first.path)
+    again = connect(of=second)
+    again.save_data()
+    with Ledger(first.path, project=server.project) as ledger:
+        balance = ledger.balance("u")
+        assert (balance.posted, balance.held) == (Decimal("0.2575"), 0)
+    assert again.get_current_cost("u") == pytest.approx(0.25 + COST)
+
+
+def test_a_plain_server_has_no_holds(connect, monkeypatch):
+    manager = connect()
+    monkeypatch.setattr(manager._books._sender, "has_api", False)
+    with pytest.raises(ValueError, match="budgetledger serve"):
+        manager.hold("u", "1")
+
+
+def test_no_warning_is_left_behind(connect):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        manager = connect()
+        manager.create_budget(1, "u")
+        manager.update_cost("u", CALL)
+        manager.save_data()
