@@ -141,9 +141,12 @@ def settle(tx: Transaction, account: Ref, draft: Draft) -> Entry:
     """Post what the held call cost, where the hold counted and for the project, and close it.
 
     After its deadline too; once it is off the list, the cost counts where a charge would.
-    Raises `HoldAlreadyClosed` if it is settled already.
+    Raises `HoldAlreadyClosed` if it is settled already, unless with the same key.
     """
     assert draft.hold_id is not None
+    first = recorded(tx, account, draft)
+    if first is not None:
+        return first
     above_ids = _close(tx, account.id, draft.hold_id)
     if above_ids is not None:
         return post_along(tx, account, above_ids, draft, and_whole=True).entry

@@ -133,7 +133,8 @@ def _content(entry: Entry | Draft) -> tuple[object, ...]:
     used = (entry.input_tokens, entry.output_tokens, entry.usage_json)
     # What an estimate comes to may change with the price list; the counts stay.
     held = (entry.held_pico if entry.price_source == "given" else None, entry.held_tokens)
-    return account, entry.kind, entry.model, entry.corrects_id, given, *used, *held
+    which = (entry.corrects_id, entry.hold_id)
+    return account, entry.kind, entry.model, *which, given, *used, *held
 
 
 def _said(entry: Entry) -> str:

@@ -42,6 +42,7 @@ class SettingLedger(LedgerCore):
         model: str | None = None,
         alert_at: Sequence[Amount] | None = None,
         name: str | None = None,
+        created_at: datetime | None = None,
     ) -> Budget:
         """Limit what *account* may use in a window; open the account if it is new.
 
@@ -54,6 +55,7 @@ class SettingLedger(LedgerCore):
         A parent's budget limits all accounts under it together, that of ``"*"`` the project.
         The same *name* again revises the budget and keeps what is spent; another name adds a
         budget. The name defaults to what is limited: ``usd/month``, ``tokens/day/gpt-4o``.
+        *created_at*: when it counts as created; by default when its name was first set.
         """
         checked_name(account, "account")
         if model is not None:
@@ -69,8 +71,9 @@ class SettingLedger(LedgerCore):
         name = _budget_name(measure, period, model) if name is None else checked_name(name, "name")
         shares = None if alert_at is None else _shares(alert_at)
         return self._set_budget(
-            account, name, measure, amount, model, period, alert_at=shares, anchored=anchored
-        )
+            account, name, measure, amount, model, period, alert_at=shares, anchored=anchored,
+            created_at=None if created_at is None else to_us(created_at) / 1e6,
+        )  # fmt: skip
 
     def _set_budget(
         self,
@@ -101,18 +104,26 @@ class SettingLedger(LedgerCore):
         self._write_known(account, lambda tx, ref: _settings.remove_budget(tx, ref, name))
 
     def shift_window(
-        self, account: str, name: str | None = None, *, reason: str | None = None
+        self,
+        account: str,
+        name: str | None = None,
+        *,
+        reason: str | None = None,
+        key: str | None = None,
     ) -> Window:
         """Start a new window now, of the budget *name* or of all the account's budgets.
 
-        No row is touched: what was spent stays in the window that ends here. Returns the new
-        window. Raises `UnknownAccount` if there is no such account or budget.
+        No row is touched: what was spent stays in the window that ends here. *key*: the same
+        key again shifts nothing more. Returns the new window. Raises `UnknownAccount` if there
+        is no such account or budget.
         """
         if name is not None:
             checked_name(name, "name")
         note = _note(reason)
+        if key is not None:
+            checked_name(key, "key")
         return self._write_known(
-            account, lambda tx, ref: _settings.shift_windows(tx, ref, name, note)
+            account, lambda tx, ref: _settings.shift_windows(tx, ref, name, note, key)
         )
 
     def _shift_if_due(self, account: str, name: str) -> None:

@@ -18,7 +18,7 @@ from budgetledger.windows import Window, from_us
 if TYPE_CHECKING:
     from budgetledger._importing import ImportResult
     from budgetledger._verify import Verification
-    from budgetledger.holds import Hold
+    from budgetledger.holds import BaseHold
 
 _ENTRY = (
     *("id", "project", "account", "recorded_at", "occurred_at", "kind", "model", "cost"),
@@ -128,7 +128,7 @@ def entry_json(entry: Entry) -> dict[str, Any]:
     return {name: getattr(entry, name) for name in _ENTRY}
 
 
-def hold_json(hold: Hold) -> dict[str, Any]:
+def hold_json(hold: BaseHold) -> dict[str, Any]:
     """What is set aside, for which account, and until when."""
     entry = hold.entry
     return {

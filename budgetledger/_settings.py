@@ -7,7 +7,7 @@ from decimal import Decimal
 from budgetledger import _reports, _sql
 from budgetledger._alerts import raise_alerts, resolve
 from budgetledger._budgeting import head_of, line, settings_of
-from budgetledger._journal import append, find_or_open
+from budgetledger._journal import append, find_or_open, recorded
 from budgetledger._reports import Ref
 from budgetledger._transaction import Transaction
 from budgetledger.entries import Budget, Entry, Measure
@@ -95,18 +95,27 @@ def _append_revision(tx: Transaction, account: Ref, budget: Budget, *, removed: 
     tx.execute(_sql.INSERT_BUDGET_REVISION, (entry.id, account.id, *detail, alert_at))
 
 
-def shift_windows(tx: Transaction, account: Ref, name: str | None, reason: str | None) -> Window:
+def shift_windows(
+    tx: Transaction, account: Ref, name: str | None, reason: str | None, key: str | None = None
+) -> Window:
     """Start a new window now of the budget *name*, or of every budget the account has.
 
-    What was spent until now lies before its start, even within the same microsecond.
+    What was spent until now lies before its start, even within the same microsecond. Nothing,
+    if the *key* stands for a shift of the account already.
     """
     budgets = _reports.budgets_in_force(tx.execute, account.id, account.name)
     shifted = [budget for budget in budgets if name is None or budget.name == name]
     if not shifted:
         raise _reports.no_budget(account.project, account.name, name)
+    draft = Draft("shift", note=reason, idempotency_key=key)
+    first = recorded(tx, account, draft)
+    if first is not None:
+        moment_us = max(tx.now_us, first.recorded_at_us)
+        return _reports.window_of(tx.execute, account.id, shifted[0], moment_us)
     start_us = max(tx.now_us, _reports.last_time(tx.execute, account.id) + 1)
     for budget in shifted:
-        _append_shift(tx, account, budget.name, start_us, reason, not_before_us=start_us)
+        _append_shift(tx, account, budget.name, start_us, draft, not_before_us=start_us)
+        draft = draft._replace(idempotency_key=None)
     raise_alerts(tx, account)
     return _reports.window_of(tx.execute, account.id, shifted[0], start_us)
 
@@ -123,7 +132,7 @@ def shift_if_due(tx: Transaction, account: Ref, name: str) -> None:
         return
     is_first = turned.start_us <= budget.created_at * 1e6
     if not is_first and not _reports.has_shift(tx.execute, account.id, name, turned.start_us):
-        _append_shift(tx, account, name, turned.start_us, None, turned=True)
+        _append_shift(tx, account, name, turned.start_us, Draft("shift"), turned=True)
 
 
 def _append_shift(
@@ -131,13 +140,12 @@ def _append_shift(
     account: Ref,
     budget: str,
     start_us: int,
-    reason: str | None,
+    draft: Draft,
     *,
     turned: bool = False,
     not_before_us: int = 0,
 ) -> None:
     detail = (budget, start_us, int(turned))
-    draft = Draft("shift", note=reason)
     entry = append(tx, account, draft, detail, not_before_us).entry
     tx.execute(_sql.INSERT_WINDOW_SHIFT, (entry.id, account.id, *detail))
 

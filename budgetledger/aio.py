@@ -304,9 +304,10 @@ class AsyncHold(BaseHold):
         usage: Usage | None = None,
         tags: Mapping[str, Any] | None = None,
         occurred_at: datetime | None = None,
+        key: str | None = None,
     ) -> Entry:
         """As `Hold.settle`."""
-        draft = partial(self._settling, paid, model, usage, tags, occurred_at)
+        draft = partial(self._settling, paid, model, usage, tags, occurred_at, key=key)
         priced = not isinstance(paid, (str, Number))
         return await self._record(draft, slow=priced and needs_loading())
 

@@ -103,6 +103,7 @@ class BaseHold:
         tags: Mapping[str, Any] | None,
         occurred_at: datetime | None,
         note: str | None = None,
+        key: str | None = None,
     ) -> Draft:
         """The draft of the settle, from all a caller may pass."""
         if paid is None and usage is None:
@@ -124,7 +125,7 @@ class BaseHold:
         elif isinstance(paid, (str, Number)):
             paid, cost = None, paid
         draft = draft_charge(
-            paid, cost, model or self.model, usage, None, tags, occurred_at, self._ledger._clock
+            paid, cost, model or self.model, usage, key, tags, occurred_at, self._ledger._clock
         )
         tags_json = self.entry.tags_json if tags is None else draft.tags_json
         return settling(draft, self.id, tags_json, note)
@@ -196,18 +197,20 @@ class Hold(BaseHold):
         usage: Usage | None = None,
         tags: Mapping[str, Any] | None = None,
         occurred_at: datetime | None = None,
+        key: str | None = None,
     ) -> Entry:
         """Record what the call cost, and close the hold; never refused for lack of budget.
 
         *paid*: the response (as for `Ledger.charge`), a `Usage`, or the cost in USD, which may
-        exceed what was held. *model*, *tags*: those of the hold unless given. After a release
-        or the deadline the cost is recorded all the same.
+        exceed what was held. *model*, *tags*: those of the hold unless given. *key*: settling
+        with the same key and content again returns the first entry. After a release or the
+        deadline the cost is recorded all the same.
 
         Returns the entry; durable on return. Raises `HoldAlreadyClosed`, carrying the entry
         that settled it, if it is settled; `UnreadableResponse`; `StoreError` (call it again,
         without arguments, to retry).
         """
-        draft = self._settling(paid, model, usage, tags, occurred_at)
+        draft = self._settling(paid, model, usage, tags, occurred_at, key=key)
         return self._record(draft)
 
     def _record(self, draft: Draft) -> Entry:

@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from functools import partial
+from typing import Any, TypeAlias
+from urllib.parse import unquote
 
 from starlette.applications import Starlette
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from budgetledger import __version__
+from budgetledger.errors import InvalidInput
 from budgetledger.ledger import Ledger
+from budgetledger.names import checked_name
 from budgetledger.server import litellm
+from budgetledger.server.api import OPERATIONS, Call, Operation
+from budgetledger.server.fields import read_all
 from budgetledger.server.gate import Gate
-from budgetledger.server.http import Refused, answer, error_answer
+from budgetledger.server.http import Refused, answer, error_answer, read_json
+from budgetledger.server.metrics import Metrics
+from budgetledger.server.openapi import PREFIX, description
 from budgetledger.server.service import Service
 from budgetledger.server.tokens import Tokens
 
 Handler: TypeAlias = Callable[[Service, Request], Awaitable[Response]]
 
 MOST_BYTES = 16 * 1024 * 1024
+_MOST = 2**63 - 1
 
 
 def create_app(
@@ -32,23 +45,82 @@ def create_app(
     bind it to a loopback address only, as ``budgetledger serve`` does. The ledger stays the
     caller's, to be closed after the server has stopped.
     """
-    service = Service(ledger, Gate(tokens), max_body_bytes)
+    service, metrics = Service(ledger, Gate(tokens), max_body_bytes), Metrics()
+    described = answer(description(has_tokens=tokens is not None))
+
+    async def metrics_page(service: Service, request: Request) -> Response:
+        return metrics.page()
+
+    async def openapi(service: Service, request: Request) -> Response:
+        return Response(described.body, media_type="application/json")
+
+    def route(path: str, handler: Handler, method: str, name: str) -> Route:
+        endpoint = metrics.counted(name, _answering(service, handler))
+        return Route(path, endpoint, methods=[method], name=name)
+
     routes = [
-        _route(service, "/get_budget", litellm.get_budget, "POST"),
-        _route(service, "/set_budget", litellm.set_budget, "POST"),
-        _route(service, "/healthz", _health, "GET"),
+        route("/get_budget", litellm.get_budget, "POST", "get_budget"),
+        route("/set_budget", litellm.set_budget, "POST", "set_budget"),
+        route("/healthz", _health, "GET", "health"),
+        route("/metrics", metrics_page, "GET", "metrics"),
+        route("/openapi.json", openapi, "GET", "openapi"),
+        route("/v1", _about, "GET", "about"),
     ]
-    return Starlette(routes=routes, exception_handlers={HTTPException: _not_routed})
+    for operation in OPERATIONS:
+        path = f"{PREFIX}{operation.path}".replace("}", ":budgetledger}")
+        routes.append(route(path, partial(_perform, operation), operation.method, operation.name))
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(_PathAsSent)],
+        exception_handlers={HTTPException: _not_routed},
+    )
 
 
-def _route(service: Service, path: str, handler: Handler, method: str) -> Route:
+def _answering(service: Service, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         try:
             return await handler(service, request)
         except Exception as error:
             return error_answer(error)
 
-    return Route(path, endpoint, methods=[method])
+    return endpoint
+
+
+async def _perform(operation: Operation, service: Service, request: Request) -> Response:
+    """Answer a request of the JSON API."""
+    named = request.path_params
+    project = named["project"]
+    service.gate.admit(request, project)
+    checked_name(project, "project")
+    if operation.method == "GET":
+        given = read_all(operation.query, _query(request))
+    else:
+        given = read_all(operation.body, await read_json(request, service.most_bytes))
+    key = request.headers.get("idempotency-key") if operation.has_key else None
+    call = Call(
+        service=service,
+        ledger=service.ledger_of(project),
+        project=project,
+        account=checked_name(named["account"], "account") if "account" in named else "",
+        number=_number(named["number"]) if "number" in named else 0,
+        name=checked_name(named["name"], "name") if "name" in named else "",
+        given=given,
+        key=None if key is None else checked_name(key, "Idempotency-Key"),
+    )
+    return answer(await operation.run(call), operation.status)
+
+
+def _query(request: Request) -> dict[str, Any]:
+    pairs = request.query_params.multi_items()
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise InvalidInput("a parameter of the query stands there twice; keep one")
+    return dict(pairs)
+
+
+def _number(text: str) -> int:
+    if text.isascii() and text.isdecimal() and len(text) < 20 and int(text) <= _MOST:
+        return int(text)
+    raise Refused(404, "UnknownEntry", f"{text[:40]!r} is not the number of an entry")
 
 
 async def _health(service: Service, request: Request) -> Response:
@@ -57,8 +129,40 @@ async def _health(service: Service, request: Request) -> Response:
     return answer({"status": "ok"})
 
 
+async def _about(service: Service, request: Request) -> Response:
+    """By this a client knows what it talks to."""
+    return answer({"service": "budgetledger", "version": __version__})
+
+
 async def _not_routed(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     kind = {404: "NotFound", 405: "MethodNotAllowed"}.get(error.status_code, "Refused")
     headers = dict(error.headers or {})
     return error_answer(Refused(error.status_code, kind, error.detail, **headers))
+
+
+# Names of accounts may hold anything, a slash too: paths are taken apart before they are decoded.
+
+
+class _PathAsSent:
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        raw = scope.get("raw_path")
+        if raw:
+            scope = {**scope, "path": raw.partition(b"?")[0].decode("latin-1")}
+        await self._app(scope, receive, send)
+
+
+class _Segment(Convertor[str]):
+    regex = "[^/]+"
+
+    def convert(self, value: str) -> str:
+        return unquote(value, errors="surrogateescape")
+
+    def to_string(self, value: str) -> str:
+        raise NotImplementedError
+
+
+register_url_convertor("budgetledger", _Segment())

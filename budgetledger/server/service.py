@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+from budgetledger._holding import Granted
 from budgetledger.aio import AsyncLedger
 from budgetledger.ledger import Ledger
 from budgetledger.server.gate import Gate
 
 _MOST_PROJECTS = 256
+_MOST_HOLDS = 10_000
 
 
 class Service:
@@ -19,6 +21,7 @@ class Service:
         self.gate = gate
         self.most_bytes = most_bytes
         self._projects: OrderedDict[str, AsyncLedger] = OrderedDict()
+        self._holds: OrderedDict[tuple[str, int], Granted] = OrderedDict()
 
     def ledger_of(self, project: str) -> AsyncLedger:
         """The ledger, as *project* sees it."""
@@ -28,3 +31,13 @@ class Service:
             if len(self._projects) > _MOST_PROJECTS:
                 self._projects.popitem(last=False)
         return found
+
+    def remember(self, project: str, granted: Granted) -> None:
+        """Keep a hold's row at hand, which never changes: it will be settled soon."""
+        self._holds[project, granted.entry.id] = granted
+        if len(self._holds) > _MOST_HOLDS:
+            self._holds.popitem(last=False)
+
+    def recall(self, project: str, hold_id: int) -> Granted | None:
+        """The row of a hold, if it is at hand."""
+        return self._holds.get((project, hold_id))

@@ -14,8 +14,10 @@ from uuid import uuid4
 import httpx
 import pytest
 
+COMMAND = ("-m", "budgetledger.cli", "serve")
 TOKEN = "a-token-of-the-first-project"
-OTHER_TOKEN = "a-token-of-another-project"
+OTHER_COMMAND = ("-m", "budgetledger.cli", "serve")
+TOKEN = "a-token-of-another-project"
 
 
 class Server(NamedTuple):
@@ -42,8 +44,7 @@ def serve(tmp_path_factory):
         if tokens:
             environment["BUDGETLEDGER_TOKENS"] = tokens
         process = subprocess.Popen(
-            [sys.executable, "-m", "budgetledger.cli", "serve", "--db", path, "--port", "0"]
-            + list(options),
+            [sys.executable, *COMMAND, "--db", path, "--port", "0", *options],
             stderr=subprocess.PIPE,
             text=True,
             env=environment,

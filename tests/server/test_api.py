@@ -1,0 +1,295 @@
+"""The JSON API of a real server, over real connections."""
+
+from __future__ import annotations
+
+import json
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from budgetledger import Ledger
+
+PROMPT = [{"role": "user", "content": "Write me a poem about ledgers."}]
+RESPONSE = {"model": "gpt-4o-2024-08-06", "usage": {"prompt_tokens": 14, "completion_tokens": 12}}
+
+
+@pytest.fixture
+def api(server):
+    """A client of the project's part of the API."""
+    with httpx.Client(base_url=f"{server.url}/v1/projects/{server.project}/", timeout=30) as client:
+        yield client
+
+
+def done(answer, status=200):
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+def refused(answer, status, kind):
+    error = done(answer, status)["error"]
+    assert error["type"] == kind
+    assert error["message"]
+    return error
+
+
+def key(text):
+    return {"Idempotency-Key": text}
+
+
+def test_a_hold_and_its_settle(api):
+    budget = done(api.post("accounts/alice/budgets", json={"limit": "0.02", "per": "month"}))
+    assert (budget["name"], budget["limit"]) == ("usd/month", "0.02")
+    body = {"model": "gpt-4o", "messages": PROMPT, "max_output_tokens": 1500}
+    held = done(api.post("accounts/alice/holds", json=body), 201)
+    assert Decimal(held["amount"]) > 0
+    assert held["bounded"] is True
+    assert [one["id"] for one in done(api.get("accounts/alice/holds"))["holds"]] == [held["id"]]
+    assert done(api.get("accounts/alice/balance"))["held"] == held["amount"]
+    error = refused(api.post("accounts/alice/holds", json=body), 402, "BudgetExceededError")
+    assert error["limit"] == "0.02"
+    assert error["held"] == held["amount"]
+    assert Decimal(error["available"]) < Decimal(error["requested"])
+    assert error["budget"] == "usd/month"
+    assert error["retry_after"] > 0
+    assert error["window"]["start"].endswith("Z")
+    assert error["largest_output"] > 0
+    entry = done(
+        api.post(f"accounts/alice/holds/{held['id']}/settle", json={"response": RESPONSE}), 201
+    )
+    assert entry["hold_id"] == held["id"]
+    assert entry["model"] == "gpt-4o"
+    balance = done(api.get("accounts/alice/balance"))
+    assert (balance["held"], balance["posted"]) == ("0.00", entry["cost"])
+    error = refused(
+        api.post(f"accounts/alice/holds/{held['id']}/settle", json={"cost": "0.01"}),
+        409, "HoldAlreadyClosed",
+    )  # fmt: skip
+    assert error["entry"]["id"] == entry["id"]
+    assert done(api.get("accounts/alice/model-costs"))["model_costs"] == {"gpt-4o": entry["cost"]}
+
+
+def test_every_other_verb(api):
+    done(api.post("accounts/bob/budgets", json={"limit": 5, "alert_at": ["0.5", 1]}))
+    done(api.post("accounts/bob/budgets", json={"tokens": 100, "span": 86400, "name": "daily"}))
+    named = [budget["name"] for budget in done(api.get("accounts/bob/budgets"))["budgets"]]
+    assert named == ["daily", "usd"]
+    done(api.delete("accounts/bob/budgets/daily"))
+    refused(api.delete("accounts/bob/budgets/daily"), 404, "UnknownAccount")
+    parent = done(api.put("accounts/bob/parent", json={"parent": "team:research"}))
+    assert parent["parent"] == "team:research"
+    held = done(api.post("accounts/bob/holds", json={"amount": "1", "expires_in": 60}), 201)
+    longer = done(api.post(f"accounts/bob/holds/{held['id']}/extend", json={"expires_in": 600}))
+    assert longer["expires_at"] > held["expires_at"]
+    assert done(api.post("accounts/bob/can-afford", json={"amount": 4})) == {"affordable": True}
+    assert done(api.post("accounts/bob/can-afford", json={"amount": 5})) == {"affordable": False}
+    row = done(
+        api.post(f"accounts/bob/holds/{held['id']}/release", json={"reason": "no call"}), 201
+    )
+    assert (row["kind"], row["note"]) == ("release", "no call")
+    usage = {"input_tokens": 100, "output_tokens": 5}
+    charged = done(
+        api.post(
+            "accounts/bob/charges", json={"usage": usage, "model": "gpt-4o", "tags": {"f": 1}}
+        ),
+        201,
+    )
+    assert charged["tags"] == {"f": 1}
+    paid = done(api.post("accounts/bob/charges", json={"cost": 3, "model": "m"}), 201)
+    fixed = done(
+        api.post(f"entries/{paid['id']}/adjust", json={"amount": "-0.5", "reason": "credit"}), 201
+    )
+    assert (fixed["cost"], fixed["corrects_id"]) == ("-0.50", paid["id"])
+    assert [alert["threshold"] for alert in done(api.get("accounts/bob/alerts"))["alerts"]] == [
+        "0.5"
+    ]
+    assert done(api.get("alerts"))["alerts"]
+    done(api.post("accounts/bob/freeze", json={"reason": "stolen"}))
+    refused(api.post("accounts/bob/holds", json={"amount": 1}), 423, "AccountFrozen")
+    assert done(api.post("accounts/bob/unfreeze"))["frozen"] is False
+    window = done(api.post("accounts/bob/shift", json={"budget": "usd"}))["window"]
+    assert window["start"]
+    assert done(api.get("accounts/bob/balance"))["posted"] == "0.00"
+    past = {"at": paid["recorded_at"]}
+    assert done(api.get("accounts/bob/balance", params=past))["posted"] != "0.00"
+    names = {account["account"] for account in done(api.get("accounts"))["accounts"]}
+    assert names == {"bob", "team:research"}
+
+
+def test_pages_of_entries(api):
+    for number in range(7):
+        api.post("accounts/p/charges", json={"cost": number, "model": "m"})
+    for path in ("accounts/p/entries", "entries"):
+        found, params = [], {"limit": 3}
+        while True:
+            page = done(api.get(path, params=params))
+            found += [entry["cost"] for entry in page["entries"]]
+            if page["next"] is None:
+                break
+            params["after"] = page["next"]
+        assert found == [f"{number}.00" for number in range(7)]
+    since = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    assert done(api.get("accounts/p/entries", params={"since": since}))["entries"] == []
+    refused(api.get("accounts/p/entries", params={"after": 10**9}), 404, "UnknownEntry")
+    refused(api.get("accounts/p/entries", params={"limit": 0}), 422, "InvalidInput")
+
+
+@pytest.mark.parametrize("name", ["a/b", "a%2Fb", "ü ß", "*", "..", "a?b#c", "team:x", "%", "."])
+def test_any_name_can_be_in_a_path(api, name):
+    path = quote(name, safe="").replace(".", "%2E")
+    api.post(f"accounts/{path}/charges", json={"cost": 1, "model": "m"})
+    assert done(api.get(f"accounts/{path}/balance"))["account"] == name
+
+
+def test_replayed_requests_are_answered_as_before(api):
+    api.post("accounts/r/budgets", json={"limit": 10})
+
+    def twice(path, body, status, **changed):
+        first = done(api.post(path, json=body, headers=key(path)), status)
+        assert done(api.post(path, json=body, headers=key(path)), status) == first
+        if changed:
+            other = api.post(path, json={**body, **changed}, headers=key(path))
+            assert other.status_code == 409
+        return first
+
+    held = twice("accounts/r/holds", {"amount": "1"}, 201, amount="2")
+    twice(f"accounts/r/holds/{held['id']}/settle", {"cost": "0.5"}, 201, cost="0.6")
+    refused(api.post("accounts/r/holds", json={"amount": "1"}, headers=key("accounts/r/holds")),
+            409, "HoldAlreadyClosed")  # fmt: skip
+    other = done(api.post("accounts/r/holds", json={"amount": "1"}), 201)
+    settle = api.post(
+        f"accounts/r/holds/{other['id']}/settle", json={"cost": "0.5"},
+        headers=key(f"accounts/r/holds/{held['id']}/settle"),
+    )  # fmt: skip
+    refused(settle, 409, "IdempotencyConflict")
+    twice(f"accounts/r/holds/{other['id']}/release", {}, 201)
+    charged = twice("accounts/r/charges", {"cost": "0.25", "model": "m"}, 201, cost="0.26")
+    twice(f"entries/{charged['id']}/adjust", {"amount": "0.05", "reason": "x"}, 201, amount="1")
+    assert done(api.get("accounts/r/balance"))["posted"] == "0.80"
+    shifted = twice("accounts/r/shift", {}, 200)
+    api.post("accounts/r/charges", json={"cost": "0.1", "model": "m"})
+    assert twice("accounts/r/shift", {}, 200) == shifted
+    assert done(api.get("accounts/r/balance"))["posted"] == "0.10"
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("accounts/x/holds", {}),
+        ("accounts/x/holds", {"amount": -1}),
+        ("accounts/x/holds", {"amount": "1e3"}),
+        ("accounts/x/holds", {"amount": True}),
+        ("accounts/x/holds", {"amount": "1", "text": "both", "model": "gpt-4o"}),
+        ("accounts/x/holds", {"model": "no-such-model", "text": "hi"}),
+        ("accounts/x/holds", {"amount": 1, "expires_in": 0}),
+        ("accounts/x/holds", {"amount": 1, "tokens": 2**63}),
+        ("accounts/x/holds", {"amount": 1, "colour": "red"}),
+        ("accounts/x/charges", {"cost": "1" * 30}),
+        ("accounts/x/charges", {"response": {}}),
+        ("accounts/x/charges", {"usage": {"input_tokens": 1.5}, "model": "m"}),
+        ("accounts/x/charges", {"cost": 1, "occurred_at": "2026-01-01"}),
+        ("accounts/x/budgets", {}),
+        ("accounts/x/budgets", {"limit": 1, "per": "eon"}),
+        ("accounts/x/budgets", {"limit": 1, "per": "day", "timezone": "Mars/North"}),
+        ("accounts/x/budgets", {"limit": 1, "alert_at": [0]}),
+        ("accounts/%00/charges", {"cost": 1}),
+        ("accounts/%ff/charges", {"cost": 1}),
+        ("accounts/x/charges", {"cost": 1, "model": "\ud800"}),
+    ],
+)
+def test_bad_input_leaves_nothing(api, server, path, body):
+    content = json.dumps(body)
+    answer = api.post(path, content=content, headers={"Content-Type": "application/json"})
+    error = done(answer, 422)["error"]
+    assert error["message"]
+    with Ledger(server.path, project=server.project) as ledger:
+        assert ledger.accounts() == []
+
+
+def test_what_is_not_there(api):
+    refused(api.get("accounts/nobody/balance"), 404, "UnknownAccount")
+    refused(api.post("accounts/nobody/holds", json={"amount": 1}), 404, "UnknownAccount")
+    refused(api.post("accounts/nobody/holds/1/settle", json={"cost": 1}), 404, "UnknownEntry")
+    refused(api.post("accounts/nobody/holds/x/settle", json={"cost": 1}), 404, "UnknownEntry")
+    refused(
+        api.post(f"entries/{2**63}/adjust", json={"amount": 1, "reason": "x"}), 404, "UnknownEntry"
+    )
+    refused(api.get("nothing"), 404, "NotFound")
+    assert refused(api.put("accounts"), 405, "MethodNotAllowed")
+
+
+def test_a_hold_of_one_account_is_not_anothers(api):
+    api.post("accounts/a/budgets", json={"limit": 10})
+    held = done(api.post("accounts/a/holds", json={"amount": 1}), 201)
+    for step, body in (("settle", {"cost": 1}), ("release", {}), ("extend", {"expires_in": 9})):
+        refused(api.post(f"accounts/b/holds/{held['id']}/{step}", json=body), 404, "UnknownEntry")
+
+
+def test_malformed_bodies(api):
+    kind = {"Content-Type": "application/json"}
+    for content in (b"{", b"[]", b'"x"', b"\xff\xfe", b"[" * 50_000, b'{"cost": NaN}'):
+        answer = api.post("accounts/a/charges", content=content, headers=kind)
+        refused(answer, 400, "MalformedBody")
+    form = api.post("accounts/a/charges", data={"cost": "1"})
+    refused(form, 415, "UnsupportedMediaType")
+
+
+def test_other_hosts_names_are_turned_away_without_tokens(api, server):
+    answer = httpx.get(f"{server.url}/v1/projects/p/accounts", headers={"Host": "evil.example"})
+    refused(answer, 403, "Forbidden")
+    answer = httpx.post(
+        f"{server.url}/get_budget", json={"project_name": "p"}, headers={"Host": "evil.example:80"}
+    )
+    refused(answer, 403, "Forbidden")
+
+
+def test_concurrent_clients_never_overspend(api, server):
+    done(api.post("accounts/c/budgets", json={"limit": "5.00", "per": "day"}))
+
+    def client(number):
+        granted = 0
+        with httpx.Client(base_url=api.base_url, timeout=60) as own:
+            for turn in range(5):
+                answer = own.post("accounts/c/holds", json={"amount": "0.05"})
+                if answer.status_code == 402:
+                    continue
+                hold = done(answer, 201)
+                cost = {"cost": "0.05", "model": "m"}
+                done(own.post(f"accounts/c/holds/{hold['id']}/settle", json=cost), 201)
+                granted += 1
+        return granted
+
+    with ThreadPoolExecutor(64) as pool:
+        granted = sum(pool.map(client, range(64)))
+    assert granted == 100
+    balance = done(api.get("accounts/c/balance"))
+    assert (balance["posted"], balance["held"], balance["available"]) == ("5.00", "0.00", "0.00")
+    with Ledger(server.path) as ledger:
+        assert ledger.verify().ok
+
+
+def test_connections_that_are_not_http_do_no_harm(server):
+    address = server.url.removeprefix("http://").split(":")
+    for sent in (b"\x16\x03\x01\x00", b"GET / HTTP/9\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Le"):
+        with socket.create_connection((address[0], int(address[1])), 5) as connection:
+            connection.sendall(sent)
+    assert httpx.get(f"{server.url}/healthz").status_code == 200
+
+
+def test_metrics_tell_operations_and_no_accounts(api, server):
+    api.post("accounts/secret-name/charges", json={"cost": 1, "model": "m"})
+    text = httpx.get(f"{server.url}/metrics").text
+    assert 'budgetledger_requests_total{operation="charge",status="201"}' in text
+    assert "budgetledger_request_seconds_bucket" in text
+    assert "secret-name" not in text
+
+
+def test_about_and_description(server):
+    about = httpx.get(f"{server.url}/v1").json()
+    assert about["service"] == "budgetledger"
+    described = httpx.get(f"{server.url}/openapi.json").json()
+    assert "security" not in described["paths"]["/get_budget"]["post"]
