@@ -18,6 +18,7 @@ import pytest
 
 from budgetledger import BudgetManager, Ledger
 from budgetledger.errors import (
+    BudgetExceededError,
     InvalidAmount,
     InvalidInput,
     InvalidName,
@@ -496,3 +497,12 @@ def test_threads_lose_nothing(manager):
 def test_another_client_type_says_what_there_is():
     with pytest.raises(InvalidInput, match="'local' or 'hosted', got 'remote'"):
         BudgetManager("p", client_type="remote")
+
+
+def test_holds_through_the_manager(manager):
+    manager.create_budget(1, "u")
+    with manager.hold("u", "0.6", key="job") as hold:
+        with pytest.raises(BudgetExceededError):
+            manager.hold("u", "0.6")
+        hold.settle("0.5")
+    assert manager.get_current_cost("u") == 0.5
