@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +14,7 @@ from budgetledger._paths import default_path
 from budgetledger.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from budgetledger._sqlite import Synchronous
     from budgetledger.server.tokens import Tokens
 
 TOKENS = "BUDGETLEDGER_TOKENS"
@@ -52,7 +54,21 @@ _SECONDS_TO_FINISH = 30
     show_default=True,
     help="The largest request that is read.",
 )
-def serve(db: str | None, host: str, port: int, tokens_file: str | None, max_body: int) -> None:
+@click.option(
+    "--synchronous",
+    type=click.Choice(["FULL", "NORMAL"]),
+    default="FULL",
+    show_default=True,
+    help="What is answered survives power loss (FULL) or a killed process (NORMAL).",
+)
+def serve(
+    db: str | None,
+    host: str,
+    port: int,
+    tokens_file: str | None,
+    max_body: int,
+    synchronous: Synchronous,
+) -> None:
     """Serve the ledger over HTTP.
 
     For LiteLLM's hosted budget manager, and by a JSON API (described at /openapi.json) for
@@ -77,7 +93,7 @@ def serve(db: str | None, host: str, port: int, tokens_file: str | None, max_bod
         )
     from budgetledger.ledger import Ledger
 
-    with Ledger(db or default_path()) as ledger:
+    with Ledger(db or default_path(), synchronous=synchronous) as ledger:
         config = uvicorn.Config(
             create_app(ledger, tokens, max_body_bytes=max_body),
             host=host,
@@ -93,6 +109,9 @@ def serve(db: str | None, host: str, port: int, tokens_file: str | None, max_bod
             address, bound = listening.getsockname()[:2]
             shown = f"[{address}]" if ":" in address else address
             click.echo(f"serving {ledger.path} on http://{shown}:{bound}", err=True)
+            # It ends by the signal that stopped it, raised again: the ledger is to be closed first.
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: None)
             uvicorn.Server(config).run(sockets=[listening])
 
 

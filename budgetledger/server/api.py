@@ -66,6 +66,8 @@ class Operation:
     body: Mapping[str, Field] = field(default_factory=dict)
     query: Mapping[str, Field] = field(default_factory=dict)
     has_key: bool = False
+    one_of: tuple[tuple[str, ...], ...] = ()
+    """Fields of the body of which it takes at least one group."""
 
     @property
     def name(self) -> str:
@@ -306,6 +308,8 @@ def _hold(held: AsyncHold) -> dict[str, Any]:
 
 # -- the table ------------------------------------------------------------------------------------
 
+_HOW_MUCH = (("amount",), ("tokens",), ("model", "messages"), ("model", "text"))
+_WHAT_PAID = (("cost",), ("response",), ("usage",))
 _ESTIMATE = {
     "amount": kinds.MONEY,
     "model": kinds.NAME,
@@ -360,17 +364,30 @@ OPERATIONS = (
     Operation(
         "POST", _HOLD, hold, "Hold", 201, has_key=True,
         body={**_ESTIMATE, "tags": kinds.OBJECT, "expires_in": kinds.EXPIRES_IN},
+        one_of=_HOW_MUCH,
     ),
-    Operation("POST", _HOLD + "/{number}/settle", settle, "Entry", 201, _PAID, has_key=True),
+    Operation(
+        "POST", _HOLD + "/{number}/settle", settle, "Entry", 201, _PAID, has_key=True,
+        one_of=_WHAT_PAID,
+    ),
     Operation("POST", _HOLD + "/{number}/release", release, "Entry", 201, _REASON, has_key=True),
     Operation(
         "POST", _HOLD + "/{number}/extend", extend, "Hold",
         body={"expires_in": required(kinds.EXPIRES_IN)},
     ),
-    Operation("POST", "/accounts/{account}/can-afford", can_afford, "Affordable", body=_ESTIMATE),
-    Operation("POST", "/accounts/{account}/charges", charge, "Entry", 201, _PAID, has_key=True),
+    Operation(
+        "POST", "/accounts/{account}/can-afford", can_afford, "Affordable", body=_ESTIMATE,
+        one_of=_HOW_MUCH,
+    ),
+    Operation(
+        "POST", "/accounts/{account}/charges", charge, "Entry", 201, _PAID, has_key=True,
+        one_of=_WHAT_PAID,
+    ),
     Operation("GET", "/accounts/{account}/budgets", list_budgets, "Budgets"),
-    Operation("POST", "/accounts/{account}/budgets", set_budget, "Budget", body=_BUDGET),
+    Operation(
+        "POST", "/accounts/{account}/budgets", set_budget, "Budget", body=_BUDGET,
+        one_of=(("limit",), ("tokens",), ("requests",)),
+    ),
     Operation("DELETE", "/accounts/{account}/budgets/{name}", remove_budget, "Removed"),
     Operation("GET", "/accounts/{account}/balance", balance, "Balance", query=_PAST),
     Operation("GET", "/accounts/{account}/model-costs", model_costs, "ModelCosts", query=_PAST),

@@ -8,7 +8,7 @@ from typing import Any
 
 from budgetledger import __version__
 from budgetledger.server.api import OPERATIONS, Operation
-from budgetledger.server.fields import MONEY, NAME, Schema, body_schema
+from budgetledger.server.fields import NAME, Schema, body_schema
 
 PREFIX = "/v1/projects/{project}"
 
@@ -203,9 +203,11 @@ def _described(operation: Operation, *, has_tokens: bool) -> dict[str, Any]:
     }
     if operation.body:
         schema = body_schema(operation.body)
+        if operation.one_of:
+            schema["anyOf"] = [{"required": list(group)} for group in operation.one_of]
         described["requestBody"] = {
             "content": {"application/json": {"schema": schema}},
-            "required": bool(schema.get("required")),
+            "required": "required" in schema or "anyOf" in schema,
         }
     return described | _security(has_tokens)
 
@@ -266,7 +268,7 @@ def description(*, has_tokens: bool) -> dict[str, Any]:
         "info": {"title": "budgetledger", "version": __version__, "description": text},
         "paths": paths,
         "components": {
-            "schemas": {**_SCHEMAS, "Money": MONEY.schema},
+            "schemas": _SCHEMAS,
             "parameters": {"IdempotencyKey": key},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },

@@ -253,7 +253,7 @@ def test_concurrent_clients_never_overspend(api, server):
     def client(number):
         granted = 0
         with httpx.Client(base_url=api.base_url, timeout=60) as own:
-            for turn in range(5):
+            for _ in range(5):
                 answer = own.post("accounts/c/holds", json={"amount": "0.05"})
                 if answer.status_code == 402:
                     continue

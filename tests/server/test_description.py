@@ -2,47 +2,80 @@
 
 from __future__ import annotations
 
+import copy
+
 import httpx
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
+from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS
+
+from budgetledger import Ledger
+from budgetledger.server.openapi import description
 
 TOKEN = "a-token-of-the-first-project"
 PROJECT = "described"
+PLACES = {
+    "project": {"const": PROJECT},
+    "account": {"enum": ["alice", "bob"]},
+    "number": {"type": "integer", "minimum": 1, "maximum": 12},
+}
+CHECKED = (
+    *("not_a_server_error", "status_code_conformance", "content_type_conformance"),
+    *("response_headers_conformance", "response_schema_conformance", "negative_data_rejection"),
+    *("ignored_auth", "unsupported_method"),
+)
 
 
-@pytest.fixture(scope="module")
-def guarded(serve):
-    return serve(tokens=f"{PROJECT}:{TOKEN}")
-
-
-@pytest.fixture
-def schema(guarded):
-    described = httpx.get(f"{guarded.url}/openapi.json").json()
+def of_what_is_there():
+    """The description, for requests that do not all end at the gate, or in 404."""
+    described = copy.deepcopy(description(has_tokens=True))
     for path in described["paths"].values():
         for operation in path.values():
             for parameter in operation["parameters"]:
-                if parameter.get("name") == "project":  # the others' requests all end at the gate
-                    parameter["schema"] = {"const": PROJECT}
+                if parameter.get("name") in PLACES:
+                    parameter["schema"] = PLACES[parameter["name"]]
             body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
             named = body.get("schema", {}).get("properties", {})
             if "project_name" in named:
                 named["project_name"] = {"const": PROJECT}
-    loaded = schemathesis.openapi.from_dict(described)
-    loaded.config.update(base_url=guarded.url)
-    return loaded
+    return described
 
 
-schema_of = schemathesis.pytest.from_fixture("schema")
+SCHEMA = schemathesis.openapi.from_dict(of_what_is_there())
+OPERATIONS = [found.ok() for found in SCHEMA.get_all_operations()]
 
 
-@schema_of.parametrize()
-@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-def test_it_does_as_it_says(case):
-    checks = CHECKS.get_by_names(
-        ["not_a_server_error", "status_code_conformance", "content_type_conformance",
-         "response_headers_conformance", "response_schema_conformance",
-         "negative_data_rejection", "ignored_auth", "unsupported_method"]
+@pytest.fixture(scope="module")
+def guarded(serve):
+    """A server with holds and charges to be found by number, and room for more."""
+    server = serve(tokens=f"{PROJECT}:{TOKEN}")
+    with Ledger(server.path, project=PROJECT) as ledger:
+        for account in ("alice", "bob"):
+            ledger.set_budget(account, "1e17")
+            for _ in range(4):
+                ledger.hold(account, 1)
+            ledger.charge(account, cost=1, model="m")
+    return server
+
+
+def test_it_is_served(guarded):
+    assert httpx.get(f"{guarded.url}/openapi.json").json() == description(has_tokens=True)
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: f"{one.method} {one.path}")
+def test_it_does_as_it_says(guarded, operation, mode):
+    checks = CHECKS.get_by_names(list(CHECKED))
+
+    @given(case=operation.as_strategy(generation_mode=mode))
+    @settings(
+        max_examples=10, deadline=None, derandomize=True, database=None,
+        suppress_health_check=list(HealthCheck),
     )  # fmt: skip
-    case.call_and_validate(headers={"Authorization": f"Bearer {TOKEN}"}, checks=checks)
+    def run(case):
+        token = {"Authorization": f"Bearer {TOKEN}"}
+        case.call_and_validate(base_url=guarded.url, headers=token, checks=checks)
+
+    run()

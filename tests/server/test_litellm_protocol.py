@@ -19,6 +19,7 @@ CREATED = 1_760_000_000.25
 
 # The programs of the documentation page, hosted; as they stand there but for api_base and
 # mock_response.
+# ruff: noqa: E501
 QUICK = """
 from litellm import BudgetManager, completion
 

@@ -12,7 +12,6 @@ import pytest
 from budgetledger.errors import InvalidInput
 from budgetledger.server.tokens import Tokens
 
-
 TOKEN, OTHER = "a-token-of-the-first-project", "a-token-of-another-project"
 LIMIT = 4096
 

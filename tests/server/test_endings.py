@@ -1,0 +1,95 @@
+"""How a server ends: asked to, or killed."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+
+import httpx
+import pytest
+
+from budgetledger import Ledger
+
+ACCOUNT = "/v1/projects/default/accounts/a"
+
+
+def charge_until_it_ends(url, acknowledged, attempts):
+    with httpx.Client(base_url=url, timeout=10) as client:
+        for number in range(10**6):
+            key = f"{threading.get_ident()}-{number}"
+            attempts.append(key)
+            try:
+                answer = client.post(
+                    f"{ACCOUNT}/charges",
+                    json={"cost": "0.01", "model": "m"},
+                    headers={"Idempotency-Key": key},
+                )
+            except httpx.HTTPError:
+                return
+            if answer.status_code != 201:
+                return
+            acknowledged.append(key)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "asked to end"])
+def test_nothing_acknowledged_is_lost(serve, how):
+    server = serve()
+    acknowledged, attempts = [], []
+    arguments = (server.url, acknowledged, attempts)
+    threads = [threading.Thread(target=charge_until_it_ends, args=arguments) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + 20
+    while len(acknowledged) < 300 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert server.stop(how) == (-signal.SIGKILL if how == signal.SIGKILL else 0)
+    for thread in threads:
+        thread.join(20)
+    assert len(acknowledged) >= 300
+    again = serve(path=server.path)
+    with Ledger(server.path) as ledger:
+        kept = [entry.idempotency_key for entry in ledger.entries("a")]
+        assert set(acknowledged) <= set(kept) <= set(attempts)
+        assert len(kept) == len(set(kept))
+        assert ledger.verify().ok
+    # Whoever was not answered asks again, under the same key.
+    with httpx.Client(base_url=again.url) as client:
+        for key in attempts:
+            if key not in acknowledged:
+                client.post(
+                    f"{ACCOUNT}/charges", json={"cost": "0.01", "model": "m"},
+                    headers={"Idempotency-Key": key},
+                )  # fmt: skip
+        posted = client.get(f"{ACCOUNT}/balance").json()["posted"]
+    assert posted == f"{len(attempts) / 100:.2f}"
+
+
+def test_what_is_under_way_is_answered_before_the_end(serve):
+    server = serve()
+    with Ledger(server.path) as ledger:
+        ledger.set_budget("a", 10)
+        held_up = threading.Event()
+
+        def hold_the_file(tx):
+            held_up.set()
+            time.sleep(1)
+
+        blocking = threading.Thread(target=lambda: ledger._write(hold_the_file))
+        blocking.start()
+        held_up.wait(10)
+        answers = []
+        asking = threading.Thread(
+            target=lambda: answers.append(
+                httpx.post(f"{server.url}{ACCOUNT}/holds", json={"amount": 1}, timeout=20)
+            )
+        )
+        asking.start()
+        time.sleep(0.3)
+        assert server.stop() == 0
+        blocking.join()
+        asking.join()
+        assert answers[0].status_code == 201
+        assert len(ledger.holds("a")) == 1
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{server.url}/healthz")
