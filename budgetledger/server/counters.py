@@ -14,7 +14,7 @@ created and by when it was last reset; where it stood is
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -130,18 +130,23 @@ def growth(before: Mapping[str, int], now: Mapping[str, int]) -> Costs:
 
 def records(execute: Execute, project: str, now_us: int) -> dict[str, dict[str, Any]]:
     """LiteLLM's records of all users that have a budget it knows."""
-    found = {}
+    return {user: _told(stands, costs) for user, stands, costs in _users(execute, project, now_us)}
+
+
+def _users(execute: Execute, project: str, now_us: int) -> Iterator[tuple[str, Standing, Costs]]:
+    """Each user with a budget LiteLLM knows, and what was spent in its active window."""
     project_id = _reports.find_project(execute, project)
     names = execute(compiled(_sql.ACCOUNTS_WITH_BUDGET), (project_id, DEFAULT_BUDGET)).fetchall()
     for (name,) in names:
         ref = _reports.known(execute, project, name)
         stands = _standing(execute, ref, now_us)
         if stands is not None:
-            costs = _costs_in(execute, ref, stands.window)
-            models = {model: to_usd(cost) for model, cost in costs.items()}
-            told = cost_fields(to_usd(sum(costs.values())), models)
-            found[name] = budget_fields(*stands) | told
-    return found
+            yield name, stands, _costs_in(execute, ref, stands.window)
+
+
+def _told(stands: Standing, costs: Costs) -> dict[str, Any]:
+    models = {model: to_usd(cost) for model, cost in costs.items()}
+    return budget_fields(*stands) | cost_fields(to_usd(sum(costs.values())), models)
 
 
 def _standing(execute: Execute, ref: Ref, now_us: int) -> Standing | None:
@@ -162,13 +167,9 @@ def _costs_in(execute: Execute, ref: Ref, window: Window) -> Costs:
 
 def tell(tx: Transaction, project: str, client: str) -> dict[str, dict[str, Any]]:
     """`records`, for a client that says who it is: what it is told is noted, to compare with."""
-    told = records(tx.execute, project, tx.now_us)
-    seen = {}
-    for user in told:
-        ref = _reports.known(tx.execute, project, user)
-        stands = _standing(tx.execute, ref, tx.now_us)
-        assert stands is not None
-        costs = _costs_in(tx.execute, ref, stands.window)
+    told, seen = {}, {}
+    for user, stands, costs in _users(tx.execute, project, tx.now_us):
+        told[user] = _told(stands, costs)
         if costs:
             seen[user] = [stands.budget.created_at, stands.last_updated_at, costs]
     ref = find_or_open(tx, project, _CLIENTS)
@@ -176,10 +177,20 @@ def tell(tx: Transaction, project: str, client: str) -> dict[str, dict[str, Any]
     return told
 
 
-def absorb(tx: Transaction, project: str, client: str | None, written: Written) -> None:
+def last_told(tx: Transaction, project: str, client: str | None) -> Known | None:
+    """What `tell` noted last for a client; None for one that does not say who it is."""
+    project_id = _reports.find_project(tx.execute, project)
+    if client is None or project_id is None:
+        return None
+    return _known(tx, project_id, _load_of(client))
+
+
+def absorb(
+    tx: Transaction, project: str, client: str | None, loaded: Known | None, written: Written
+) -> None:
     """Bring the budget of a user to what *written* says, and charge what its counter grew by.
 
-    Raises `InvalidInput`, before anything is written.
+    *loaded*: from `last_told`. Raises `InvalidInput`, before anything is written.
     """
     found = _reports.find(tx.execute, project, written.user)
     stands = None if found is None else _standing(tx.execute, found, tx.now_us)
@@ -189,8 +200,7 @@ def absorb(tx: Transaction, project: str, client: str | None, written: Written) 
     if written.costs is None:
         return
     counter = ("counter", client or "", written.user, written.created_at, written.last_updated_at)
-    heard = _known(tx, ref, counter)
-    loaded = None if client is None else _known(tx, ref, _load_of(client))
+    heard = _known(tx, ref.project_id, counter)
     if heard is not None and loaded is not None and heard.entry_id < loaded.entry_id:
         heard = None  # it began again from what it was told since
     seen = None if loaded is None else loaded.said["seen"].get(written.user)
@@ -286,7 +296,7 @@ def _revise(
         if period is None and float(limit) == float(stands.budget.limit):
             return
         creation = ("creation", written.user)
-        latest = _known(tx, ref, creation)
+        latest = _known(tx, ref.project_id, creation)
         known = stands.budget.created_at if latest is None else latest.said["created_at"]
         if created_at is not None and created_at < known:
             return
@@ -331,8 +341,8 @@ def _load_of(client: str) -> tuple[object, ...]:
     return "told", client
 
 
-def _known(tx: Transaction, ref: Ref, about: tuple[object, ...]) -> Known | None:
-    entry = _last(tx, ref, _prefix(about))
+def _known(tx: Transaction, project_id: int, about: tuple[object, ...]) -> Known | None:
+    entry = _last(tx, project_id, _prefix(about))
     return None if entry is None else Known(entry.id, entry.tags)
 
 
@@ -364,13 +374,11 @@ def _prefix(about: tuple[object, ...]) -> str:
 
 def _next_key(tx: Transaction, ref: Ref, about: tuple[object, ...]) -> str:
     prefix = _prefix(about)
-    last = _last(tx, ref, prefix)
+    last = _last(tx, ref.project_id, prefix)
     number = 0 if last is None else int((last.idempotency_key or "").removeprefix(prefix))
     return f"{prefix}{number + 1:012d}"
 
 
-def _last(tx: Transaction, ref: Ref, prefix: str) -> Entry | None:
-    row = tx.execute(
-        compiled(_sql.LAST_WITH_KEY), (ref.project_id, prefix, f"{prefix}~")
-    ).fetchone()
+def _last(tx: Transaction, project_id: int, prefix: str) -> Entry | None:
+    row = tx.execute(compiled(_sql.LAST_WITH_KEY), (project_id, prefix, f"{prefix}~")).fetchone()
     return None if row is None else Entry._make(row)

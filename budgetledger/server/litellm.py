@@ -60,9 +60,10 @@ async def set_budget(service: Service, request: Request) -> Response:
 
     def operation(tx: Transaction) -> dict[str, str]:
         refused = {}
+        loaded = counters.last_told(tx, project, client)
         for record in written:
             try:
-                counters.absorb(tx, project, client, record)
+                counters.absorb(tx, project, client, loaded, record)
             except InvalidInput as error:
                 refused[record.user] = str(error)
         return refused

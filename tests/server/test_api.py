@@ -11,8 +11,12 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.testclient import TestClient
 
 from budgetledger import Ledger
+from budgetledger.server import create_app
 
 PROMPT = [{"role": "user", "content": "Write me a poem about ledgers."}]
 RESPONSE = {"model": "gpt-4o-2024-08-06", "usage": {"prompt_tokens": 14, "completion_tokens": 12}}
@@ -293,3 +297,11 @@ def test_about_and_description(server):
     assert about["service"] == "budgetledger"
     described = httpx.get(f"{server.url}/openapi.json").json()
     assert "security" not in described["paths"]["/get_budget"]["post"]
+
+
+def test_it_can_be_mounted():
+    with Ledger(":memory:") as ledger:
+        app = Starlette(routes=[Mount("/ledger", create_app(ledger))])
+        with TestClient(app, base_url="http://localhost") as client:
+            path = "/ledger/v1/projects/p/accounts/a%2Fb/budgets"
+            assert done(client.post(path, json={"limit": 1}))["account"] == "a/b"

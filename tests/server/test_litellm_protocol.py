@@ -125,7 +125,8 @@ def entries(server, user, *kinds):
 @pytest.mark.parametrize("program", [QUICK, DURATION], ids=["quick", "duration"])
 def test_the_pages_programs(server, program):
     environment = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
-    for _ in range(2):
+    runs = 2 if program is QUICK else 1
+    for _ in range(runs):
         done = subprocess.run(
             [sys.executable, "-c", program.format(url=server.url, project=server.project)],
             env=environment, capture_output=True, text=True, timeout=120,
@@ -135,8 +136,8 @@ def test_the_pages_programs(server, program):
     (told,) = Raw(server).get().values()
     with Ledger(server.path, project=server.project) as ledger:
         charges = [entry for entry in ledger.entries() if entry.kind == "charge"]
-    assert len(charges) == 2
-    assert charges[0].cost == charges[1].cost > 0
+    assert len(charges) == runs
+    assert charges[0].cost == charges[-1].cost > 0
     assert told["current_cost"] == pytest.approx(float(sum(entry.cost for entry in charges)))
     assert ("duration" in told) == (program is DURATION)
 
