@@ -583,7 +583,9 @@ def test_a_stream_that_is_left_settles_without_a_collection(url, ledger, name):
 @pytest.mark.parametrize("name", ["chat", "response", "message"])
 def test_a_stream_that_is_never_read_costs_its_prompt(provider, url, ledger, name):
     client = client_for(name, url, ledger)
-    STREAMS[name](client, "hi").close()
+    stream = STREAMS[name](client, "hi")
+    stream.close()
+    assert kinds(ledger) == ["hold", "settle"]
     estimated(ledger, 0)
     STREAMS[name](client, "hi")
     assert len(settled(ledger)) == 2
