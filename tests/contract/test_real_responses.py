@@ -12,8 +12,9 @@ from openai.types import CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response
 
+from budgetledger._reading import Reading, read_response
 from budgetledger.errors import UnreadableResponse
-from budgetledger.usage import Reading, Usage, read_response
+from budgetledger.usage import Usage
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the clients' own
 
