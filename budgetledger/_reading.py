@@ -87,14 +87,14 @@ def read_fields(response: object, told: Fields, *, stream: bool, batch: bool = F
         within, batch = _within(told)
         if within is not None:
             return read_fields(within, fields(within), stream=stream, batch=batch)
-    hidden = told.get("_hidden_params")
-    cost = None if hidden is None else _litellm_cost(told, fields(hidden), source, stream)
+    used, hidden = fields(source), told.get("_hidden_params")
+    cost = None if hidden is None else _litellm_cost(told, fields(hidden), used, stream)
     try:
         if isinstance(source, Usage):
             usage: Usage | None = checked(source)
         else:
             batch = batch or told.get("object") == "batch"
-            usage = read_usage(told, told if source is None else fields(source), batch)
+            usage = read_usage(told, told if source is None else used, batch)
         if usage is None and cost is None:
             raise UnreadableResponse(_advice(response, told, source))
     except UnreadableResponse:
@@ -127,17 +127,17 @@ def _within(told: Fields) -> tuple[object, bool]:
     return None, False
 
 
-def _litellm_cost(told: Fields, hidden: Fields, usage: object, stream: bool) -> Decimal | None:
+def _litellm_cost(told: Fields, hidden: Fields, used: Fields, stream: bool) -> Decimal | None:
     cost = hidden.get("response_cost")
     if cost is None and (stream or str(told.get("object")).endswith(".chunk")):
-        cost = get(usage, "cost")  # where LiteLLM puts it for a stream
+        cost = used.get("cost")  # where LiteLLM puts it for a stream
     if isinstance(cost, bool) or not isinstance(cost, (int, float, Decimal)):
         return None
-    exact = Decimal(repr(float(cost))) if isinstance(cost, float) else Decimal(cost)
+    exact = Decimal(float.__repr__(cost)) if isinstance(cost, float) else Decimal(cost)
     if not (exact.is_finite() and 0 < exact <= _MAX_COST):
         return None
     # With a key of one's own OpenRouter charges, and LiteLLM tells, no more than a fee.
-    return None if get(usage, "is_byok") else exact
+    return None if used.get("is_byok") else exact
 
 
 def _type_name(value: object) -> str:

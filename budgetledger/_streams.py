@@ -178,7 +178,7 @@ class StreamReading:
         Unless it is the same one, with a provider before it: so LiteLLM's last chunks name it.
         """
         told = _get(source, "service_tier")
-        if isinstance(told, str):  # a later one is truer here too: how it was served, not asked for
+        if isinstance(told, str):  # a later one is truer: first the one asked for is told
             self._tier = tier_word(told)
         name = model_of(source)
         if name is not None and not (self._model and name.endswith(f"/{self._model}")):
@@ -202,7 +202,8 @@ class StreamReading:
             self._searches = max(usage.web_searches, self._searches)
         if usage is not None and any(usage[:-1]):  # zeros stand for "not known"
             # No output for a text that arrived is not believed.
-            final = final and (usage.output_tokens > 0 or not self._length)
+            told_all = usage.output_tokens or usage.input_audio_seconds or not self._length
+            final = final and bool(told_all)
             self._usage, self._final = usage, final
         if final:
             self._cost = cost or self._cost

@@ -636,6 +636,36 @@ def test_whatever_is_passed_reads_checked_or_is_refused(response: object, shape:
         assert usage.service_tier is None or re.fullmatch(r"[a-z0-9_+-]+", usage.service_tier)
 
 
+@pytest.mark.parametrize(
+    "usage",
+    [
+        Usage(10, 0, 4, 4, 3),
+        Usage(10, 9, reasoning_tokens=4, output_audio_tokens=3, output_image_tokens=3),
+        Usage(10, input_audio_tokens=4, input_image_tokens=4, input_video_tokens=3),
+        Usage(10, 0, 3, input_audio_tokens=10, cache_read_audio_tokens=4),
+        Usage(10, 0, 9, input_audio_tokens=3, cache_read_audio_tokens=4),
+        Usage(10, 0, 9, input_image_tokens=3, cache_read_image_tokens=4),
+        Usage(10, 9, web_searches=-1),
+        Usage(10, 9, service_tier="Batch"),
+        Usage(10, 9, service_tier=""),
+        Usage(10, 9, service_tier=1),  # type: ignore[arg-type]
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(usage: Usage) -> None:
+    for same in (usage, {"usage": usage}):
+        with pytest.raises(UnreadableResponse):
+            read_response(same)
+
+
+def test_what_a_subclass_says_of_itself_does_not_count() -> None:
+    model, usage, _ = read_response(
+        {"model": LyingText(" m "), "usage": {"prompt_tokens": LyingInt(3)}}
+    )
+    assert (type(model), model) == (str, "m")
+    assert usage is not None
+    assert (type(usage.input_tokens), usage.input_tokens) == (int, 3)
+
+
 def test_model_is_found_where_usage_is_not() -> None:
     assert model_of({"model": " gpt-4o "}) == "gpt-4o"
     assert [model_of(none) for none in (Raises(), {}, {"model": " "}, {"model": 4}, "x")] == [

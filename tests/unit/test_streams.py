@@ -504,6 +504,12 @@ def test_what_a_compaction_used_is_added_at_the_end() -> None:
     assert found.reported
 
 
+def test_a_transcript_billed_by_the_second_is_reported() -> None:
+    text = event("transcript.text.delta", delta="Hello")
+    ending = event("transcript.text.done", usage={"type": "duration", "seconds": 8.2})
+    assert read([text, ending]) == (None, Usage(input_audio_seconds=9), None, True)
+
+
 @pytest.mark.parametrize(
     ("chunks", "usage"),
     [
