@@ -40,10 +40,9 @@ def media_of(part: Mapping[str, Any]) -> Media | None:
         if isinstance(blob, Mapping):
             return _gemini(part, blob)
     source = part.get("source")
-    if isinstance(source, Mapping) and "content" not in source and kind in ("image", "document"):
-        # Anthropic's
-        data, media_type = _data(source.get("data")), str(source.get("media_type") or "")
-        return Media(kind, data, media_type)
+    if isinstance(source, Mapping) and "content" not in source:  # Anthropic's
+        kind, media_type = "image" if kind == "image" else "document", source.get("media_type")
+        return Media(kind, _data(source.get("data")), str(media_type or ""))
     if isinstance(part.get("input_audio"), Mapping):
         sound = part["input_audio"]
         return Media("audio", _data(sound.get("data")), str(sound.get("format") or ""))

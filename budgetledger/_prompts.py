@@ -25,7 +25,7 @@ _MOST_STEPS, _STEPS_A_PART = 1_000_000, 10
 _TOKENS_WITH_TOOLS = 9
 _READ = ("role", "content", "name")  # of a message; not surely its refusal, or a call's number
 # Of a part: what is counted otherwise, or is not read by the model.
-_TOLD = {"type", "content", "source", "cache_control", "annotations"}
+_TOLD = {"type", "content", "cache_control", "annotations"}
 
 
 class Tally:
@@ -203,10 +203,10 @@ class Tally:
 
     def _structured(self, part: Mapping[str, Any]) -> None:
         """A call of a tool, its result, thinking: what is inside, and all else as JSON."""
-        source = part.get("source")
-        holder = source if isinstance(source, Mapping) else part
+        rest = {key: told for key, told in part.items() if key not in _TOLD}
+        holder = rest.pop("source") if isinstance(rest.get("source"), Mapping) else part
         self._value(holder.get("content"))  # a tool's result may hold images
-        self._json({key: told for key, told in part.items() if key not in _TOLD})
+        self._json(rest)
 
     def _add_fixed(self, low: int, high: int, exact: bool = False) -> None:
         self.fixed += high

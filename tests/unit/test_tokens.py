@@ -230,6 +230,7 @@ ATTACHED = [
     ),
     ({"type": "file", "file": {"file_data": "data:application/pdf;base64," + PDF}}, 5 * 4600),
     ({"type": "input_file", "file_id": "file-1"}, 10 * 4600),
+    ({"type": "video", "source": {"type": "base64", "data": PDF}}, 5 * 4600),
     (
         {"type": "document", "source": {"type": "url", "url": "https://example.com/a.pdf"}},
         10 * 4600,
@@ -264,6 +265,8 @@ def test_what_is_text_in_a_part_is_counted_as_text() -> None:
     ):
         counted = count_bounds("gpt-4o", messages=user(part))
         assert counted.low_tokens == exactly <= counted.tokens < exactly + 10
+    cited = {"type": "search_result", "source": SEVEN, "content": [{"type": "text", "text": SEVEN}]}
+    assert count_tokens("gpt-4o", messages=user(cited)).tokens >= exactly + 7
     gemini = [{"role": "user", "parts": [{"text": SEVEN}]}]
     assert count_bounds("gpt-4o", messages=gemini).tokens == exactly
 
