@@ -116,6 +116,7 @@ class AsyncLedger:
     unfreeze = _in_thread(Ledger.unfreeze)
     alerts = _in_thread(Ledger.alerts)
     can_afford = _in_thread(Ledger.can_afford)
+    estimate = _in_thread(Ledger.estimate)
     adjust = _in_thread(Ledger.adjust)
     balance = _in_thread(Ledger.balance)
     model_costs = _in_thread(Ledger.model_costs)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from budgetledger import _holding, _reports, _sql
+from budgetledger import _estimates, _holding, _reports, _sql
 from budgetledger._budgeting import WHOLE_PROJECT, line
 from budgetledger._charging import draft_charge, draft_hold
 from budgetledger._estimates import Estimate, largest_output
@@ -34,7 +34,7 @@ from budgetledger.money import Amount, count, to_pico
 from budgetledger.names import checked_name, checked_reason
 from budgetledger.rules import Draft
 from budgetledger.usage import Usage
-from budgetledger.windows import span_us
+from budgetledger.windows import from_us, span_us
 
 _TOLERATED_US = 1_000_000  # clocks are corrected by less than this all the time
 
@@ -187,6 +187,28 @@ class Ledger(SettingLedger, ReadingLedger):
             return refused is None
 
         return self._store.read(operation)
+
+    def estimate(
+        self,
+        model: str,
+        *,
+        messages: Sequence[Mapping[str, Any]] | None = None,
+        text: str | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        max_output_tokens: int | None = None,
+        n: int = 1,
+    ) -> Estimate:
+        """What a call may cost, at least and at most, as `hold` would estimate it now.
+
+        ``low`` and ``high`` are USD, from a prompt read from a cache and no answer to a prompt of
+        the most tokens it may have and *n* answers of *max_output_tokens*. Writes nothing. Raises
+        `UnpricedModel`.
+        """
+        return _estimates.estimate(
+            model, messages=messages, text=text, tools=tools,
+            max_output_tokens=max_output_tokens, n=n,
+            default_output_tokens=self._default_output_tokens, at=from_us(self._clock()),
+        )  # fmt: skip
 
     def holds(self, account: str) -> list[Hold]:
         """The open holds that count against *account*: its own, and of accounts under it.

@@ -17,6 +17,7 @@ SMALL = {
     "threads.py": ["--threads", "5", "--seconds", "0.1", "--rounds", "1"],
     "processes.py": ["--processes", "2", "--seconds", "0.1", "--rounds", "1"],
     "loop.py": ["--tasks", "20", "--seconds", "0.1", "--rounds", "1"],
+    "tokens.py": ["--scale", "500", "--rounds", "1"],
 }
 LIMITS = {
     "charge.py": 2,
@@ -26,6 +27,7 @@ LIMITS = {
     "threads.py": 4,
     "processes.py": 2,
     "loop.py": 2,
+    "tokens.py": 8,
 }
 
 

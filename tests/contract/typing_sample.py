@@ -125,3 +125,8 @@ def with_clock() -> int:
     clock.advance(days=1)
     Ledger(":memory:", clock=clock).close()
     return count_tokens("gpt-4o", text="hello").tokens
+
+
+def with_estimates(ledger: Ledger) -> Decimal:
+    estimate = ledger.estimate("gpt-4o", text="hello", max_output_tokens=100)
+    return estimate.high - estimate.low if estimate.bounded else estimate.high
