@@ -23,7 +23,7 @@ LIMITS = {
     "charge.py": 2,
     "reads.py": 2,
     "cold.py": 3,
-    "hold.py": 6,
+    "hold.py": 7,
     "threads.py": 4,
     "processes.py": 2,
     "loop.py": 2,
