@@ -21,7 +21,7 @@ import litellm
 from openai.types.chat import ChatCompletion
 
 from budgetledger._catalog import price
-from budgetledger.usage import read_response
+from budgetledger._reading import read_response
 
 CHAT: dict[str, Any] = {
     "id": "chatcmpl-1",
