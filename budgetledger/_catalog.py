@@ -13,7 +13,6 @@ another with LiteLLM's, for every model both know.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 from datetime import datetime
 from decimal import Context, Decimal, DivisionByZero, InvalidOperation, Overflow
 from functools import cache, lru_cache
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from budgetledger._model_names import is_version, spellings
 from budgetledger.errors import UnpricedModel
-from budgetledger.usage import Usage, checked
+from budgetledger.usage import Usage
 
 if TYPE_CHECKING:
     from genai_prices.data_snapshot import DataSnapshot
@@ -29,12 +28,12 @@ if TYPE_CHECKING:
 
 _LONGEST_NAME = 256
 # The caller's decimal context may round, or trap rounding; ours is wide enough to be exact.
-_EXACT = Context(prec=50, traps=[InvalidOperation, DivisionByZero, Overflow])
+EXACT = Context(prec=50, traps=[InvalidOperation, DivisionByZero, Overflow])
 _ZERO = Decimal(0)
 
 # What a call is billed for, by the list's names of the rates. Each unit of a usage is counted
-# under one of these; where a model has no rate of that name, see `_bills`.
-_PARTS = (
+# under one of these; where a model has no rate of that name, see `bills`.
+PARTS = (
     "input_mtok", "cache_read_mtok", "cache_write_mtok", "cache_write_1h_mtok",
     "output_mtok", "output_reasoning_mtok", "requests_kcount",
     # what most calls have none of
@@ -86,32 +85,27 @@ class Price(NamedTuple):
     unit_prices: dict[str, str]
 
 
-class _Rate(NamedTuple):
-    """``usd`` for each of ``units``, and the price as the list has it."""
+class Rate(NamedTuple):
+    """A rate by size of the whole input: (tokens to exceed, USD for ``units``, as listed)."""
 
-    usd: Decimal
+    steps: tuple[tuple[int, Decimal, str], ...]  # the highest step first; the last exceeds -1
     units: int
-    text: str
+
+    def at(self, input_tokens: int) -> tuple[Decimal, str]:
+        for step in self.steps:
+            if input_tokens > step[0]:
+                break
+        return step[1:]
 
 
-class _Rates(NamedTuple):
-    """The rates of a model, and under which of them each of ``_PARTS`` is billed.
+class Rates(NamedTuple):
+    """The rates of a model, and under which of them each of ``PARTS`` is billed."""
 
-    ``by_size``: (tokens of input to exceed, rates by name), the highest first; the last exceeds
-    -1. None at all where no rates are known.
-    """
-
-    by_size: tuple[tuple[int, dict[str, _Rate]], ...]
+    by_name: dict[str, Rate]
     bills: tuple[str | None, ...]
 
-    def at(self, input_tokens: int) -> dict[str, _Rate]:
-        for above, by_name in self.by_size:
-            if input_tokens > above:
-                return by_name
-        return {}
 
-
-_NONE = _Rates((), ())
+_NONE = Rates({}, ())
 
 
 class _Model:
@@ -122,13 +116,13 @@ class _Model:
         self._info = info
         # A price borrowed from another provider is for the usual service: so says genai-prices.
         self._variants = (own and info.price_variants) or ()
-        self._rates: dict[int | tuple[int, ...], _Rates] = {}
+        self._rates: dict[int | tuple[int, ...], Rates] = {}
 
-    def rates(self, at: datetime, input_tokens: int = 0) -> dict[str, _Rate]:
-        return self.priced(at, None).at(input_tokens)
+    def rates(self, at: datetime) -> dict[str, Rate]:
+        return self.priced(at, None).by_name
 
-    def priced(self, at: datetime, tier: str | None) -> _Rates:
-        """Rates at that moment, in that tier."""
+    def priced(self, at: datetime, tier: str | None) -> Rates:
+        """Rates at that moment, in that tier; none if none are known."""
         if not self._info.prices:
             return _NONE
         dated = self._info.get_prices(at)  # by day, and for some models by hour of the day
@@ -147,58 +141,67 @@ class _Model:
         found = self._rates.get(key)
         if found is None:
             # What a variant does not name stays at the usual rate; the first to name it counts.
-            listed = {
-                name: value
+            by_name = {
+                name: _rate(name, value)
                 for prices in (dated, *reversed(variants))
                 for name, value in vars(prices).items()
                 if value is not None
             }
-            found = self._rates[key] = _Rates(_by_size(listed), _bills(listed, **self.names))
+            found = self._rates[key] = Rates(by_name, bills(by_name, **self.names))
         return found
 
 
 def price(model: str, usage: Usage, at: datetime) -> Price:
     """Price ``usage`` of ``model`` as the list stood at the moment ``at`` (with a time zone).
 
-    The name is taken as people write it: see ``_model_names``.
+    The name is taken as people write it: see ``_model_names``. The usage is one that
+    ``usage.checked`` let pass, as all do that are read from a response.
 
     *Raises* ``UnpricedModel`` when the model is not in the list, or the list has no rate for
-    some of this usage, or none for its service tier: an unknown price is never 0.
-    ``UnreadableResponse`` when the counts of ``usage`` contradict each other. Retrying does not
-    help.
+    some of this usage, or none for its service tier: an unknown price is never 0. Retrying does
+    not help.
     """
-    checked(usage)
     found = _look_up(model, at)
     if found is None:
         raise UnpricedModel(model)
     unit_prices, tier = found.names.copy(), usage.service_tier
     if tier is None or tier in _USUAL:
-        priced = found.priced(at, None)
+        rates = found.priced(at, None)
     else:
         unit_prices["service_tier"] = tier
         usual = (unit_prices["provider"], tier) in _SAME_PRICE
-        priced = found.priced(at, None if usual else tier)
-        if priced is _NONE and found.rates(at):
-            raise _unpriced(model, f"price in service tier {tier!r}")
-    rates = priced.at(usage.input_tokens)
-    if not rates:
+        rates = found.priced(at, None if usual else tier)
+        if rates is _NONE and found.rates(at):
+            raise _unpriced(model, f"price in service tier {tier!r}", _source())
+    if not rates.by_name:
         raise UnpricedModel(model)
+    return total(model, usage, rates, unit_prices, _source())
+
+
+def total(model: str, usage: Usage, priced: Rates, names: dict[str, str], source: str) -> Price:
+    """Price a checked ``usage`` at rates of any source; ``names`` are told with the unit prices.
+
+    *Raises* as ``price``, where there is no rate for some of this usage.
+    """
+    unit_prices = names.copy()
+    rates, bills = priced
     counts: dict[str, int] = {}
-    for name, count in zip(priced.bills, _counts(usage, unit_prices["provider"]), strict=False):
+    for name, count in zip(bills, _counts(usage, names.get("provider")), strict=False):
         if count and name:
             counts[name] = counts.get(name, 0) + count
     cost = _ZERO
     for name, count in counts.items():
         # Below 0: cached sound or images whose place in the cache was not told, at neither rate.
         if name not in rates or count < 0:
-            raise _unpriced(model, f"{name} price")
+            raise _unpriced(model, f"{name} price", source)
         if count:
-            usd, units, unit_prices[name] = rates[name]
-            part = _EXACT.multiply(usd, count)
-            if units != 1:  # last, since a third of a cent has no end
-                part = _EXACT.divide(part, units)
-            cost = _EXACT.add(cost, part)
-    return Price(cost, _source(), unit_prices)
+            rate = rates[name]
+            usd, unit_prices[name] = rate.at(usage.input_tokens)
+            part = EXACT.multiply(usd, count)
+            if rate.units != 1:  # last, since a third of a cent has no end
+                part = EXACT.divide(part, rate.units)
+            cost = EXACT.add(cost, part)
+    return Price(cost, source, unit_prices)
 
 
 def dearest(model: str, input_tokens: int, at: datetime) -> tuple[str, dict[str, str]]:
@@ -209,7 +212,7 @@ def dearest(model: str, input_tokens: int, at: datetime) -> tuple[str, dict[str,
 
     *Raises* ``UnpricedModel`` when the model is not in the list, or has no rate for input.
     """
-    return _extreme(model, input_tokens, at, _IN_DEAREST, _OUT_DEAREST, dearest=True)
+    return _extreme(model, input_tokens, at, dearest=True)
 
 
 def cheapest(model: str, input_tokens: int, at: datetime) -> tuple[str, dict[str, str]]:
@@ -217,31 +220,42 @@ def cheapest(model: str, input_tokens: int, at: datetime) -> tuple[str, dict[str
 
     That is mostly the rate of what is read from the cache.
     """
-    return _extreme(model, input_tokens, at, _IN, _OUT, dearest=False)
+    return _extreme(model, input_tokens, at, dearest=False)
 
 
-def _extreme(
-    model: str, size: int, at: datetime, into: tuple[str, ...], out: tuple[str, ...], dearest: bool
-) -> tuple[str, dict[str, str]]:
+def _extreme(model: str, size: int, at: datetime, *, dearest: bool) -> tuple[str, dict[str, str]]:
     found = _look_up(model, at)
-    rates = found.rates(at, size) if found else {}
+    rates = found.rates(at) if found else {}
     if found is None or "input_mtok" not in rates:
         raise UnpricedModel(
             model,
-            f"no price is known for model {model!r}; hold an amount in US dollars instead, "
-            "or check the model's name",
+            f"no price is known for model {model!r}; set one with set_price({model!r}, ...) or "
+            "`budgetledger prices set`, hold an amount in US dollars, or check the model's name",
         )
-    unit_prices = dict(found.names)
+    return _source(), extreme_of(rates, size, found.names, dearest=dearest)
+
+
+def extreme_of(
+    rates: dict[str, Rate], size: int, named: dict[str, str], *, dearest: bool
+) -> dict[str, str]:
+    """The unit prices that ``dearest`` or ``cheapest`` takes from the rates of any source."""
+    into, out = (_IN_DEAREST, _OUT_DEAREST) if dearest else (_IN, _OUT)
+    unit_prices = dict(named)
     for names in (into, out, ("requests_kcount",)):
-        there = [name for name in names if name in rates]
-        if there:  # of equals the first named, which is the plain one
-            name = (max if dearest else min)(there, key=lambda name: rates[name].usd)
-            unit_prices[name] = rates[name].text
-    return _source(), unit_prices
+        steps = [(*rates[name].at(size), name) for name in names if name in rates]
+        if steps:  # of equals the first named, which is the plain one
+            pick = max if dearest else min
+            _, text, name = pick(steps, key=lambda step: step[0])
+            unit_prices[name] = text
+    return unit_prices
 
 
-def _unpriced(model: str, what: str) -> UnpricedModel:
-    return UnpricedModel(model, f"model {model!r} has no {what} in {_source()}; pass cost=")
+def _unpriced(model: str, what: str, source: str) -> UnpricedModel:
+    return UnpricedModel(
+        model,
+        f"model {model!r} has no {what} in {source}; state it with set_price or `budgetledger "
+        "prices set`, or pass cost=",
+    )
 
 
 def _look_up(model: str, at: datetime) -> _Model | None:
@@ -250,12 +264,11 @@ def _look_up(model: str, at: datetime) -> _Model | None:
     return _find(model.strip().lower()) if len(model) <= _LONGEST_NAME else None
 
 
-def _counts(usage: Usage, provider: str) -> tuple[int, ...]:
-    """Share the usage out among ``_PARTS``, each unit once; as many as it has."""
+def _counts(usage: Usage, provider: str | None) -> tuple[int, ...]:
+    """Share the usage out among ``PARTS``, each unit once; the last are left out if all 0."""
     read, write = usage.cache_read_tokens, usage.cache_write_tokens
-    write_1h = usage.cache_write_1h_tokens
-    fresh, thought = usage.input_tokens - read - write - write_1h, usage.reasoning_tokens
-    said = usage.output_tokens - thought
+    write_1h, thought = usage.cache_write_1h_tokens, usage.reasoning_tokens
+    fresh, said = usage.input_tokens - read - write - write_1h, usage.output_tokens - thought
     if not any(usage[_MORE:-1]):
         return (fresh, read, write, write_1h, said, thought, 1)
     read_sound, read_image = usage.cache_read_audio_tokens, usage.cache_read_image_tokens
@@ -275,13 +288,13 @@ def _counts(usage: Usage, provider: str) -> tuple[int, ...]:
     )  # fmt: skip
 
 
-def _bills(rates: Collection[str], provider: str, model: str) -> tuple[str | None, ...]:
-    """The rate under which this model bills each of ``_PARTS``; itself if it has none: unpriced.
+def bills(rates: dict[str, Rate], provider: str, model: str) -> tuple[str | None, ...]:
+    """The rate under which this model bills each of ``PARTS``; itself if it has none: unpriced.
 
     A part without a rate of its own goes where the provider counts it, or to a dearer one; never
     to one that may be cheaper. Where LiteLLM states such a rate too, the tests compare.
     """
-    at = {name: name for name in _PARTS}
+    at = {name: name for name in PARTS}
 
     def fall(name: str, to: str) -> None:
         if name not in rates:
@@ -307,36 +320,30 @@ def _bills(rates: Collection[str], provider: str, model: str) -> tuple[str | Non
     for kind in ("image", "audio"):  # read from the cache: like text if sent like text
         sent = at[f"input_{kind}_mtok"]
         fall(f"cache_{kind}_read_mtok", "cache_read_mtok" if sent == "input_mtok" else sent)
-    bills: dict[str, str | None] = {**at}
+    billed: dict[str, str | None] = {**at}
     if "requests_kcount" not in rates:
-        bills["requests_kcount"] = None
+        billed["requests_kcount"] = None
     elif "web_searches_kcount" not in rates:  # Perplexity's price of a call is that of its search
-        bills["web_searches_kcount"] = None
-    return tuple(bills[name] for name in _PARTS)
+        billed["web_searches_kcount"] = None
+    return tuple(billed[name] for name in PARTS)
 
 
-def _by_size(
-    listed: dict[str, Decimal | TieredPrices],
-) -> tuple[tuple[int, dict[str, _Rate]], ...]:
-    """A price by size of the whole input, each step with every rate."""
-    steps: dict[str, dict[int, Decimal]] = {}
-    for name, value in listed.items():
-        if isinstance(value, Decimal):
-            steps[name] = {-1: value}
-        else:
-            steps[name] = {-1: value.base} | {tier.start: tier.price for tier in value.tiers}
-    sizes = sorted({size for by_size in steps.values() for size in by_size}, reverse=True)
-    return tuple(
-        (size, {name: _rate(name, by_size[max(s for s in by_size if s <= size)])
-                for name, by_size in steps.items()})
-        for size in sizes
-    )  # fmt: skip
+def _rate(name: str, value: Decimal | TieredPrices) -> Rate:
+    base = value if isinstance(value, Decimal) else value.base
+    tiers = () if isinstance(value, Decimal) else value.tiers
+    return rate_of(name, {-1: base} | {tier.start: tier.price for tier in tiers})
 
 
-def _rate(name: str, usd: Decimal) -> _Rate:
+def rate_of(name: str, steps: dict[int, Decimal]) -> Rate:
+    """The rate ``name``, of USD by the size of input to exceed, smallest first; -1 is any."""
     unit = name.rpartition("_")[2]
-    each = usd.scaleb(-_ZEROS.get(unit, 0), _EXACT)
-    return _Rate(each, 3600 if unit == "hours" else 1, f"{usd:f}")
+    return Rate(
+        tuple(
+            (above, usd.scaleb(-_ZEROS.get(unit, 0), EXACT), f"{usd:f}")
+            for above, usd in reversed(steps.items())
+        ),
+        3600 if unit == "hours" else 1,
+    )
 
 
 @lru_cache(maxsize=4096)  # unknown names are kept too: looking through the list is the slow part

@@ -203,10 +203,10 @@ def test_every_rate_of_the_list_is_known_here():
             dated = [model.prices] if isinstance(model.prices, ModelPrice) else model.prices
             for prices in dated:
                 listed |= vars(getattr(prices, "prices", prices)).keys()
-    assert listed - {"output_images"} == (set(_catalog._PARTS) | beside) - {"output_images"}
+    assert listed - {"output_images"} == (set(_catalog.PARTS) | beside) - {"output_images"}
     for unit in unit_data.values():
         ending = unit["price_key"].rpartition("_")[2]
-        if unit["price_key"] in _catalog._PARTS:
+        if unit["price_key"] in _catalog.PARTS:
             assert unit["per"] == (3600 if ending == "hours" else 10 ** _catalog._ZEROS[ending])
 
 
