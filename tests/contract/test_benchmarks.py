@@ -16,6 +16,7 @@ SMALL = {
     "hold.py": ["--calls", "10", "--rounds", "1", "--many", "1000"],
     "threads.py": ["--threads", "5", "--seconds", "0.1", "--rounds", "1"],
     "processes.py": ["--processes", "2", "--seconds", "0.1", "--rounds", "1"],
+    "prices.py": ["--calls", "5", "--rounds", "1"],
     "loop.py": ["--tasks", "20", "--seconds", "0.1", "--rounds", "1"],
     "tokens.py": ["--scale", "500", "--rounds", "1"],
 }
@@ -28,6 +29,7 @@ LIMITS = {
     "processes.py": 2,
     "loop.py": 2,
     "tokens.py": 8,
+    "prices.py": 6,
 }
 
 
