@@ -63,7 +63,7 @@ class Price(NamedTuple):
     unit_prices: dict[str, str]
 
 
-class _Rate(NamedTuple):
+class Rate(NamedTuple):
     """A rate by size of the whole input: (tokens to exceed, USD, the same as text)."""
 
     steps: tuple[tuple[int, Decimal, str], ...]  # the highest step first; the last exceeds -1
@@ -78,9 +78,9 @@ class _Model:
     def __init__(self, provider_id: str, info: ModelInfo) -> None:
         self.names = {"provider": provider_id, "model": info.id}
         self._info = info
-        self._rates: dict[int, dict[str, _Rate]] = {}
+        self._rates: dict[int, dict[str, Rate]] = {}
 
-    def rates(self, at: datetime) -> dict[str, _Rate]:
+    def rates(self, at: datetime) -> dict[str, Rate]:
         if not self._info.prices:
             return {}
         dated = self._info.get_prices(at)  # by day, and for some models by hour of the day
@@ -100,22 +100,31 @@ def price(model: str, usage: Usage, at: datetime) -> Price:
     some of these tokens: an unknown price is never 0. ``UnreadableResponse`` when the counts
     of ``usage`` contradict each other. Retrying does not help.
     """
-    checked(usage)
     unit_prices, rates = _look_up(model, at)
     if not rates:
         raise UnpricedModel(model)
+    return total(model, usage, rates, unit_prices, _source())
+
+
+def total(
+    model: str, usage: Usage, rates: dict[str, Rate], names: dict[str, str], source: str
+) -> Price:
+    """Price ``usage`` at ``rates`` of any source; ``names`` are told with the unit prices.
+
+    *Raises* as ``price``, where there is no rate for some of these tokens.
+    """
+    checked(usage)
+    unit_prices = dict(names)
     with localcontext(_EXACT):
         micro = Decimal(0)
         for key, count in _counts(usage, rates).items():
             if not count:
                 continue
             if key not in rates or count < 0:  # below 0: sound that was cached, at neither rate
-                raise UnpricedModel(
-                    model, f"model {model!r} has no {key} price in {_source()}; pass cost="
-                )
+                raise UnpricedModel(model, f"model {model!r} has no {key} price in {source}")
             rate, unit_prices[key] = rates[key].at(usage.input_tokens)
             micro += rate * count
-        return Price(micro.scaleb(-6), _source(), unit_prices)
+        return Price(micro.scaleb(-6), source, unit_prices)
 
 
 def dearest(model: str, input_tokens: int, at: datetime) -> tuple[str, dict[str, str]]:
@@ -130,18 +139,24 @@ def dearest(model: str, input_tokens: int, at: datetime) -> tuple[str, dict[str,
     if "input_mtok" not in rates:
         raise UnpricedModel(
             model,
-            f"no price is known for model {model!r}; hold an amount in US dollars instead, "
-            "or check the model's name",
+            f"no price is known for model {model!r}; set one with set_price({model!r}, ...) or "
+            "`budgetledger prices set`, hold an amount in US dollars, or check the model's name",
         )
+    return _source(), dearest_of(rates, input_tokens, unit_prices)
+
+
+def dearest_of(rates: dict[str, Rate], input_tokens: int, names: dict[str, str]) -> dict[str, str]:
+    """The unit prices that ``dearest`` takes from ``rates`` of any source, after ``names``."""
+    unit_prices = dict(names)
     for keys in (_IN, _OUT, (_PER_REQUEST,)):
         steps = [(*rates[key].at(input_tokens), key) for key in keys if key in rates]
         if steps:  # of equals the first named, which is the plain one
             _, text, key = max(steps, key=lambda step: step[0])
             unit_prices[key] = text
-    return _source(), unit_prices
+    return unit_prices
 
 
-def _look_up(model: str, at: datetime) -> tuple[dict[str, str], dict[str, _Rate]]:
+def _look_up(model: str, at: datetime) -> tuple[dict[str, str], dict[str, Rate]]:
     """Names for ``unit_prices``, and the rates at that moment; no rates if none are known."""
     if at.tzinfo is None:
         raise ValueError("at has no time zone; pass an aware datetime, e.g. in UTC")
@@ -149,7 +164,7 @@ def _look_up(model: str, at: datetime) -> tuple[dict[str, str], dict[str, _Rate]
     return (dict(found.names), found.rates(at)) if found else ({}, {})
 
 
-def _counts(usage: Usage, rates: dict[str, _Rate]) -> dict[str, int]:
+def _counts(usage: Usage, rates: dict[str, Rate]) -> dict[str, int]:
     """Share the tokens out among the rates there are, each token once."""
     cached = usage.cache_read_tokens + usage.cache_write_tokens + usage.cache_write_1h_tokens
     counts = {
@@ -170,7 +185,7 @@ def _counts(usage: Usage, rates: dict[str, _Rate]) -> dict[str, int]:
     return counts
 
 
-def _rates(dated: ModelPrice) -> dict[str, _Rate]:
+def _rates(dated: ModelPrice) -> dict[str, Rate]:
     found = {}
     for key, value in vars(dated).items():
         if key not in _KEYS or value is None:
@@ -178,7 +193,7 @@ def _rates(dated: ModelPrice) -> dict[str, _Rate]:
         base = value if isinstance(value, Decimal) else value.base
         tiers = [] if isinstance(value, Decimal) else value.tiers
         steps = [(-1, base), *((tier.start, tier.price) for tier in tiers)]
-        found[key] = _Rate(tuple((above, usd, f"{usd:f}") for above, usd in reversed(steps)))
+        found[key] = Rate(tuple((above, usd, f"{usd:f}") for above, usd in reversed(steps)))
     return found
 
 
