@@ -34,7 +34,7 @@ _FALLS_TO = {
 # Sound costs many times what text does: without a rate of its own it has no price.
 _AUDIO = {"input_audio_mtok", "output_audio_mtok"}
 _PER_REQUEST = "requests_kcount"  # USD per 1,000 calls, beside the tokens
-_KEYS = {*_FALLS_TO, *_FALLS_TO.values(), *_AUDIO, _PER_REQUEST}
+KEYS = {*_FALLS_TO, *_FALLS_TO.values(), *_AUDIO, _PER_REQUEST}
 # How a token of text may be billed that is still to be sent, and one still to be answered. From
 # GPT-5.6 on, OpenAI writes nearly every prompt of 1,024 tokens to its cache unasked, at 1.25 times
 # the input (developers.openai.com/api/docs/guides/prompt-caching, 2026-07). Not cache_write_1h:
@@ -47,7 +47,7 @@ _BEDROCK_ID = re.compile(r"(?:[a-z-]+\.)?[a-z0-9]+\.[a-z]")
 _LONGEST_NAME = 256
 
 # The caller's decimal context may round, or trap rounding; ours is wide enough to be exact.
-_EXACT = Context(prec=50, traps=[InvalidOperation, DivisionByZero, Overflow])
+EXACT = Context(prec=50, traps=[InvalidOperation, DivisionByZero, Overflow])
 
 
 class Price(NamedTuple):
@@ -115,7 +115,7 @@ def total(
     """
     checked(usage)
     unit_prices = dict(names)
-    with localcontext(_EXACT):
+    with localcontext(EXACT):
         micro = Decimal(0)
         for key, count in _counts(usage, rates).items():
             if not count:
@@ -188,7 +188,7 @@ def _counts(usage: Usage, rates: dict[str, Rate]) -> dict[str, int]:
 def _rates(dated: ModelPrice) -> dict[str, Rate]:
     found = {}
     for key, value in vars(dated).items():
-        if key not in _KEYS or value is None:
+        if key not in KEYS or value is None:
             continue
         base = value if isinstance(value, Decimal) else value.base
         tiers = [] if isinstance(value, Decimal) else value.tiers

@@ -12,7 +12,7 @@ hold; settling records that too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
 from functools import lru_cache
@@ -54,11 +54,13 @@ def estimate(
     n: int = 1,
     default_output_tokens: int = 4096,
     at: datetime,
+    dearest: Callable[[str, int, datetime], tuple[str, dict[str, str]]] = _catalog.dearest,
 ) -> Estimate:
     """Estimate a call of ``model`` with this prompt, priced as the list stood at ``at``.
 
     Each of ``n`` answers may have ``max_output_tokens``, or else ``default_output_tokens``; a
-    model the list has no output rate for, as those for embeddings, then gives none.
+    model the list has no output rate for, as those for embeddings, then gives none. *dearest*
+    looks the prices up.
 
     *Raises* ``UnpricedModel`` when the price is not known. ``InvalidInput`` unless exactly one of
     messages and text is given, as the chat API takes it; ``InvalidAmount`` when a number is not a
@@ -70,7 +72,7 @@ def estimate(
     if not choices:
         raise InvalidAmount("n must be 1 or more, got 0; pass how many answers the call asks for")
     input_tokens, method = count_tokens(model, messages=messages, text=text, tools=tools)
-    source, unit_prices = _catalog.dearest(model, input_tokens, at)
+    source, unit_prices = dearest(model, input_tokens, at)
     prompt_pico, token_pico = _pico_rates(unit_prices, input_tokens)
     if token_pico is None:
         if asked:

@@ -16,7 +16,7 @@ from budgetledger.errors import NotALedger, SchemaTooNew, StoreError
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0002"
+HEAD = "0003"
 """The revision this code reads and writes: the newest under ``migrations``."""
 
 APPLICATION_ID = 0x62676C72

@@ -131,11 +131,10 @@ class BudgetManager:
 
         Raises `UnpricedModel` for a model without a known price.
         """
-        from budgetledger._catalog import price
         from budgetledger.tokens import count_tokens
 
         prompt_tokens = count_tokens(model, messages=messages).tokens
-        prompt = price(model, Usage(prompt_tokens), datetime.now(UTC)).cost
+        prompt = self._ledger._price_of(model, Usage(prompt_tokens), datetime.now(UTC)).cost
         current = to_pico(self._ledger.balance(user).posted, signed=True)
         return float(to_usd(current + to_pico(prompt)))
 

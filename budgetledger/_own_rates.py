@@ -1,0 +1,135 @@
+"""The rates of an own price: how they are stated and stored, and what a call costs at them.
+
+A rate is stated under the key that the shipped price list has for what it counts (`KEYS`), in
+USD; the same key with ``_above_200000_tokens`` is for calls with more input than that, with
+``_batch``, ``_flex`` or ``_priority`` for calls served so, or with both, in this order.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from decimal import Decimal, localcontext
+from functools import lru_cache
+
+from budgetledger import _catalog
+from budgetledger._catalog import Price, Rate
+from budgetledger.errors import InvalidAmount, InvalidInput, UnpricedModel
+from budgetledger.money import Amount, exact_usd
+from budgetledger.prices import OwnPrice
+from budgetledger.usage import Usage
+
+PER_IMAGE = "output_images"
+KEYS = frozenset({*_catalog.KEYS, PER_IMAGE})
+"""What can be priced, each as in the shipped list; ``output_images`` each by itself."""
+
+TIERS = ("batch", "flex", "priority")
+_TIER = f"_(?P<tier>{'|'.join(TIERS)})"
+_STATED = re.compile(rf"(?P<unit>.+?)(_above_(?P<above>\d{{1,12}})_tokens)?({_TIER})?")
+_LONGEST = 40  # digits of a rate
+_ANY_SIZE = -1
+
+
+def key_for(unit: str, above: int | None = None, tier: str | None = None) -> str:
+    """The key under which a rate is stated."""
+    return "".join(
+        (unit, "" if above is None else f"_above_{above}_tokens", f"_{tier}" if tier else "")
+    )
+
+
+def times(usd: Decimal, many: int) -> Decimal:
+    """*usd* for many, exactly."""
+    return _catalog.EXACT.multiply(usd, many)
+
+
+def stated(rates: Mapping[str, Amount]) -> str:
+    """*rates* as a row states them. Raises `InvalidInput`, `InvalidAmount`."""
+    if not rates:
+        raise InvalidInput("a price needs a rate; pass for example input=3, output=15")
+    for key in rates:
+        found = _STATED.fullmatch(key)
+        if found is None or found["unit"] not in KEYS:
+            raise InvalidInput(
+                f"no calls are counted by {key!r}; pass one of {', '.join(sorted(KEYS))}, "
+                "or it with _above_200000_tokens, _batch, _flex or _priority"
+            )
+        plain = key_for(found["unit"], None, found["tier"])
+        if found["above"] and not {plain, found["unit"]} & rates.keys():
+            raise InvalidInput(f"{key} needs a rate for smaller calls too; pass {plain}")
+    told = {key: _text(exact_usd(usd, key), key) for key, usd in rates.items()}
+    return json.dumps(told, separators=(",", ":"), sort_keys=True)
+
+
+def price(own: OwnPrice, model: str, usage: Usage) -> Price:
+    """What a call costs at *own*.
+
+    *Raises* ``UnpricedModel`` when it has no rate for something the call used.
+    """
+    rates = _rates(own.rates_json or "{}", usage.service_tier)
+    names, images = {"model": own.model}, usage.output_images
+    found = _catalog.total(model, usage, rates, names, own.source)
+    per_image = rates.get(PER_IMAGE)
+    if images and per_image is None and not usage.output_tokens:
+        raise _missing(own, model, PER_IMAGE)
+    if not images or per_image is None:
+        return found
+    usd, text = per_image.at(usage.input_tokens)
+    with localcontext(_catalog.EXACT):
+        return found._replace(
+            cost=found.cost + usd * images, unit_prices={**found.unit_prices, PER_IMAGE: text}
+        )
+
+
+def dearest(own: OwnPrice, model: str, input_tokens: int) -> tuple[str, dict[str, str]]:
+    """As ``_catalog.dearest``, at *own*."""
+    rates = _rates(own.rates_json or "{}", None)
+    if "input_mtok" not in rates:
+        raise _missing(own, model, "input_mtok")
+    return own.source, _catalog.dearest_of(rates, input_tokens, {"model": own.model})
+
+
+def _missing(own: OwnPrice, model: str, key: str) -> UnpricedModel:
+    return UnpricedModel(
+        model,
+        f"{own.source} of model {model!r} has no {key}; state it too, as 0 if that is free, "
+        "with set_price or `budgetledger prices set`",
+    )
+
+
+@lru_cache(maxsize=4096)
+def _rates(rates_json: str, tier: str | None) -> dict[str, Rate]:
+    """The rates for calls served in a tier: its own where it has them, else the plain ones."""
+    steps: dict[str, dict[int, str]] = {}
+    of_tier: set[str] = set()
+    # Plain ones first, so that the tier's replace them.
+    for key, usd in sorted(json.loads(rates_json).items(), key=lambda one: _tier_of(one[0]) or ""):
+        found = _STATED.fullmatch(key)
+        assert found is not None
+        if found["tier"] in (None, tier):
+            above = _ANY_SIZE if found["above"] is None else int(found["above"])
+            steps.setdefault(found["unit"], {})[above] = usd
+            if found["tier"]:
+                of_tier.add(found["unit"])
+    if "output_mtok" in of_tier and "output_reasoning_mtok" not in of_tier:
+        steps.pop("output_reasoning_mtok", None)  # what is thought is written, in that tier too
+    return {
+        unit: Rate(
+            tuple((above, Decimal(usd), usd) for above, usd in sorted(dated.items(), reverse=True))
+        )
+        for unit, dated in steps.items()
+    }
+
+
+def _tier_of(key: str) -> str | None:
+    found = _STATED.fullmatch(key)
+    return None if found is None else found["tier"]
+
+
+def _text(usd: Decimal, key: str) -> str:
+    """*usd* as plain decimal digits, the same for the same amount."""
+    text = f"{usd:f}"
+    text = (text.rstrip("0").rstrip(".") if "." in text else text).lstrip("-") or "0"
+    if len(text) > _LONGEST:
+        raise InvalidAmount(f"{key} has too many digits: {text[:60]}; pass at most {_LONGEST}")
+    return text
