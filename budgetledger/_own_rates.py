@@ -2,7 +2,8 @@
 
 A rate is stated under the key that the shipped price list has for what it counts (`KEYS`), in
 USD; the same key with ``_above_200000_tokens`` is for calls with more input than that, with
-``_batch``, ``_flex`` or ``_priority`` for calls served so, or with both, in this order.
+``_batch`` for calls served in that tier (or in any other that a usage names), or with both, in
+this order. A tier that has no rate of its own costs the plain one.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ PER_IMAGE = "output_images"
 KEYS = frozenset({*_catalog.KEYS, PER_IMAGE})
 """What can be priced, each as in the shipped list; ``output_images`` each by itself."""
 
-TIERS = ("batch", "flex", "priority")
-_TIER = f"_(?P<tier>{'|'.join(TIERS)})"
-_STATED = re.compile(rf"(?P<unit>.+?)(_above_(?P<above>\d{{1,12}})_tokens)?({_TIER})?")
+_STATED = re.compile(
+    rf"(?P<unit>{'|'.join(KEYS)})(_above_(?P<above>\d{{1,12}})_tokens)?(_(?P<tier>[a-z]{{1,40}}))?"
+)
 _LONGEST = 40  # digits of a rate
 _ANY_SIZE = -1
 
@@ -49,10 +50,10 @@ def stated(rates: Mapping[str, Amount]) -> str:
         raise InvalidInput("a price needs a rate; pass for example input=3, output=15")
     for key in rates:
         found = _STATED.fullmatch(key)
-        if found is None or found["unit"] not in KEYS:
+        if found is None:
             raise InvalidInput(
                 f"no calls are counted by {key!r}; pass one of {', '.join(sorted(KEYS))}, "
-                "or it with _above_200000_tokens, _batch, _flex or _priority"
+                "or it with _above_200000_tokens, _batch, _flex, _priority"
             )
         plain = key_for(found["unit"], None, found["tier"])
         if found["above"] and not {plain, found["unit"]} & rates.keys():
