@@ -230,7 +230,7 @@ CASES = [  # usage; USD, with 0.01 for the call itself
     (Usage(1000, 100, service_tier="batch"), "0.0154"),
     (Usage(1000, 100, reasoning_tokens=50, service_tier="batch"), "0.0154"),  # as output there
     (Usage(200_001, service_tier="batch"), "4.01002"),  # which has no rate for that size
-    (Usage(200_001, service_tier="flex"), "2.21001"),
+    (Usage(200_001, service_tier="flex"), "2.210011"),
     (Usage(1000, 100, service_tier="priority"), "0.0208"),
     (Usage(output_images=3), "0.13"),
 ]
