@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from budgetledger._estimates import Estimate, estimate
-from budgetledger._pricing import Book, dearest, priced
+from budgetledger._pricing import Book, extreme, priced
 from budgetledger.errors import InvalidAmount, InvalidInput, UnreadableResponse
 from budgetledger.money import Amount, count, to_pico
 from budgetledger.names import checked_name, is_name
@@ -117,7 +117,7 @@ def draft_hold(
             model, messages=messages, text=text, tools=tools,
             max_output_tokens=max_output_tokens, n=n,
             default_output_tokens=default_output_tokens, at=from_us(clock()),
-            dearest=partial(dearest, book=book),
+            dearest=partial(extreme, book=book, dearest=True),
         )  # fmt: skip
         pico, source = estimated.pico, estimated.source
         held_tokens = estimated.input_tokens + estimated.output_tokens

@@ -69,7 +69,7 @@ class PricingLedger(LedgerCore):
             "cache_write_1h_mtok": (cache_write_1h, 1), "output_reasoning_mtok": (reasoning, 1),
             "input_audio_mtok": (input_audio, 1), "output_audio_mtok": (output_audio, 1),
             "requests_kcount": (request, 1000), "web_searches_kcount": (web_search, 1000),
-            _own_rates.PER_IMAGE: (image, 1),
+            "output_images": (image, 1),
         }  # fmt: skip
         given = {
             key: _own_rates.times(exact_usd(usd, key), many)

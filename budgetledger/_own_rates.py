@@ -11,18 +11,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from functools import lru_cache
 
 from budgetledger import _catalog
-from budgetledger._catalog import Price, Rate
+from budgetledger._catalog import Price, Rates
 from budgetledger.errors import InvalidAmount, InvalidInput, UnpricedModel
 from budgetledger.money import Amount, exact_usd
-from budgetledger.prices import OwnPrice
+from budgetledger.prices import OwnPrice, price_name
 from budgetledger.usage import Usage
 
-PER_IMAGE = "output_images"
-KEYS = frozenset({*_catalog.KEYS, PER_IMAGE})
+KEYS = _catalog.PARTS
 """What can be priced, each as in the shipped list; ``output_images`` each by itself."""
 
 _STATED = re.compile(
@@ -67,39 +66,29 @@ def price(own: OwnPrice, model: str, usage: Usage) -> Price:
 
     *Raises* ``UnpricedModel`` when it has no rate for something the call used.
     """
-    rates = _rates(own.rates_json or "{}", usage.service_tier)
-    names, images = {"model": own.model}, usage.output_images
-    found = _catalog.total(model, usage, rates, names, own.source)
-    per_image = rates.get(PER_IMAGE)
-    if images and per_image is None and not usage.output_tokens:
-        raise _missing(own, model, PER_IMAGE)
-    if not images or per_image is None:
-        return found
-    usd, text = per_image.at(usage.input_tokens)
-    with localcontext(_catalog.EXACT):
-        return found._replace(
-            cost=found.cost + usd * images, unit_prices={**found.unit_prices, PER_IMAGE: text}
-        )
+    rates_json, tier = own.rates_json or "{}", usage.service_tier
+    names = {"model": own.model} if tier is None else {"model": own.model, "service_tier": tier}
+    rates = _rates(rates_json, tier, price_name(model))
+    return _catalog.total(model, usage, rates, names, own.source)
 
 
-def dearest(own: OwnPrice, model: str, input_tokens: int) -> tuple[str, dict[str, str]]:
-    """As ``_catalog.dearest``, at *own*."""
-    rates = _rates(own.rates_json or "{}", None)
+def extreme(
+    own: OwnPrice, model: str, input_tokens: int, *, dearest: bool
+) -> tuple[str, dict[str, str]]:
+    """As ``_catalog.dearest`` or ``cheapest``, at *own*."""
+    rates = _rates(own.rates_json or "{}", None, price_name(model)).by_name
     if "input_mtok" not in rates:
-        raise _missing(own, model, "input_mtok")
-    return own.source, _catalog.dearest_of(rates, input_tokens, {"model": own.model})
-
-
-def _missing(own: OwnPrice, model: str, key: str) -> UnpricedModel:
-    return UnpricedModel(
-        model,
-        f"{own.source} of model {model!r} has no {key}; state it too, as 0 if that is free, "
-        "with set_price or `budgetledger prices set`",
-    )
+        raise UnpricedModel(
+            model,
+            f"{own.source} of model {model!r} has no input_mtok; state it too, as 0 if that is "
+            "free, with set_price or `budgetledger prices set`",
+        )
+    names = {"model": own.model}
+    return own.source, _catalog.extreme_of(rates, input_tokens, names, dearest=dearest)
 
 
 @lru_cache(maxsize=4096)
-def _rates(rates_json: str, tier: str | None) -> dict[str, Rate]:
+def _rates(rates_json: str, tier: str | None, model: str) -> Rates:
     """The rates for calls served in a tier: its own where it has them, else the plain ones."""
     steps: dict[str, dict[int, str]] = {}
     of_tier: set[str] = set()
@@ -114,12 +103,11 @@ def _rates(rates_json: str, tier: str | None) -> dict[str, Rate]:
                 of_tier.add(found["unit"])
     if "output_mtok" in of_tier and "output_reasoning_mtok" not in of_tier:
         steps.pop("output_reasoning_mtok", None)  # what is thought is written, in that tier too
-    return {
-        unit: Rate(
-            tuple((above, Decimal(usd), usd) for above, usd in sorted(dated.items(), reverse=True))
-        )
+    by_name = {
+        unit: _catalog.rate_of(unit, {above: Decimal(usd) for above, usd in sorted(dated.items())})
         for unit, dated in steps.items()
     }
+    return Rates(by_name, _catalog.bills(by_name, "", model))
 
 
 def _tier_of(key: str) -> str | None:

@@ -42,7 +42,7 @@ _UNITS = {
     "output_cost_per_image_token": ("output_image_mtok", _M),
     "cache_read_input_image_token_cost": ("cache_image_read_mtok", _M),
     "input_cost_per_video_token": ("input_video_mtok", _M),
-    "output_cost_per_image": (_own_rates.PER_IMAGE, 1),
+    "output_cost_per_image": ("output_images", 1),
     "input_cost_per_request": ("requests_kcount", _K),
     "input_cost_per_character": ("input_mchars", _M),
     "input_cost_per_audio_per_second": ("input_audio_hours", _HOUR),
@@ -185,8 +185,6 @@ def _found(model: str, fields: object) -> Found:
     if tiers is not None:
         of_tiers = dict(_tiered(tiers, rates))
         rates = {key: usd for key, usd in rates.items() if key not in of_tiers} | of_tiers
-    if "output_image_mtok" in rates:
-        rates.pop(_own_rates.PER_IMAGE, None)  # the same images, in other words
     if not any(rates.values()) and (left_out or not rates):  # free by half its prices
         what = f"only what is not counted here: {', '.join(left_out)}" if left_out else "nothing"
         raise InvalidInput(f"it prices {what}")

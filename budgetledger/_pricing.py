@@ -67,12 +67,18 @@ def price_of(model: str, usage: Usage, at: datetime, book: Book) -> Price:
     return _catalog.price(model, usage, at)
 
 
-def dearest(model: str, input_tokens: int, at: datetime, book: Book) -> tuple[str, dict[str, str]]:
-    """Source and unit prices of the dearest that a call may cost; see ``_catalog.dearest``."""
+def extreme(
+    model: str, input_tokens: int, at: datetime, *, book: Book, dearest: bool
+) -> tuple[str, dict[str, str]]:
+    """Source and unit prices of the dearest that a call may cost, or the cheapest.
+
+    See ``_catalog.dearest`` and ``cheapest``.
+    """
     own = book().find(model, to_us(at))
     if own is not None:
-        return _own_rates.dearest(own, model, input_tokens)
-    return _catalog.dearest(model, input_tokens, at)
+        return _own_rates.extreme(own, model, input_tokens, dearest=dearest)
+    look_up = _catalog.dearest if dearest else _catalog.cheapest
+    return look_up(model, input_tokens, at)
 
 
 def _own(book: PriceBook, answered: str | None, asked: str | None, at_us: int) -> OwnPrice | None:

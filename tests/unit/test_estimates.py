@@ -195,12 +195,14 @@ PROMPT = [
     lambda tokens: {},
     lambda tokens: {"cache_read_tokens": tokens},
     lambda tokens: {"cache_write_tokens": tokens},
+    lambda tokens: {"input_image_tokens": tokens},
     lambda tokens: {"cache_read_tokens": tokens // 3, "cache_write_tokens": tokens // 3},
 ]
 ANSWER = [
     lambda tokens: {"output_tokens": tokens},
     lambda tokens: {"output_tokens": tokens, "reasoning_tokens": tokens},
     lambda tokens: {"output_tokens": tokens, "output_audio_tokens": tokens},
+    lambda tokens: {"output_tokens": tokens, "output_image_tokens": tokens},
     lambda tokens: {"output_tokens": tokens, "reasoning_tokens": tokens // 2},
     lambda tokens: {"output_tokens": tokens // 2},
 ]
