@@ -169,11 +169,10 @@ def price(model: str, usage: Usage, at: datetime) -> Price:
 
 
 def total(model: str, usage: Usage, priced: Rates, names: dict[str, str], source: str) -> Price:
-    """Price ``usage`` at the rates of any source; ``names`` are told with the unit prices.
+    """Price a checked ``usage`` at rates of any source; ``names`` are told with the unit prices.
 
     *Raises* as ``price``, where there is no rate for some of this usage.
     """
-    checked(usage)
     unit_prices = dict(names)
     rates, bills = priced
     counts: dict[str, int] = {}

@@ -287,7 +287,8 @@ ORDER BY r.effective_at_us DESC, r.id DESC LIMIT 1"""
 # set_price, remove_price: what the next row follows.
 PRICE_HEAD = "SELECT hash, recorded_at_us FROM price_revisions ORDER BY id DESC LIMIT 1"
 
-# reprice: the calls without a price that count on an account, or in the project.
+# reprice: the calls without a price that count on an account, or in the project. Each account by
+# itself, and in an order of no index, so that only those without a price are looked through.
 _STILL_UNPRICED = """
 WHERE e.cost_pico IS NULL AND e.kind IN ('charge', 'settle')
       AND NOT EXISTS (SELECT 1 FROM entries later
@@ -296,8 +297,8 @@ UNPRICED_OF_ACCOUNT = f"""
 SELECT coalesce(e.origin_id, e.id) FROM entries e {_STILL_UNPRICED}
       AND e.account_id = :account_id ORDER BY 1"""
 UNPRICED_OF_PROJECT = f"""
-SELECT e.id FROM entries e {_STILL_UNPRICED}
-      AND e.project_id = :project_id AND e.origin_id IS NULL ORDER BY 1"""
+SELECT e.id FROM accounts a JOIN entries e ON e.account_id = a.id {_STILL_UNPRICED}
+      AND a.project_id = :project_id AND e.origin_id IS NULL ORDER BY +e.id"""
 
 # reprice: whether somebody has stated the cost meanwhile.
 IS_CORRECTED = "SELECT EXISTS (SELECT 1 FROM entries WHERE corrects_id = :id)"

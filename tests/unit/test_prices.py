@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgetledger import AsyncLedger, Ledger, Usage
+from budgetledger import AsyncLedger, Ledger, Usage, _sql
 from budgetledger.errors import (
     BudgetExceededError,
     InvalidAmount,
@@ -432,6 +432,13 @@ def test_two_at_once_price_each_entry_once(ledger, path, clock):
         thread.join(timeout=60)
     assert sorted(one.entry.id for one in done) == [entry.id for entry in entries]
     assert ledger.balance("alice").posted == 250
+
+
+@pytest.mark.parametrize("query", [_sql.UNPRICED_OF_ACCOUNT, _sql.UNPRICED_OF_PROJECT])
+def test_calls_with_a_price_are_not_looked_through(ledger, path, query):
+    with closing(sqlite3.connect(path)) as database:
+        plan = database.execute(f"EXPLAIN QUERY PLAN {_sql.compiled(query)}", (1,)).fetchall()
+    assert any("SEARCH e USING INDEX entries_unpriced" in step for *_, step in plan), plan
 
 
 def test_progress_is_told(ledger):
