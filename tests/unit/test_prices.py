@@ -9,7 +9,7 @@ from decimal import Decimal
 from fnmatch import fnmatchcase
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from budgetledger import AsyncLedger, Ledger, Usage, _sql
@@ -81,6 +81,7 @@ def expected(rows, model, at):
     return max(found, key=lambda one: one[:5])[-1] if found else None
 
 
+@settings(max_examples=500)
 @given(ROWS, NAMES, st.integers(0, 5))
 def test_the_row_that_stands_is_the_one_the_rule_names(rows, model, at):
     rows = [
