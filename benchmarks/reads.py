@@ -25,12 +25,16 @@ WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :rows)
 INSERT INTO entries (project_id, account_id, recorded_at_us, kind, model, cost_pico,
     price_source, input_tokens, output_tokens, requests,
     total_usd, total_pico, total_tokens, total_requests,
-    model_usd, model_pico, model_tokens, model_requests, hash, settings_version)
+    model_usd, model_pico, model_tokens, model_requests, hash, settings_count)
 SELECT 1, :account, :first_us + i * (:span_us / :rows), 'charge', 'model-' || (i % :models),
     1000000000, 'given', 10, 5, 1,
     i / 1000, i % 1000 * 1000000000, i * 15, i,
     seen / 1000, seen % 1000 * 1000000000, seen * 15, seen, zeroblob(32), 1
 FROM (SELECT i, (i + :models - 1) / :models AS seen FROM n)
+"""
+_RUNS = """
+INSERT INTO model_runs SELECT account_id, model, recorded_at_us, id FROM entries
+WHERE account_id = :account AND model IS NOT NULL ORDER BY account_id, model, recorded_at_us
 """
 
 
@@ -46,6 +50,7 @@ def fill(path: str, rows: int, models: int) -> None:
     }
     with connection:
         connection.execute(_FILL, facts)
+        connection.execute(_RUNS, facts)
     connection.close()
 
 

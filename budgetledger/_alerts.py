@@ -18,8 +18,8 @@ from budgetledger.windows import Window
 
 def raise_alerts(tx: Transaction, account: Ref) -> None:
     """Append the alerts that the account's rows so far lead to, each once."""
-    head, _, _ = head_of(tx, account)
-    settings = settings_of(tx, account, head.settings_version)
+    head = head_of(tx, account)
+    settings = settings_of(tx, account, head.settings_count)
     level = Level(account, head, settings)
     checks = [check(tx, level, budget) for budget in settings.budgets if budget.alert_at]
     fresh, over = crossings(checks, settings.standing)

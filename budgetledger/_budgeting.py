@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 from budgetledger import _sql
@@ -30,34 +31,27 @@ WHOLE_PROJECT = "*"
 """The account that all others of a project are under."""
 
 _HEAD = compiled(_sql.HEAD)
+_head = partial(tuple.__new__, Head)  # a third of the time that Head._make takes
 _HELD = compiled(_sql.HELD)
 _MOST_PERIODS = 1000
 _HELD_OF_MODEL = compiled(_sql.HELD_OF_MODEL)
 
 
 class Level(NamedTuple):
-    """An account in the line that a hold or cost counts against.
-
-    ``model``: of the row at its head, whose totals of the model the head carries.
-    """
+    """An account in the line that a hold or cost counts against."""
 
     account: Ref
     head: Head
     settings: Settings
-    model: str | None = None
 
 
-def head_of(tx: Transaction, account: Ref) -> tuple[Head, str | None, int | None]:
-    """The account's head, the model its model totals are of, and the id of ``*``, if any."""
+def head_of(tx: Transaction, account: Ref) -> Head:
+    """The account's head."""
     row = tx.execute(_HEAD, (account.project_id, account.id)).fetchone()
-    if row is None:
-        whole = tx.execute(compiled(_sql.WHOLE_PROJECT), (account.project_id,)).fetchone()
-        head = genesis(account.project, account.name, account.created_at_us)
-        return head, None, None if whole is None else whole[0]
-    head = Head._make(row[:11])
-    if head.settings_version is None:  # a row of the first schema
-        head = head._replace(settings_version=0)
-    return head, row[11], row[12]
+    if row is not None:
+        return _head(row)
+    whole = tx.execute(compiled(_sql.WHOLE_PROJECT), (account.project_id,)).fetchone()
+    return genesis(account.project, account.name, account.created_at_us, whole and whole[0])
 
 
 def settings_of(tx: Transaction, account: Ref, version: int) -> Settings:
@@ -116,10 +110,10 @@ def line(tx: Transaction, account: Ref) -> list[Level]:
     levels = []
     level: Ref | None = account
     while level is not None:
-        head, model, whole_id = head_of(tx, level)
-        settings = settings_of(tx, level, head.settings_version)
-        levels.append(Level(level, head, settings, model))
-        level = above(tx, level, settings, whole_id)
+        head = head_of(tx, level)
+        settings = settings_of(tx, level, head.settings_count)
+        levels.append(Level(level, head, settings))
+        level = above(tx, level, settings, head.whole_id)
     return levels
 
 
@@ -189,7 +183,7 @@ def _sum_held(
 
 def _posted(tx: Transaction, level: Level, budget: Budget) -> tuple[Window, tuple[int, ...]]:
     """The active window, and what was posted in it."""
-    account, head, settings, _ = level
+    account, head, settings = level
     moment_us = next_time(head, tx.now_us)
     if budget.model is None:
         until: tuple[int, ...] = head[2:6]
@@ -208,7 +202,7 @@ def _posted(tx: Transaction, level: Level, budget: Budget) -> tuple[Window, tupl
 def _cut(
     tx: Transaction, level: Level, budget: Budget, moment_us: int, until: tuple[int, ...]
 ) -> tuple[Window, tuple[int, ...]]:
-    account, head, settings, _ = level
+    account, head, settings = level
     start_us, end_us, zone = _window_at(tx, budget.period, moment_us)
     shift_us = settings.shifts.get(budget.name)
     if shift_us is not None and (start_us is None or shift_us > start_us):

@@ -13,6 +13,7 @@ another with LiteLLM's, for every model both know.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from datetime import datetime
 from decimal import Context, Decimal, DivisionByZero, InvalidOperation, Overflow
 from functools import cache, lru_cache
@@ -24,22 +25,25 @@ from budgetledger.usage import Usage, checked
 
 if TYPE_CHECKING:
     from genai_prices.data_snapshot import DataSnapshot
-    from genai_prices.types import MatchLogic, ModelInfo, Provider, TieredPrices
+    from genai_prices.types import MatchLogic, ModelInfo, ModelPrice, Provider, TieredPrices
 
 _LONGEST_NAME = 256
 # The caller's decimal context may round, or trap rounding; ours is wide enough to be exact.
 EXACT = Context(prec=50, traps=[InvalidOperation, DivisionByZero, Overflow])
+_ZERO = Decimal(0)
 
 # What a call is billed for, by the list's names of the rates. Each unit of a usage is counted
 # under one of these; where a model has no rate of that name, see `bills`.
 PARTS = (
-    "input_mtok", "input_image_mtok", "input_video_mtok", "input_audio_mtok",
-    "cache_read_mtok", "cache_image_read_mtok", "cache_audio_read_mtok",
-    "cache_write_mtok", "cache_write_1h_mtok",
-    "output_mtok", "output_reasoning_mtok", "output_image_mtok", "output_audio_mtok",
+    "input_mtok", "cache_read_mtok", "cache_write_mtok", "cache_write_1h_mtok",
+    "output_mtok", "output_reasoning_mtok", "requests_kcount",
+    # what most calls have none of
+    "input_image_mtok", "input_video_mtok", "input_audio_mtok",
+    "cache_image_read_mtok", "cache_audio_read_mtok", "output_image_mtok", "output_audio_mtok",
     "output_images", "web_searches_kcount", "storage_searches_kcount", "input_audio_hours",
-    "input_mchars", "requests_kcount",
+    "input_mchars",
 )  # fmt: skip
+_MORE = Usage._fields.index("reasoning_tokens") + 1  # where that begins in a usage
 _ZEROS = {"mtok": 6, "mchars": 6, "kcount": 3}  # of the number of units a rate is for
 # How a token that is still to be sent may be billed, and one still to be answered. From GPT-5.6
 # on, OpenAI writes nearly every prompt of 1,024 tokens to its cache unasked, at 1.25 times the
@@ -83,23 +87,31 @@ class Price(NamedTuple):
 
 
 class Rate(NamedTuple):
-    """A rate by size of the whole input: (tokens to exceed, USD for ``units``, as listed)."""
+    """``usd`` for each of ``units``, and the price as the list has it."""
 
-    steps: tuple[tuple[int, Decimal, str], ...]  # the highest step first; the last exceeds -1
+    usd: Decimal
     units: int
-
-    def at(self, input_tokens: int) -> tuple[Decimal, str]:
-        for step in self.steps:
-            if input_tokens > step[0]:
-                break
-        return step[1:]
+    text: str
 
 
 class Rates(NamedTuple):
-    """The rates of a model, and under which of them each of ``PARTS`` is billed."""
+    """The rates of a model, and under which of them each of ``PARTS`` is billed.
 
-    by_name: dict[str, Rate]
+    ``by_size``: (tokens of input to exceed, rates by name), the highest first; the last exceeds
+    -1. None at all where no rates are known.
+    """
+
+    by_size: tuple[tuple[int, dict[str, Rate]], ...]
     bills: tuple[str | None, ...]
+
+    def at(self, input_tokens: int) -> dict[str, Rate]:
+        for above, by_name in self.by_size:
+            if input_tokens > above:
+                return by_name
+        return {}
+
+
+_NONE = Rates((), ())
 
 
 class _Model:
@@ -110,33 +122,38 @@ class _Model:
         self._info = info
         # A price borrowed from another provider is for the usual service: so says genai-prices.
         self._variants = (own and info.price_variants) or ()
-        self._rates: dict[tuple[int, ...], Rates] = {}
+        self._rates: dict[int | tuple[int, ...], Rates] = {}
 
-    def rates(self, at: datetime) -> dict[str, Rate]:
-        return self.priced(at, None).by_name
+    def rates(self, at: datetime, input_tokens: int = 0) -> dict[str, Rate]:
+        return self.priced(at, None).at(input_tokens)
 
     def priced(self, at: datetime, tier: str | None) -> Rates:
-        """Rates at that moment, in that tier; none if none are known."""
+        """Rates at that moment, in that tier."""
         if not self._info.prices:
-            return Rates({}, ())
+            return _NONE
         dated = self._info.get_prices(at)  # by day, and for some models by hour of the day
-        layers = [dated]
+        variants: list[ModelPrice] = []
         if tier is not None:
-            layers += [
+            variants = [
                 variant.prices
                 for variant in self._variants
                 if any(variant.when == {key: tier} for key in _TIER_CONDITIONS)
                 and (variant.constraint is None or variant.constraint.active(at))
             ]
-            if len(layers) == 1:
-                return Rates({}, ())
+            if not variants:
+                return _NONE
         # Keyed by identity: the list lives as long as the process, and is not hashable.
-        found = self._rates.get(key := tuple(map(id, layers)))
+        key = (id(dated), *map(id, variants)) if variants else id(dated)
+        found = self._rates.get(key)
         if found is None:
             # What a variant does not name stays at the usual rate; the first to name it counts.
-            merged = vars(dated) | {k: v for layer in layers[:0:-1] for k, v in vars(layer).items()}
-            by_name = {k: _rate(k, v) for k, v in merged.items() if v is not None}
-            found = self._rates[key] = Rates(by_name, bills(by_name, **self.names))
+            listed = {
+                name: value
+                for prices in (dated, *reversed(variants))
+                for name, value in vars(prices).items()
+                if value is not None
+            }
+            found = self._rates[key] = Rates(by_size(_steps(listed)), bills(listed, **self.names))
         return found
 
 
@@ -154,41 +171,42 @@ def price(model: str, usage: Usage, at: datetime) -> Price:
     found = _look_up(model, at)
     if found is None:
         raise UnpricedModel(model)
-    unit_prices, tier = dict(found.names), usage.service_tier
+    unit_prices, tier = found.names.copy(), usage.service_tier
     if tier is None or tier in _USUAL:
-        rates = found.priced(at, None)
+        priced = found.priced(at, None)
     else:
         unit_prices["service_tier"] = tier
         usual = (unit_prices["provider"], tier) in _SAME_PRICE
-        rates = found.priced(at, None if usual else tier)
-        if not rates.by_name and found.rates(at):
+        priced = found.priced(at, None if usual else tier)
+        if priced is _NONE and found.rates(at):
             raise _unpriced(model, f"price in service tier {tier!r}", _source())
-    if not rates.by_name:
+    if not priced.by_size:
         raise UnpricedModel(model)
-    return total(model, usage, rates, unit_prices, _source())
+    return total(model, usage, priced, unit_prices, _source())
 
 
-def total(model: str, usage: Usage, priced: Rates, names: dict[str, str], source: str) -> Price:
-    """Price a checked ``usage`` at rates of any source; ``names`` are told with the unit prices.
+def total(
+    model: str, usage: Usage, priced: Rates, unit_prices: dict[str, str], source: str
+) -> Price:
+    """Price a checked ``usage`` at rates of any source, told in ``unit_prices`` with what is there.
 
     *Raises* as ``price``, where there is no rate for some of this usage.
     """
-    unit_prices = dict(names)
-    rates, bills = priced
+    rates = priced.at(usage.input_tokens)
     counts: dict[str, int] = {}
-    for name, count in zip(bills, _counts(usage, names.get("provider")), strict=True):
-        if count and name is not None:
+    for name, count in zip(priced.bills, _counts(usage, unit_prices.get("provider")), strict=False):
+        if count and name:
             counts[name] = counts.get(name, 0) + count
-    cost = Decimal(0)
+    cost = _ZERO
     for name, count in counts.items():
         # Below 0: cached sound or images whose place in the cache was not told, at neither rate.
         if name not in rates or count < 0:
             raise _unpriced(model, f"{name} price", source)
         if count:
-            usd, unit_prices[name] = rates[name].at(usage.input_tokens)
+            usd, units, unit_prices[name] = rates[name]
             part = EXACT.multiply(usd, count)
-            if rates[name].units != 1:  # last, since a third of a cent has no end
-                part = EXACT.divide(part, rates[name].units)
+            if units != 1:  # last, since a third of a cent has no end
+                part = EXACT.divide(part, units)
             cost = EXACT.add(cost, part)
     return Price(cost, source, unit_prices)
 
@@ -214,28 +232,25 @@ def cheapest(model: str, input_tokens: int, at: datetime) -> tuple[str, dict[str
 
 def _extreme(model: str, size: int, at: datetime, *, dearest: bool) -> tuple[str, dict[str, str]]:
     found = _look_up(model, at)
-    rates = found.rates(at) if found else {}
+    rates = found.rates(at, size) if found else {}
     if found is None or "input_mtok" not in rates:
         raise UnpricedModel(
             model,
             f"no price is known for model {model!r}; set one with set_price({model!r}, ...) or "
             "`budgetledger prices set`, hold an amount in US dollars, or check the model's name",
         )
-    return _source(), extreme_of(rates, size, found.names, dearest=dearest)
+    return _source(), extreme_of(rates, found.names, dearest=dearest)
 
 
-def extreme_of(
-    rates: dict[str, Rate], size: int, named: dict[str, str], *, dearest: bool
-) -> dict[str, str]:
+def extreme_of(rates: dict[str, Rate], named: dict[str, str], *, dearest: bool) -> dict[str, str]:
     """The unit prices that ``dearest`` or ``cheapest`` takes from the rates of any source."""
     into, out = (_IN_DEAREST, _OUT_DEAREST) if dearest else (_IN, _OUT)
     unit_prices = dict(named)
     for names in (into, out, ("requests_kcount",)):
-        steps = [(*rates[name].at(size), name) for name in names if name in rates]
-        if steps:  # of equals the first named, which is the plain one
-            pick = max if dearest else min
-            _, text, name = pick(steps, key=lambda step: step[0])
-            unit_prices[name] = text
+        there = [name for name in names if name in rates]
+        if there:  # of equals the first named, which is the plain one
+            name = (max if dearest else min)(there, key=lambda name: rates[name].usd)
+            unit_prices[name] = rates[name].text
     return unit_prices
 
 
@@ -254,30 +269,31 @@ def _look_up(model: str, at: datetime) -> _Model | None:
 
 
 def _counts(usage: Usage, provider: str | None) -> tuple[int, ...]:
-    """Share the usage out among ``PARTS``, each unit once."""
-    read, sound, image = usage.cache_read_tokens, usage.input_audio_tokens, usage.input_image_tokens
+    """Share the usage out among ``PARTS``, each unit once; as many as it has."""
+    read, write = usage.cache_read_tokens, usage.cache_write_tokens
+    write_1h = usage.cache_write_1h_tokens
+    fresh, thought = usage.input_tokens - read - write - write_1h, usage.reasoning_tokens
+    said = usage.output_tokens - thought
+    if not any(usage[_MORE:-1]):
+        return (fresh, read, write, write_1h, said, thought, 1)
     read_sound, read_image = usage.cache_read_audio_tokens, usage.cache_read_image_tokens
-    write, write_1h = usage.cache_write_tokens, usage.cache_write_1h_tokens
-    sound, image, video = sound - read_sound, image - read_image, usage.input_video_tokens
-    thought, drawn, said = (
-        usage.reasoning_tokens, usage.output_image_tokens, usage.output_audio_tokens
+    sound, image = usage.input_audio_tokens - read_sound, usage.input_image_tokens - read_image
+    video, drawn, spoken = (
+        usage.input_video_tokens, usage.output_image_tokens, usage.output_audio_tokens
     )  # fmt: skip
     seconds = usage.input_audio_seconds
-    if seconds and provider == "groq":  # console.groq.com/docs/speech-to-text: at least 10
+    if seconds and provider == "groq":  # at least 10: console.groq.com/docs/speech-to-text
         seconds = max(seconds, 10)
     return (
-        usage.input_tokens - read - write - write_1h - sound - image - video,
-        image, video, sound,
-        read - read_sound - read_image, read_image, read_sound,
-        write, write_1h,
-        usage.output_tokens - thought - drawn - said,
-        thought, drawn, said,
+        fresh - image - video - sound, read - read_image - read_sound, write, write_1h,
+        said - drawn - spoken, thought, 1,
+        image, video, sound, read_image, read_sound, drawn, spoken,
         usage.output_images, usage.web_searches, usage.file_searches, seconds,
-        usage.input_characters, 1,
+        usage.input_characters,
     )  # fmt: skip
 
 
-def bills(rates: dict[str, Rate], provider: str, model: str) -> tuple[str | None, ...]:
+def bills(rates: Collection[str], provider: str, model: str) -> tuple[str | None, ...]:
     """The rate under which this model bills each of ``PARTS``; itself if it has none: unpriced.
 
     A part without a rate of its own goes where the provider counts it, or to a dearer one; never
@@ -317,22 +333,30 @@ def bills(rates: dict[str, Rate], provider: str, model: str) -> tuple[str | None
     return tuple(billed[name] for name in PARTS)
 
 
-def _rate(name: str, value: Decimal | TieredPrices) -> Rate:
-    base = value if isinstance(value, Decimal) else value.base
-    tiers = () if isinstance(value, Decimal) else value.tiers
-    return rate_of(name, {-1: base} | {tier.start: tier.price for tier in tiers})
+def _steps(listed: dict[str, Decimal | TieredPrices]) -> dict[str, dict[int, Decimal]]:
+    """Each price by the size of input that it begins above."""
+    return {
+        name: {-1: value}
+        if isinstance(value, Decimal)
+        else {-1: value.base} | {tier.start: tier.price for tier in value.tiers}
+        for name, value in listed.items()
+    }
 
 
-def rate_of(name: str, steps: dict[int, Decimal]) -> Rate:
-    """The rate ``name``, of USD by the size of input to exceed, smallest first; -1 is any."""
+def by_size(steps: dict[str, dict[int, Decimal]]) -> tuple[tuple[int, dict[str, Rate]], ...]:
+    """Prices by size of the whole input, each step with every rate; -1 is any size."""
+    sizes = sorted({size for by_size in steps.values() for size in by_size}, reverse=True)
+    return tuple(
+        (size, {name: _rate(name, by_size[max(s for s in by_size if s <= size)])
+                for name, by_size in steps.items()})
+        for size in sizes
+    )  # fmt: skip
+
+
+def _rate(name: str, usd: Decimal) -> Rate:
     unit = name.rpartition("_")[2]
-    return Rate(
-        tuple(
-            (above, usd.scaleb(-_ZEROS.get(unit, 0), EXACT), f"{usd:f}")
-            for above, usd in reversed(steps.items())
-        ),
-        3600 if unit == "hours" else 1,
-    )
+    each = usd.scaleb(-_ZEROS.get(unit, 0), EXACT)
+    return Rate(each, 3600 if unit == "hours" else 1, f"{usd:f}")
 
 
 @lru_cache(maxsize=4096)  # unknown names are kept too: looking through the list is the slow part

@@ -12,11 +12,12 @@ from typing import Any
 
 from budgetledger._estimates import Estimate, estimate
 from budgetledger._pricing import Book, extreme, priced
+from budgetledger._reading import Reading, model_of, read_response
 from budgetledger.errors import InvalidAmount, InvalidInput, UnreadableResponse
 from budgetledger.money import Amount, count, to_pico
 from budgetledger.names import checked_name, is_name
 from budgetledger.rules import Draft
-from budgetledger.usage import MAX_TOKENS, Reading, Usage, checked, model_of, read_response
+from budgetledger.usage import MAX_TOKENS, Usage, checked
 from budgetledger.windows import from_us, to_us
 
 ASSUMED = "assumed_output_tokens"

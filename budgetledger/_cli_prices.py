@@ -10,6 +10,7 @@ import click
 from budgetledger._cli_options import Where, examples, names_a_ledger, to_moment
 
 if TYPE_CHECKING:
+    from budgetledger._price_import import PriceImport
     from budgetledger.prices import OwnPrice
 
 _RATES = {
@@ -215,7 +216,7 @@ def import_(
         click.echo(plain(remark), err=True)
 
 
-def _remarks(done: Any) -> list[str]:
+def _remarks(done: PriceImport) -> list[str]:
     """What an import did, and what it left out, in a few lines."""
     remarks = [f"{len(done.appended):,} prices set, {done.unchanged:,} stood so already"]
     free = [price.model for price in done.appended if not any(price.rates.values())]

@@ -80,9 +80,8 @@ def hold(
             if level.account.id in tx.passed:
                 _expire(tx, level.account)
         levels = line(tx, account)  # where rows may have been written meanwhile
-    draft = Draft(*draft[:-1], tx.now_us + expires_in_us)
-    _, head, _, model = levels[0]
-    entry, _ = append_after(tx, account, head, model, draft)
+    draft = Draft._make((*draft[:-1], tx.now_us + expires_in_us))
+    entry, _ = append_after(tx, account, levels[0].head, draft)
     path = "/".join([str(level.account.id) for level in levels[1:]])
     of_hold = (entry.id, draft.expires_at_us, draft.model, need.pico, need.tokens, path)
     for level in levels:
@@ -109,7 +108,10 @@ def judged(
     tx: Transaction, name: str, levels: list[Level], model: str | None, need: Need
 ) -> BudgetExceededError | AccountFrozen | UnknownAccount | None:
     """The refusal of *need* for the account *name*, or None if every level grants it."""
-    if not any(level.settings.budgets for level in levels):
+    for level in levels:
+        if level.settings.budgets:
+            break
+    else:
         return no_budget(name, levels[0].account.project)
     for level in levels:
         if level.settings.frozen is not None:
@@ -120,12 +122,12 @@ def judged(
                 account=frozen,
                 project=level.account.project,
             )
-    found = [(check, level) for level in levels for check in checks(tx, level, model)]
-    every = [check for check, _ in found]
+    every = [check for level in levels for check in checks(tx, level, model)]
     refused = refusing(every, need)
     if not refused:
         return None
-    return refusal(tx, [one for one in found if one[0] in refused], need, every)
+    named = {level.account.name: level for level in levels}
+    return refusal(tx, [(check, named[check.budget.account]) for check in refused], need, every)
 
 
 def _still_open(tx: Transaction, account: Ref, first: Entry) -> Granted:

@@ -51,7 +51,7 @@ _DATE = re.compile(r"[-@](20\d\d)-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])$")
 # What may follow a name without making it another model: numbers, dates, and words like these.
 _VERSION = re.compile(
     r"(?:[-.:@]?(?:v?\d+|latest|preview|exp|default|instruct|customtools|native-audio"
-    r"|extended-thinking)(?![a-z]))*"
+    r"|extended-thinking))*"
 )
 
 

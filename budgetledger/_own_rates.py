@@ -76,7 +76,7 @@ def extreme(
     own: OwnPrice, model: str, input_tokens: int, *, dearest: bool
 ) -> tuple[str, dict[str, str]]:
     """As ``_catalog.dearest`` or ``cheapest``, at *own*."""
-    rates = _rates(own.rates_json or "{}", None, price_name(model)).by_name
+    rates = _rates(own.rates_json or "{}", None, price_name(model)).at(input_tokens)
     if "input_mtok" not in rates:
         raise UnpricedModel(
             model,
@@ -84,13 +84,13 @@ def extreme(
             "free, with set_price or `budgetledger prices set`",
         )
     names = {"model": own.model}
-    return own.source, _catalog.extreme_of(rates, input_tokens, names, dearest=dearest)
+    return own.source, _catalog.extreme_of(rates, names, dearest=dearest)
 
 
 @lru_cache(maxsize=4096)
 def _rates(rates_json: str, tier: str | None, model: str) -> Rates:
     """The rates for calls served in a tier: its own where it has them, else the plain ones."""
-    steps: dict[str, dict[int, str]] = {}
+    steps: dict[str, dict[int, Decimal]] = {}
     of_tier: set[str] = set()
     # Plain ones first, so that the tier's replace them.
     for key, usd in sorted(json.loads(rates_json).items(), key=lambda one: _tier_of(one[0]) or ""):
@@ -98,16 +98,12 @@ def _rates(rates_json: str, tier: str | None, model: str) -> Rates:
         assert found is not None
         if found["tier"] in (None, tier):
             above = _ANY_SIZE if found["above"] is None else int(found["above"])
-            steps.setdefault(found["unit"], {})[above] = usd
+            steps.setdefault(found["unit"], {})[above] = Decimal(usd)
             if found["tier"]:
                 of_tier.add(found["unit"])
     if "output_mtok" in of_tier and "output_reasoning_mtok" not in of_tier:
         steps.pop("output_reasoning_mtok", None)  # what is thought is written, in that tier too
-    by_name = {
-        unit: _catalog.rate_of(unit, {above: Decimal(usd) for above, usd in sorted(dated.items())})
-        for unit, dated in steps.items()
-    }
-    return Rates(by_name, _catalog.bills(by_name, "", model))
+    return Rates(_catalog.by_size(steps), _catalog.bills(steps, "", model))
 
 
 def _tier_of(key: str) -> str | None:

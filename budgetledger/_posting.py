@@ -21,10 +21,11 @@ _SOME = 50  # rows to look at; more than an entry is repeated and raises alerts
 
 def post(tx: Transaction, account: Ref, draft: Draft, detail: tuple[Any, ...] = ()) -> Appended:
     """Append *draft*, repeat it in the journals above, and raise the alerts it leads to."""
-    head, model, whole_id = head_of(tx, account)
-    entry, version = append_after(tx, account, head, model, draft, detail)
-    appended = Appended(entry, head.recorded_at_us - tx.now_us, whole_id=whole_id)
-    settings = settings_of(tx, account, version)
+    head = head_of(tx, account)
+    whole_id = head.whole_id
+    entry, count = append_after(tx, account, head, draft, detail)
+    appended = Appended(entry, head.recorded_at_us - tx.now_us, True, count, whole_id)
+    settings = settings_of(tx, account, count)
     if settings.has_alerts:
         raise_alerts(tx, account)
     if settings.parent_id is None and whole_id is None:
@@ -33,7 +34,7 @@ def post(tx: Transaction, account: Ref, draft: Draft, detail: tuple[Any, ...] = 
     upper = above(tx, account, settings, whole_id)
     while upper is not None:
         row = append(tx, upper, repeated, detail)
-        settings = settings_of(tx, upper, row.settings_version)
+        settings = settings_of(tx, upper, row.settings_count)
         if settings.has_alerts:
             raise_alerts(tx, upper)
         upper = above(tx, upper, settings, row.whole_id)
@@ -100,13 +101,13 @@ def post_along(
     whole_id = appended.whole_id
     if and_whole and whole_id is not None and whole_id not in (account.id, *above_ids):
         above_ids = [*above_ids, whole_id]
-    if settings_of(tx, account, appended.settings_version).has_alerts:
+    if settings_of(tx, account, appended.settings_count).has_alerts:
         raise_alerts(tx, account)
     for account_id in above_ids:
         upper = _reports.account_by_id(tx.execute, account.project_id, account.project, account_id)
         repeated = draft._replace(origin_id=appended.entry.id, idempotency_key=None)
         row = append(tx, upper, repeated, detail)
-        if settings_of(tx, upper, row.settings_version).has_alerts:
+        if settings_of(tx, upper, row.settings_count).has_alerts:
             raise_alerts(tx, upper)
     return appended
 

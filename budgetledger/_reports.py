@@ -204,7 +204,8 @@ def totals_before(
     if model is None:
         found = execute(compiled(_sql.TOTALS_BEFORE), (account_id, moment_us))
     else:
-        found = execute(compiled(_sql.MODEL_TOTALS_BEFORE), (account_id, model, moment_us))
+        where = (model, account_id, moment_us, account_id, model, moment_us)
+        found = execute(compiled(_sql.MODEL_TOTALS_BEFORE), where)
     totals: tuple[int, ...] | None = found.fetchone()
     return totals or NOTHING
 
@@ -288,7 +289,7 @@ def _unpriced(
 def model_costs(execute: Execute, account: Ref, window: Window, known_us: int) -> dict[str, Posted]:
     """What each model posted in *window*, without those that posted nothing."""
     found = {}
-    for (model,) in execute(compiled(_sql.MODELS), (account.id, account.id)).fetchall():
+    for (model,) in execute(compiled(_sql.MODELS), (account.id,) * 3).fetchall():
         used = posted(execute, account.id, window, known_us, model)
         if any(used):
             found[model] = used

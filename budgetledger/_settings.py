@@ -47,8 +47,8 @@ def set_budget(
         alert_at = revisions[-1].budget.alert_at if stands else ()
     budget = Budget(account.name, name, measure, limit, model, period, float(created_at), alert_at)
     if not revisions or revisions[-1].removed or revisions[-1].budget != budget:
-        head, _, _ = head_of(tx, account)
-        standing = settings_of(tx, account, head.settings_version).standing
+        head = head_of(tx, account)
+        standing = settings_of(tx, account, head.settings_count).standing
         _append_revision(tx, account, budget, removed=False)
         was = revisions[-1].budget if revisions else budget
         is_another = (was.measure, was.model, was.period) != (measure, model, period)
@@ -67,8 +67,8 @@ def remove_budget(tx: Transaction, account: Ref, name: str) -> None:
     revisions = _reports.revisions(tx.execute, account.id, account.name).get(name, [])
     if not revisions or revisions[-1].removed:
         raise _reports.no_budget(account.project, account.name, name)
-    head, _, _ = head_of(tx, account)
-    standing = settings_of(tx, account, head.settings_version).standing
+    head = head_of(tx, account)
+    standing = settings_of(tx, account, head.settings_count).standing
     _append_revision(tx, account, revisions[-1].budget, removed=True)
     resolve(tx, account, [crossed for crossed in standing if crossed.budget == name])
 
@@ -145,8 +145,8 @@ def _append_shift(
 def set_parent(tx: Transaction, account: Ref, parent: str | None) -> None:
     """Append the row that puts the account under *parent*, opened if new; or under none."""
     above = None if parent is None else find_or_open(tx, account.project, parent)
-    head, _, _ = head_of(tx, account)
-    if settings_of(tx, account, head.settings_version).parent_id == (above and above.id):
+    head = head_of(tx, account)
+    if settings_of(tx, account, head.settings_count).parent_id == (above and above.id):
         return
     if above is not None:
         upwards = [level.account.name for level in line(tx, above)]
@@ -163,8 +163,8 @@ def set_parent(tx: Transaction, account: Ref, parent: str | None) -> None:
 
 def set_frozen(tx: Transaction, account: Ref, frozen: bool, reason: str | None) -> Entry | None:
     """Append the row that freezes the account or opens it again; None if it is so already."""
-    head, _, _ = head_of(tx, account)
-    settings = settings_of(tx, account, head.settings_version)
+    head = head_of(tx, account)
+    settings = settings_of(tx, account, head.settings_count)
     if (settings.frozen is not None) == frozen:
         return None
     return append(tx, account, Draft("freeze" if frozen else "unfreeze", note=reason)).entry

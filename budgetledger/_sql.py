@@ -19,17 +19,19 @@ _MODEL_TOTALS = "model_usd, model_pico, model_tokens, model_requests"
 
 # Every row: what the next row of an account follows.
 HEAD = f"""
-SELECT hash, recorded_at_us, {_TOTALS}, {_MODEL_TOTALS}, settings_version, model,
+SELECT hash, recorded_at_us, {_TOTALS}, {_MODEL_TOTALS}, coalesce(settings_count, 0), id, model,
        (SELECT id FROM accounts WHERE project_id = :project_id AND name = '*')
 FROM entries WHERE account_id = :account_id {_LAST}"""
 
 # The same for an account without rows.
 WHOLE_PROJECT = "SELECT id FROM accounts WHERE project_id = :project_id AND name = '*'"
 
-# Rows of another model than the row before: what the next row of that model follows.
+# Rows of another model than the row before: what the next row of that model follows, and where
+# the run of the other one ended.
 MODEL_HEAD = f"""
-SELECT {_MODEL_TOTALS} FROM entries
-WHERE account_id = :account_id AND model = :model AND kind <> 'hold' {_LAST}"""
+SELECT {_MODEL_TOTALS} FROM entries WHERE id = (
+    SELECT entry_id FROM model_runs WHERE account_id = :account_id AND model = :model
+    ORDER BY recorded_at_us DESC, entry_id DESC LIMIT 1)"""
 
 # charge, adjust with a key: what the key stands for already.
 ENTRY_BY_KEY = "e.project_id = :project_id AND e.idempotency_key = :idempotency_key"
@@ -41,23 +43,22 @@ def _insert(table: str, *columns: str) -> str:
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})"
 
 
-# All columns of the tables; a test compares them.
+# All columns of the tables, but for the number of an entry; a test compares them.
 INSERT_PROJECT = _insert("projects", "id", "name")
 INSERT_ACCOUNT = _insert("accounts", "id", "project_id", "name", "created_at_us")
-_PLACE = ("id", "project_id", "account_id", "recorded_at_us")
+_PLACE = ("project_id", "account_id", "recorded_at_us")
 _SPENT = (
     *("kind", "model", "cost_pico", "price_source", "occurred_at_us", "input_tokens"),
     *("output_tokens", "requests", "usage", "price"),
 )
-_SELDOM = (
-    *("tags", "note", "corrects_id", "idempotency_key"),
-    *("origin_id", "hold_id", "held_pico", "held_tokens", "expires_at_us"),
-)
-_FOLLOWS = (*_TOTALS.split(", "), *_MODEL_TOTALS.split(", "), "hash", "settings_version")
-INSERT_ENTRY = _insert("entries", *_PLACE, *_SPENT, *_SELDOM, *_FOLLOWS)
+_SELDOM = ("tags", "note", "corrects_id", "idempotency_key", "origin_id")
+_OF_HOLD = ("hold_id", "held_pico", "held_tokens", "expires_at_us")
+_FOLLOWS = (*_TOTALS.split(", "), *_MODEL_TOTALS.split(", "), "hash", "settings_count")
+INSERT_ENTRY = _insert("entries", *_PLACE, *_SPENT, *_SELDOM, *_OF_HOLD, *_FOLLOWS)
 
-# Most rows have none of the others, and binding a NULL costs a sixth of a microsecond.
+# Most rows have little of the others, and binding a NULL costs a sixth of a microsecond.
 INSERT_PLAIN_ENTRY = _insert("entries", *_PLACE, *_SPENT, *_FOLLOWS)
+INSERT_STEP_OF_HOLD = _insert("entries", *_PLACE, *_SPENT, *_OF_HOLD, *_FOLLOWS)
 INSERT_BUDGET_REVISION = _insert(
     "budget_revisions",
     *("entry_id", "account_id", "name", "measure", "limit_units", "limit_pico", "model", "per"),
@@ -77,6 +78,7 @@ INSERT_PRICE_REVISION = _insert(
     "price_revisions",
     *("id", "project_id", "model", "rates", "effective_at_us", "recorded_at_us", "note", "hash"),
 )
+INSERT_MODEL_RUN = _insert("model_runs", "account_id", "model", "recorded_at_us", "entry_id")
 INSERT_OPEN_HOLD = _insert(
     "open_holds",
     *("account_id", "hold_id", "expires_at_us", "model", "held_pico", "held_tokens", "path"),
@@ -119,7 +121,7 @@ SELECT expires_at_us, held_pico, held_tokens FROM open_holds
 WHERE account_id = :account_id AND expires_at_us > :now_us
       AND (:model IS NULL OR model = :model_2) ORDER BY expires_at_us"""
 
-# hold, charge: the settings of an account, kept while its settings_version stays.
+# hold, charge: the settings of an account, kept while its settings_count stays.
 CURRENT_BUDGETS = """
 SELECT b.name, b.measure, b.limit_units, b.limit_pico, b.model, b.per, b.timezone, b.week_start,
        b.anchor_us, b.span_us, b.created_at, b.alert_at
@@ -186,11 +188,15 @@ WHERE e.account_id = :account_id AND e.kind IN ('charge', 'settle') AND e.cost_p
                       WHERE later.corrects_id = coalesce(e.origin_id, e.id)
                       AND later.recorded_at_us <= :known_us)"""
 
-# model_costs: the same for one model.
+# model_costs: the same for one model. Its last row is the account's, or the end of a run.
 MODEL_TOTALS_BEFORE = f"""
-SELECT {_MODEL_TOTALS} FROM entries
-WHERE account_id = :account_id AND model = :model AND kind <> 'hold'
-      AND recorded_at_us < :before_us {_LAST}"""
+SELECT {_MODEL_TOTALS} FROM entries WHERE id = coalesce(
+    (SELECT CASE last.model WHEN :model THEN last.id END FROM (
+        SELECT id, model FROM entries
+        WHERE account_id = :account_id AND recorded_at_us < :before_us {_LAST}) AS last),
+    (SELECT entry_id FROM model_runs
+     WHERE account_id = :account_id_2 AND model = :model_2 AND recorded_at_us < :before_us_2
+     ORDER BY recorded_at_us DESC, entry_id DESC LIMIT 1))"""
 
 # get_users: the accounts whose budget of a name is in force, oldest first.
 ACCOUNTS_WITH_BUDGET = """
@@ -201,16 +207,18 @@ WHERE a.project_id = :project_id AND b.name = :budget AND b.removed = 0 AND b.en
 ORDER BY a.id"""
 
 # model_costs: the models of an account, one index seek for each, however many rows they have.
-MODELS = """
+MODELS = f"""
 WITH RECURSIVE found(model) AS (
-    SELECT min(model) FROM entries WHERE account_id = :account_id AND model IS NOT NULL
-          AND kind <> 'hold'
+    SELECT min(model) FROM model_runs WHERE account_id = :account_id
     UNION ALL
-    SELECT (SELECT min(model) FROM entries WHERE account_id = :account_id_2 AND model > found.model
-            AND kind <> 'hold')
+    SELECT (SELECT min(model) FROM model_runs WHERE account_id = :account_id_2
+            AND model > found.model)
     FROM found WHERE found.model IS NOT NULL
 )
-SELECT model FROM found WHERE model IS NOT NULL"""
+SELECT model FROM found WHERE model IS NOT NULL
+UNION
+SELECT model FROM (SELECT model FROM entries WHERE account_id = :account_id_3 {_LAST}) AS last
+WHERE model IS NOT NULL"""
 
 _BUDGET = """
 SELECT b.name, b.measure, b.limit_units, b.limit_pico, b.model, b.per, b.timezone, b.week_start,
@@ -318,7 +326,7 @@ SELECT e.id, e.project_id, e.hash, {_TOTALS}, {_MODEL_TOTALS},
        e.recorded_at_us, e.kind, e.model, e.cost_pico, e.price_source, e.occurred_at_us,
        e.input_tokens, e.output_tokens, e.requests, e.usage, e.price, e.tags, e.note,
        e.corrects_id, e.idempotency_key, e.origin_id, e.hold_id, e.held_pico, e.held_tokens,
-       e.expires_at_us, e.settings_version
+       e.expires_at_us, e.settings_count
 FROM entries e WHERE e.account_id = :account_id ORDER BY e.recorded_at_us, e.id"""
 
 BUDGET_DETAIL = """
@@ -366,12 +374,13 @@ SELECT id, account_id, project_id, kind, origin_id, corrects_id, hold_id, model,
 FROM entries ORDER BY id"""
 ALL_OPEN_HOLDS = """
 SELECT account_id, hold_id, expires_at_us, model, held_pico, held_tokens, path FROM open_holds"""
+MODEL_RUNS = "SELECT model, recorded_at_us, entry_id FROM model_runs WHERE account_id = :account_id"
 PARENT_CHANGES = "SELECT entry_id, parent_id FROM parent_changes"
 CORRECTED = "SELECT DISTINCT corrects_id FROM entries WHERE corrects_id IS NOT NULL"
 
 # verify: the first row that counts its account's settings, as all do since there are holds.
 COUNTED_FROM = """
-SELECT coalesce(min(id), 9223372036854775807) FROM entries WHERE settings_version IS NOT NULL"""
+SELECT coalesce(min(id), 9223372036854775807) FROM entries WHERE settings_count IS NOT NULL"""
 
 
 @cache

@@ -152,6 +152,12 @@ def translated(error: Exception, target: str) -> StoreError:
         )
     if isinstance(error, sqlite3.ProgrammingError) and "closed" in str(error):
         return closed(target)
+    if str(error).startswith("no such column") or str(error).startswith("no such table"):
+        return StoreError(
+            f"{target} was upgraded by a newer budgetledger meanwhile, or somebody changed its "
+            "tables; nothing was recorded; restart this program",
+            target=target,
+        )
     code = getattr(error, "sqlite_errorcode", 0)
     kind, message = _BY_CODE.get(code) or _BY_CODE.get(
         code & 0xFF,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from budgetledger import _migrate, _sql
 from budgetledger._price_rows import price_problems
 from budgetledger._sql import compiled
 from budgetledger._verify_lines import Problem, line_problems
 from budgetledger._writer import Execute
-from budgetledger.rules import SETTINGS, Draft, Head, chained_hash, genesis, totals_after
+from budgetledger.rules import SETTINGS, Draft, Head, follow, genesis
 
 _NO_TOTALS = (None, None, None, None)
 _EVERY = 1000  # rows between two calls of progress
@@ -104,36 +104,40 @@ def _journal_problems(
     problems: list[Problem] = []
     head = genesis(project, account, created_at_us)
     models: dict[str | None, tuple[int | None, ...]] = {}
+    runs: set[tuple[Any, ...]] = set()
     for row in execute(compiled(_sql.JOURNAL), (account_id,)):
         entry_id, row_project_id, found_hash = row[:3]
         found_totals, recorded_at_us, draft = row[3:11], row[11], Draft._make(row[12:-1])
-        found_version: int | None = row[-1]
-        version = head.settings_version + (draft.kind in SETTINGS)
+        found_count: int | None = row[-1]
+        count = head.settings_count + (draft.kind in SETTINGS)
         detail = _detail(execute, draft, entry_id)
         problem = None
         if detail is None:
             problem = f"what belongs to this {draft.kind} is missing"
-        elif chained_hash(head.hash, recorded_at_us, draft, detail) != found_hash:
+        before = Head._make((*head[:6], *models.get(draft.model, _NO_TOTALS), *head[10:]))
+        *totals, digest = follow(before, recorded_at_us, draft, detail or ())
+        if problem is None and digest != found_hash:
             problem = "the row, or the one before it, was changed, removed or put there by hand"
-        before = Head._make(
-            (*head[:6], *models.get(draft.model, _NO_TOTALS), head.settings_version)
-        )
-        if problem is None and totals_after(before, draft) != found_totals:
+        if problem is None and tuple(totals) != found_totals:
             problem = "its running totals do not add up"
         if problem is None and row_project_id != project_id:
             problem = "it belongs to another project than the account"
         # Rows of the first schema have no count.
-        expected_version = version if entry_id >= counted_from else None
-        if problem is None and found_version != expected_version:
+        if problem is None and found_count != (count if entry_id >= counted_from else None):
             problem = "its count of settings is wrong"
         if problem is not None:
             problems.append(Problem(problem, account, entry_id))
         # Go on from what the row states, so that one change is not reported at every later row.
-        head = Head(found_hash, recorded_at_us, *found_totals[:4])
-        head = head._replace(settings_version=found_version or 0)
+        if head.model not in (None, draft.model):
+            runs.add((head.model, head.recorded_at_us, head.id))
+        place = found_count or 0, entry_id, draft.model, None
+        head = Head._make((found_hash, recorded_at_us, *found_totals, *place))
         if draft.model is not None:
             models[draft.model] = found_totals[4:]
         count_row()
+    runs ^= set(execute(compiled(_sql.MODEL_RUNS), (account_id,)))
+    for entry_id in sorted({entry_id for _, _, entry_id in runs}):
+        problems.append(Problem("the list of runs of a model is wrong about it", account, entry_id))
     return problems
 
 

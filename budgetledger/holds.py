@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from budgetledger import _holding
 from budgetledger._charging import ASSUMED, UNKNOWN_MODEL, draft_charge
+from budgetledger._reading import Reading
 from budgetledger._streams import StreamReading
 from budgetledger._warnings import warn
 from budgetledger.entries import Alert, Entry
@@ -26,7 +27,7 @@ from budgetledger.errors import (
 from budgetledger.money import Amount, to_usd
 from budgetledger.names import checked_reason
 from budgetledger.rules import Draft, settling
-from budgetledger.usage import Reading, Usage
+from budgetledger.usage import Usage
 from budgetledger.windows import from_us, span_us
 
 if TYPE_CHECKING:

@@ -21,7 +21,8 @@ class Head(NamedTuple):
     """An account's last row, as far as the next one needs it.
 
     ``usd`` to ``requests`` are the account's running totals (whole dollars, picodollars above
-    them, tokens, requests), ``model_*`` those of the next row's model.
+    them, tokens, requests), ``model_*`` those of ``model``. ``id`` is None before the first row.
+    ``whole_id``: the project's own account, if there is one, which repeats the rows of all.
     """
 
     hash: bytes
@@ -34,7 +35,10 @@ class Head(NamedTuple):
     model_pico: int | None = None
     model_tokens: int | None = None
     model_requests: int | None = None
-    settings_version: int = 0
+    settings_count: int = 0
+    id: int | None = None
+    model: str | None = None
+    whole_id: int | None = None
 
 
 class Draft(NamedTuple):
@@ -76,13 +80,14 @@ _BEFORE_HOLDS = Draft._fields.index("origin_id")
 _NOTHING_OF_HOLDS = (None,) * (len(Draft._fields) - _BEFORE_HOLDS)
 
 SETTINGS = frozenset(("budget", "shift", "parent", "freeze", "unfreeze", "alert", "resolve"))
-"""Kinds of rows that change how later ones are judged. An account's ``settings_version`` counts
+"""Kinds of rows that change how later ones are judged. An account's ``settings_count`` counts
 them, so that what was read of its settings can be kept until the count moves on."""
 
 
-def genesis(project: str, account: str, created_at_us: int) -> Head:
+def genesis(project: str, account: str, created_at_us: int, whole_id: int | None = None) -> Head:
     """The head of an account without rows: the chain starts from what its own row says."""
-    return Head(sha256(ascii((project, account, created_at_us)).encode()).digest())
+    digest = sha256(ascii((project, account, created_at_us)).encode()).digest()
+    return Head(digest, whole_id=whole_id)
 
 
 def next_time(head: Head, now_us: int) -> int:
@@ -90,34 +95,32 @@ def next_time(head: Head, now_us: int) -> int:
     return now_us if now_us > head.recorded_at_us else head.recorded_at_us
 
 
-def chained_hash(
-    previous: bytes, recorded_at_us: int, draft: Draft, detail: tuple[object, ...] = ()
-) -> bytes:
-    """sha256 over *previous* and the row's time, evidence and detail.
+def follow(
+    head: Head, recorded_at_us: int, draft: Draft, detail: tuple[object, ...] = ()
+) -> tuple[int | bytes | None, ...]:
+    """The running totals of the row that *draft* makes after *head*, in its order, and its hash.
 
-    These are written as one Python tuple in ASCII: integers, floats, None and quoted text.
-    (JSON would do as well, and take twice the time of hashing it.)
+    The totals of the model are None for a row without one. The hash is sha256 over the hash of
+    the row before, and the row's time, evidence and detail, written as one Python tuple in
+    ASCII: integers, floats, None and quoted text. (JSON would do as well, and take twice the
+    time of hashing it.)
     """
     evidence = draft[:_BEFORE_HOLDS] if draft[_BEFORE_HOLDS:] == _NOTHING_OF_HOLDS else draft
-    return sha256(previous + ascii((recorded_at_us, *evidence, *detail)).encode()).digest()
-
-
-def totals_after(head: Head, draft: Draft) -> tuple[int | None, ...]:
-    """The row's running totals, in `Head`'s order; None for the model of a row without one."""
-    cost = draft.cost_pico or 0
+    digest = sha256(head.hash + ascii((recorded_at_us, *evidence, *detail)).encode()).digest()
+    cost, requests = draft.cost_pico or 0, draft.requests
     tokens = draft.input_tokens + draft.output_tokens
-    requests = draft.requests
-    usd, pico = divmod(head.pico + cost, PICO)
-    of_account = (head.usd + usd, pico, head.tokens + tokens, head.requests + requests)
+    carry, pico = divmod(head.pico + cost, PICO)
+    of_account = head.usd + carry, pico, head.tokens + tokens, head.requests + requests
     if draft.model is None:
-        return (*of_account, None, None, None, None)
-    usd, pico = divmod((head.model_pico or 0) + cost, PICO)
+        return *of_account, None, None, None, None, digest
+    carry, pico = divmod((head.model_pico or 0) + cost, PICO)
     return (
         *of_account,
-        (head.model_usd or 0) + usd,
+        (head.model_usd or 0) + carry,
         pico,
         (head.model_tokens or 0) + tokens,
         (head.model_requests or 0) + requests,
+        digest,
     )
 
 

@@ -79,16 +79,6 @@ class EntryRow(_Row, table=True):
     __table_args__ = (
         # The head of an account, and the last row before a window: Ledger.charge, .balance.
         Index("entries_by_account", "account_id", "recorded_at_us"),
-        # The same per model: the breakdown, and the models an account used. (A hold only carries
-        # the totals of the row before it on.)
-        Index(
-            "entries_by_model",
-            "account_id",
-            "model",
-            "recorded_at_us",
-            sqlite_where=text("model IS NOT NULL AND kind <> 'hold'"),
-            postgresql_where=text("model IS NOT NULL AND kind <> 'hold'"),
-        ),
         # One row for an idempotency key.
         Index(
             "entries_by_key",
@@ -168,7 +158,7 @@ class EntryRow(_Row, table=True):
         default=None, sa_column=Column(_BIG, CheckConstraint("held_tokens >= 0"))
     )
     expires_at_us: int | None = Field(default=None, sa_column=Column(_BIG))
-    settings_version: int | None = Field(default=None, sa_column=Column(_BIG))
+    settings_count: int | None = Field(default=None, sa_column=Column(_BIG))
 
 
 class BudgetRevision(_Row, table=True):
@@ -291,6 +281,22 @@ class PriceRevision(_Row, table=True):
     recorded_at_us: int = Field(sa_column=Column(_BIG, nullable=False))
     note: str | None = Field(default=None, sa_column=Column(Text))
     hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class ModelRun(_Row, table=True):
+    """The last of several rows of one model that follow each other in an account's journal.
+
+    An index over the entries, which ``verify`` recounts: the last row of a model, before any
+    moment, is the account's own last row or one of these. The run that goes on is not here.
+    """
+
+    __tablename__ = "model_runs"
+    __table_args__ = ({"sqlite_strict": True, "sqlite_with_rowid": False},)
+
+    account_id: int = Field(sa_column=Column(_BIG, ForeignKey("accounts.id"), primary_key=True))
+    model: str = Field(sa_column=Column(Text, primary_key=True))
+    recorded_at_us: int = Field(sa_column=Column(_BIG, primary_key=True))
+    entry_id: int = Field(sa_column=Column(_BIG, ForeignKey("entries.id"), primary_key=True))
 
 
 class OpenHold(_Row, table=True):

@@ -36,6 +36,7 @@ _US = timedelta(microseconds=1)
 _MIN_US = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _US
 _MAX_US = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _US
 _DAY_US = 86_400_000_000
+_LONGEST_WAIT_SECONDS = int(LONGEST_WAIT.total_seconds())
 _STEP_US = {"minute": 60_000_000, "hour": 3_600_000_000, "day": _DAY_US, "week": 7 * _DAY_US}
 _STEP_MONTHS = {"month": 1, "year": 12}
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -172,9 +173,9 @@ def span_us(span: float | timedelta, what: str) -> int:
     if isinstance(span, timedelta):
         us = span // _US
     elif isinstance(span, (int, float)) and not isinstance(span, bool):
-        us = round(span * 1e6) if 0 < span <= LONGEST_WAIT.total_seconds() else 0
-    if not 0 < us <= LONGEST_WAIT // _US:
-        remedy = f"pass seconds above 0, at most {LONGEST_WAIT.total_seconds():.0f}"
+        us = round(span * 1e6) if 0 < span <= _LONGEST_WAIT_SECONDS else 0
+    if not 0 < us <= _LONGEST_WAIT_SECONDS * 1_000_000:
+        remedy = f"pass seconds above 0, at most {_LONGEST_WAIT_SECONDS}"
         raise _invalid(f"{what} is out of range", span, remedy)
     return us
 

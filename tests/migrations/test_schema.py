@@ -22,6 +22,7 @@ from budgetledger.errors import (
     BudgetledgerError,
     HoldAlreadyClosed,
     IdempotencyConflict,
+    StoreError,
 )
 from budgetledger.tables import metadata
 from budgetledger.testing import FakeClock
@@ -30,7 +31,7 @@ SAVED = Path(__file__).parent / "saved"
 RELEASED = sorted(file.stem for file in SAVED.glob("*.sql"))
 APPEND_ONLY = {
     "projects", "accounts", "entries", "budget_revisions", "window_shifts", "parent_changes",
-    "threshold_crossings", "price_revisions",
+    "threshold_crossings", "model_runs", "price_revisions",
 }  # fmt: skip
 TABLES = APPEND_ONLY | {"open_holds"}
 
@@ -126,7 +127,10 @@ def test_every_table_is_strict_and_guarded_but_for_the_list_of_open_holds(path):
             "SELECT name, wr, strict FROM pragma_table_list WHERE type = 'table'"
         ).fetchall()
         assert {name for name, _, is_strict in tables if is_strict} == TABLES
-        assert {name for name, without_rowid, _ in tables if without_rowid} == {"open_holds"}
+        assert {name for name, without_rowid, _ in tables if without_rowid} == {
+            "open_holds",
+            "model_runs",
+        }
         triggers = database.execute(
             "SELECT tbl_name, name FROM sqlite_master WHERE type = 'trigger'"
         )
@@ -143,9 +147,18 @@ def test_code_of_before_the_upgrade_writes_no_more(path):
         ledger.charge("alice", cost=1)
     with closing(sqlite3.connect(path)) as database:
         database.execute("CREATE TEMP TABLE forged AS SELECT * FROM entries")
-        database.execute("UPDATE forged SET id = NULL, settings_version = NULL")
+        database.execute("UPDATE forged SET id = NULL, settings_count = NULL")
         with pytest.raises(sqlite3.IntegrityError, match="restart this program"):
             database.execute("INSERT INTO entries SELECT * FROM forged")
+
+
+def test_code_whose_columns_are_gone_is_told_to_restart(path):
+    with Ledger(path) as ledger:
+        ledger.set_budget("alice", 1)
+        with closing(sqlite3.connect(path)) as database:  # as a later revision may
+            database.execute("ALTER TABLE entries RENAME COLUMN settings_count TO later")
+        with pytest.raises(StoreError, match="restart this program"):
+            ledger.charge("alice", cost=1)
 
 
 def test_head_is_the_newest_revision():
@@ -317,6 +330,9 @@ def test_a_saved_ledger_opens_and_says_the_same(saved, path, clock, tmp_path):
     with Ledger(path) as ledger:
         assert ledger.verify() == counted
     after = rows(path)
+    for row in before["entries"]:
+        if "settings_version" in row:  # as it was called before 0003
+            row["settings_count"] = row.pop("settings_version")
     assert {
         table: [
             {column: now[column] for column in then}

@@ -205,7 +205,7 @@ def test_verify_points_at_what_a_hand_changed(sample, sql, edit, account, where)
 
 def change_by_hand(sql, path, edit):
     (guards,) = sql(path, "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
-    looks = [f"SELECT * FROM {table}" for table in KEYS]
+    looks = [f"SELECT * FROM {table}" for table in (*KEYS, "model_runs")]
     outcomes = sql(
         path,
         *looks,
@@ -263,11 +263,11 @@ BY_HAND_OF_HOLDS = [
     ("UPDATE entries SET expires_at_us = expires_at_us + 1 WHERE id = 14", "alice", 14),
     ("UPDATE entries SET expires_at_us = 1 WHERE id = 23", "bob", 23),
     # How many settings there were.
-    ("UPDATE entries SET settings_version = settings_version + 1 WHERE id = 6", "alice", 6),
-    ("UPDATE entries SET settings_version = settings_version - 1 WHERE id = 19", "bob", 19),
-    ("UPDATE entries SET settings_version = 0 WHERE id = 8", "alice", 8),
-    ("UPDATE entries SET settings_version = NULL WHERE id = 8", "alice", 8),
-    ("UPDATE entries SET settings_version = NULL WHERE id = 1", "*", 11),
+    ("UPDATE entries SET settings_count = settings_count + 1 WHERE id = 6", "alice", 6),
+    ("UPDATE entries SET settings_count = settings_count - 1 WHERE id = 19", "bob", 19),
+    ("UPDATE entries SET settings_count = 0 WHERE id = 8", "alice", 8),
+    ("UPDATE entries SET settings_count = NULL WHERE id = 8", "alice", 8),
+    ("UPDATE entries SET settings_count = NULL WHERE id = 1", "*", 11),
     # A repeated row that is changed, removed, moved.
     ("UPDATE entries SET cost_pico = 1 WHERE id = 9", "team", 9),
     ("UPDATE entries SET cost_pico = 1 WHERE id = 9", None, 9),
@@ -407,8 +407,8 @@ def test_verify_tells_nothing_from_none(holding, sql, column):
 @pytest.mark.parametrize(
     "edit",
     [
-        "UPDATE entries SET settings_version = NULL WHERE account_id = 3",
-        "UPDATE entries SET settings_version = 0 WHERE account_id = 3",
+        "UPDATE entries SET settings_count = NULL WHERE account_id = 3",
+        "UPDATE entries SET settings_count = 0 WHERE account_id = 3",
     ],
 )
 def test_verify_counts_settings_where_no_row_of_an_account_does(holding, sql, edit):
@@ -536,3 +536,46 @@ def test_the_known_limit_is_the_end_of_the_file(sample, sql):
     assert [problem.message for problem in found.problems] == [
         "the trigger entries_no_delete is missing"
     ]
+
+
+# -- the list of runs of a model ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE model_runs SET recorded_at_us = recorded_at_us",
+        "DELETE FROM model_runs",
+        "DELETE FROM model_runs WHERE entry_id = 12",
+        "REPLACE INTO model_runs SELECT * FROM model_runs",
+        "INSERT OR REPLACE INTO model_runs SELECT * FROM model_runs",
+        "INSERT INTO model_runs SELECT * FROM model_runs WHERE true"
+        " ON CONFLICT DO UPDATE SET recorded_at_us = 0",
+    ],
+)
+def test_no_statement_changes_where_runs_end(holding, sql, statement):
+    (before,) = sql(holding, "SELECT * FROM model_runs")
+    assert len(before) == 6
+    (outcome,) = sql(holding, statement)
+    assert str(outcome).startswith("budgetledger: ")
+    assert sql(holding, "SELECT * FROM model_runs") == [before]
+
+
+@pytest.mark.parametrize(
+    ("edit", "account", "entry_id"),
+    [
+        ("DELETE FROM model_runs WHERE entry_id = 8", "alice", 8),
+        ("INSERT INTO model_runs VALUES (4, 'm', 5, 22)", "bob", 22),
+        ("UPDATE model_runs SET entry_id = 7 WHERE entry_id = 8", "alice", 7),
+        ("UPDATE model_runs SET entry_id = 7 WHERE entry_id = 8", "alice", 8),
+        ("UPDATE model_runs SET model = 'n' WHERE entry_id = 8", "alice", 8),
+        ("UPDATE model_runs SET recorded_at_us = 5 WHERE entry_id = 8", "alice", 8),
+        ("UPDATE model_runs SET account_id = 2 WHERE entry_id = 8", "alice", 8),
+        ("UPDATE model_runs SET account_id = 2 WHERE entry_id = 8", "team", 8),
+    ],
+)
+def test_verify_points_at_what_a_hand_changed_of_where_runs_end(
+    holding, sql, edit, account, entry_id
+):
+    change_by_hand(sql, holding, edit)
+    assert_found(holding, account, entry_id)

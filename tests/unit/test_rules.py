@@ -16,17 +16,24 @@ from budgetledger.rules import (
     Draft,
     Head,
     Need,
-    chained_hash,
     crossings,
+    follow,
     genesis,
     next_time,
     refusing,
-    totals_after,
 )
 from budgetledger.windows import Window, make_period
 
 CENT = PICO // 100
 NO_MODEL = (None, None, None, None)
+
+
+def totals_after(head, draft):
+    return follow(head, 1, draft)[:-1]
+
+
+def hash_after(before, at_us, draft, detail=()):
+    return follow(Head(before), at_us, draft, detail)[-1]
 
 
 @pytest.mark.parametrize(
@@ -123,7 +130,7 @@ def test_the_hash_of_a_charge():
         usage_json='{"input_tokens":1000,"output_tokens":200}',
         idempotency_key="inv-3",
     )
-    found = chained_hash(bytes.fromhex(GENESIS), 1_769_853_600_000_000, charge)
+    found = hash_after(bytes.fromhex(GENESIS), 1_769_853_600_000_000, charge)
     assert found.hex() == CHARGED
     evidence = (
         b"(1769853600000000, 'charge', 'gpt-4o', 4000000000000, 'given', None, 1000, 200, 1, "
@@ -133,7 +140,7 @@ def test_the_hash_of_a_charge():
 
 
 def test_the_hash_covers_the_detail_row():
-    found = chained_hash(bytes.fromhex(CHARGED), 5, Draft("shift", note="new year"), ("usd", 5))
+    found = hash_after(bytes.fromhex(CHARGED), 5, Draft("shift", note="new year"), ("usd", 5))
     evidence = (
         b"(5, 'shift', None, None, None, None, 0, 0, 0, None, None, None, 'new year', None, None, "
         b"'usd', 5)"
@@ -144,12 +151,12 @@ def test_the_hash_covers_the_detail_row():
 @pytest.mark.parametrize("field", Draft._fields)
 def test_the_hash_covers_every_field(field):
     draft = Draft("charge", "m", 1)
-    other = draft._replace(**{field: "else"})
-    assert chained_hash(b"", 1, draft) != chained_hash(b"", 1, other)
+    other = draft._replace(**{field: 99})
+    assert hash_after(b"", 1, draft) != hash_after(b"", 1, other)
 
 
 def test_the_hash_covers_the_time_and_the_row_before():
-    hashes = {chained_hash(before, at, Draft("shift")) for before in (b"a", b"b") for at in (1, 2)}
+    hashes = {hash_after(before, at, Draft("shift")) for before in (b"a", b"b") for at in (1, 2)}
     assert len(hashes) == 4
 
 

@@ -98,7 +98,7 @@ CREATE TABLE entries (
 	model_pico INTEGER, 
 	model_tokens INTEGER, 
 	model_requests INTEGER, 
-	hash BLOB NOT NULL, origin_id INTEGER REFERENCES entries (id), hold_id INTEGER REFERENCES entries (id), held_pico INTEGER CHECK (held_pico >= 0), held_tokens INTEGER CHECK (held_tokens >= 0), expires_at_us INTEGER, settings_version INTEGER, 
+	hash BLOB NOT NULL, origin_id INTEGER REFERENCES entries (id), hold_id INTEGER REFERENCES entries (id), held_pico INTEGER CHECK (held_pico >= 0), held_tokens INTEGER CHECK (held_tokens >= 0), expires_at_us INTEGER, settings_count INTEGER, 
 	PRIMARY KEY (id), 
 	CHECK (recorded_at_us >= 0), 
 	CHECK (total_pico BETWEEN 0 AND 999999999999), 
@@ -173,6 +173,35 @@ INSERT INTO "entries" VALUES(56,4,10,1769906100000000,'charge','my-own',NULL,'un
 INSERT INTO "entries" VALUES(57,4,10,1769906100000000,'charge','my-other',NULL,'unpriced',NULL,1,0,1,'{"input_tokens":1,"service_tier":"batch"}',NULL,NULL,NULL,NULL,NULL,0,0,1501,2,0,0,1,1,X'0681FCC278B3720EE28A4718705C24FB8375B26D614146E0EEA948F73A35F4C1',NULL,NULL,NULL,NULL,NULL,1);
 INSERT INTO "entries" VALUES(58,4,10,1769906100000000,'adjustment','my-own',6250000000,'own price 2',NULL,0,0,0,NULL,'{"input_mtok":"3","model":"my-own","output_mtok":"6.5"}',NULL,'priced later',56,'reprice:56',0,6250000000,1501,2,0,6250000000,1500,1,X'149BED6038BD0F7EB8271D46BBC076A017D917C25B2D324AA30167248A44E285',NULL,NULL,NULL,NULL,NULL,1);
 INSERT INTO "entries" VALUES(59,4,10,1769906160000000,'charge','my-own',13250000000,'own price 3',NULL,1000,0,1,'{"input_tokens":1000}','{"input_mtok":"3.25","model":"my-own","requests_kcount":"10"}',NULL,NULL,NULL,'p1',0,19500000000,2501,3,0,19500000000,2500,2,X'773E1EB45563A43ECB89989F9819157C548E3DC5A286EBE068E7E0EA55E841BC',NULL,NULL,NULL,NULL,NULL,1);
+CREATE TABLE model_runs (
+	account_id INTEGER NOT NULL, 
+	model TEXT NOT NULL, 
+	recorded_at_us INTEGER NOT NULL, 
+	entry_id INTEGER NOT NULL, 
+	PRIMARY KEY (account_id, model, recorded_at_us, entry_id), 
+	FOREIGN KEY(account_id) REFERENCES accounts (id), 
+	FOREIGN KEY(entry_id) REFERENCES entries (id)
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+INSERT INTO "model_runs" VALUES(1,'gpt-4o',1769902200000000,9);
+INSERT INTO "model_runs" VALUES(3,'o3',1769902200000000,8);
+INSERT INTO "model_runs" VALUES(3,'o3',1769905800000000,13);
+INSERT INTO "model_runs" VALUES(5,'my-own',1769906100000000,42);
+INSERT INTO "model_runs" VALUES(5,'o3',1769905800000000,33);
+INSERT INTO "model_runs" VALUES(6,'o3',1769905800000000,30);
+INSERT INTO "model_runs" VALUES(6,'o3',1769906100000000,45);
+INSERT INTO "model_runs" VALUES(7,'gpt-4o',1769905800000000,26);
+INSERT INTO "model_runs" VALUES(7,'o3',1769905800000000,28);
+INSERT INTO "model_runs" VALUES(7,'unknown',1769905800000000,34);
+INSERT INTO "model_runs" VALUES(8,'my-own',1769906100000000,41);
+INSERT INTO "model_runs" VALUES(8,'o3',1769905800000000,36);
+INSERT INTO "model_runs" VALUES(8,'unknown',1769905800000000,37);
+INSERT INTO "model_runs" VALUES(8,'unknown',1769906100000000,40);
+INSERT INTO "model_runs" VALUES(10,'my-other',1769906100000000,57);
+INSERT INTO "model_runs" VALUES(10,'my-own',1769906100000000,56);
 CREATE TABLE open_holds (
 	account_id INTEGER NOT NULL, 
 	hold_id INTEGER NOT NULL, 
@@ -330,7 +359,6 @@ CREATE TRIGGER window_shifts_no_replace BEFORE INSERT ON window_shifts
                           SELECT 1 FROM window_shifts WHERE entry_id = NEW.entry_id)
         BEGIN SELECT RAISE(ABORT, 'budgetledger: this row is recorded already'); END;
 CREATE INDEX entries_unpriced ON entries (account_id, recorded_at_us) WHERE cost_pico IS NULL AND kind IN ('charge', 'settle');
-CREATE INDEX entries_by_model ON entries (account_id, model, recorded_at_us) WHERE model IS NOT NULL AND kind <> 'hold';
 CREATE INDEX entries_freezing ON entries (account_id, id) WHERE model IS NULL AND kind IN ('freeze', 'unfreeze');
 CREATE INDEX parent_changes_by_account ON parent_changes (account_id, entry_id);
 CREATE INDEX threshold_crossings_by_budget ON threshold_crossings (account_id, budget, threshold, entry_id);
@@ -348,15 +376,6 @@ CREATE TRIGGER threshold_crossings_no_delete BEFORE DELETE ON threshold_crossing
 CREATE TRIGGER threshold_crossings_no_replace BEFORE INSERT ON threshold_crossings
         WHEN EXISTS (SELECT 1 FROM threshold_crossings WHERE entry_id = NEW.entry_id)
         BEGIN SELECT RAISE(ABORT, 'budgetledger: this row is recorded already'); END;
-CREATE TRIGGER entries_no_replace BEFORE INSERT ON entries
-        WHEN NEW.settings_version IS NULL
-            OR (NEW.id >= 0 AND EXISTS (SELECT 1 FROM entries WHERE id = NEW.id))
-            OR (NEW.idempotency_key IS NOT NULL AND EXISTS (
-                SELECT 1 FROM entries WHERE project_id = NEW.project_id
-                AND idempotency_key = NEW.idempotency_key))
-        BEGIN SELECT CASE WHEN NEW.settings_version IS NULL
-            THEN RAISE(ABORT, 'budgetledger: the file was upgraded; restart this program')
-            ELSE RAISE(ABORT, 'budgetledger: this row is recorded already') END; END;
 CREATE VIEW spend AS
 SELECT e.id, p.name AS project, a.name AS account, strftime('%Y-%m-%dT%H:%M:%S', (e.recorded_at_us - ((e.recorded_at_us % 1000000 + 1000000) % 1000000)) / 1000000, 'unixepoch') || printf('.%06dZ', ((e.recorded_at_us % 1000000 + 1000000) % 1000000)) AS recorded_at,
        strftime('%Y-%m-%dT%H:%M:%S', (e.occurred_at_us - ((e.occurred_at_us % 1000000 + 1000000) % 1000000)) / 1000000, 'unixepoch') || printf('.%06dZ', ((e.occurred_at_us % 1000000 + 1000000) % 1000000)) AS occurred_at,
@@ -425,11 +444,27 @@ FROM threshold_crossings t
 JOIN entries e ON e.id = t.entry_id
 JOIN accounts a ON a.id = t.account_id
 JOIN projects p ON p.id = a.project_id;
+CREATE TRIGGER entries_no_replace BEFORE INSERT ON entries
+        WHEN NEW.settings_count IS NULL
+            OR (NEW.id >= 0 AND EXISTS (SELECT 1 FROM entries WHERE id = NEW.id))
+            OR (NEW.idempotency_key IS NOT NULL AND EXISTS (
+                SELECT 1 FROM entries WHERE project_id = NEW.project_id
+                AND idempotency_key = NEW.idempotency_key))
+        BEGIN SELECT CASE WHEN NEW.settings_count IS NULL
+            THEN RAISE(ABORT, 'budgetledger: the file was upgraded; restart this program')
+            ELSE RAISE(ABORT, 'budgetledger: this row is recorded already') END; END;
+CREATE TRIGGER model_runs_no_update BEFORE UPDATE ON model_runs
+        BEGIN SELECT RAISE(ABORT, 'budgetledger: rows never change; append an adjustment'); END;
+CREATE TRIGGER model_runs_no_delete BEFORE DELETE ON model_runs
+        BEGIN SELECT RAISE(ABORT, 'budgetledger: rows stay; append an adjustment'); END;
+CREATE TRIGGER model_runs_no_replace BEFORE INSERT ON model_runs
+        WHEN EXISTS (SELECT 1 FROM model_runs WHERE account_id = NEW.account_id AND model = NEW.model AND recorded_at_us = NEW.recorded_at_us AND entry_id = NEW.entry_id)
+        BEGIN SELECT RAISE(ABORT, 'budgetledger: this row is recorded already'); END;
 CREATE INDEX price_revisions_by_model ON price_revisions (project_id, model, effective_at_us);
 CREATE TRIGGER price_revisions_no_update BEFORE UPDATE ON price_revisions
-        BEGIN SELECT RAISE(ABORT, 'budgetledger: rows never change; append another'); END;
+        BEGIN SELECT RAISE(ABORT, 'budgetledger: rows never change; append an adjustment'); END;
 CREATE TRIGGER price_revisions_no_delete BEFORE DELETE ON price_revisions
-        BEGIN SELECT RAISE(ABORT, 'budgetledger: rows stay; append another'); END;
+        BEGIN SELECT RAISE(ABORT, 'budgetledger: rows stay; append an adjustment'); END;
 CREATE TRIGGER price_revisions_no_replace BEFORE INSERT ON price_revisions
         WHEN EXISTS (SELECT 1 FROM price_revisions WHERE id = NEW.id)
         BEGIN SELECT RAISE(ABORT, 'budgetledger: this row is recorded already'); END;
