@@ -27,7 +27,7 @@ KEYS = _catalog.PARTS
 _STATED = re.compile(
     rf"(?P<unit>{'|'.join(KEYS)})(_above_(?P<above>\d{{1,12}})_tokens)?(_(?P<tier>[a-z]{{1,40}}))?"
 )
-_LONGEST = 40  # digits of a rate
+_LONGEST = 40  # digits before or behind the point of a rate
 _ANY_SIZE = -1
 
 
@@ -113,8 +113,10 @@ def _tier_of(key: str) -> str | None:
 
 def _text(usd: Decimal, key: str) -> str:
     """*usd* as plain decimal digits, the same for the same amount."""
+    if not usd:
+        return "0"
+    exponent = usd.as_tuple().exponent
+    if usd.adjusted() > _LONGEST or not isinstance(exponent, int) or exponent < -_LONGEST:
+        raise InvalidAmount(f"{key} has too many digits; pass at most {_LONGEST} decimals")
     text = f"{usd:f}"
-    text = (text.rstrip("0").rstrip(".") if "." in text else text).lstrip("-") or "0"
-    if len(text) > _LONGEST:
-        raise InvalidAmount(f"{key} has too many digits: {text[:60]}; pass at most {_LONGEST}")
-    return text
+    return text.rstrip("0").rstrip(".") if "." in text else text

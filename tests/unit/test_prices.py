@@ -158,6 +158,7 @@ def test_a_price_said_again_appends_nothing(ledger, clock):
         ({"input": "free"}, InvalidAmount, "input_mtok"),
         ({"input": True}, InvalidAmount, "input_mtok"),
         ({"input": f"0.{'1' * 50}"}, InvalidAmount, "digits"),
+        ({"input": "1e-999999999"}, InvalidAmount, "digits"),
         ({"rates": {"input_mtoken": 1}}, InvalidInput, "input_mtok"),
         ({"rates": {"input_mtok_above_1k_tokens": 1}}, InvalidInput, "above_200000"),
         ({"rates": {"output_mtok_above_9_tokens": 1}}, InvalidInput, "smaller calls"),
