@@ -11,7 +11,7 @@ from budgetledger import _price_rows, _repricing
 from budgetledger._ledger_core import LedgerCore
 from budgetledger._writer import Execute
 from budgetledger.errors import StoreError
-from budgetledger.money import Amount, exact_usd
+from budgetledger.money import Amount
 from budgetledger.names import checked_name, checked_reason
 from budgetledger.prices import OwnPrice, PriceBook, Repriced, price_name
 from budgetledger.windows import to_us
@@ -72,7 +72,7 @@ class PricingLedger(LedgerCore):
             "output_images": (image, 1),
         }  # fmt: skip
         given = {
-            key: _own_rates.times(exact_usd(usd, key), many)
+            key: _own_rates.times(usd, many, key)
             for key, (usd, many) in by_name.items()
             if usd is not None
         }

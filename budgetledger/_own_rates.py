@@ -27,7 +27,7 @@ KEYS = _catalog.PARTS
 _STATED = re.compile(
     rf"(?P<unit>{'|'.join(KEYS)})(_above_(?P<above>\d{{1,12}})_tokens)?(_(?P<tier>[a-z]{{1,40}}))?"
 )
-_LONGEST = 40  # digits before or behind the point of a rate
+_LONGEST = 40  # digits of a rate
 _ANY_SIZE = -1
 
 
@@ -38,9 +38,9 @@ def key_for(unit: str, above: int | None = None, tier: str | None = None) -> str
     )
 
 
-def times(usd: Decimal, many: int) -> Decimal:
-    """*usd* for many, exactly."""
-    return _catalog.EXACT.multiply(usd, many)
+def times(usd: Amount, many: int, what: str) -> Decimal:
+    """*usd* for many, exactly. Raises `InvalidAmount`, which names *what*."""
+    return _catalog.EXACT.multiply(_few_digits(exact_usd(usd, what), what), many)
 
 
 def stated(rates: Mapping[str, Amount]) -> str:
@@ -57,7 +57,7 @@ def stated(rates: Mapping[str, Amount]) -> str:
         plain = key_for(found["unit"], None, found["tier"])
         if found["above"] and not {plain, found["unit"]} & rates.keys():
             raise InvalidInput(f"{key} needs a rate for smaller calls too; pass {plain}")
-    told = {key: _text(exact_usd(usd, key), key) for key, usd in rates.items()}
+    told = {key: _text(times(usd, 1, key)) for key, usd in rates.items()}
     return json.dumps(told, separators=(",", ":"), sort_keys=True)
 
 
@@ -111,12 +111,16 @@ def _tier_of(key: str) -> str | None:
     return None if found is None else found["tier"]
 
 
-def _text(usd: Decimal, key: str) -> str:
-    """*usd* as plain decimal digits, the same for the same amount."""
-    if not usd:
-        return "0"
+def _few_digits(usd: Decimal, what: str) -> Decimal:
+    """*usd*, with no more digits than sums of it keep."""
     exponent = usd.as_tuple().exponent
-    if usd.adjusted() > _LONGEST or not isinstance(exponent, int) or exponent < -_LONGEST:
-        raise InvalidAmount(f"{key} has too many digits; pass at most {_LONGEST} decimals")
+    assert isinstance(exponent, int)  # as it is finite
+    if usd and max(usd.adjusted(), 0) - min(exponent, 0) > _LONGEST:
+        raise InvalidAmount(f"{what} has too many digits; pass at most {_LONGEST}")
+    return usd if usd else Decimal(0)
+
+
+def _text(usd: Decimal) -> str:
+    """*usd* as plain decimal digits, the same for the same amount."""
     text = f"{usd:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text

@@ -222,7 +222,7 @@ def _stated(field: str, value: object, fields: Mapping[str, Any]) -> dict[str, D
             above = int(found["above"]) * (_K if found["k"] else 1)
             above -= fields.get("litellm_provider") == _INCLUSIVE
         tier = "batch" if found["tier"] == _BATCHES else found["tier"]
-    return {_own_rates.key_for(unit, above, tier): _own_rates.times(usd, many)}
+    return {_own_rates.key_for(unit, above, tier): _own_rates.times(usd, many, field)}
 
 
 def _tiered(tiers: object, plain: Mapping[str, Decimal]) -> Iterator[tuple[str, Decimal]]:
@@ -235,7 +235,7 @@ def _tiered(tiers: object, plain: Mapping[str, Decimal]) -> Iterator[tuple[str, 
         (
             int(_usd("range", tier["range"][0])),
             {
-                _UNITS[field][0]: _own_rates.times(_usd(field, usd), _UNITS[field][1])
+                _UNITS[field][0]: _own_rates.times(_usd(field, usd), _UNITS[field][1], field)
                 for field, usd in tier.items()
                 if field in _UNITS
             },
