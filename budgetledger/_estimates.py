@@ -31,9 +31,6 @@ from budgetledger.usage import MAX_TOKENS
 Lookup: TypeAlias = Callable[[str, int, datetime], tuple[str, dict[str, str]]]
 """Source and unit prices for a model, the size of its input and a moment, as from a catalog."""
 
-# The list's lowest rates; its highest, as long as it does not tell them apart.
-_cheapest: Lookup = getattr(_catalog, "cheapest", _catalog.dearest)
-
 
 class Estimate(NamedTuple):
     """What one call may cost, and why: what is held for it, and the least it can be.
@@ -78,7 +75,7 @@ def estimate(
     default_output_tokens: int = 4096,
     at: datetime,
     dearest: Lookup = _catalog.dearest,
-    cheapest: Lookup | None = None,
+    cheapest: Lookup = _catalog.cheapest,
 ) -> Estimate:
     """Estimate a call of ``model`` with this prompt, priced as the list stood at ``at``.
 
@@ -114,7 +111,7 @@ def estimate(
             f"{input_tokens} tokens in and up to {output_tokens} out are more than one hold can "
             "cover; pass a smaller max_output_tokens"
         )
-    _, low_prices = (cheapest or _cheapest)(model, low_tokens, at)
+    _, low_prices = cheapest(model, low_tokens, at)
     low_pico = min(pico, round(_pico_rates(low_prices, low_tokens)[0]))
     return Estimate(
         pico, input_tokens, output_tokens, choices, asked is not None, method, source, unit_prices,

@@ -95,7 +95,8 @@ class UnpricedModel(BudgetledgerError, LookupError):
     def __init__(self, model: str, message: str | None = None) -> None:
         super().__init__(
             message
-            or f"no price is known for model {model!r}; pass cost=, or check the model's name",
+            or f"no price is known for model {model!r}; set one with set_price({model!r}, ...) or "
+            "`budgetledger prices set`, pass cost=, or check the model's name",
             model=model,
         )
 

@@ -125,8 +125,9 @@ class BaseHold:
         elif isinstance(paid, (str, Number)):
             paid, cost = None, paid
         draft = draft_charge(
-            paid, cost, model or self.model, usage, None, tags, occurred_at, self._ledger._clock
-        )
+            paid, cost, model or self.model, usage, None, tags, occurred_at,
+            self._ledger._clock, self._ledger._book,
+        )  # fmt: skip
         tags_json = self.entry.tags_json if tags is None else draft.tags_json
         return settling(draft, self.id, tags_json, note)
 

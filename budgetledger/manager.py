@@ -141,12 +141,12 @@ class BudgetManager:
         `Ledger.estimate` says between what bounds the call will cost. Raises `UnpricedModel` for a
         model without a known price.
         """
-        from budgetledger._catalog import price
         from budgetledger.tokens import count_tokens
 
         prompt_tokens = count_tokens(model, messages=messages, tools=tools).tokens
         longest = 0 if max_output_tokens is None else count(max_output_tokens, "max_output_tokens")
-        prompt = price(model, Usage(prompt_tokens, longest), datetime.now(UTC)).cost
+        usage = Usage(prompt_tokens, longest)
+        prompt = self._ledger._price_of(model, usage, datetime.now(UTC)).cost
         current = to_pico(self._ledger.balance(user).posted, signed=True)
         return float(to_usd(current + to_pico(prompt)))
 

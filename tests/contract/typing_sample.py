@@ -21,6 +21,7 @@ from budgetledger.aio import AsyncHold
 from budgetledger.entries import Account, Alert, Balance, Budget, Entry
 from budgetledger.errors import HoldAlreadyClosed
 from budgetledger.holds import Hold
+from budgetledger.prices import OwnPrice, Repriced
 from budgetledger.testing import FakeClock
 
 
@@ -38,6 +39,17 @@ def with_ledger(path: Path) -> Decimal | None:
         if not ledger.verify().ok:
             raise SystemExit(1)
         return balance.available
+
+
+def with_prices(ledger: Ledger) -> Decimal:
+    price: OwnPrice = ledger.set_price(
+        "my-*", input=0.2, output="1", effective_at=datetime.now(UTC)
+    )
+    ledger.set_price("my-model", rates=price.rates, all_projects=True)
+    ledger.remove_price("my-model", all_projects=True)
+    assert price in ledger.prices()
+    repriced: list[Repriced] = ledger.reprice("alice", model="my-*", dry_run=False)
+    return sum((one.cost for one in repriced), Decimal(0))
 
 
 def with_holds(ledger: Ledger) -> float | None:
@@ -96,6 +108,8 @@ async def with_tasks(path: Path) -> Decimal | None:
         assert_type(costs, dict[str, Decimal])
         assert_type(await ledger.accounts(), list[Account])
         assert_type(await ledger.alerts(), list[Alert])
+        assert_type(await ledger.set_price("m", input=1), OwnPrice)
+        assert_type(await ledger.reprice(), list[Repriced])
         assert_type([entry async for entry in ledger.entries("alice")], list[Entry])
         assert_type((await ledger.verify()).ok, bool)
         await ledger.balance("alice", when=datetime.now(UTC))  # type: ignore[call-arg]
