@@ -166,13 +166,14 @@ def _read(
     try:
         read = response if isinstance(response, Reading) else read_response(response)
         answered, usage, litellm_cost = read
-    except UnreadableResponse:
-        # A model answered, so the call was paid, though nothing says for what.
+    except UnreadableResponse as error:
+        # If a model answered, the call was paid, though nothing says for what.
         answered, litellm_cost = model_of(response), None
-        if answered is None and not cost_is_known:
+        is_paid = answered is not None or (model is not None and error.is_answer)
+        if not is_paid and not cost_is_known:
             raise
     if answered is not None and not is_name(answered):
-        answered = None  # a name that cannot be stored loses its price, not its row
+        answered = UNKNOWN_MODEL  # a name that cannot be stored loses its price, not its row
     return answered, usage, litellm_cost
 
 

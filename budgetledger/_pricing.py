@@ -41,8 +41,9 @@ def priced(
 ) -> Priced:
     """Price a call that was made, by the first source that knows its model.
 
-    An own price that stands for the model that answered, or else for the one asked for, is the
-    only one asked: where it has no rate for what was used, nobody has.
+    That is the model that answered; where the response names none, as those for images, the one
+    asked for. An own price that stands for either is the only one asked: where it has no rate for
+    what was used, nobody has.
     """
     try:
         own = None if usage is None else _own(book(), answered, asked, at_us)
@@ -50,10 +51,10 @@ def priced(
             price = _own_rates.price(own, answered or own.model, usage)
         elif litellm_cost is not None:
             return Priced(to_pico(litellm_cost, one_entry=True), "litellm", None)
-        elif answered is None or usage is None:
+        elif usage is None:
             return _unpriced(answered, asked)
         else:
-            price = _catalog.price(answered, usage, from_us(at_us))
+            price = _catalog.price(answered or asked or "", usage, from_us(at_us))
         return Priced(to_pico(price.cost, one_entry=True), price.source, _json(price.unit_prices))
     except (UnpricedModel, InvalidAmount, StoreError):  # what was paid is recorded all the same
         return _unpriced(answered, asked)

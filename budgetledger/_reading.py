@@ -96,7 +96,7 @@ def read_fields(response: object, told: Fields, *, stream: bool, batch: bool = F
             batch = batch or told.get("object") == "batch"
             usage = read_usage(told, told if source is None else used, batch)
         if usage is None and cost is None:
-            raise UnreadableResponse(_advice(response, told, source))
+            raise _not_an_answer(response) or UnreadableResponse(_advice(response, told, source))
     except UnreadableResponse:
         if cost is None:
             raise
@@ -120,7 +120,7 @@ def _within(told: Fields) -> tuple[object, bool]:
     if usage_told(fields(response)) is not None:
         return response, True
     if told.get("custom_id") is not None and (body or result or told.get("error")) is not None:
-        raise UnreadableResponse(
+        raise _no_answer(
             "this request of a batch failed, was cancelled or expired, and such requests are not "
             "billed; there is nothing to record"
         )
@@ -144,26 +144,39 @@ def _type_name(value: object) -> str:
     return type(value).__name__
 
 
-def _advice(response: object, told: Fields, usage: object) -> str:
-    """Say what was passed and what to pass instead, without showing any value."""
+def _not_an_answer(response: object) -> UnreadableResponse | None:
+    """The error for what no call returns, or what is still to be awaited, read or parsed."""
     name, kind = _type_name(response), type(response)
-    if isinstance(response, (bytes, bytearray)) or "Binary" in name:
-        return (
-            f"{name} is not a response that tells its usage, as speech never does; pass the model "
-            "and usage=Usage(input_characters=len(text)), or the amount in USD"
-        )
-    if response is None or isinstance(response, (str, int, float, Decimal)):
-        return f"{name} is not a response; {_INSTEAD}"
+    is_plain = isinstance(response, (str, int, float, Decimal)) or kind in (list, tuple, set)
+    if response is None or is_plain:
+        return _no_answer(f"{name} is not a response; {_INSTEAD}")
     if inspect.isawaitable(response):
-        return f"this {name} was not awaited; await the call and pass what it returns"
+        return _no_answer(f"this {name} was not awaited; await the call and pass what it returns")
     if hasattr(kind, "__next__") or hasattr(kind, "__anext__"):
-        return (
+        return _no_answer(
             f"this {name} is a stream, and only its end tells the usage; ask for it with "
             "stream_options={'include_usage': True}, read the stream, and pass the last chunk "
             "(with LiteLLM: litellm.stream_chunk_builder(chunks))"
         )
     if "RawResponse" in name or "APIResponse" in name:
-        return f"this {name} is not parsed yet; pass what its parse() returns"
+        return _no_answer(f"this {name} is not parsed yet; pass what its parse() returns")
+    return None
+
+
+def _no_answer(message: str) -> UnreadableResponse:
+    error = UnreadableResponse(message)
+    error.is_answer = False
+    return error
+
+
+def _advice(response: object, told: Fields, usage: object) -> str:
+    """Say what was passed and what to pass instead, without showing any value."""
+    name = _type_name(response)
+    if isinstance(response, (bytes, bytearray)) or "Binary" in name:
+        return (
+            f"{name} is not a response that tells its usage, as speech never does; pass the model "
+            "and usage=Usage(input_characters=len(text)), or the amount in USD"
+        )
     seen = _names(response)
     if str(told.get("object")).endswith(".chunk"):
         return (

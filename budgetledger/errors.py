@@ -86,6 +86,9 @@ class InvalidPeriod(InvalidInput):
 class UnreadableResponse(InvalidInput):
     """No model and usage could be read from what was passed."""
 
+    is_answer = True
+    """Whether it may be what a paid call returned; False for a text, a stream, a failed line."""
+
 
 class UnpricedModel(BudgetledgerError, LookupError):
     """No price is known for ``model``."""

@@ -522,7 +522,7 @@ UNREADABLE = [
     (None, "NoneType is not a response"),
     (0.03, "amount in USD"),
     ({}, "no fields"),
-    ([], "this list"),
+    ([], "list is not a response"),
     ({"id": 1, "choices": []}, "it has id, choices"),
     ({"usage": {"tokensIn": 5}}, "its usage has tokensIn"),
     (CYCLE, "its usage has usage"),
