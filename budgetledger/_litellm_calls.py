@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
@@ -15,20 +14,19 @@ from budgetledger._calls import Kind, asking_for_usage, hold_arguments
 from budgetledger._context import Caller
 from budgetledger._litellm_error import for_litellm
 from budgetledger._litellm_prices import Rates, rates
-from budgetledger._litellm_streams import AsyncMeteredStream, MeteredStream
 from budgetledger._litellm_tags import call_tags
+from budgetledger._metered_streams import AsyncMeteredStream, MeteredStream
+from budgetledger._settling import asettled, reading_of, settled
 from budgetledger.aio import AsyncHold, AsyncLedger
 from budgetledger.errors import (
     BudgetExceededError,
-    HoldAlreadyClosed,
     UnpricedModel,
-    UnreadableResponse,
 )
 from budgetledger.holds import BaseHold, Hold
 from budgetledger.ledger import Ledger
 from budgetledger.money import to_usd
 from budgetledger.tokens import count_tokens
-from budgetledger.usage import Reading, model_of, read_response
+from budgetledger.usage import Reading
 
 FUNCTIONS: dict[str, tuple[Kind, tuple[str, ...]]] = {
     "completion": ("chat", ("model", "messages")),
@@ -39,10 +37,6 @@ FUNCTIONS: dict[str, tuple[Kind, tuple[str, ...]]] = {
 }
 """Of each function that is metered the kind of call and the names of its positional arguments.
 With an ``a`` before it, each is a coroutine function too."""
-
-_CACHED = "answered from litellm's cache"
-
-_log = logging.getLogger("budgetledger")
 
 
 class Deployment(NamedTuple):
@@ -89,22 +83,12 @@ class LitellmMeter:
         except BaseException as error:
             hold.__exit__(type(error), error, None)
             raise
-        try:
-            if _is_cached(response):
-                hold.release(reason=_CACHED)
-            elif hasattr(type(response), "__next__"):
-                return MeteredStream(response, hold, self._is_free(call, hold))
-            else:
-                paid = self._paid(call, hold, response)
-                try:
-                    hold.settle(paid)
-                except HoldAlreadyClosed:  # by another call with the same key; this was paid too
-                    tags = call.about["tags"]
-                    hold._ledger.charge(call.account, paid, model=hold.model, tags=tags)
-        except Exception as error:  # the response is paid for: it is the caller's, whatever else
-            _log.exception("hold %s: what came of the call could not be recorded", hold.id)
-            with suppress(Exception):
-                hold.__exit__(type(error), error, None)
+        if _is_cached(response):
+            settled(hold, Reading(None, None, Decimal(0)))
+        elif hasattr(type(response), "__next__"):
+            return MeteredStream(response, hold, self._is_free(call, hold))
+        else:
+            settled(hold, self._paid(call, hold, response))
         return response
 
     async def acall(
@@ -118,22 +102,12 @@ class LitellmMeter:
         except BaseException as error:
             await hold.__aexit__(type(error), error, None)
             raise
-        try:
-            if _is_cached(response):
-                await hold.release(reason=_CACHED)
-            elif hasattr(type(response), "__anext__"):
-                return AsyncMeteredStream(response, hold, self._is_free(call, hold))
-            else:
-                paid = self._paid(call, hold, response)
-                try:
-                    await hold.settle(paid)
-                except HoldAlreadyClosed:
-                    charging, tags = AsyncLedger(hold._ledger), call.about["tags"]
-                    await charging.charge(call.account, paid, model=hold.model, tags=tags)
-        except Exception as error:
-            _log.exception("hold %s: what came of the call could not be recorded", hold.id)
-            with suppress(Exception):
-                await hold.__aexit__(type(error), error, None)
+        if _is_cached(response):
+            await asettled(hold, Reading(None, None, Decimal(0)))
+        elif hasattr(type(response), "__anext__"):
+            return AsyncMeteredStream(response, hold, self._is_free(call, hold))
+        else:
+            await asettled(hold, self._paid(call, hold, response))
         return response
 
     def _prepared(
@@ -238,17 +212,11 @@ class LitellmMeter:
     # -- the answer ---------------------------------------------------------------------------
 
     def _paid(self, call: _Call, hold: BaseHold, response: object) -> Reading:
-        """What the response says, at 0 where litellm says so and no list knows better."""
-        try:
-            told = read_response(response)
-        except UnreadableResponse:
-            told = Reading(model_of(response) or hold.model, None, None)  # recorded as unpriced
-        if told.cost is None and self._is_free(call, hold):
-            told = told._replace(cost=Decimal(0))
-        return told
+        told = reading_of(response)
+        return told._replace(cost=Decimal(0)) if self._is_free(call, hold) else told
 
     def _is_free(self, call: _Call, hold: BaseHold) -> bool:
-        """Whether the price is known to be 0: nothing being held may mean that it is unknown."""
+        """Whether the price is stated to be 0: nothing being held may mean that it is unknown."""
         if hold.amount:
             return False
         found = [self._rates(call, behind, _listed()) for behind in self._behind(call)]
@@ -277,6 +245,7 @@ def _listed() -> Mapping[str, Mapping[str, Any]]:
 
 
 def _is_cached(response: object) -> bool:
+    """Whether litellm answered from its cache; its figure is then what the answer once cost."""
     hidden = getattr(response, "_hidden_params", None)
     told = hidden.get("cache_hit") if isinstance(hidden, Mapping) else None
     return (getattr(hidden, "cache_hit", None) if told is None else told) is True

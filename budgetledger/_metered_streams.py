@@ -1,4 +1,4 @@
-"""litellm's streams, passed on under a hold that is settled however they end."""
+"""Streams that a call returned, passed on under a hold that is settled however they end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from budgetledger.usage import Reading
 
 
 class _Stream:
-    """Stands for litellm's stream: what is not asked of this one is asked of that."""
+    """Stands for a client's stream: what is not asked of this one is asked of that."""
 
     def __init__(self, stream: Any, hold: Any) -> None:
         self._stream, self._hold, self._begun = stream, hold, False
@@ -26,7 +26,7 @@ class _Stream:
         return getattr(self._stream, name)
 
     @property  # type: ignore[misc]
-    def __class__(self) -> Any:  # so that isinstance says what it says of litellm's
+    def __class__(self) -> Any:  # so that isinstance says what it says of the client's
         return type(self._stream)
 
     def _settle_unread(self) -> None:
@@ -45,7 +45,7 @@ class _Stream:
 class MeteredStream(_Stream):
     """A stream to be read by ``for``."""
 
-    def __init__(self, stream: Any, hold: Hold, is_free: bool) -> None:
+    def __init__(self, stream: Any, hold: Hold, is_free: bool = False) -> None:
         super().__init__(stream, hold)
         self._passing = hold.stream(_chunks(stream, hold, is_free))
 
@@ -70,7 +70,7 @@ class MeteredStream(_Stream):
 class AsyncMeteredStream(_Stream):
     """A stream to be read by ``async for``."""
 
-    def __init__(self, stream: Any, hold: AsyncHold, is_free: bool) -> None:
+    def __init__(self, stream: Any, hold: AsyncHold, is_free: bool = False) -> None:
         super().__init__(stream, hold)
         self._passing = hold.stream(_achunks(stream, hold, is_free))
 
@@ -99,7 +99,8 @@ def _chunks(stream: Any, hold: Hold, is_free: bool) -> Generator[Any, None, None
                 reading.add(chunk)
             yield chunk
     finally:
-        close = getattr(getattr(stream, "completion_stream", None), "close", None)
+        # litellm's streams can only be closed within.
+        close = getattr(getattr(stream, "completion_stream", stream), "close", None)
         try:
             if callable(close):
                 close()
@@ -117,7 +118,7 @@ async def _achunks(stream: Any, hold: AsyncHold, is_free: bool) -> AsyncGenerato
                 reading.add(chunk)
             yield chunk
     finally:
-        inner = getattr(stream, "completion_stream", None)
+        inner = getattr(stream, "completion_stream", stream)
         close = getattr(inner, "aclose", None) or getattr(inner, "close", None)
         try:
             if callable(close):
@@ -132,4 +133,4 @@ async def _achunks(stream: Any, hold: AsyncHold, is_free: bool) -> AsyncGenerato
 
 def _for_nothing(reading: StreamReading, hold: BaseHold) -> Reading:
     used = reading.usage(hold.model, None)
-    return Reading(used.model or hold.model, used.usage, used.cost or Decimal(0))
+    return Reading(used.model or hold.model, used.usage, Decimal(0))
