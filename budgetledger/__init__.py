@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from budgetledger.errors import AccountFrozen, BudgetExceededError, BudgetledgerError
     from budgetledger.ledger import Ledger
     from budgetledger.manager import BudgetManager
+    from budgetledger.metering import metered
     from budgetledger.money import Amount
     from budgetledger.tokens import count_tokens
     from budgetledger.usage import Usage
@@ -50,6 +51,7 @@ _HOMES = {
     "completion": "budgetledger._cap",
     "count_tokens": "budgetledger.tokens",
     "embedding": "budgetledger._cap",
+    "metered": "budgetledger.metering",
     "text_completion": "budgetledger._cap",
 }
 
@@ -67,6 +69,7 @@ __all__ = [
     "completion",
     "count_tokens",
     "embedding",
+    "metered",
     "text_completion",
 ]
 

@@ -66,6 +66,12 @@ class MeteredStream(_Stream):
         self._passing.close()
         self._settle_unread()
 
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
 
 class AsyncMeteredStream(_Stream):
     """A stream to be read by ``async for``."""
@@ -89,6 +95,14 @@ class AsyncMeteredStream(_Stream):
         """Stop reading: the provider is told, and what came is settled."""
         await self._passing.aclose()
         self._settle_unread()
+
+    close = aclose  # as OpenAI's and Anthropic's call it
+
+    async def __aenter__(self) -> Any:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.aclose()
 
 
 def _chunks(stream: Any, hold: Hold, is_free: bool) -> Generator[Any, None, None]:

@@ -28,7 +28,8 @@ def reading_of(response: object) -> Reading:
 
 
 def settled(hold: Hold, paid: Reading) -> None:
-    """Settle *hold*, or say why not."""
+    """Settle *hold*, or say why not. A reading that names no model is of the one asked for."""
+    paid = paid._replace(model=paid.model or hold.model)
     try:
         try:
             hold.settle(paid)
@@ -41,6 +42,7 @@ def settled(hold: Hold, paid: Reading) -> None:
 
 async def asettled(hold: AsyncHold, paid: Reading) -> None:
     """`settled`, awaited."""
+    paid = paid._replace(model=paid.model or hold.model)
     try:
         try:
             await hold.settle(paid)
