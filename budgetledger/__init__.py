@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from budgetledger.money import Amount
     from budgetledger.tokens import count_tokens
     from budgetledger.usage import Usage
+    from budgetledger.wrapping import wrap
 
     max_budget: Amount | None
     max_budget_ledger: CapTarget
@@ -53,6 +54,7 @@ _HOMES = {
     "embedding": "budgetledger._cap",
     "metered": "budgetledger.metering",
     "text_completion": "budgetledger._cap",
+    "wrap": "budgetledger.wrapping",
 }
 
 __all__ = [
@@ -71,6 +73,7 @@ __all__ = [
     "embedding",
     "metered",
     "text_completion",
+    "wrap",
 ]
 
 
