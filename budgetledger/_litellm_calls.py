@@ -20,6 +20,7 @@ from budgetledger._settling import asettled, reading_of, settled
 from budgetledger.aio import AsyncHold, AsyncLedger
 from budgetledger.errors import (
     BudgetExceededError,
+    InvalidInput,
     UnpricedModel,
 )
 from budgetledger.holds import BaseHold, Hold
@@ -52,6 +53,7 @@ class _Call(NamedTuple):
     about: dict[str, Any]  # key and tags of the hold
     kwargs: dict[str, Any]
     asked: dict[str, Any]  # the arguments of Ledger.hold that tell what it may cost
+    behind: Sequence[Deployment]  # what may answer
 
 
 class LitellmMeter:
@@ -121,7 +123,11 @@ class LitellmMeter:
         if told is not given:
             kwargs = {**kwargs, "stream_options": told["stream_options"]}
         about = {"tags": {**call_tags(given), **(caller.tags or {})} or None, "key": caller.key}
-        return _Call(kind, caller.account(), about, kwargs, hold_arguments(kind, given))
+        asked = hold_arguments(kind, given)
+        model = asked.get("model") or ""
+        behind = self._deployments(model) if self._deployments is not None else ()
+        behind = behind or (Deployment(model, (kwargs,)),)
+        return _Call(kind, caller.account(), about, kwargs, asked, behind)
 
     # -- the hold -----------------------------------------------------------------------------
 
@@ -129,7 +135,7 @@ class LitellmMeter:
         ledger = self._ledger()
         try:
             if not self._is_priced_apart(call):
-                with suppress(UnpricedModel):
+                with suppress(UnpricedModel, *self._tolerated()):
                     return ledger.hold(call.account, **call.asked, **call.about)
             return ledger.hold(call.account, **self._priced(ledger, call), **call.about)
         except BudgetExceededError as error:
@@ -140,34 +146,30 @@ class LitellmMeter:
         aledger = AsyncLedger(ledger)
         try:
             if not self._is_priced_apart(call):
-                with suppress(UnpricedModel):
+                with suppress(UnpricedModel, *self._tolerated()):
                     return await aledger.hold(call.account, **call.asked, **call.about)
             priced = await asyncio.to_thread(self._priced, ledger, call)
             return await aledger.hold(call.account, **priced, **call.about)
         except BudgetExceededError as error:
             raise for_litellm(error) from None
 
-    def _behind(self, call: _Call) -> Sequence[Deployment]:
-        model = call.asked.get("model") or ""
-        found = self._deployments(model) if self._deployments is not None else ()
-        return found or (Deployment(model, (call.kwargs,)),)
+    def _tolerated(self) -> tuple[type[Exception], ...]:
+        """What may stand in the way of an estimate, and need not of the call."""
+        return (UnpricedModel, InvalidInput) if self._may_be_unpriced() else ()
 
     def _is_priced_apart(self, call: _Call) -> bool:
         """Whether the ledger cannot know the price by the name of the model that is asked for."""
         model = call.asked.get("model")
-        return any(
-            behind.model != model or self._rates(call, behind, {}) for behind in self._behind(call)
-        )
+        return any(behind.model != model or self._rates(call, behind, {}) for behind in call.behind)
 
     def _priced(self, ledger: Ledger, call: _Call) -> dict[str, Any]:
         """The arguments of a hold of the dearest that the call may cost, filed under its model."""
         model, most = call.asked.get("model"), (Decimal(0), 0)
         try:
-            for behind in self._behind(call):
+            for behind in call.behind:
                 most = max(most, self._cost(ledger, call, behind))
-        except UnpricedModel:
-            if not self._may_be_unpriced():
-                raise
+        except self._tolerated():
+            pass
         return {"amount": most[0], "tokens": most[1], "model": model}
 
     def _cost(self, ledger: Ledger, call: _Call, behind: Deployment) -> tuple[Decimal, int]:
@@ -219,7 +221,7 @@ class LitellmMeter:
         """Whether the price is stated to be 0: nothing being held may mean that it is unknown."""
         if hold.amount:
             return False
-        found = [self._rates(call, behind, _listed()) for behind in self._behind(call)]
+        found = [self._rates(call, behind, _listed()) for behind in call.behind]
         return all(each is not None and each.are_free for each in found)
 
 

@@ -41,6 +41,8 @@ def rates(
     names = [model, model.partition("/")[2]]
     places = [*stated, *(listed.get(name) or {} for name in names if name)]
     for place in places:
+        if not isinstance(place, Mapping):
+            continue
         input_rate = _usd(place.get("input_cost_per_token"))
         output_rate = _usd(place.get("output_cost_per_token")) if has_output else Decimal(0)
         if input_rate is not None and output_rate is not None:

@@ -283,6 +283,23 @@ def test_without_a_bound_racing_threads_exceed_it_by_their_answers_at_most(ledge
         budgetledger.completion(model="openai/gpt-4o", messages=said(), **to)
 
 
+def test_a_hundred_tasks_stay_within_the_cap(ledger, provider, to):
+    budgetledger.max_budget = GPT_4O * 10
+
+    async def main():
+        calls = [
+            budgetledger.acompletion("openai/gpt-4o", said("[[slow=0.3]]"), max_tokens=5, **to)
+            for _ in range(100)
+        ]
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    answers = asyncio.run(main())
+    refused = [answer for answer in answers if isinstance(answer, litellm.BudgetExceededError)]
+    assert 5 <= provider.requests == 100 - len(refused) <= 10
+    assert spent(ledger) == GPT_4O * provider.requests
+    assert held(ledger) == 0
+
+
 def test_the_comparison_is_strict_as_litellms(ledger, to):
     budgetledger.completion(model="openai/gpt-4o", messages=said(), **to)
     (hold,) = rows(ledger, "hold")
@@ -416,6 +433,24 @@ def test_a_cancelled_or_broken_off_task(ledger, to):
     assert [row.note.partition(":")[0] for row in rows(ledger)] == ["estimated"] * 2
     assert len(rows(ledger, "release")) == 1
     assert held(ledger) == 0
+
+
+def test_what_cannot_be_held_is_no_reason_to_refuse_without_a_cap(ledger):
+    call = {"model": "gpt-4", "messages": said(), "max_tokens": 10**15, "mock_response": "-"}
+    budgetledger.completion(**call)
+    assert len(rows(ledger)) == 1
+    budgetledger.max_budget = 1
+    with pytest.raises(InvalidInput):
+        budgetledger.completion(**call)
+
+
+def test_answers_go_on_as_messages(ledger, to):
+    budgetledger.max_budget = 1
+    first = budgetledger.completion(model="openai/gpt-4o", messages=said(), **to)
+    more = [*said(), first.choices[0].message, *said("And now?")]
+    budgetledger.completion(model="openai/gpt-4o", messages=more, **to)
+    small, large = (row.held for row in rows(ledger, "hold"))
+    assert large > small * 2
 
 
 # -- the globals ----------------------------------------------------------------------------------

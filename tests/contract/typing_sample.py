@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import assert_type
 
+import budgetledger
 from budgetledger import (
     AsyncLedger,
     BudgetExceededError,
@@ -16,6 +17,7 @@ from budgetledger import (
     Ledger,
     Usage,
     count_tokens,
+    metered,
 )
 from budgetledger.aio import AsyncHold
 from budgetledger.entries import Account, Alert, Balance, Budget, Entry
@@ -125,3 +127,20 @@ def with_clock() -> int:
     clock.advance(days=1)
     Ledger(":memory:", clock=clock).close()
     return count_tokens("gpt-4o", text="hello").tokens
+
+
+def capped() -> float:
+    budgetledger.max_budget = 0.001
+    budgetledger.max_budget_ledger = "spend.db"
+    budgetledger.completion(model="gpt-4", messages=[])
+    budgetledger._current_cost = 0
+    return budgetledger._current_cost
+
+
+@metered(Ledger("spend.db"), "alice", amount="0.05")
+async def decorated(question: str) -> bytes:
+    return question.encode()
+
+
+async def asked() -> None:
+    assert_type(await decorated("why"), bytes)
