@@ -546,8 +546,8 @@ try:
 except budgetledger.BudgetExceededError:
     print(made)
 """
-    with ThreadPoolExecutor(3) as pool:
-        done = list(pool.map(lambda _: run(program), range(3)))
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(lambda _: run(program), range(2)))
     made = [int(each.stdout) for each in done]
     assert sum(made) == provider.requests <= 10
     with Ledger(tmp_path / "shared.db") as shared:
