@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
 
 from budgetledger import _holding, _sql
 from budgetledger._charging import draft_charge, needs_loading
+from budgetledger._context import AsUser
 from budgetledger._estimates import Estimate
 from budgetledger._holding import Granted
 from budgetledger._sql import compiled
@@ -128,6 +129,12 @@ class AsyncLedger:
     verify = _in_thread(Ledger.verify)
     backup = _in_thread(Ledger.backup)
     close = _in_thread(Ledger.close)
+
+    def as_user(
+        self, user: str, *, tags: Mapping[str, Any] | None = None, key: str | None = None
+    ) -> AsUser:
+        """As `Ledger.as_user`: by a plain ``with``."""
+        return self.ledger.as_user(user, tags=tags, key=key)
 
     def hold(
         self,

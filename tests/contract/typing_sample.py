@@ -9,6 +9,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import assert_type
 
+import anthropic
+import openai
+
+import budgetledger
 from budgetledger import (
     AsyncLedger,
     BudgetExceededError,
@@ -16,6 +20,8 @@ from budgetledger import (
     Ledger,
     Usage,
     count_tokens,
+    metered,
+    wrap,
 )
 from budgetledger.aio import AsyncHold
 from budgetledger.entries import Account, Alert, Balance, Budget, Entry
@@ -125,6 +131,25 @@ async def with_tasks_and_threads(ledger: Ledger, chunks: AsyncIterator[str]) -> 
         return [chunk.upper() async for chunk in hold.stream(chunks)]
 
 
+def with_wrapped_clients(ledger: Ledger) -> str | None:
+    client = wrap(openai.OpenAI(), ledger, "alice", tags={"app": "chat"})
+    assert_type(client, openai.OpenAI)
+    assert_type(wrap(openai.AsyncAzureOpenAI(), AsyncLedger(ledger)), openai.AsyncAzureOpenAI)
+    assert_type(wrap(anthropic.Anthropic(), ledger, user="bob"), anthropic.Anthropic)
+    wrap(client, "spend.db")  # type: ignore[arg-type]
+    with ledger.as_user("alice", tags={"feature": "search"}, key="job-7"):
+        answer = client.chat.completions.create(
+            model="gpt-4o", messages=[{"role": "user", "content": "hi"}]
+        )
+    assert_type(answer, openai.types.chat.ChatCompletion)
+    return answer.choices[0].message.content
+
+
+async def with_a_user(ledger: AsyncLedger) -> None:
+    with ledger.as_user("alice"):
+        await asyncio.sleep(0)
+
+
 def with_manager(ledger: Ledger) -> float:
     manager = BudgetManager("app", ledger=ledger)
     manager.create_budget(10, "alice", duration="monthly")
@@ -144,3 +169,20 @@ def with_clock() -> int:
 def with_estimates(ledger: Ledger) -> Decimal:
     estimate = ledger.estimate("gpt-4o", text="hello", max_output_tokens=100)
     return estimate.high - estimate.low if estimate.bounded else estimate.high
+
+
+def capped() -> float:
+    budgetledger.max_budget = 0.001
+    budgetledger.max_budget_ledger = "spend.db"
+    budgetledger.completion(model="gpt-4", messages=[])
+    budgetledger._current_cost = 0
+    return budgetledger._current_cost
+
+
+@metered(Ledger("spend.db"), "alice", amount="0.05")
+async def decorated(question: str) -> bytes:
+    return question.encode()
+
+
+async def asked() -> None:
+    assert_type(await decorated("why"), bytes)
