@@ -49,8 +49,9 @@ _AZURE_ZONE = re.compile(r"(global(?=/)|global-standard|us|eu|apac)/")
 _FINE_TUNED = re.compile(r"(ft:[^:]+):.*|(.+\.ft-).+")
 _DATE = re.compile(r"[-@](20\d\d)-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])$")
 # What may follow a name without making it another model: numbers, dates, and words like these.
+# A run of digits is one number (++): to try every way to split it takes for ever.
 _VERSION = re.compile(
-    r"(?:[-.:@]?(?:v?\d+|latest|preview|exp|default|instruct|customtools|native-audio"
+    r"(?:[-.:@]?(?:v?\d++|latest|preview|exp|default|instruct|customtools|native-audio"
     r"|extended-thinking))*"
 )
 

@@ -220,7 +220,7 @@ class Tally:
         self.exact = False
         found = list(functions(tools, plain))
         if self._family.is_openai:
-            writer = ToolText(self.visit)
+            writer = ToolText(self.visit, self._to_json)
             self.tokens += _TOKENS_WITH_TOOLS
             self.text(writer.written([tool for tool in found if tool.get("name")]))
             for extra in writer.extras:
@@ -235,12 +235,15 @@ class Tally:
     def _json(self, value: object, *, surely: bool = False) -> None:
         """Count what is neither text nor image as its JSON text."""
         self.exact = False
+        tokens = self.text(self._to_json(value))
+        self.unsure += 0 if surely else tokens
+
+    def _to_json(self, value: object) -> str:
         pieces = []
         for piece in _ENCODER.iterencode(value):
             self._step(1)
             pieces.append(piece)
-        tokens = self.text("".join(pieces))
-        self.unsure += 0 if surely else tokens
+        return "".join(pieces)
 
 
 def plain(value: Any) -> Mapping[str, Any]:

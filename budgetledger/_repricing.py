@@ -18,8 +18,6 @@ from budgetledger.prices import Repriced, matches
 from budgetledger.rules import Draft
 from budgetledger.usage import Usage
 
-_KEY = "reprice:"
-
 
 class Unpriced(NamedTuple):
     """An entry without a price: what the call used, if it is known, and which model answered."""
@@ -82,7 +80,6 @@ def state(tx: Transaction, project: str, found: list[Repriced]) -> list[Repriced
                 price_source=one.source,
                 price_json=to_json(one.unit_prices, "price"),
                 note="priced later",
-                idempotency_key=f"{_KEY}{entry_id}",
             )
             done.append(one._replace(adjustment=adjust(tx, project, entry_id, draft).entry))
     return done

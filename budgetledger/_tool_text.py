@@ -8,7 +8,6 @@ billed; it is returned apart.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -38,12 +37,13 @@ def functions(tools: Sequence[Any], plain: Callable[[Any], Mapping[str, Any]]) -
 class ToolText:
     """The text of functions, and apart what else their schemas say.
 
-    *visit* is called for every schema, to stop one that has no end.
+    *visit* is called for every schema, to stop one that has no end; *to_json* writes a value.
     """
 
-    def __init__(self, visit: Callable[[], None]) -> None:
+    def __init__(self, visit: Callable[[], None], to_json: Callable[[object], str]) -> None:
         self.extras: list[str] = []
         self._visit = visit
+        self._to_json = to_json
 
     def written(self, functions: Sequence[Mapping[str, Any]]) -> str:
         """All *functions* in one namespace."""
@@ -82,9 +82,9 @@ class ToolText:
         if kind != "object":  # whose other keys are kept with its fields
             self._keep({key: value for key, value in told.items() if key not in _SAID})
         if "enum" in told:
-            return " | ".join(json.dumps(choice, ensure_ascii=False) for choice in told["enum"])
+            return " | ".join(self._to_json(choice) for choice in told["enum"])
         if "const" in told:
-            return json.dumps(told["const"], ensure_ascii=False)
+            return self._to_json(told["const"])
         either = told.get("anyOf") or told.get("oneOf")
         if either:
             return " | ".join(self._type(one, indent) for one in either)
@@ -98,4 +98,4 @@ class ToolText:
         return _NAMES.get(str(kind), str(kind or "any"))
 
     def _keep(self, rest: dict[str, Any]) -> None:
-        self.extras += (f"// {key}: {json.dumps(rest[key], ensure_ascii=False)}" for key in rest)
+        self.extras += (f"// {key}: {self._to_json(rest[key])}" for key in rest)

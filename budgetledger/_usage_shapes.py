@@ -55,7 +55,7 @@ def read_usage(response: Fields, usage: Fields, batch: bool) -> Usage | None:
         or _of_gemini(response, usage)
         or _of_bedrock(response, usage)
         or _of_sound(response, usage)
-        or _of_reranking(response)
+        or _of_cohere(response, usage)
     )
     if found is None or not (found.input_tokens or found.output_tokens or any(found)):
         # dall-e tells no usage, and LiteLLM tells one of nothing for it
@@ -113,7 +113,8 @@ def _of_tokens(response: Fields, usage: Fields) -> Usage | None:
     if kept is not None:
         writes_1h = count(fields(kept), "ephemeral_1h_input_tokens")
         writes = max(writes, writes_1h + count(fields(kept), "ephemeral_5m_input_tokens"))
-    reads = reads or count(usage, "prompt_cache_hit_tokens")  # DeepSeek's
+    if not reads:  # DeepSeek's, Moonshot's
+        reads = count(usage, "prompt_cache_hit_tokens") or count(usage, "cached_tokens")
     # Anthropic counts them beside the input; so does whoever reports more of them than input.
     if (told_in is None and not chat) or reads + writes > tokens_in:
         tokens_in += reads + writes
@@ -299,14 +300,21 @@ def _of_sound(response: Fields, usage: Fields) -> Usage | None:
     )
 
 
-def _of_reranking(response: Fields) -> Usage | None:
-    """LiteLLM's: tokens only, since the price of a search unit is in no list."""
-    meta = fields(response.get("meta"))
-    billed, tokens = fields(meta.get("billed_units")), fields(meta.get("tokens"))
+def _of_cohere(response: Fields, usage: Fields) -> Usage | None:
+    """Cohere's, and LiteLLM's for any reranking: what is billed, where told, not what was read.
+
+    Tokens only, since the price of a search unit is in no list.
+    """
+    told = response.get("meta")
+    meta = usage if told is None else fields(told)
+    billed = fields(meta.get("billed_units"))
     if billed.get("search_units"):
         return None
-    tokens_in = count(billed, "total_tokens") or count(tokens, "input_tokens")
-    return Usage(tokens_in, count(tokens, "output_tokens")) if tokens_in else None
+    for counts in (billed, fields(meta.get("tokens"))):
+        tokens_in = count(counts, "total_tokens") or count(counts, "input_tokens")
+        if tokens_in:
+            return Usage(tokens_in, count(counts, "output_tokens"))
+    return None
 
 
 def _is_image(item: Fields) -> bool:

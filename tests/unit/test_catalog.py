@@ -348,7 +348,8 @@ def test_a_name_is_not_taken_for_another_model_host_or_region(name):
     ("rest", "same"),
     [("", True), ("-20250929-v1:0", True), ("@default", True), ("-preview-06-05", True),
      ("-latest", True), ("-mini", False), ("-v1-turbo", False), ("-8b", False), ("s", False),
-     ("-previews", False), ("-" * 5000, False), ("-1" * 5000, True)],
+     ("-previews", False), ("-" * 5000, False), ("-1" * 5000, True),
+     ("-" + "1" * 5000 + "x", False)],
 )  # fmt: skip
 def test_what_a_version_is(rest, same):
     assert is_version(rest) is same

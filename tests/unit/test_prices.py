@@ -359,7 +359,6 @@ def test_calls_without_a_price_are_priced_later_each_at_its_time(ledger, clock):
     )  # fmt: skip
     assert (adjustment.cost, adjustment.price_source) == (2, "own price 1")
     assert adjustment.price == {"model": "my-model", "input_mtok": "1", "output_mtok": "10"}
-    assert adjustment.idempotency_key == f"reprice:{first.id}"
     balance = ledger.balance("team")
     assert (balance.posted, balance.unpriced, len(ledger.alerts("team"))) == (106, 1, 1)
 
@@ -391,6 +390,15 @@ def test_what_was_stated_by_hand_is_not_priced_again(ledger):
     entry = unpriced(ledger)
     ledger.adjust(entry, 0, reason="was free")
     ledger.set_price("my-model", input=1, output=1, effective_at=NOON)
+    assert ledger.reprice(dry_run=False) == []
+
+
+def test_no_key_of_the_users_stands_in_the_way_of_a_price(ledger):
+    entry = unpriced(ledger)
+    ledger.charge("alice", cost=1, key=f"reprice:{entry.id}")
+    ledger.set_price("my-model", input=1, output=1, effective_at=NOON)
+    (done,) = ledger.reprice(dry_run=False)
+    assert done.adjustment.corrects_id == entry.id
     assert ledger.reprice(dry_run=False) == []
 
 

@@ -326,6 +326,22 @@ RESPONSES = [  # what came back of model "m", if it names one, and what the ledg
     ({"type": "response.completed", "response": {"model": "m", "usage": OPENAI}}, Usage(100, 50)),
     ({"object": "chat.completion.chunk", "choices": [], "usage": OPENAI}, Usage(100, 50)),
     ({"type": "message_delta", "usage": ANTHROPIC}, Usage(50, 20)),
+    # Cohere's, which reads more than it bills; Moonshot's cache
+    (
+        {
+            "text": "hi",
+            "meta": {
+                "billed_units": {"input_tokens": 12, "output_tokens": 3},
+                "tokens": {"input_tokens": 512, "output_tokens": 3},
+            },
+        },
+        Usage(12, 3),
+    ),
+    (
+        {"usage": {"billed_units": {"input_tokens": 12, "output_tokens": 3}, "tokens": {}}},
+        Usage(12, 3),
+    ),
+    ({"usage": {"prompt_tokens": 9, "completion_tokens": 1, "cached_tokens": 7}}, Usage(9, 1, 7)),
     # LiteLLM's own
     ({"results": [], "meta": {"billed_units": {"total_tokens": 38}}}, Usage(38)),
     ({"results": [], "meta": {"tokens": {"input_tokens": 38, "output_tokens": 2}}}, Usage(38, 2)),

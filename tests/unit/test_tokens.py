@@ -475,6 +475,13 @@ ENDLESS: dict[str, dict[str, Any]] = {
         "messages": [],
         "tools": schema(a=laughing(60, lambda v: {"anyOf": [v, v]})),
     },
+    **{
+        f"shared {key}": {
+            "messages": [],
+            "tools": schema(a={key: laughing(60, lambda inner: [inner, inner])}),
+        }
+        for key in ("default", "enum", "const")
+    },
     "endless": {"messages": Endless()},
     "long": {"messages": [{"role": "user", "content": "word " * 2_000_001}] * 100},
 }
