@@ -72,11 +72,13 @@ class ClientCall:
         return bool(self._answers)
 
     def paid(self, result: Any) -> Reading:
-        """What the answer says; it is taken from *result*, of the client, if it was not heard."""
+        """What the answer says, or *result*, which the client made of it."""
         if self._answers:
             result = self._answers[-1]
-        else:  # of with_raw_response, or asked for by cast_to=httpx.Response
-            result = getattr(result, "http_response", result).json()
+        else:
+            response = getattr(result, "http_response", result)  # with_raw_response has it
+            if hasattr(response, "num_bytes_downloaded"):
+                result = response.json()
         try:
             reading = read_response(result)
         except UnreadableResponse:

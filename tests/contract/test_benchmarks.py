@@ -19,6 +19,7 @@ SMALL = {
     "prices.py": ["--calls", "5", "--rounds", "1"],
     "loop.py": ["--tasks", "20", "--seconds", "0.1", "--rounds", "1"],
     "tokens.py": ["--scale", "500", "--rounds", "1"],
+    "wrap.py": ["--calls", "5", "--rounds", "1"],
 }
 LIMITS = {
     "charge.py": 2,
@@ -30,6 +31,7 @@ LIMITS = {
     "loop.py": 2,
     "tokens.py": 8,
     "prices.py": 6,
+    "wrap.py": 2,
 }
 
 

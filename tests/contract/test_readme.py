@@ -33,9 +33,10 @@ def folder(tmp_path_factory):
     return folder
 
 
-def run(command, folder, typed=None):
+def run(command, folder, typed=None, **variables):
     environment = {
         **os.environ,
+        **variables,
         "BUDGETLEDGER_DB": str(folder / "default.db"),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
@@ -57,10 +58,11 @@ def test_there_are_blocks_of_every_kind():
     assert sum(kind == "sql" for kind, _ in BLOCKS) == 5
 
 
-def test_programs_print_what_they_are_said_to(folder):
+def test_programs_print_what_they_are_said_to(folder, provider):
+    client = {"OPENAI_BASE_URL": provider.openai_url, "OPENAI_API_KEY": "none"}
     for (kind, text), (next_kind, output) in zip(BLOCKS, [*BLOCKS[1:], ("", "")], strict=True):
         if kind == "python":
-            printed = run([sys.executable, "-W", "error", "-c", text], folder)
+            printed = run([sys.executable, "-W", "error", "-c", text], folder, **client)
             assert printed == (output if next_kind == "text" else "")
 
 

@@ -120,9 +120,18 @@ COSTS = {"chat": GPT_COST, "response": GPT_COST, "text": TEXT_COST, "image": IMA
 CUT = [name for name in STREAMS if name != "image"]
 
 
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    """One file for all: a new one takes half a second."""
+    path = tmp_path_factory.mktemp("wrap") / "spend.db"
+    yield path
+    with Ledger(path) as ledger:
+        assert ledger.verify().ok
+
+
 @pytest.fixture
-def ledger(tmp_path):
-    with Ledger(tmp_path / "spend.db", synchronous="NORMAL") as ledger:
+def ledger(path, request):
+    with Ledger(path, project=request.node.name, synchronous="NORMAL") as ledger:
         ledger.set_budget("alice", 100)
         yield ledger
 
@@ -151,10 +160,10 @@ def async_client_for(name, url, ledger, user="alice", **options):
 
 
 def settled(ledger, account="alice"):
-    """The rows of money; nothing may be held any more, and all must add up."""
-    gc.collect()
+    """The rows of money; nothing may be held any more."""
+    if ledger.balance(account).held:
+        gc.collect()
     assert ledger.balance(account).held == 0
-    assert ledger.verify().ok
     return [entry for entry in ledger.entries(account) if entry.kind in ("settle", "charge")]
 
 
@@ -238,7 +247,7 @@ def test_calls_whose_cost_would_not_be_seen_are_refused(provider, url, ledger):
         pass
     with pytest.raises(InvalidInput, match="background"):
         client.responses.create(**reply(), background=True)
-    if hasattr(openai.resources.Responses, "connect"):  # in openai 2
+    if hasattr(client.responses, "connect"):  # not in the oldest
         with pytest.raises(InvalidInput, match="WebSocket"):
             client.responses.connect()
     with pytest.raises(InvalidInput, match="stream_cls"):
@@ -519,9 +528,9 @@ def test_an_async_stream_that_ends_early_costs_what_came(provider, url, ledger, 
             with suppress(asyncio.CancelledError):
                 await reading
             for _ in range(100):
-                gc.collect()
                 if not ledger.balance("alice").held:
                     break
+                gc.collect()
                 await asyncio.sleep(0.02)
 
     asyncio.run(main())
@@ -554,6 +563,21 @@ def test_closing_a_stream_settles_at_once(url, ledger, name):
 
     asyncio.run(main())
     assert {entry.output_tokens for entry in settled(ledger)} == {tokens_of(name, 2)}
+
+
+@pytest.mark.parametrize("name", ["chat", "response", "message"])
+def test_a_stream_that_is_left_settles_without_a_collection(url, ledger, name):
+    client = client_for(name, url, ledger)
+    gc.collect()
+    gc.disable()
+    try:
+        for chunk in STREAMS[name](client, "[[pause=0.02]]"):
+            if said(chunk):
+                break
+        del chunk
+        assert kinds(ledger) == ["hold", "settle"]
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("name", ["chat", "response", "message"])
