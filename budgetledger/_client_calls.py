@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from budgetledger._calls import Kind, asking_for_usage, hold_arguments
 from budgetledger._context import Caller, current
+from budgetledger._reading import Reading, model_of, read_response
 from budgetledger.errors import InvalidInput, UnreadableResponse
-from budgetledger.usage import Reading, model_of, read_response
 
 CALLER = "x-budgetledger-caller"
 """Among a request's extra headers, until it is sent: the `Caller` that the call names."""

@@ -20,6 +20,7 @@ from budgetledger._writer import Execute
 from budgetledger.entries import Alert
 from budgetledger.money import count
 from budgetledger.names import checked_name
+from budgetledger.prices import PriceBook
 from budgetledger.windows import to_us
 
 T = TypeVar("T")
@@ -55,6 +56,7 @@ class LedgerCore:
         self._on_alert = on_alert
         self._clock = clock
         self._accounts: dict[str, Ref] = {}
+        self._books: dict[str, tuple[int | None, PriceBook]] = {}  # by project
         self._memory = Memory()
         self._store = Store(target, synchronous)
 

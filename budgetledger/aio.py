@@ -116,7 +116,12 @@ class AsyncLedger:
     freeze = _in_thread(Ledger.freeze)
     unfreeze = _in_thread(Ledger.unfreeze)
     alerts = _in_thread(Ledger.alerts)
+    set_price = _in_thread(Ledger.set_price)
+    remove_price = _in_thread(Ledger.remove_price)
+    prices = _in_thread(Ledger.prices)
+    reprice = _in_thread(Ledger.reprice)
     can_afford = _in_thread(Ledger.can_afford)
+    estimate = _in_thread(Ledger.estimate)
     adjust = _in_thread(Ledger.adjust)
     balance = _in_thread(Ledger.balance)
     model_costs = _in_thread(Ledger.model_costs)
@@ -193,7 +198,9 @@ class AsyncLedger:
     ) -> Entry:
         """As `Ledger.charge`."""
         ledger = self.ledger
-        facts = (response, cost, model, usage, key, tags, occurred_at, ledger._clock)
+        facts = (
+            response, cost, model, usage, key, tags, occurred_at, ledger._clock, ledger._book
+        )  # fmt: skip
         outcome = await self._record(
             lambda: draft_charge(*facts),
             partial(ledger._charging, account),

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from budgetledger._clients import is_client, metered_client
 from budgetledger._context import Caller
+from budgetledger._wrap_litellm import is_litellm, wrap_litellm
 from budgetledger.aio import AsyncLedger
 from budgetledger.errors import InvalidInput
 from budgetledger.ledger import Ledger
@@ -28,6 +29,9 @@ def wrap(
     (Azure, Bedrock, Vertex); it is left as it is. Metered are chat and text completions,
     Responses, embeddings, images and messages, however they are called: parsed, streamed,
     ``with_raw_response``, under ``beta``, by ``with_options(...)``. All else is the client's.
+    Or the module litellm, or a ``litellm.Router``: metered are ``completion``,
+    ``text_completion``, ``embedding``, ``responses``, ``image_generation``, and each with an
+    ``a`` before it.
 
     *user*: whose budgets the calls count against, unless ``with ledger.as_user(...)`` or
     ``budget_user=`` of the call says otherwise; *tags*: for the rows. Calls take
@@ -43,7 +47,10 @@ def wrap(
     if is_client(client):
         wrapped: T = metered_client(client, ledger, Caller(user, tags))
         return wrapped
+    if is_litellm(client):
+        stands_for_it: T = wrap_litellm(client, ledger, Caller(user, tags))
+        return stands_for_it
     raise InvalidInput(
         f"a {type(client).__name__} is no client to wrap; pass openai.OpenAI(...), "
-        "anthropic.Anthropic(...), or their asynchronous kin"
+        "anthropic.Anthropic(...), their asynchronous kin, litellm, or a litellm.Router"
     )

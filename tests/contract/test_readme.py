@@ -27,6 +27,9 @@ def folder(tmp_path_factory):
     (folder / "user_cost.json").write_text(
         json.dumps({"old": {"total_budget": 5, "current_cost": 0.5, "model_cost": {"gpt-4": 0.5}}})
     )
+    (folder / "model_prices.json").write_text(
+        json.dumps({"azure/gpt-4o": {"input_cost_per_token": 2.5e-06}})
+    )
     return folder
 
 

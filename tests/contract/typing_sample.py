@@ -12,6 +12,7 @@ from typing import assert_type
 import anthropic
 import openai
 
+import budgetledger
 from budgetledger import (
     AsyncLedger,
     BudgetExceededError,
@@ -19,12 +20,14 @@ from budgetledger import (
     Ledger,
     Usage,
     count_tokens,
+    metered,
     wrap,
 )
 from budgetledger.aio import AsyncHold
 from budgetledger.entries import Account, Alert, Balance, Budget, Entry
 from budgetledger.errors import HoldAlreadyClosed
 from budgetledger.holds import Hold
+from budgetledger.prices import OwnPrice, Repriced
 from budgetledger.testing import FakeClock
 
 
@@ -42,6 +45,17 @@ def with_ledger(path: Path) -> Decimal | None:
         if not ledger.verify().ok:
             raise SystemExit(1)
         return balance.available
+
+
+def with_prices(ledger: Ledger) -> Decimal:
+    price: OwnPrice = ledger.set_price(
+        "my-*", input=0.2, output="1", effective_at=datetime.now(UTC)
+    )
+    ledger.set_price("my-model", rates=price.rates, all_projects=True)
+    ledger.remove_price("my-model", all_projects=True)
+    assert price in ledger.prices()
+    repriced: list[Repriced] = ledger.reprice("alice", model="my-*", dry_run=False)
+    return sum((one.cost for one in repriced), Decimal(0))
 
 
 def with_holds(ledger: Ledger) -> float | None:
@@ -100,6 +114,8 @@ async def with_tasks(path: Path) -> Decimal | None:
         assert_type(costs, dict[str, Decimal])
         assert_type(await ledger.accounts(), list[Account])
         assert_type(await ledger.alerts(), list[Alert])
+        assert_type(await ledger.set_price("m", input=1), OwnPrice)
+        assert_type(await ledger.reprice(), list[Repriced])
         assert_type([entry async for entry in ledger.entries("alice")], list[Entry])
         assert_type((await ledger.verify()).ok, bool)
         await ledger.balance("alice", when=datetime.now(UTC))  # type: ignore[call-arg]
@@ -148,3 +164,25 @@ def with_clock() -> int:
     clock.advance(days=1)
     Ledger(":memory:", clock=clock).close()
     return count_tokens("gpt-4o", text="hello").tokens
+
+
+def with_estimates(ledger: Ledger) -> Decimal:
+    estimate = ledger.estimate("gpt-4o", text="hello", max_output_tokens=100)
+    return estimate.high - estimate.low if estimate.bounded else estimate.high
+
+
+def capped() -> float:
+    budgetledger.max_budget = 0.001
+    budgetledger.max_budget_ledger = "spend.db"
+    budgetledger.completion(model="gpt-4", messages=[])
+    budgetledger._current_cost = 0
+    return budgetledger._current_cost
+
+
+@metered(Ledger("spend.db"), "alice", amount="0.05")
+async def decorated(question: str) -> bytes:
+    return question.encode()
+
+
+async def asked() -> None:
+    assert_type(await decorated("why"), bytes)
