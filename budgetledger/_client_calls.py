@@ -8,13 +8,15 @@ and changed what ``options`` says; nothing is imported.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
 from budgetledger._calls import Kind, asking_for_usage, hold_arguments
 from budgetledger._context import Caller, current
-from budgetledger._reading import Reading, model_of, read_response
-from budgetledger.errors import InvalidInput, UnreadableResponse
+from budgetledger._reading import Reading
+from budgetledger._settling import reading_of
+from budgetledger.errors import InvalidInput
 
 CALLER = "x-budgetledger-caller"
 """Among a request's extra headers, until it is sent: the `Caller` that the call names."""
@@ -44,7 +46,6 @@ class ClientCall:
         _refuse_unmetered(body, options, sent)
         self.user = caller.account()
         self.hold = hold_arguments(kind, body) | {"tags": caller.tags, "key": caller.key}
-        self._model = body.get("model")
         self._answers: list[object] = []
         self.streams = bool(sent.get("stream"))
         if self.streams:
@@ -71,19 +72,15 @@ class ClientCall:
         """Whether an answer came, so that the call is paid, whatever became of it since."""
         return bool(self._answers)
 
-    def paid(self, result: Any) -> Reading:
+    def paid(self, result: Any = None) -> Reading:
         """What the answer says, or *result*, which the client made of it."""
         if self._answers:
-            result = self._answers[-1]
-        else:
-            response = getattr(result, "http_response", result)  # with_raw_response has it
-            if hasattr(response, "num_bytes_downloaded"):
-                result = response.json()
-        try:
-            reading = read_response(result)
-        except UnreadableResponse:
-            reading = Reading(model_of(result), None, None)  # recorded as unpriced
-        return reading._replace(model=reading.model or self._model)
+            return reading_of(self._answers[-1])
+        response = getattr(result, "http_response", result)  # with_raw_response has it
+        if hasattr(response, "num_bytes_downloaded"):
+            with suppress(ValueError):  # not JSON: nothing to read
+                return reading_of(response.json())
+        return reading_of(result)
 
 
 def taken_from(options: Any, sent: dict[str, Any], own: Caller) -> ClientCall | None:

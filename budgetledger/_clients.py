@@ -6,21 +6,17 @@ those that parse or stream, ``with_raw_response``, ``beta``, and ``client.post``
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache, wraps
 from typing import Any, NamedTuple, NoReturn
 
 from budgetledger import _client_streams
-from budgetledger._client_calls import CALLER, ClientCall, taken_from
+from budgetledger._client_calls import CALLER, taken_from
 from budgetledger._context import NOBODY, Caller, current
-from budgetledger._warnings import warn
-from budgetledger.aio import AsyncHold, AsyncLedger
-from budgetledger.errors import HoldAlreadyClosed, InvalidInput, UnrecordedWarning
-from budgetledger.holds import BaseHold, Hold
+from budgetledger._settling import asettled, settled
+from budgetledger.aio import AsyncLedger
+from budgetledger.errors import InvalidInput
 from budgetledger.ledger import Ledger
-
-_log = logging.getLogger("budgetledger")
 
 # The methods that take budget_user=, budget_tags= and budget_key=.
 _CHAT = {"completions": ("create", "parse", "stream")}
@@ -152,27 +148,15 @@ class _SyncClient(_Metered):
             result = send(cast_to, options, *args, **kwargs)
         except BaseException as error:
             if call.is_answered:
-                self._settle(hold, call)
+                settled(hold, call.paid())
             else:
                 hold.__exit__(type(error), error, error.__traceback__)
             raise
         if call.streams:
             _client_streams.meter(_response_of(result), hold, call.hides_usage)
         else:
-            self._settle(hold, call, result)
+            settled(hold, call.paid(result))
         return result
-
-    def _settle(self, hold: Hold, call: ClientCall, result: object = None) -> None:
-        try:
-            paid = call.paid(result)
-            try:
-                hold.settle(paid)
-            except HoldAlreadyClosed:  # by another call with the same key; this one costs too
-                self._budgetledger.ledger.charge(call.user, paid, **_as_held(hold, call))
-        except Warning:  # the caller made errors of them; it is recorded
-            raise
-        except Exception as error:
-            _not_recorded(hold, error)
 
 
 class _AsyncClient(_Metered):
@@ -189,45 +173,17 @@ class _AsyncClient(_Metered):
             result = await send(cast_to, options, *args, **kwargs)
         except BaseException as error:
             if call.is_answered:
-                await self._settle(hold, call)
+                await asettled(hold, call.paid())
             else:
                 await hold._give_back(error)
             raise
         if call.streams:
             _client_streams.meter_async(_response_of(result), hold, call.hides_usage)
         else:
-            await self._settle(hold, call, result)
+            await asettled(hold, call.paid(result))
         return result
-
-    async def _settle(self, hold: AsyncHold, call: ClientCall, result: object = None) -> None:
-        try:
-            paid = call.paid(result)
-            try:
-                await hold.settle(paid)
-            except HoldAlreadyClosed:
-                charging = AsyncLedger(self._budgetledger.ledger)
-                await charging.charge(call.user, paid, **_as_held(hold, call))
-        except Warning:
-            raise
-        except Exception as error:
-            _not_recorded(hold, error)
 
 
 def _response_of(result: Any) -> Any:
     """The HTTP response of a stream, or of what ``with_raw_response`` returns."""
     return result.http_response if hasattr(result, "http_response") else result.response
-
-
-def _as_held(hold: BaseHold, call: ClientCall) -> dict[str, Any]:
-    return {"model": hold.model, "tags": call.hold["tags"]}
-
-
-def _not_recorded(hold: BaseHold, error: Exception) -> None:
-    """Say so; raising would take the answer from the caller, who has paid for it."""
-    message = (
-        f"the answer came, but what it cost could not be recorded ({error}); hold {hold.id} of "
-        f"{hold.account!r} counts until {hold._deadline()}; settle it, found by "
-        f"ledger.holds({hold.account!r}), with the cost in USD"
-    )
-    _log.error(message, exc_info=error)
-    warn(message, UnrecordedWarning)
