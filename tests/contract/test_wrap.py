@@ -253,7 +253,7 @@ def test_calls_whose_cost_would_not_be_seen_are_refused(provider, url, ledger):
     with pytest.raises(InvalidInput, match="stream_cls"):
         client.post("/chat/completions", body=chat(stream=True), cast_to=object, stream=True)
     with pytest.raises(InvalidInput, match="dict"):
-        client.post("/chat/completions", content=b"{}", cast_to=object)
+        client.post("/chat/completions", body=["hi"], cast_to=object)
     assert (provider.requests, kinds(ledger)) == (0, [])
 
 
