@@ -27,7 +27,7 @@ class RunningProxy(NamedTuple):
     def workers(self) -> set[int]:
         """The processes that answer requests."""
         listed = subprocess.run(
-            ["ps", "-A", "-o", "pid=", "-o", "ppid=", "-o", "command="],
+            ["ps", "-A", "-ww", "-o", "pid=", "-o", "ppid=", "-o", "command="],
             capture_output=True, text=True, check=True,
         )  # fmt: skip
         rows = [line.split(None, 2) for line in listed.stdout.splitlines()]

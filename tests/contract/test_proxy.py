@@ -325,10 +325,11 @@ def test_a_client_that_leaves_before_the_answer_pays_for_it(client, ledger, user
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_refused_client_is_told_why_and_does_not_retry(proxy, ledger, user, seen, stream):
-    ledger.set_budget(user, "0.000001", per="day", name="tiny")
+    ledger.set_budget(user, "0.01", per="day", name="spent")
+    ledger.charge(user, cost="0.01")
     requests = []
     hooks = {"request": [requests.append]}
-    before = seen.requests
+    before = len(seen.billed)
     with (
         httpx.Client(event_hooks=hooks) as http,
         client_of(proxy, http_client=http, max_retries=2) as client,
@@ -338,11 +339,13 @@ def test_a_refused_client_is_told_why_and_does_not_retry(proxy, ledger, user, se
             model="cheap", messages=messages(), user=user, max_tokens=50, stream=stream
         )
     assert (refused.value.status_code, refused.value.type) == (402, "budget_exceeded")
-    assert (len(requests), seen.requests) == (1, before)
-    assert "budget 'tiny'" in refused.value.message
+    assert (len(requests), len(seen.billed)) == (1, before)
+    assert "budget 'spent'" in refused.value.message
     told = refused.value.body["provider_specific_fields"]
     assert told["account"] == user
-    assert (told["budget"], told["limit"], told["posted"]) == ("tiny", "0.000001", "0.00")
+    assert [told[name] for name in ("budget", "limit", "posted", "held", "available")] == [
+        "spent", "0.01", "0.01", "0.00", "0.00",
+    ]  # fmt: skip
     assert told["window_ends"].endswith("T00:00:00+00:00")
     assert 0 < told["retry_after"] <= int(refused.value.response.headers["retry-after"]) <= 86401
 
