@@ -89,7 +89,7 @@ def _quote(
 ) -> Quote:
     params, info = deployment.get("litellm_params") or {}, deployment.get("model_info") or {}
     model = info.get("base_model") or params.get("base_model") or params.get("model") or ""
-    arguments = hold_arguments(kind, {**call, "model": model})
+    arguments = hold_arguments(kind, {**params, **call, "model": model})
     del arguments["model"]
     configured = _stated(params, info, listed.get(info.get("id") or ""))
     known = configured or _stated(listed.get(model), listed.get(model.partition("/")[2]))

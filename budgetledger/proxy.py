@@ -87,10 +87,11 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         self, user_api_key_dict: Any, cache: Any, data: dict[str, Any], call_type: str
     ) -> None:
         """Hold for the call, or refuse it."""
-        metadata = _metadata(data)
-        if isinstance(data.get("model"), str) and _noted(metadata) is None:
+        if isinstance(data.get("model"), str) and _noted(data) is None:
             try:
-                metadata[_NOTE] = await self._admitted(user_api_key_dict, data, str(call_type))
+                _metadata(data)[_NOTE] = await self._admitted(
+                    user_api_key_dict, data, str(call_type)
+                )
             except BudgetledgerError as error:
                 raise _answer(error) from error
 
@@ -157,7 +158,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         self, data: dict[str, Any], user_api_key_dict: Any, response: Any
     ) -> None:
         """Settle with a whole answer, before the client has it."""
-        call = _noted(_metadata(data))
+        call = _noted(data)
         if call is not None:
             logged = data.get("litellm_logging_obj")
             await self._settle(call, of_response(response, logged, is_free=call.quote.is_free))
@@ -166,7 +167,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         self, user_api_key_dict: Any, response: AsyncIterable[Any], request_data: dict[str, Any]
     ) -> AsyncGenerator[Any, None]:
         """Pass a stream on; settle with what it used when it ends, breaks, or is left."""
-        call = _noted(_metadata(request_data))
+        call = _noted(request_data)
         reading, events = StreamReading(), Events()
 
         async def settle() -> None:
@@ -195,8 +196,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any
     ) -> None:
         """Settle what the hooks above have not: answers of other kinds, or after a failure."""
-        params = kwargs.get("litellm_params") or {}
-        call = _noted(params.get("litellm_metadata")) or _noted(params.get("metadata"))
+        call = _noted(kwargs.get("litellm_params") or {})
         if call is not None:
             await self._settle(call, of_event(kwargs, response_obj, is_free=call.quote.is_free))
 
@@ -208,7 +208,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         traceback_str: str | None = None,
     ) -> None:
         """Give back what was held. (Should it have been paid all the same, it is recorded.)"""
-        call = _noted(_metadata(request_data))
+        call = _noted(request_data)
         if call is None or call.hold is None or call.is_settled:
             return
         try:
@@ -309,9 +309,14 @@ def _metadata(data: dict[str, Any]) -> dict[str, Any]:
     return noted
 
 
-def _noted(metadata: Any) -> _Call | None:
-    found = metadata.get(_NOTE) if isinstance(metadata, dict) else None
-    return found if isinstance(found, _Call) else None
+def _noted(data: Mapping[str, Any]) -> _Call | None:
+    """The call that was noted in a request's metadata, under either name."""
+    for name in "litellm_metadata", "metadata":
+        metadata = data.get(name)
+        found = metadata.get(_NOTE) if isinstance(metadata, dict) else None
+        if isinstance(found, _Call):
+            return found
+    return None
 
 
 def _tags(caller: Caller, data: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from pathlib import Path
 
 import anthropic
 import httpx
@@ -483,3 +487,25 @@ def test_a_worker_that_dies_takes_no_spend_along_and_leaves_no_hold(proxy, ledge
     until = time.monotonic() + 120
     while len(proxy.workers() - {victim}) < 2 and time.monotonic() < until:
         time.sleep(0.2)  # the Proxy starts another
+
+
+# -- the README's Proxy ---------------------------------------------------------------------------
+
+
+def test_the_readmes_configuration_starts_with_its_command_and_takes_budgets(tmp_path):
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    [config] = re.findall(r"^```yaml\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    [command] = re.findall(r"^```console\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    (tmp_path / "config.yaml").write_text(config)
+    program, *arguments = command.split()
+    assert program == "litellm"
+    [key] = re.findall("master_key: (.*)", config)
+    set_budget = [Path(sys.executable).with_name("budgetledger"), "set-budget"]
+    with running(tmp_path, *arguments) as proxy, client_of(proxy, key) as client:
+        asked = {"model": "rehearsal", "messages": messages(), "user": "alice"}
+        assert client.chat.completions.create(**asked).choices[0].message.content == "Hello."
+        subprocess.run([*set_budget, "alice", "0", "--db", tmp_path / "spend.db"], check=True)
+        with pytest.raises(openai.APIStatusError, match="budget_exceeded"):
+            client.chat.completions.create(**asked)
+    with Ledger(tmp_path / "spend.db") as ledger:
+        assert ledger.balance("alice").posted > 0

@@ -98,6 +98,29 @@ def test_a_call_is_settled_once_by_whichever_hook_comes_first(handler, ledger, r
     assert kinds(ledger) == ["hold", "settle"] * 2
 
 
+@pytest.mark.parametrize("is_left", [False, True])
+def test_a_stream_is_settled_when_it_ends_without_waiting_for_a_log(
+    handler, ledger, router, is_left
+):
+    ledger.set_budget("alice", 1)
+
+    async def call():
+        request = Request(proxy := handler())
+        await request.admit()
+        response = await router.acompletion(**request.data, stream=True)
+        passing = proxy.async_post_call_streaming_iterator_hook(request.key, response, request.data)
+        async for _ in passing:
+            if is_left:
+                break
+        await passing.aclose()
+        if proxy._tasks:
+            await asyncio.wait(proxy._tasks, timeout=5)
+
+    asyncio.run(call())
+    assert kinds(ledger) == ["hold", "settle"]
+    assert ledger.balance("alice").posted > 0
+
+
 def test_an_answer_that_comes_after_the_failure_is_recorded(handler, ledger, router):
     ledger.set_budget("alice", 1)
 

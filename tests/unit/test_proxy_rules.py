@@ -125,6 +125,11 @@ def test_prices_in_the_configuration_come_first_and_alone():
     assert of_deployment.tokens == of_deployment.input_tokens + 100
 
 
+def test_what_a_deployment_is_given_with_every_call_counts():
+    call = {"messages": CALL["messages"]}
+    assert quoted(deployment("gpt-4", max_tokens=100), call=call) == quoted(deployment("gpt-4"))
+
+
 def test_of_two_lists_the_dearer_is_held_for():
     assert quoted(deployment("openai/gpt-4o")).pico > 100 * 10**12
 
