@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from budgetledger.manager import BudgetManager
     from budgetledger.tokens import count_tokens
     from budgetledger.usage import Usage
+    from budgetledger.wrapping import wrap
 
 __version__ = "0.1.0"
 
@@ -28,6 +29,7 @@ _HOMES = {
     "Ledger": "budgetledger.ledger",
     "Usage": "budgetledger.usage",
     "count_tokens": "budgetledger.tokens",
+    "wrap": "budgetledger.wrapping",
 }
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
     "Ledger",
     "Usage",
     "count_tokens",
+    "wrap",
 ]
 
 

@@ -52,7 +52,8 @@ def hold_arguments(kind: Kind, call: Mapping[str, Any]) -> dict[str, Any]:
         found["max_output_tokens"] = _given(call, "max_tokens")
     elif kind == "text":
         prompts = _texts(_given(call, "prompt"))
-        found["text"] = "\n".join([*prompts, _given(call, "suffix") or ""])
+        suffix = _given(call, "suffix")
+        found["text"] = "\n".join(prompts if suffix is None else [*prompts, suffix])
         found["max_output_tokens"] = _given(call, "max_tokens")
         answers = max(_given(call, "n") or 1, _given(call, "best_of") or 1)
         found["n"] = answers * max(len(prompts), 1)

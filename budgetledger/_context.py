@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from contextlib import suppress
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Any, NamedTuple
 
+from budgetledger._charging import to_json
 from budgetledger.errors import InvalidInput
 from budgetledger.names import checked_name
 
@@ -28,6 +30,17 @@ class Caller(NamedTuple):
             outer.key if self.key is None else self.key,
         )
 
+    def to_header(self) -> str:
+        """As ASCII text. Raises `InvalidInput` for tags that are not plain JSON values."""
+        tags = None if self.tags is None else to_json(self.tags, "tags")
+        return json.dumps([self.user, tags, self.key])
+
+    @classmethod
+    def from_header(cls, text: str) -> Caller:
+        """What `to_header` wrote."""
+        user, tags, key = json.loads(text)
+        return cls(user, None if tags is None else json.loads(tags), key)
+
     def account(self) -> str:
         """The user. Raises `InvalidInput` if none was named."""
         if self.user is None:
@@ -38,7 +51,8 @@ class Caller(NamedTuple):
         return self.user
 
 
-_current: ContextVar[Caller] = ContextVar("budgetledger_caller", default=Caller())
+NOBODY = Caller()
+_current: ContextVar[Caller] = ContextVar("budgetledger_caller", default=NOBODY)
 
 
 def current() -> Caller:

@@ -9,6 +9,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import assert_type
 
+import anthropic
+import openai
+
 from budgetledger import (
     AsyncLedger,
     BudgetExceededError,
@@ -16,6 +19,7 @@ from budgetledger import (
     Ledger,
     Usage,
     count_tokens,
+    wrap,
 )
 from budgetledger.aio import AsyncHold
 from budgetledger.entries import Account, Alert, Balance, Budget, Entry
@@ -109,6 +113,25 @@ async def with_tasks_and_threads(ledger: Ledger, chunks: AsyncIterator[str]) -> 
     AsyncLedger("spend.db", synchronous="SOMETIMES")  # type: ignore[call-overload]
     async with AsyncLedger(ledger).hold("alice", "0.05") as hold:
         return [chunk.upper() async for chunk in hold.stream(chunks)]
+
+
+def with_wrapped_clients(ledger: Ledger) -> str | None:
+    client = wrap(openai.OpenAI(), ledger, "alice", tags={"app": "chat"})
+    assert_type(client, openai.OpenAI)
+    assert_type(wrap(openai.AsyncAzureOpenAI(), AsyncLedger(ledger)), openai.AsyncAzureOpenAI)
+    assert_type(wrap(anthropic.Anthropic(), ledger, user="bob"), anthropic.Anthropic)
+    wrap(client, "spend.db")  # type: ignore[arg-type]
+    with ledger.as_user("alice", tags={"feature": "search"}, key="job-7"):
+        answer = client.chat.completions.create(
+            model="gpt-4o", messages=[{"role": "user", "content": "hi"}]
+        )
+    assert_type(answer, openai.types.chat.ChatCompletion)
+    return answer.choices[0].message.content
+
+
+async def with_a_user(ledger: AsyncLedger) -> None:
+    with ledger.as_user("alice"):
+        await asyncio.sleep(0)
 
 
 def with_manager(ledger: Ledger) -> float:
