@@ -61,7 +61,7 @@ class _Call(str):
     tags: dict[str, Any]
     quote = Quote(0, 0, 0)
     hold: AsyncHold | None = None
-    is_settled = False
+    settling: asyncio.Task[None] | None = None
 
     def __copy__(self) -> _Call:
         return self
@@ -171,7 +171,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         reading, events = StreamReading(), Events()
 
         async def settle() -> None:
-            if call is not None and reading.started and not call.is_settled:
+            if call is not None and reading.started:
                 logged, quoted = request_data.get("litellm_logging_obj"), call.quote
                 paid = await asyncio.to_thread(
                     of_stream, reading, call.model, quoted.input_tokens, logged,
@@ -209,7 +209,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
     ) -> None:
         """Give back what was held. (Should it have been paid all the same, it is recorded.)"""
         call = _noted(request_data)
-        if call is None or call.hold is None or call.is_settled:
+        if call is None or call.hold is None or call.settling is not None:
             return
         try:
             await call.hold.release(reason=type(original_exception).__name__)
@@ -219,10 +219,15 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
             _log.exception("hold %s is not released; it counts until it expires", call.hold.id)
 
     async def _settle(self, call: _Call, paid: Paid) -> None:
-        """Record what a call cost, once. Never raises: that would eat what was paid for."""
-        if call.is_settled:
-            return
-        call.is_settled = True
+        """Record what a call cost, once; whoever comes second waits until that is durable.
+
+        Never raises: that would eat what was paid for.
+        """
+        if call.settling is None:
+            call.settling = self._later(self._record(call, paid))
+        await asyncio.shield(call.settling)
+
+    async def _record(self, call: _Call, paid: Paid) -> None:
         tags = call.tags | ({"answered_by": paid.model} if paid.model else {})
         told = None if paid.cost == 0 else Reading(paid.model, paid.usage, paid.cost)
 
@@ -252,10 +257,11 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         except Exception:
             _log.exception("%s of %r is not recorded: %s", call.model, call.account, paid)
 
-    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+    def _later(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)  # the loop itself keeps none alive
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 async def _again(record: Callable[[], Awaitable[Entry]], paid: Paid) -> None:

@@ -18,14 +18,25 @@ STARTING_SECONDS = 180  # importing litellm three times, on a busy machine
 
 
 class RunningProxy(NamedTuple):
-    """``url``, the id of its first process, and the folder it runs in."""
+    """``url``, the id of its first process, and the folder it runs in, with ``proxy.log``."""
 
     url: str
     pid: int
     folder: Path
 
-    def workers(self) -> set[int]:
-        """The processes that answer requests."""
+    def wait_for_workers(self, count: int) -> set[int]:
+        """The processes that answer requests, once they are so many."""
+        until = time.monotonic() + STARTING_SECONDS
+        while True:
+            log = (self.folder / "proxy.log").read_text()
+            started = {pid for pid in self._children() if f"Started server process [{pid}]" in log}
+            all_are_up = log.count("Started server") == log.count("startup complete")
+            if len(started) == count and all_are_up:
+                return started
+            assert time.monotonic() < until, f"{started} are up:\n{log[-4000:]}"
+            time.sleep(0.2)
+
+    def _children(self) -> set[int]:
         listed = subprocess.run(
             ["ps", "-A", "-ww", "-o", "pid=", "-o", "ppid=", "-o", "command="],
             capture_output=True, text=True, check=True,

@@ -63,6 +63,16 @@ class Request:
         await self.handler.async_post_call_success_hook(self.data, self.key, response)
         return response
 
+    async def stream(self, router, *, is_left=False):
+        response = await router.acompletion(**self.data, stream=True)
+        passing = self.handler.async_post_call_streaming_iterator_hook(
+            self.key, response, self.data
+        )
+        async for _ in passing:
+            if is_left:
+                break
+        await passing.aclose()
+
     async def fail(self):
         await self.handler.async_post_call_failure_hook(self.data, TimeoutError(), self.key)
 
@@ -98,6 +108,40 @@ def test_a_call_is_settled_once_by_whichever_hook_comes_first(handler, ledger, r
     assert kinds(ledger) == ["hold", "settle"] * 2
 
 
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_no_answer_ends_before_its_cost_is_durable_whichever_hook_records_it(
+    handler, ledger, router, monkeypatch, is_stream
+):
+    ledger.set_budget("alice", 1)
+
+    async def call():
+        request = Request(proxy := handler())
+        await request.admit()
+        whole = await router.acompletion(**request.data)
+        store, written = proxy._ledger.ledger._store, asyncio.Event()
+        write = store.awrite
+
+        async def slow(*arguments):
+            await written.wait()
+            return await write(*arguments)
+
+        monkeypatch.setattr(store, "awrite", slow)
+        logging = asyncio.create_task(request.log(whole))
+        await asyncio.sleep(0.05)  # it is recording
+        if is_stream:
+            answering = asyncio.create_task(request.stream(router))
+        else:
+            hook = proxy.async_post_call_success_hook(request.data, request.key, whole)
+            answering = asyncio.create_task(hook)
+        await asyncio.wait({answering}, timeout=1)
+        assert not answering.done()
+        written.set()
+        await asyncio.gather(answering, logging)
+
+    asyncio.run(call())
+    assert kinds(ledger) == ["hold", "settle"]
+
+
 @pytest.mark.parametrize("is_left", [False, True])
 def test_a_stream_is_settled_when_it_ends_without_waiting_for_a_log(
     handler, ledger, router, is_left
@@ -107,12 +151,7 @@ def test_a_stream_is_settled_when_it_ends_without_waiting_for_a_log(
     async def call():
         request = Request(proxy := handler())
         await request.admit()
-        response = await router.acompletion(**request.data, stream=True)
-        passing = proxy.async_post_call_streaming_iterator_hook(request.key, response, request.data)
-        async for _ in passing:
-            if is_left:
-                break
-        await passing.aclose()
+        await request.stream(router, is_left=is_left)
         if proxy._tasks:
             await asyncio.wait(proxy._tasks, timeout=5)
 
