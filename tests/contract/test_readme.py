@@ -54,7 +54,8 @@ def run(command, folder, typed=None, **variables):
 
 
 def test_there_are_blocks_of_every_kind():
-    assert {kind for kind, _ in BLOCKS} == {"python", "text", "sh", "sql"}
+    # yaml and console: the Proxy's, run in test_proxy.py
+    assert {kind for kind, _ in BLOCKS} == {"python", "text", "sh", "sql", "yaml", "console"}
     assert sum(kind == "sql" for kind, _ in BLOCKS) == 5
 
 
