@@ -86,4 +86,5 @@ def _litellm() -> ModuleType:
             "pip install litellm",
             name="litellm",
         ) from None
-    return litellm
+    module: ModuleType = litellm
+    return module

@@ -28,7 +28,7 @@ def for_litellm(error: BudgetExceededError) -> BudgetExceededError:
 def _both() -> type[BudgetExceededError]:
     import litellm
 
-    class Both(BudgetExceededError, litellm.exceptions.BudgetExceededError):
+    class Both(BudgetExceededError, litellm.exceptions.BudgetExceededError):  # type: ignore[misc]
         __doc__ = BudgetExceededError.__doc__
 
         def __reduce__(self) -> tuple[Any, ...]:

@@ -12,9 +12,10 @@ from contextlib import suppress
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from budgetledger._reading import model_of, read_response
 from budgetledger._streams import StreamReading
 from budgetledger.errors import UnreadableResponse
-from budgetledger.usage import Usage, model_of, read_response
+from budgetledger.usage import Usage
 
 
 class Paid(NamedTuple):

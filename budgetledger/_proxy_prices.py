@@ -12,8 +12,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from budgetledger import _catalog
 from budgetledger._calls import Kind, hold_arguments
-from budgetledger._estimates import estimate
+from budgetledger._estimates import Lookup, estimate
 from budgetledger.errors import UnpricedModel
 from budgetledger.money import PICO, count
 from budgetledger.tokens import count_tokens
@@ -58,17 +59,18 @@ def quote(
     listed: Mapping[str, Mapping[str, Any]],
     default_output_tokens: int,
     at: datetime,
+    dearest: Lookup = _catalog.dearest,
 ) -> Quote:
     """What *call* costs at most on the dearest of *deployments*, as the Router lists them.
 
-    *listed*: ``litellm.model_cost``. Raises `UnpricedModel` unless the price of each is known;
-    `InvalidInput` for a call that no model would take.
+    *listed*: ``litellm.model_cost``. *dearest* looks up what is not there. Raises `UnpricedModel`
+    unless the price of each is known; `InvalidInput` for a call that no model would take.
     """
     kind = _KINDS.get(call_type)
     if kind is None or not deployments:
         return LEAST
     quotes = [
-        _quote(kind, call, deployment, listed, default_output_tokens, at)
+        _quote(kind, call, deployment, listed, default_output_tokens, at, dearest)
         for deployment in deployments
     ]
     return Quote(
@@ -86,6 +88,7 @@ def _quote(
     listed: Mapping[str, Mapping[str, Any]],
     assumed: int,
     at: datetime,
+    dearest: Lookup,
 ) -> Quote:
     params, info = deployment.get("litellm_params") or {}, deployment.get("model_info") or {}
     model = info.get("base_model") or params.get("base_model") or params.get("model") or ""
@@ -96,7 +99,9 @@ def _quote(
     found = None
     if configured is None:
         try:
-            priced = estimate(model, **arguments, default_output_tokens=assumed, at=at)
+            priced = estimate(
+                model, **arguments, default_output_tokens=assumed, at=at, dearest=dearest
+            )
             tokens = priced.input_tokens + priced.output_tokens
             found = Quote(priced.pico, tokens, priced.input_tokens)
         except UnpricedModel:

@@ -17,6 +17,7 @@ import os
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import litellm
@@ -24,11 +25,13 @@ from litellm.constants import LITELLM_PROXY_MASTER_KEY_ALIAS
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy._types import ProxyException
 
+from budgetledger._pricing import extreme
 from budgetledger._proxy_accounts import Caller, account_line
 from budgetledger._proxy_costs import Events, Paid, of_event, of_response, of_stream
 from budgetledger._proxy_prices import Quote, quote
 from budgetledger._proxy_refusals import refusal
 from budgetledger._proxy_settings import Settings, settings
+from budgetledger._reading import Reading
 from budgetledger._streams import StreamReading
 from budgetledger.aio import AsyncHold, AsyncLedger
 from budgetledger.entries import Entry
@@ -41,7 +44,6 @@ from budgetledger.errors import (
 )
 from budgetledger.ledger import Ledger
 from budgetledger.money import to_usd
-from budgetledger.usage import Reading
 
 _log = logging.getLogger("budgetledger.proxy")
 _NOTE = "budgetledger_call"
@@ -129,7 +131,8 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         router, assumed = _router(), self._ledger.ledger._default_output_tokens
         found = router.get_model_list(model_name=call.model, team_id=caller.team) if router else []
         now = datetime.now(UTC)
-        return quote(call_type, data, found or [], litellm.model_cost, assumed, now)
+        dearest = partial(extreme, book=self._ledger.ledger._book, dearest=True)
+        return quote(call_type, data, found or [], litellm.model_cost, assumed, now, dearest)
 
     async def _meet(self, line: tuple[str, ...], *, is_user: bool) -> None:
         """Set the parents of accounts, where this process has not yet, and a new user's budget."""
