@@ -15,7 +15,7 @@ from budgetledger._usage_shapes import model_named, read_usage
 from budgetledger.errors import UnreadableResponse
 from budgetledger.usage import Usage, checked
 
-_MAX_COST = Decimal(10**6)  # USD; LiteLLM's figure for one call beyond this is not believed
+_MAX_COST = 10**6  # USD; LiteLLM's figure for one call beyond this is not believed
 _INSTEAD = (
     "pass the object the client returned (a chat completion, response, message, text completion "
     "or embedding, or its dict), or the amount in USD"
@@ -133,9 +133,11 @@ def _litellm_cost(told: Fields, hidden: Fields, used: Fields, stream: bool) -> D
         cost = used.get("cost")  # where LiteLLM puts it for a stream
     if isinstance(cost, bool) or not isinstance(cost, (int, float, Decimal)):
         return None
-    exact = Decimal(float.__repr__(cost)) if isinstance(cost, float) else Decimal(cost)
-    if not (exact.is_finite() and 0 < exact <= _MAX_COST):
+    if isinstance(cost, Decimal) and not cost.is_finite():
         return None
+    if not 0 < cost <= _MAX_COST:
+        return None
+    exact = Decimal(float.__repr__(cost)) if isinstance(cost, float) else Decimal(cost)
     # With a key of one's own OpenRouter charges, and LiteLLM tells, no more than a fee.
     return None if used.get("is_byok") else exact
 

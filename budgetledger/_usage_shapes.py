@@ -30,7 +30,7 @@ from budgetledger._fields import (
     text,
 )
 from budgetledger.errors import UnreadableResponse
-from budgetledger.usage import Usage, checked
+from budgetledger.usage import Usage, fitting
 
 _COUNTS = Usage._fields[:-1]
 _OWN_ALONE = frozenset(_COUNTS) - {"input_tokens", "output_tokens"}
@@ -65,7 +65,7 @@ def read_usage(response: Fields, usage: Fields, batch: bool) -> Usage | None:
         return None
     if batch and not (found.service_tier or "").startswith("batch"):
         found = found._replace(service_tier="batch")
-    return checked(found)
+    return fitting(found)
 
 
 def _of_tokens(response: Fields, usage: Fields) -> Usage | None:

@@ -59,6 +59,15 @@ def checked(usage: Usage) -> Usage:
             f"service_tier ({type(tier).__name__}) of the usage is not a word in lower case; pass "
             "None for the usual one, else for example 'batch', 'flex' or 'priority'"
         )
+    return fitting(usage)
+
+
+def fitting(usage: Usage) -> Usage:
+    """``checked``, for counts that were read as such, and their sums."""
+    if max(usage[:2]) > MAX_TOKENS or min(usage[:-1]) < 0:
+        return checked(usage)  # which says what is wrong
+    if not any(usage[2:13]):
+        return usage  # plain text, as most are: no parts
     whole, written, read, kept, kept_1h, thought, heard, said, seen, drawn, watched, *cached = (
         usage[:13]
     )
