@@ -83,7 +83,7 @@ class HostedBooks:
 
     def current_pico(self, user: str) -> int:
         """What *user* spent in the active window, in picodollars."""
-        return to_pico(self.record(user)["current_cost"])
+        return to_pico(self.record(user)["current_cost"], signed=True)
 
     def _records(self) -> dict[str, Record]:
         seen = self._seen
@@ -111,7 +111,9 @@ class HostedBooks:
         self, user: str, response: object, model: str | None = None, usage: Usage | None = None
     ) -> None:
         """Record what a call of *user* cost."""
-        draft = draft_charge(response, None, model, usage, None, None, None, self._outbox.clock)
+        draft = draft_charge(
+            response, None, model, usage, None, None, None, self._outbox.clock, self.ledger._book
+        )
         entry = self._outbox.add(user, draft)
         self._send_change()
         self._warn(entry)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from budgetledger import _migrate, _sql
+from budgetledger._price_rows import price_problems
 from budgetledger._sql import compiled
 from budgetledger._verify_lines import Problem, line_problems
 from budgetledger._writer import Execute
@@ -57,6 +58,7 @@ def verify(execute: Execute, progress: Callable[[int, int], None] | None) -> Ver
     for account in accounts:
         problems += _journal_problems(execute, account, counted_from, count_row)
     problems += line_problems(execute, counted_from)
+    problems += price_problems(execute)
     return Verification(len(accounts), done, tuple(problems))
 
 

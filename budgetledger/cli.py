@@ -15,6 +15,7 @@ import click
 from budgetledger import __version__
 from budgetledger._cli_holds import holds, release
 from budgetledger._cli_options import Where, examples, names_a_ledger
+from budgetledger._cli_prices import prices, reprice
 from budgetledger._cli_reading import accounts, alerts, balance, entries, model_costs
 from budgetledger._cli_serve import serve
 from budgetledger._cli_settings import freeze, set_budget, set_parent, unfreeze
@@ -125,7 +126,7 @@ def import_(file: str, where: Where) -> None:
 
 for command in (
     *(accounts, alerts, balance, entries, model_costs),
-    *(holds, release),
+    *(holds, release, prices, reprice),
     *(set_budget, set_parent, freeze, unfreeze),
     serve,
 ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from provider import provider  # noqa: F401 - a fixture
 
 # litellm would fetch its price list when it is imported.
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"

@@ -1,4 +1,4 @@
-"""Where runs of rows of one model end, in place of an index that every row had to enter.
+"""Where runs of rows of one model end, in place of an index all rows entered; own prices.
 
 Revision ID: 0003
 Revises: 0002
@@ -18,6 +18,12 @@ BIG = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
 def upgrade() -> None:
+    create_model_runs()
+    create_price_revisions()
+    op.execute(PRICES)
+
+
+def create_model_runs() -> None:
     op.create_table(
         "model_runs",
         sa.Column("account_id", BIG, sa.ForeignKey("accounts.id"), primary_key=True),
@@ -55,6 +61,27 @@ def upgrade() -> None:
     make_append_only("model_runs", " AND ".join(f"{name} = NEW.{name}" for name in columns))
 
 
+def create_price_revisions() -> None:
+    op.create_table(
+        "price_revisions",
+        sa.Column("id", BIG, primary_key=True),
+        sa.Column("project_id", BIG, sa.ForeignKey("projects.id")),
+        sa.Column("model", sa.Text, nullable=False),
+        sa.Column("rates", sa.Text),
+        sa.Column("effective_at_us", BIG, nullable=False),
+        sa.Column("recorded_at_us", BIG, nullable=False),
+        sa.Column("note", sa.Text),
+        sa.Column("hash", sa.LargeBinary, nullable=False),
+        sa.CheckConstraint("model <> ''"),
+        sa.CheckConstraint("length(hash) = 32"),
+        sqlite_strict=True,
+    )
+    op.create_index(
+        "price_revisions_by_model", "price_revisions", ["project_id", "model", "effective_at_us"]
+    )
+    make_append_only("price_revisions", "id = NEW.id")
+
+
 def make_append_only(table: str, already_there: str) -> None:
     """Refuse UPDATE, DELETE and REPLACE on *table*, whatever tool asks."""
     op.execute(f"""
@@ -67,6 +94,30 @@ def make_append_only(table: str, already_there: str) -> None:
         CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table}
         WHEN EXISTS (SELECT 1 FROM {table} WHERE {already_there})
         BEGIN SELECT RAISE(ABORT, 'budgetledger: this row is recorded already'); END""")
+
+
+# Microseconds as ISO 8601 in UTC, in functions every SQLite since 3.37 has.
+def iso(column: str) -> str:
+    within = f"(({column} % 1000000 + 1000000) % 1000000)"  # of the second, before 1970 too
+    return (
+        f"strftime('%Y-%m-%dT%H:%M:%S', ({column} - {within}) / 1000000, 'unixepoch')"
+        f" || printf('.%06dZ', {within})"
+    )
+
+
+def usd(key: str, divisor: str = "") -> str:
+    return f"CAST(json_extract(r.rates, '$.{key}') AS REAL){divisor}"
+
+
+PRICES = f"""
+CREATE VIEW prices AS
+SELECT r.id, p.name AS project, r.model, r.rates IS NULL AS removed,
+       {iso("r.effective_at_us")} AS effective_at,
+       {usd("input_mtok")} AS input_usd, {usd("output_mtok")} AS output_usd,
+       {usd("cache_read_mtok")} AS cache_read_usd, {usd("cache_write_mtok")} AS cache_write_usd,
+       {usd("requests_kcount", " / 1000")} AS request_usd, r.rates,
+       {iso("r.recorded_at_us")} AS recorded_at, r.note, lower(hex(r.hash)) AS hash
+FROM price_revisions r LEFT JOIN projects p ON p.id = r.project_id"""
 
 
 def downgrade() -> None:
