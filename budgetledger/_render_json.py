@@ -16,6 +16,7 @@ from budgetledger.entries import Account, Alert, Balance, Budget, Entry
 from budgetledger.windows import Window, from_us
 
 if TYPE_CHECKING:
+    from budgetledger._estimates import Estimate
     from budgetledger._importing import ImportResult
     from budgetledger._price_import import PriceImport
     from budgetledger._verify import Verification
@@ -185,6 +186,21 @@ def price_json(price: OwnPrice) -> dict[str, Any]:
         "effective_at": price.effective_at,
         "recorded_at": price.recorded_at,
         "note": price.note,
+    }
+
+
+def estimate_json(model: str, estimate: Estimate) -> dict[str, Any]:
+    """What a call may cost, and what that is made from."""
+    return {
+        "model": model,
+        "low": estimate.low,
+        "high": estimate.high,
+        "input_tokens": estimate.input_tokens,
+        "output_tokens": estimate.output_tokens,
+        "bounded": estimate.bounded,
+        "method": estimate.method,
+        "price_source": estimate.source,
+        "price": estimate.unit_prices,
     }
 
 

@@ -7,8 +7,6 @@ heard sends the same ``Idempotency-Key`` again, and gets the first answer.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -27,57 +25,16 @@ from budgetledger._render_json import (
 from budgetledger._reports import EVER
 from budgetledger._sql import compiled
 from budgetledger._writer import Execute
-from budgetledger.aio import AsyncHold, AsyncLedger
+from budgetledger.aio import AsyncHold
 from budgetledger.entries import Account, Budget, Entry
 from budgetledger.errors import HoldAlreadyClosed, InvalidInput, UnknownEntry
 from budgetledger.server import fields as kinds
-from budgetledger.server.fields import Field, in_query, required
-from budgetledger.server.service import Service
+from budgetledger.server.fields import in_query, required
+from budgetledger.server.operation import Call, Operation
+from budgetledger.server.price_api import PRICE_OPERATIONS
 from budgetledger.windows import from_us, to_us
 
 _ROWS = 100
-
-
-@dataclass(slots=True)
-class Call:
-    """A request, once it was let in and read."""
-
-    service: Service
-    ledger: AsyncLedger
-    project: str
-    account: str
-    number: int
-    """Of the hold or entry that the path names; 0 where it names none."""
-    name: str
-    """Of the budget that the path names; empty where it names none."""
-    given: dict[str, Any]
-    key: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One request that is understood. *answers*: the schema of its answer, by name."""
-
-    method: str
-    path: str
-    run: Callable[[Call], Awaitable[object]]
-    answers: str
-    status: int = 200
-    body: Mapping[str, Field] = field(default_factory=dict)
-    query: Mapping[str, Field] = field(default_factory=dict)
-    has_key: bool = False
-    one_of: tuple[tuple[str, ...], ...] = ()
-    """Fields of the body of which it takes at least one group."""
-
-    @property
-    def name(self) -> str:
-        """As in the description and the metrics."""
-        return self.run.__name__
-
-    @property
-    def summary(self) -> str:
-        """What it does."""
-        return (self.run.__doc__ or "").strip()
 
 
 # -- holds ----------------------------------------------------------------------------------------
@@ -310,16 +267,7 @@ def _hold(held: AsyncHold) -> dict[str, Any]:
 
 _HOW_MUCH = (("amount",), ("tokens",), ("model", "messages"), ("model", "text"))
 _WHAT_PAID = (("cost",), ("response",), ("usage",))
-_ESTIMATE = {
-    "amount": kinds.MONEY,
-    "model": kinds.NAME,
-    "messages": kinds.OBJECTS,
-    "text": kinds.TEXT,
-    "tools": kinds.OBJECTS,
-    "max_output_tokens": kinds.COUNT,
-    "n": kinds.COUNT,
-    "tokens": kinds.COUNT,
-}
+_ESTIMATE = {"amount": kinds.MONEY, "model": kinds.NAME, **kinds.PROMPT, "tokens": kinds.COUNT}
 _PAID = {
     "cost": kinds.MONEY,
     "response": kinds.OBJECT,
@@ -402,4 +350,5 @@ OPERATIONS = (
     ),
     Operation("POST", "/accounts/{account}/freeze", freeze, "Account", body=_REASON),
     Operation("POST", "/accounts/{account}/unfreeze", unfreeze, "Account", body=_REASON),
+    *PRICE_OPERATIONS,
 )  # fmt: skip

@@ -173,6 +173,17 @@ def _read_parent(name: str, value: Any) -> str | None:
     return None if value is None else checked_name(value, name)
 
 
+def _read_rates(name: str, value: Any) -> dict[str, Any]:
+    rates = _read_object(name, value)
+    return {key: MONEY.read(f"{name}[{key!r:.60}]", usd) for key, usd in rates.items()}
+
+
+def _read_flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _fail(name, "true or false", value)
+    return value
+
+
 def _read_usage(name: str, value: Any) -> Usage:
     return Usage(**read_all(_USAGE, _read_object(name, value)))
 
@@ -194,6 +205,16 @@ OBJECTS = Field({"type": "array", "items": {"type": "object"}}, _read_objects)
 SHARES = Field({"type": "array", "items": MONEY.schema, "maxItems": 20}, _read_shares)
 ANCHOR = Field({"anyOf": [MOMENT.schema, {"const": "creation"}]}, _read_anchor)
 PARENT = Field(_nullable(NAME.schema), _read_parent, is_required=True)
+RATES = Field({"type": "object", "additionalProperties": MONEY.schema}, _read_rates)
+FLAG = Field({"type": "boolean"}, _read_flag)
+PROMPT = {
+    "messages": OBJECTS,
+    "text": TEXT,
+    "tools": OBJECTS,
+    "max_output_tokens": COUNT,
+    "n": COUNT,
+}
+"""What an estimate is made from, but for the model."""
 _USAGE = {name: _count(0, MAX_TOKENS) for name in Usage._fields[:-1]} | {"service_tier": NAME}
 USAGE = Field(body_schema(_USAGE), _read_usage)
 

@@ -7,8 +7,9 @@ from functools import cache
 from typing import Any
 
 from budgetledger import __version__
-from budgetledger.server.api import OPERATIONS, Operation
+from budgetledger.server.api import OPERATIONS
 from budgetledger.server.fields import NAME, Schema, body_schema
+from budgetledger.server.operation import Operation
 
 PREFIX = "/v1/projects/{project}"
 
@@ -20,6 +21,8 @@ _AMOUNT: Schema = {"anyOf": [_USD, {"type": "integer"}]}  # a count, of tokens a
 _COUNT: Schema = {"type": "integer"}
 _MOMENT: Schema = {"type": "string", "format": "date-time"}
 _MOMENT_OR_NULL: Schema = {"anyOf": [_MOMENT, {"type": "null"}]}
+
+_RATES: Schema = {"type": "object", "additionalProperties": _TEXT}
 
 
 def _ref(name: str) -> Schema:
@@ -126,6 +129,45 @@ _SCHEMAS: dict[str, Schema] = {
         window=_ref("Window"),
         unpriced=_COUNT,
         model_costs={"type": "object", "additionalProperties": _USD},
+    ),
+    "Estimate": _object(
+        model=_TEXT,
+        low=_USD,
+        high=_USD,
+        input_tokens=_COUNT,
+        output_tokens=_COUNT,
+        bounded={"type": "boolean"},
+        method=_TEXT,
+        price_source=_TEXT,
+        price=_RATES,
+    ),
+    "Price": _object(
+        id=_COUNT,
+        project=_TEXT_OR_NULL,
+        model=_TEXT,
+        removed={"type": "boolean"},
+        rates=_RATES,
+        effective_at=_MOMENT,
+        recorded_at=_MOMENT,
+        note=_TEXT_OR_NULL,
+    ),
+    "Prices": _list_of("Price"),
+    "Repriced": _object(
+        applied={"type": "boolean"},
+        total=_USD,
+        priced={
+            "type": "array",
+            "items": _object(
+                entry_id=_COUNT,
+                account=_TEXT,
+                model=_TEXT_OR_NULL,
+                cost=_USD,
+                price_source=_TEXT,
+                price=_RATES,
+                adjustment_id={"type": ["integer", "null"]},
+            ),
+        },
+        still_unpriced={"type": "array", "items": _ref("Entry")},
     ),
     "Affordable": _object(affordable={"type": "boolean"}),
     "Shifted": _object(account=_TEXT, window=_ref("Window")),

@@ -124,6 +124,38 @@ def test_every_other_verb(api):
     assert names == {"bob", "team:research"}
 
 
+def test_prices_of_a_project(api, server):
+    call = {"usage": {"input_tokens": 1000, "output_tokens": 10}, "model": "house/model"}
+    assert done(api.post("accounts/p/charges", json=call), 201)["cost"] is None
+    asked = {"model": "house/model", "text": "What do ledgers do?", "max_output_tokens": 100}
+    refused(api.post("estimate", json=asked), 422, "UnpricedModel")
+    since = (datetime.now(UTC) - timedelta(days=1)).isoformat()
+    price = {"model": "house/*", "input": "3", "output": 15, "effective_at": since}
+    row = done(api.post("prices", json=price))
+    assert (row["project"], row["rates"]) == (
+        server.project, {"input_mtok": "3", "output_mtok": "15"},
+    )  # fmt: skip
+    assert done(api.get("prices"))["prices"] == [row]
+    other = f"{server.url}/v1/projects/another/prices"
+    assert done(httpx.get(other))["prices"] == []
+    found = done(api.post("estimate", json=asked))
+    assert Decimal(found["low"]) < Decimal(found["high"])
+    assert found["price_source"] == f"own price {row['id']}"
+    told = done(api.post("reprice"))
+    assert (told["applied"], told["total"]) == (False, "0.00315")
+    assert done(api.get("accounts/p/balance"))["posted"] == "0.00"
+    told = done(api.post("reprice", json={"account": "p", "dry_run": False}))
+    assert told["priced"][0]["adjustment_id"]
+    assert done(api.get("accounts/p/balance"))["posted"] == "0.00315"
+    assert done(api.post("reprice", json={"dry_run": False}))["priced"] == []
+    assert done(api.delete(f"prices/{quote('house/*', safe='')}"))["removed"] is True
+    assert done(api.get("prices"))["prices"] == []
+    refused(api.delete("prices/house"), 422, "UnpricedModel")
+    refused(api.post("prices", json={"model": "m", "rates": {"input_mtok": "x"}}), 422,
+            "InvalidInput")  # fmt: skip
+    refused(api.post("prices", json={"model": "m"}), 422, "InvalidInput")
+
+
 def test_pages_of_entries(api):
     for number in range(7):
         api.post("accounts/p/charges", json={"cost": number, "model": "m"})
