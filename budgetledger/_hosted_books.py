@@ -48,7 +48,8 @@ class HostedBooks:
     """What `BudgetManager` works with in hosted mode.
 
     Reads are of the records as last seen, which every change brings up to date, with what was
-    not sent yet. A change is a row of the local ledger before it is sent.
+    not sent yet; after a hold was settled they are asked for anew. A change is a row of the
+    local ledger before it is sent.
     """
 
     def __init__(self, project: str, server: Server, outbox: Outbox) -> None:
@@ -57,6 +58,7 @@ class HostedBooks:
         self._sender = Sender(project, server, outbox)
         self._outbox = outbox
         self._seen = Seen()
+        self._is_outdated = False
         self._failure: tuple[float, StoreError] | None = None
         self.load()
 
@@ -86,6 +88,13 @@ class HostedBooks:
         return to_pico(self.record(user)["current_cost"], signed=True)
 
     def _records(self) -> dict[str, Record]:
+        if self._is_outdated:
+            self._is_outdated = False  # before it asks: another hold may be settled meanwhile
+            try:
+                self._send()
+            except BaseException:
+                self._is_outdated = True
+                raise
         seen = self._seen
         unseen = changes_of(self._outbox.after(seen.through))
         return with_changes(seen.records, unseen, time.time())
@@ -183,7 +192,9 @@ class HostedBooks:
     def settle(self, account: str, hold_id: int, draft: Draft, key: str) -> Entry:
         """Close a hold. Raises `Kept` if the server cannot be told now."""
         try:
-            return self.api.settle(account, hold_id, draft, key)
+            entry = self.api.settle(account, hold_id, draft, key)
+            self._is_outdated = True
+            return entry
         except ServerUnavailable as error:
             charge = draft._replace(
                 kind="charge", hold_id=None, note=settle_note(hold_id), idempotency_key=key

@@ -492,7 +492,7 @@ def test_a_worker_that_dies_takes_no_spend_along_and_leaves_no_hold(proxy, ledge
 def test_the_readmes_configuration_starts_with_its_command_and_takes_budgets(tmp_path):
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     [config] = re.findall(r"^```yaml\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
-    [command] = re.findall(r"^```console\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    [command] = re.findall(r"^```console\n(litellm .*?)^```$", readme, re.MULTILINE | re.DOTALL)
     (tmp_path / "config.yaml").write_text(config)
     program, *arguments = command.split()
     assert program == "litellm"

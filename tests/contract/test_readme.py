@@ -18,6 +18,7 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCKS = BLOCK.findall((ROOT / "README.md").read_text())
 SHELL = [text.strip() for kind, text in BLOCKS if kind == "sh"]
 DEMO_LINE, TEST_LINE, *COMMANDS = SHELL
+ADDRESS = "127.0.0.1:8787"
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +32,19 @@ def folder(tmp_path_factory):
         json.dumps({"azure/gpt-4o": {"input_cost_per_token": 2.5e-06}})
     )
     return folder
+
+
+@pytest.fixture(scope="module")
+def server(folder):
+    """The README's server: what its programs are to say in place of its address."""
+    [command] = [text for kind, text in BLOCKS if kind == "console" and "serve" in text]
+    _, *arguments = command.replace("8787", "0").split()
+    program = Path(sys.executable).with_name("budgetledger")
+    with subprocess.Popen(
+        [program, *arguments], cwd=folder, stderr=subprocess.PIPE, text=True
+    ) as process:
+        yield re.search("127.0.0.1:[0-9]+", process.stderr.readline())[0]
+        process.terminate()
 
 
 def run(command, folder, typed=None, **variables):
@@ -54,22 +68,28 @@ def run(command, folder, typed=None, **variables):
 
 
 def test_there_are_blocks_of_every_kind():
-    # yaml and console: the Proxy's, run in test_proxy.py
+    # yaml, and the console that names it: the Proxy's, run in test_proxy.py
     assert {kind for kind, _ in BLOCKS} == {"python", "text", "sh", "sql", "yaml", "console"}
     assert sum(kind == "sql" for kind, _ in BLOCKS) == 5
 
 
-def test_programs_print_what_they_are_said_to(folder, provider):
+def test_programs_print_what_they_are_said_to(folder, provider, server):
     client = {"OPENAI_BASE_URL": provider.openai_url, "OPENAI_API_KEY": "none"}
     for (kind, text), (next_kind, output) in zip(BLOCKS, [*BLOCKS[1:], ("", "")], strict=True):
         if kind == "python":
-            printed = run([sys.executable, "-W", "error", "-c", text], folder, **client)
+            program = text.replace(ADDRESS, server)
+            printed = run([sys.executable, "-W", "error", "-c", program], folder, **client)
             assert printed == (output if next_kind == "text" else "")
 
 
-def test_commands_run(folder):
+def test_commands_run(folder, server):
     for command in COMMANDS:
-        run(["bash", "-ec", command], folder)
+        if "curl" not in command:
+            run(["bash", "-ec", command], folder)
+        elif shutil.which("curl"):  # as for the sqlite3 program below, it is not asked for
+            said = run(["bash", "-ec", command.replace(ADDRESS, server)], folder)
+            assert '"error"' not in said
+            assert '"held":"0.0010' in said
 
 
 @pytest.mark.parametrize("number", range(5))

@@ -140,6 +140,7 @@ def test_holds_are_as_those_of_a_ledger(server, connect):
     entry = hold.settle({**CALL, "model": "gpt-4o-2024-08-06"})
     assert (entry.cost, entry.kind, entry.hold_id) == (Decimal("0.0075"), "settle", hold.id)
     assert entry.tags == {"a": 1}
+    assert manager.get_current_cost("u") == 0.0075
     with pytest.raises(HoldAlreadyClosed) as closed:
         hold.settle("0.01")
     assert closed.value.entry.id == entry.id
