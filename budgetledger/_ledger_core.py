@@ -13,7 +13,7 @@ from typing import Self, TypeAlias, TypeVar
 from budgetledger import _reports
 from budgetledger._reports import EVER, Ref
 from budgetledger._sqlite import Synchronous
-from budgetledger._store import Store
+from budgetledger._store import open_store
 from budgetledger._transaction import Memory, Transaction
 from budgetledger._writer import Execute
 from budgetledger.entries import Alert
@@ -55,7 +55,7 @@ class LedgerCore:
         self._clock = clock
         self._accounts: dict[str, Ref] = {}
         self._memory = Memory()
-        self._store = Store(target, synchronous)
+        self._store = open_store(target, synchronous)
 
     def _of_project(self, project: str) -> Self:
         """The same open file, under another project."""
@@ -66,11 +66,14 @@ class LedgerCore:
 
     @property
     def path(self) -> str:
-        """The ledger's file, absolute; or ``:memory:``."""
+        """The ledger's file, absolute; or ``:memory:``; or its URL, without the password."""
         return self._store.path
 
     def backup(self, path: str | PathLike[str]) -> None:
-        """Copy the ledger as of now into the new file *path*, while others go on writing."""
+        """Copy the ledger as of now into the new SQLite file *path*, while others go on writing.
+
+        From PostgreSQL too: each row as it is, and verified.
+        """
         self._store.backup(path)
 
     def close(self) -> None:

@@ -7,6 +7,13 @@ import os
 ENVIRONMENT = "BUDGETLEDGER_DB"
 
 
+def is_server(target: object) -> bool:
+    """Whether *target* is a URL of PostgreSQL, rather than a path or a URL of a file."""
+    return isinstance(target, str) and target.startswith(
+        ("postgresql+psycopg://", "postgresql://", "postgres://")
+    )
+
+
 def default_path() -> str:
     """``BUDGETLEDGER_DB``, else one ledger in the user's data directory, whose folder is made."""
     named = os.environ.get(ENVIRONMENT)

@@ -21,7 +21,11 @@ def upgrade() -> None:
     op.create_table(
         "model_runs",
         sa.Column("account_id", BIG, sa.ForeignKey("accounts.id"), primary_key=True),
-        sa.Column("model", sa.Text, primary_key=True),
+        sa.Column(
+            "model",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),  # in SQLite's order
+            primary_key=True,
+        ),
         sa.Column("recorded_at_us", BIG, primary_key=True),
         sa.Column("entry_id", BIG, sa.ForeignKey("entries.id"), primary_key=True),
         sqlite_strict=True,
@@ -37,6 +41,10 @@ def upgrade() -> None:
         WHERE model IS NOT NULL AND next_id IS NOT NULL
               AND (next_model IS NULL OR next_model <> model)""")
     op.drop_index("entries_by_model", "entries")
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("ALTER TABLE entries RENAME COLUMN settings_version TO settings_count")
+        make_append_only_on_postgres("model_runs")
+        return
     # A process that runs the code before this revision, and has the file open, must not go on:
     # it would not say where runs end. It finds no column of the old name.
     op.execute("DROP TRIGGER entries_no_replace")
@@ -67,6 +75,19 @@ def make_append_only(table: str, already_there: str) -> None:
         CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table}
         WHEN EXISTS (SELECT 1 FROM {table} WHERE {already_there})
         BEGIN SELECT RAISE(ABORT, 'budgetledger: this row is recorded already'); END""")
+
+
+def make_append_only_on_postgres(table: str) -> None:
+    """The same, also against TRUNCATE; there is no REPLACE, and an upsert is an UPDATE."""
+    for event, why in (
+        ("update", "rows never change; append an adjustment"),
+        ("delete", "rows stay; append an adjustment"),
+        ("truncate", "rows stay; append an adjustment"),
+    ):
+        op.execute(f"""
+            CREATE TRIGGER {table}_no_{event} BEFORE {event.upper()} ON {table}
+            FOR EACH STATEMENT EXECUTE FUNCTION refuse('{why}')""")
+        op.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_no_{event}")
 
 
 def downgrade() -> None:
