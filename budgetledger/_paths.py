@@ -14,6 +14,15 @@ def is_server(target: object) -> bool:
     )
 
 
+def without_password(target: str) -> str:
+    """*target* as it may be shown."""
+    if not is_server(target):
+        return target
+    from budgetledger._postgres_url import address_of
+
+    return address_of(target).shown
+
+
 def default_path() -> str:
     """``BUDGETLEDGER_DB``, else one ledger in the user's data directory, whose folder is made."""
     named = os.environ.get(ENVIRONMENT)

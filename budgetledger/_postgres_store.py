@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+def exists(target: str) -> bool:
+    """Whether there is a ledger where the URL *target* says."""
+    address = address_of(target)
+    with closing(Connection(address)) as connection:
+        return revision(address, connection) is not None
+
+
 class PostgresStore(Store):
     """See `Store`; ``path`` is the URL without its password."""
 

@@ -11,6 +11,7 @@ to know the type of a parameter that is only compared with NULL, and sums intege
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 
 # Order within a journal: by time, then by id. Both never decrease, so both indexes seek it.
@@ -347,6 +348,28 @@ CORRECTED = "SELECT DISTINCT corrects_id FROM entries WHERE corrects_id IS NOT N
 # verify: the first row that counts its account's settings, as all do since there are holds.
 COUNTED_FROM = """
 SELECT coalesce(min(id), 9223372036854775807) FROM entries WHERE settings_count IS NOT NULL"""
+
+
+# -- copy: every column of every table ------------------------------------------------------
+
+
+def all_rows(table: str, columns: Sequence[str], key: Sequence[str]) -> str:
+    """All rows of a table, in the order of its key."""
+    return f"{LONG} SELECT {', '.join(columns)} FROM {table} ORDER BY {', '.join(key)}"
+
+
+def insert_rows(table: str, columns: Sequence[str], count: int) -> str:
+    """Several rows of a table, the numbers of rows included."""
+    places = f"({', '.join('?' * len(columns))})"
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([places] * count)}"
+
+
+# Where each account's chain of hashes ends.
+DIGESTS = """
+SELECT p.name, a.name, e.id, e.hash
+FROM accounts a JOIN projects p ON p.id = a.project_id
+LEFT JOIN entries e ON e.id = (SELECT max(last.id) FROM entries last WHERE last.account_id = a.id)
+ORDER BY a.id""".strip()
 
 
 @cache
