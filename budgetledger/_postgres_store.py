@@ -77,6 +77,7 @@ class PostgresStore(Store):
         """One snapshot on a connection of its own, for what takes long."""
         with self._connected_apart() as connection:
             connection.execute("BEGIN")
+            connection.execute("SELECT 1")  # what it sees is decided by the first statement
             yield connection
 
     @contextmanager
@@ -94,6 +95,7 @@ class PostgresStore(Store):
             )
             engine.connect().close()  # it tries things out, and would end the snapshot
             connection.execute("BEGIN")
+            connection.execute("SELECT 1")  # what it sees is decided by the first statement
             yield engine
 
     @contextmanager
