@@ -11,6 +11,7 @@ reads them.
 from __future__ import annotations
 
 from sqlalchemy import (
+    DDL,
     REAL,
     BigInteger,
     CheckConstraint,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     LargeBinary,
     Text,
     UniqueConstraint,
+    event,
     text,
 )
 from sqlalchemy.orm import registry
@@ -79,11 +81,8 @@ class EntryRow(_Row, table=True):
     __tablename__ = "entries"
     __table_args__ = (
         # The head of an account, and the last row before a window: Ledger.charge, .balance.
-        # (In SQLite every index ends in the id by itself.)
+        # In SQLite every index ends in the id by itself; for PostgreSQL see below.
         Index("entries_by_account", "account_id", "recorded_at_us").ddl_if(dialect="sqlite"),
-        Index("entries_by_account", "account_id", "recorded_at_us", "id").ddl_if(
-            dialect="postgresql"
-        ),
         # One row for an idempotency key.
         Index(
             "entries_by_key",
@@ -164,6 +163,15 @@ class EntryRow(_Row, table=True):
     )
     expires_at_us: int | None = Field(default=None, sa_column=Column(_BIG))
     settings_count: int | None = Field(default=None, sa_column=Column(_BIG))
+
+
+event.listen(
+    EntryRow.__table__,  # type: ignore[attr-defined]
+    "after_create",
+    DDL(
+        "CREATE INDEX entries_by_account ON entries (account_id, recorded_at_us, id)"
+    ).execute_if(dialect="postgresql"),
+)
 
 
 class BudgetRevision(_Row, table=True):
