@@ -28,7 +28,6 @@ Schema: TypeAlias = "dict[tuple[str, str], tuple[str, str]]"
 """Tables, indexes, triggers and views by kind and name: the table each is of, and its text."""
 
 
-
 class Inspection(NamedTuple):
     """What the tables should be like, and how to look: `verify` compares."""
 

@@ -174,8 +174,8 @@ class Connection:
         except psycopg.Error as error:
             raise self._translated(error) from error
         if result.status not in _DONE:
-            error = psycopg.errors.error_from_result(result)
-            raise self._translated(error) from error
+            failure = psycopg.errors.error_from_result(result)
+            raise self._translated(failure) from failure
         return result
 
     # -- reaching the server ---------------------------------------------------------------------
@@ -269,11 +269,11 @@ class WritingConnection(Connection):
         if result.status == pq.ExecStatus.COMMAND_OK:
             assert result.command_status == b"COMMIT"
             return None
-        error = psycopg.errors.error_from_result(result)
-        told = self._translated(error)
+        failure = psycopg.errors.error_from_result(result)
+        told = self._translated(failure)
         if isinstance(told, Again) and self.driver.closed:
-            return self._find_out(error)
-        raise told from error
+            return self._find_out(failure)
+        raise told from failure
 
     def _find_out(self, cause: psycopg.Error) -> None:
         """The connection was lost amid a commit: return if it was made, else raise `Again`."""
@@ -301,10 +301,9 @@ class WritingConnection(Connection):
             raise translated(cause, self._address.shown, is_lost=True) from cause
 
 
-_ENTRIES = {  # statements that write entries, and where their parameters have the hash
-    sql: -2
-    for sql in (_sql.INSERT_ENTRY, _sql.INSERT_PLAIN_ENTRY, _sql.INSERT_STEP_OF_HOLD)
-}
+_ENTRIES = dict.fromkeys(  # statements that write entries: where their parameters have the hash
+    (_sql.INSERT_ENTRY, _sql.INSERT_PLAIN_ENTRY, _sql.INSERT_STEP_OF_HOLD), -2
+)
 _WAS_WRITTEN = "SELECT 1 FROM entries WHERE id = ? AND xmin = CAST(? AS xid) AND hash = ?"
 _DONE = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
 _IN_TRANSACTION = (

@@ -35,8 +35,11 @@ _IDENTIFIED_SECONDS = 0.01
 class Opened(Protocol):
     """What a store has open; apart from it, to be closed when the store itself is gone."""
 
-    writing: Connection
-    reading: Connection
+    @property
+    def writing(self) -> Connection: ...
+
+    @property
+    def reading(self) -> Connection: ...
 
     def close(self) -> None:
         """Give all of it back."""

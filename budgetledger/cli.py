@@ -13,8 +13,8 @@ from typing import Any
 import click
 
 from budgetledger import __version__
-from budgetledger._cli_holds import holds, release
 from budgetledger._cli_copying import copy
+from budgetledger._cli_holds import holds, release
 from budgetledger._cli_options import Where, examples, names_a_ledger
 from budgetledger._cli_reading import accounts, alerts, balance, entries, model_costs
 from budgetledger._cli_settings import freeze, set_budget, set_parent, unfreeze

@@ -47,7 +47,9 @@ class Project(_Row, table=True):
     __tablename__ = "projects"
     __table_args__ = (UniqueConstraint("name"), CheckConstraint("name <> ''"), _STRICT)
 
-    id: int | None = Field(default=None, sa_column=Column(_BIG, primary_key=True, autoincrement=False))
+    id: int | None = Field(
+        default=None, sa_column=Column(_BIG, primary_key=True, autoincrement=False)
+    )
     name: str = Field(sa_column=Column(_TEXT, nullable=False))
 
 
@@ -61,7 +63,9 @@ class Account(_Row, table=True):
         _STRICT,
     )
 
-    id: int | None = Field(default=None, sa_column=Column(_BIG, primary_key=True, autoincrement=False))
+    id: int | None = Field(
+        default=None, sa_column=Column(_BIG, primary_key=True, autoincrement=False)
+    )
     project_id: int = Field(sa_column=Column(_BIG, ForeignKey("projects.id"), nullable=False))
     name: str = Field(sa_column=Column(_TEXT, nullable=False))
     created_at_us: int = Field(sa_column=Column(_BIG, nullable=False))
@@ -126,7 +130,9 @@ class EntryRow(_Row, table=True):
         _STRICT,
     )
 
-    id: int | None = Field(default=None, sa_column=Column(_BIG, primary_key=True, autoincrement=False))
+    id: int | None = Field(
+        default=None, sa_column=Column(_BIG, primary_key=True, autoincrement=False)
+    )
     project_id: int = Field(sa_column=Column(_BIG, nullable=False))  # the account's, for the key
     account_id: int = Field(sa_column=Column(_BIG, ForeignKey("accounts.id"), nullable=False))
     recorded_at_us: int = Field(sa_column=Column(_BIG, nullable=False))
@@ -168,7 +174,7 @@ class EntryRow(_Row, table=True):
 event.listen(
     EntryRow.__table__,  # type: ignore[attr-defined]
     "after_create",
-    DDL(
+    DDL(  # type: ignore[no-untyped-call]
         "CREATE INDEX entries_by_account ON entries (account_id, recorded_at_us, id)"
     ).execute_if(dialect="postgresql"),
 )

@@ -1,4 +1,4 @@
-"""For all tests: nothing reaches the network, CI takes no skip for an answer, and where ledgers are.
+"""For all tests: no network; CI takes no skip for an answer; and where ledgers are.
 
 What a ledger promises it promises in an SQLite file and on PostgreSQL: tests that ask for
 ``database`` run on both. BUDGETLEDGER_TEST_POSTGRES_URL names a server (in which schemas are
@@ -93,6 +93,11 @@ class Schema:
         cursor = self._connection.execute(statement)
         return cursor.fetchall() if cursor.description else []
 
+    def execute(self, statement, parameters=()):
+        """A statement written for sqlite3, with its parameters."""
+        statement = statement.replace("%", "%%").replace("?", "%s")
+        return self._connection.execute(statement, parameters)
+
     def empty(self):
         """Take all rows out, as no user can."""
         from budgetledger.tables import metadata
@@ -156,6 +161,12 @@ def common_schema(postgres_url):
     yield schema
     schema.drop()
     schema.close()
+
+
+@pytest.fixture
+def common_schema_in_module(request, common_schema):
+    """For classes that take no fixtures."""
+    request.module.SCHEMA = common_schema
 
 
 @pytest.fixture

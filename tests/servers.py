@@ -19,7 +19,8 @@ _LONGEST = 60  # seconds to start; a crash is recovered from meanwhile
 class Server:
     """One that the tests may stop and start again. All durable writes are left to the system."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, fsync: bool = False) -> None:
+        self._fsync = "on" if fsync else "off"
         self._folder = Path(tempfile.mkdtemp(prefix="budgetledger-", dir="/tmp"))
         # PostgreSQL refuses to run as root.
         self._as = {"user": "nobody", "extra_groups": []} if os.geteuid() == 0 else {}
@@ -42,7 +43,14 @@ class Server:
             self._process = subprocess.Popen(
                 [
                     *(self._binaries / "postgres", "-D", self._data, "-k", self._folder),
-                    *("-c", "listen_addresses=", "-c", "fsync=off", "-c", "shared_buffers=32MB"),
+                    *(
+                        "-c",
+                        "listen_addresses=",
+                        "-c",
+                        f"fsync={self._fsync}",
+                        "-c",
+                        "shared_buffers=32MB",
+                    ),
                     *("-c", "autovacuum=off"),  # it would hold up who empties the tables
                 ],
                 stdin=subprocess.DEVNULL,

@@ -17,6 +17,7 @@ SMALL = {
     "threads.py": ["--threads", "5", "--seconds", "0.1", "--rounds", "1"],
     "processes.py": ["--processes", "2", "--seconds", "0.1", "--rounds", "1"],
     "loop.py": ["--tasks", "20", "--seconds", "0.1", "--rounds", "1"],
+    "postgres.py": ["--calls", "32", "--rounds", "1"],
 }
 LIMITS = {
     "charge.py": 2,
@@ -26,6 +27,7 @@ LIMITS = {
     "threads.py": 4,
     "processes.py": 2,
     "loop.py": 2,
+    "postgres.py": 4,
 }
 
 
@@ -34,7 +36,13 @@ def test_every_benchmark_is_run_here():
     assert scripts == set(SMALL)
 
 
-@pytest.mark.parametrize("script", SMALL)
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(script, marks=[pytest.mark.postgres] if script == "postgres.py" else [])
+        for script in SMALL
+    ],
+)
 def test_it_reports_ratios(script, tmp_path):
     done = subprocess.run(
         [sys.executable, BENCHMARKS / script, *SMALL[script]],

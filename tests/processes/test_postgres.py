@@ -102,9 +102,7 @@ def test_nothing_is_lost_or_overspent_while_the_server_restarts(server, url, lau
     with Ledger(url) as ledger:
         assert ledger.verify().problems == ()
         told = [line.strip() for output in outputs for line in output if line.endswith("\n")]
-        labels = [
-            entry.tags["n"] for entry in ledger.entries() if entry.kind in ("charge", "hold")
-        ]
+        labels = [entry.tags["n"] for entry in ledger.entries() if entry.kind in ("charge", "hold")]
         assert len(told) > 20 * workers
         assert len(labels) == len(set(labels)), "a row was recorded twice"
         assert set(told) <= set(labels), "what was acknowledged is lost"
@@ -306,7 +304,7 @@ def test_another_writer_that_stopped(server, url, monkeypatch):
         lock = ledger._store._address.lock
         with psycopg.connect(server.conninfo) as other:
             other.execute(f"SELECT pg_advisory_xact_lock({_postgres.APPLICATION_ID}, {lock})")
-            with pytest.raises(StoreBusy, match="stayed locked by another writer.*retry"):
+            with pytest.raises(StoreBusy, match=r"stayed locked by another writer.*retry"):
                 ledger.charge("alice", cost=1)
         ledger.charge("alice", cost=1)
         assert ledger.balance("alice").posted == 2
@@ -344,11 +342,11 @@ def test_a_commit_that_nobody_can_tell_of(server, ledger, wired, wire, monkeypat
     wire.cut_after = b"COMMIT\0"
     wire.close()
     (wire.folder / ".s.PGSQL.5432").unlink()
-    with pytest.raises(StoreError, match="may be there or not.*same key"):
+    with pytest.raises(StoreError, match=r"may be there or not.*same key"):
         wired.charge("alice", cost=2)
 
 
-# -- secrets, settings ------------------------------------------------------------------------------
+# -- secrets, settings ---------------------------------------------------------------------------
 
 
 def test_no_password_is_told(server):
@@ -400,5 +398,3 @@ def test_reading_and_writing_apart_in_the_same_thread(ledger):
         with pytest.raises(Exception, match="read-only transaction"):
             session.execute(text("INSERT INTO projects VALUES (9, 'x')"))
     assert ledger.balance("alice").posted == 1
-
-
