@@ -15,7 +15,7 @@ from budgetledger.errors import InvalidInput
 @click.argument("target")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a line.")
 def copy(source: str, target: str, as_json: bool) -> None:
-    """Copy the whole ledger SOURCE into TARGET, which has to be empty, and verify it there.
+    """Copy the ledger SOURCE into the empty TARGET, and verify it.
 
     Each is a path or a URL. All rows and hashes stay as they are. If it fails or is stopped,
     TARGET is as empty as before. What is written to SOURCE meanwhile is not copied, so let
