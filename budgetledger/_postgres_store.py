@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
+from psycopg import IsolationLevel
+
 from budgetledger import _migrate, _sqlite
 from budgetledger._lock import NoLock
 from budgetledger._postgres import Again, Connection, Patience, WritingConnection, closed
@@ -94,8 +96,12 @@ class PostgresStore(Store):
                 execution_options={"schema_translate_map": {None: self._address.schema}},
             )
             engine.connect().close()  # it tries things out, and would end the snapshot
-            connection.execute("BEGIN")
-            connection.execute("SELECT 1")  # what it sees is decided by the first statement
+            driver = connection.driver
+            driver.set_autocommit(False)  # after a rollback too, each transaction is like this
+            driver.set_read_only(True)
+            driver.set_isolation_level(IsolationLevel.REPEATABLE_READ)
+            driver.execute(f"SET LOCAL search_path = {self._address.quoted_schema}".encode())
+            driver.execute(b"SELECT 1")  # what it sees is decided by the first statement
             yield engine
 
     @contextmanager

@@ -14,9 +14,15 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import DBAPIError
+from sqlmodel import func, insert, select, text
 
 from budgetledger import BudgetExceededError, Ledger, _postgres
+from budgetledger._posting import post
+from budgetledger._reports import known
 from budgetledger.errors import InvalidInput, StoreBusy, StoreClosed, StoreError, StoreNotFound
+from budgetledger.rules import Draft
+from budgetledger.tables import EntryRow, Project
 
 pytestmark = [
     pytest.mark.postgres,
@@ -268,6 +274,26 @@ def test_all_who_share_a_commit_are_recorded_once(ledger, wired, wire):
     assert sorted(entry.id for entry in entries) == [e.id for e in ledger.entries("bob")]
 
 
+def test_a_shared_commit_whose_last_part_was_undone_is_found(ledger, wired, wire):
+    """What the undone part wrote is not there, and is not what tells of the commit."""
+
+    def in_vain(tx):
+        post(tx, known(tx.execute, "default", "alice"), Draft("charge", cost_pico=1))
+        raise ZeroDivisionError
+
+    with ThreadPoolExecutor(2) as pool:
+        with wired._store._writer.turn:
+            charge = pool.submit(wired.charge, "bob", cost=1)
+            time.sleep(0.1)
+            undone = pool.submit(wired._store.write, wired._inside(in_vain))
+            time.sleep(0.1)
+            wire.cut_after = b"COMMIT\0"
+        assert charge.result(SOON) == next(ledger.entries("bob"))
+        with pytest.raises(ZeroDivisionError):
+            undone.result(SOON)
+    assert len(list(ledger.entries())) == 3
+
+
 # -- conflicts, waits, a server that is gone -------------------------------------------------------
 
 
@@ -386,15 +412,15 @@ def test_closed(ledger):
     ledger._store._closed = False  # for the end of the test
 
 
-def test_reading_and_writing_apart_in_the_same_thread(ledger):
+def test_a_session_reads_one_snapshot_and_writes_nothing(ledger):
     with ledger.session() as session:
         ledger.charge("alice", cost=1)
-        from sqlmodel import func, select, text
-
-        from budgetledger.tables import EntryRow
-
-        assert session.exec(select(func.count()).select_from(EntryRow)).one() == 1
+        count = select(func.count()).select_from(EntryRow)
+        assert session.exec(count).one() == 1
         assert session.execute(text("SELECT count(*) FROM spend")).one() == (0,)
-        with pytest.raises(Exception, match="read-only transaction"):
-            session.execute(text("INSERT INTO projects VALUES (9, 'x')"))
+        for _ in range(2):
+            with pytest.raises(DBAPIError, match="read-only transaction"):
+                session.exec(insert(Project).values(id=9, name="x"))
+            session.rollback()
+        assert session.exec(count).one() == 2
     assert ledger.balance("alice").posted == 1
