@@ -2,7 +2,6 @@
 
 import multiprocessing
 import pickle
-import select
 import signal
 import socket
 import tempfile
@@ -12,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
+from select import select as ready
 
 import pytest
 from sqlalchemy.exc import DBAPIError
@@ -185,7 +185,7 @@ class Wire:
         with client, socket.socket(socket.AF_UNIX) as server, suppress(OSError):
             server.connect(self._server)
             while True:
-                for end in select.select([client, server], [], [])[0]:
+                for end in ready([client, server], [], [])[0]:
                     data = end.recv(1 << 16)
                     if not data:
                         return
