@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import psycopg
-from psycopg.abc import Query
 
 from budgetledger import _migrate
 from budgetledger._migrate import Inspection, Schema
@@ -15,7 +14,10 @@ from budgetledger._postgres_url import Address
 from budgetledger._writer import Execute
 from budgetledger.errors import NotALedger, StoreError
 
+Driver: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
+
 _SCRATCH = "budgetledger_expected"
+_expected: dict[int, Schema] = {}  # by the server's version, which words them its own way
 
 
 def revision(address: Address, connection: Connection) -> str | None:
@@ -50,7 +52,9 @@ def upgrade(address: Address) -> None:
     """Create the schema or bring it to the newest revision, in one transaction."""
     quoted = address.quoted_schema
 
-    def begin(driver: Any) -> None:
+    driver = connect(address)
+
+    def begin() -> None:
         driver.execute("BEGIN")
         driver.execute(f"SELECT pg_advisory_xact_lock({APPLICATION_ID}, {address.lock})")
         there = driver.execute(
@@ -60,7 +64,7 @@ def upgrade(address: Address) -> None:
             driver.execute(f"CREATE SCHEMA {quoted}")
         driver.execute(f"SET LOCAL search_path = {quoted}")
 
-    _run(address, begin, lambda driver: None)
+    _run(address, driver, begin, lambda: None)
 
 
 def inspection(address: Address) -> Inspection:
@@ -68,29 +72,34 @@ def inspection(address: Address) -> Inspection:
 
     def expected() -> Schema:
         """The `schema` of a new ledger, from one that is made for this and undone again."""
-        found: Schema = {}
+        driver = connect(address)
+        version = driver.info.server_version
+        if version in _expected:
+            driver.close()
+            return _expected[version]
 
-        def begin(driver: Any) -> None:
+        def begin() -> None:
             driver.execute("BEGIN")
             driver.execute(f"CREATE SCHEMA {_SCRATCH}")
             driver.execute(f"SET LOCAL search_path = {_SCRATCH}")
 
-        def look(driver: Any) -> None:
-            found.update(schema(driver.execute))
+        def look() -> None:
+            _expected[version] = schema(driver.execute)
             driver.execute("ROLLBACK")
 
-        _run(address, begin, look)
-        return found
+        _run(address, driver, begin, look)
+        return _expected[version]
 
     return Inspection(schema, expected, _damage)
 
 
-def _run(address: Address, begin: Callable[[Any], None], end: Callable[[Any], None]) -> None:
-    """Run the revisions between *begin* and *end*."""
-    driver = connect(address)
+def _run(
+    address: Address, driver: Driver, begin: Callable[[], None], end: Callable[[], None]
+) -> None:
+    """Run the revisions between *begin* and *end*, and close the connection."""
     try:
-        with _migrate.revisions_on("postgresql+psycopg://", driver, lambda: begin(driver)):
-            end(driver)
+        with _migrate.revisions_on("postgresql+psycopg://", driver, begin):
+            end()
     except psycopg.Error as error:
         raise translated(error, address.shown) from error
     finally:
@@ -141,7 +150,7 @@ FROM pg_proc f JOIN pg_namespace n ON n.oid = f.pronamespace
 WHERE {_HERE}"""
 
 
-def schema(execute: Execute | Callable[[Query], Any]) -> Schema:
+def schema(execute: Callable[..., Any]) -> Schema:
     """What is in the schema, by kind and name, as text that does not name the schema."""
     ((here,),) = execute("SELECT quote_ident(current_schema()) || '.'").fetchall()
     return {

@@ -41,6 +41,11 @@ def address_of(target: str | os.PathLike[str]) -> Address:
     """What the URL *target* says. Raises `InvalidInput`, which does not repeat the URL."""
     _, _, rest = str(target).partition("://")
     place, _, query = rest.partition("?")
+    if "@" in place.partition("/")[2] or "@" in query.partition("&")[0].partition("=")[0]:
+        raise InvalidInput(
+            "this PostgreSQL URL has a / or ? before its @; write special characters in the user's "
+            "name and the password with %-escapes: / as %2F, ? as %3F, @ as %40"
+        )
     asked = parse_qsl(query, keep_blank_values=True)
     schemas = [value for name, value in asked if name == "schema"] or [SCHEMA]
     schema = schemas[-1]

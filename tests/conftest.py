@@ -29,10 +29,11 @@ def pytest_configure(config):
         raise pytest.UsageError("CI runs everything: BUDGETLEDGER_TEST_POSTGRES_URL=off does not")
 
 
-def pytest_report_header():
+def pytest_terminal_summary(terminalreporter):
     if SERVER == "off":
-        return "PostgreSQL: off, as BUDGETLEDGER_TEST_POSTGRES_URL says; its tests are left out"
-    return None
+        terminalreporter.write_line(
+            "PostgreSQL: off, as BUDGETLEDGER_TEST_POSTGRES_URL says; its tests were left out"
+        )
 
 
 def pytest_collection_modifyitems(config, items):
