@@ -6,16 +6,35 @@ Names are loaded when first used, so that importing the package costs next to no
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from budgetledger._package import Package
+
 if TYPE_CHECKING:
+    from budgetledger._cap import (
+        acompletion,
+        aembedding,
+        atext_completion,
+        completion,
+        embedding,
+        text_completion,
+    )
+    from budgetledger._package import CapTarget
     from budgetledger.aio import AsyncLedger
     from budgetledger.errors import AccountFrozen, BudgetExceededError, BudgetledgerError
     from budgetledger.ledger import Ledger
     from budgetledger.manager import BudgetManager
+    from budgetledger.metering import metered
+    from budgetledger.money import Amount
     from budgetledger.tokens import count_tokens
     from budgetledger.usage import Usage
+    from budgetledger.wrapping import wrap
+
+    max_budget: Amount | None
+    max_budget_ledger: CapTarget
+    _current_cost: float
 
 __version__ = "0.1.0"
 
@@ -27,7 +46,15 @@ _HOMES = {
     "BudgetledgerError": "budgetledger.errors",
     "Ledger": "budgetledger.ledger",
     "Usage": "budgetledger.usage",
+    "acompletion": "budgetledger._cap",
+    "aembedding": "budgetledger._cap",
+    "atext_completion": "budgetledger._cap",
+    "completion": "budgetledger._cap",
     "count_tokens": "budgetledger.tokens",
+    "embedding": "budgetledger._cap",
+    "metered": "budgetledger.metering",
+    "text_completion": "budgetledger._cap",
+    "wrap": "budgetledger.wrapping",
 }
 
 __all__ = [
@@ -38,7 +65,15 @@ __all__ = [
     "BudgetledgerError",
     "Ledger",
     "Usage",
+    "acompletion",
+    "aembedding",
+    "atext_completion",
+    "completion",
     "count_tokens",
+    "embedding",
+    "metered",
+    "text_completion",
+    "wrap",
 ]
 
 
@@ -52,3 +87,7 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+# LiteLLM's globals are set on the module: the budget that `completion` and the others may use.
+sys.modules[__name__].__class__ = Package

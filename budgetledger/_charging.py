@@ -7,14 +7,17 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from budgetledger._estimates import Estimate, estimate
-from budgetledger.errors import InvalidAmount, InvalidInput, UnpricedModel, UnreadableResponse
+from budgetledger._pricing import Book, extreme, priced
+from budgetledger._reading import Reading, model_of, read_response
+from budgetledger.errors import InvalidAmount, InvalidInput, UnreadableResponse
 from budgetledger.money import Amount, count, to_pico
 from budgetledger.names import checked_name, is_name
 from budgetledger.rules import Draft
-from budgetledger.usage import MAX_TOKENS, Reading, Usage, checked, model_of, read_response
+from budgetledger.usage import MAX_TOKENS, Usage, checked
 from budgetledger.windows import from_us, to_us
 
 ASSUMED = "assumed_output_tokens"
@@ -33,12 +36,14 @@ def draft_charge(
     tags: Mapping[str, Any] | None,
     occurred_at: datetime | None,
     clock: Callable[[], int],
+    book: Book,
 ) -> Draft:
     """The draft of a charge; money that was spent is never turned away for want of a price.
 
-    Price order: *cost* as given; the cost a litellm response carries; the shipped price list,
-    for the model that answered. The row is filed under *model*, the one asked for, if given.
-    Without a cost where none of them knows.
+    Price order: *cost* as given; own prices, of the model that answered or else of the one asked
+    for; the cost a litellm response carries; the shipped price list, for the model that answered.
+    The row is filed under *model*, the one asked for, if given. Without a cost where none of them
+    knows; then its price names the model that answered, if it is another.
     """
     cost_pico = None if cost is None else to_pico(cost, one_entry=True)
     source, price_json = "given", None
@@ -47,12 +52,12 @@ def draft_charge(
     occurred_at_us = None if occurred_at is None else to_us(occurred_at)
     if response is not None or usage is not None:
         answered, usage, litellm_cost = _read(response, model, usage, cost_pico is not None)
+        if cost_pico is None:
+            at_us = clock() if occurred_at_us is None else occurred_at_us
+            cost_pico, source, price_json = priced(
+                answered, model, usage, litellm_cost, at_us, book
+            )
         model = model or answered
-        if cost_pico is None and litellm_cost is not None:
-            source, cost_pico = "litellm", to_pico(litellm_cost, one_entry=True)
-        elif cost_pico is None:
-            when = from_us(clock() if occurred_at_us is None else occurred_at_us)
-            cost_pico, source, price_json = _priced(answered, usage, when)
     elif cost_pico is None:
         raise InvalidInput("nothing to charge; pass a response, usage= with model=, or cost=")
     used_input, used_output, usage_json = 0, 0, None
@@ -97,6 +102,7 @@ def draft_hold(
     tags: Mapping[str, Any] | None,
     default_output_tokens: int,
     clock: Callable[[], int],
+    book: Book,
 ) -> tuple[Draft, Estimate | None]:
     """The draft of a hold, but for its deadline; and the estimate it is made from, if any."""
     if model is not None:
@@ -112,6 +118,8 @@ def draft_hold(
             model, messages=messages, text=text, tools=tools,
             max_output_tokens=max_output_tokens, n=n,
             default_output_tokens=default_output_tokens, at=from_us(clock()),
+            dearest=partial(extreme, book=book, dearest=True),
+            cheapest=partial(extreme, book=book, dearest=False),
         )  # fmt: skip
         pico, source = estimated.pico, estimated.source
         held_tokens = estimated.input_tokens + estimated.output_tokens
@@ -158,32 +166,15 @@ def _read(
     try:
         read = response if isinstance(response, Reading) else read_response(response)
         answered, usage, litellm_cost = read
-    except UnreadableResponse:
-        # A model answered, so the call was paid, though nothing says for what.
+    except UnreadableResponse as error:
+        # If a model answered, the call was paid, though nothing says for what.
         answered, litellm_cost = model_of(response), None
-        if answered is None and not cost_is_known:
+        is_paid = answered is not None or (model is not None and error.is_answer)
+        if not is_paid and not cost_is_known:
             raise
     if answered is not None and not is_name(answered):
-        answered = None  # a name that cannot be stored loses its price, not its row
+        answered = UNKNOWN_MODEL  # a name that cannot be stored loses its price, not its row
     return answered, usage, litellm_cost
-
-
-def _priced(
-    model: str | None, usage: Usage | None, when: datetime
-) -> tuple[int | None, str, str | None]:
-    from budgetledger import _catalog
-
-    try:
-        if model is None or usage is None:
-            raise UnpricedModel(model or UNKNOWN_MODEL)
-        price = _catalog.price(model, usage, when)
-        return (
-            to_pico(price.cost, one_entry=True),
-            price.source,
-            to_json(price.unit_prices, "price"),
-        )
-    except UnpricedModel:
-        return None, "unpriced", None
 
 
 def _nonzero(usage: Usage) -> dict[str, Any]:

@@ -6,32 +6,41 @@ it were written. What was read from a cache, or not written, comes back when the
 
 Held for as well: a prompt that the provider writes to its cache for minutes, since some do so
 unasked. Not held for: one kept for an hour, sound sent, searches and other paid extras, dearer
-service tiers, and what a count that is not exact may miss. Such a call can cost more than its
-hold; settling records that too.
+service tiers, and what a count that is not exact may still miss. Such a call can cost more than
+its hold; settling records that too.
+
+The other end, what the call costs at least, is the fewest tokens the prompt may turn out to be,
+all of them read from a cache if the model has one, and no answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from budgetledger import _catalog
 from budgetledger.errors import InvalidAmount, UnpricedModel
-from budgetledger.money import MAX_ENTRY_PICO, PICO, count
-from budgetledger.tokens import count_tokens
+from budgetledger.money import MAX_ENTRY_PICO, PICO, count, to_usd
+from budgetledger.tokens import count_bounds
 from budgetledger.usage import MAX_TOKENS
+
+Lookup: TypeAlias = Callable[[str, int, datetime], tuple[str, dict[str, str]]]
+"""Source and unit prices for a model, the size of its input and a moment, as from a catalog."""
 
 
 class Estimate(NamedTuple):
-    """What to hold for one call, and why.
+    """What one call may cost, and why: what is held for it, and the least it can be.
 
-    ``pico``: picodollars, rounded half-even once. ``output_tokens``: the bound on the output,
-    over all ``choices``. ``bounded``: False if the caller set no bound and the default was taken.
-    ``method``: how the input was counted, see ``TokenCount``. ``source``, ``unit_prices``: as in
-    ``Price``; the rate of the output is there even where no output is expected.
+    ``pico``: the most, in picodollars, rounded half-even once; ``low_pico`` the least. As USD:
+    ``high`` and ``low``. ``input_tokens``: of the prompt, at most. ``output_tokens``: the bound on
+    the output, over all ``choices``. ``bounded``: False if the caller set no bound and the default
+    was taken. ``method``: how the input was counted, see ``TokenCount``. ``source``,
+    ``unit_prices``: as in ``Price``, of the most; the rate of the output is there even where no
+    output is expected.
     """
 
     pico: int
@@ -42,6 +51,17 @@ class Estimate(NamedTuple):
     method: str
     source: str
     unit_prices: dict[str, str]
+    low_pico: int
+
+    @property
+    def low(self) -> Decimal:
+        """USD that the call costs at least."""
+        return to_usd(self.low_pico)
+
+    @property
+    def high(self) -> Decimal:
+        """USD that the call costs at most, and that a hold sets aside."""
+        return to_usd(self.pico)
 
 
 def estimate(
@@ -54,11 +74,14 @@ def estimate(
     n: int = 1,
     default_output_tokens: int = 4096,
     at: datetime,
+    dearest: Lookup = _catalog.dearest,
+    cheapest: Lookup = _catalog.cheapest,
 ) -> Estimate:
     """Estimate a call of ``model`` with this prompt, priced as the list stood at ``at``.
 
     Each of ``n`` answers may have ``max_output_tokens``, or else ``default_output_tokens``; a
-    model the list has no output rate for, as those for embeddings, then gives none.
+    model the list has no output rate for, as those for embeddings, then gives none. *dearest* and
+    *cheapest* look the prices up.
 
     *Raises* ``UnpricedModel`` when the price is not known. ``InvalidInput`` unless exactly one of
     messages and text is given, as the chat API takes it; ``InvalidAmount`` when a number is not a
@@ -69,8 +92,9 @@ def estimate(
     choices = count(n, "n")
     if not choices:
         raise InvalidAmount("n must be 1 or more, got 0; pass how many answers the call asks for")
-    input_tokens, method = count_tokens(model, messages=messages, text=text, tools=tools)
-    source, unit_prices = _catalog.dearest(model, input_tokens, at)
+    counted = count_bounds(model, messages=messages, text=text, tools=tools)
+    input_tokens, method, low_tokens = counted
+    source, unit_prices = dearest(model, input_tokens, at)
     prompt_pico, token_pico = _pico_rates(unit_prices, input_tokens)
     if token_pico is None:
         if asked:
@@ -87,9 +111,12 @@ def estimate(
             f"{input_tokens} tokens in and up to {output_tokens} out are more than one hold can "
             "cover; pass a smaller max_output_tokens"
         )
+    _, low_prices = cheapest(model, low_tokens, at)
+    low_pico = min(pico, round(_pico_rates(low_prices, low_tokens)[0]))
     return Estimate(
-        pico, input_tokens, output_tokens, choices, asked is not None, method, source, unit_prices
-    )
+        pico, input_tokens, output_tokens, choices, asked is not None, method, source, unit_prices,
+        low_pico,
+    )  # fmt: skip
 
 
 def largest_output(

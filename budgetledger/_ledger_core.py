@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from os import PathLike
 from types import TracebackType
-from typing import Self, TypeAlias, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar
 
 from budgetledger import _reports
+from budgetledger._context import AsUser
 from budgetledger._reports import EVER, Ref
 from budgetledger._sqlite import Synchronous
 from budgetledger._store import open_store
@@ -19,6 +20,7 @@ from budgetledger._writer import Execute
 from budgetledger.entries import Alert
 from budgetledger.money import count
 from budgetledger.names import checked_name
+from budgetledger.prices import PriceBook
 from budgetledger.windows import to_us
 
 T = TypeVar("T")
@@ -54,6 +56,7 @@ class LedgerCore:
         self._on_alert = on_alert
         self._clock = clock
         self._accounts: dict[str, Ref] = {}
+        self._books: dict[str, tuple[int | None, PriceBook]] = {}  # by project
         self._memory = Memory()
         self._store = open_store(target, synchronous)
 
@@ -68,6 +71,18 @@ class LedgerCore:
     def path(self) -> str:
         """The ledger's file, absolute; or ``:memory:``; or its URL, without the password."""
         return self._store.path
+
+    def as_user(
+        self, user: str, *, tags: Mapping[str, Any] | None = None, key: str | None = None
+    ) -> AsUser:
+        """For ``with``: metered calls made inside count for *user*, with *tags* on their rows.
+
+        For every call of wrapped clients and metered functions that the block makes, in the
+        tasks it starts too, and in threads started by ``asyncio.to_thread``. The innermost
+        block wins, and its tags are added to those of the blocks around it. *key*: of the
+        hold, if the block makes one call.
+        """
+        return AsUser(user, tags, key)
 
     def backup(self, path: str | PathLike[str]) -> None:
         """Copy the ledger as of now into the new SQLite file *path*, while others go on writing.

@@ -221,7 +221,7 @@ class WritingConnection(Connection):
             f"SELECT pg_try_advisory_xact_lock({turn})"
         ).encode()
         self._turn_text = f"SELECT pg_advisory_xact_lock({turn})"
-        # The last row of entries that the transaction wrote: its id, xmin and hash.
+        # The last row with a hash that the transaction wrote: its table, id, xmin and hash.
         self._written: tuple[Any, ...] | None = None
         self._saved: tuple[Any, ...] | None = None
         self._spoiled: Again | None = None
@@ -249,8 +249,9 @@ class WritingConnection(Connection):
         row = cursor.fetchone()
         assert row is not None
         cursor.lastrowid = row[0]
-        if sql in _ENTRIES:
-            self._written = (*row, parameters[_ENTRIES[sql]])
+        if sql in _HASHED:
+            table, place = _HASHED[sql]
+            self._written = (table, *row, parameters[place])
 
     def _save(self) -> None:
         self._saved = self._written
@@ -283,7 +284,7 @@ class WritingConnection(Connection):
             try:
                 # With the lock, as the lost transaction, if it still runs, has it till its end.
                 self._begin()
-                found = written is not None and self.execute(_WAS_WRITTEN, written).fetchone()
+                found = written is not None and self._is_there(*written)
                 self._end()
                 break
             except Again as error:
@@ -300,11 +301,17 @@ class WritingConnection(Connection):
         if not found:
             raise translated(cause, self._address.shown, is_lost=True) from cause
 
+    def _is_there(self, table: str, *row: Any) -> bool:
+        statement = f"SELECT 1 FROM {table} WHERE id = ? AND xmin = CAST(? AS xid) AND hash = ?"
+        return self.execute(statement, row).fetchone() is not None
 
-_ENTRIES = dict.fromkeys(  # statements that write entries: where their parameters have the hash
-    (_sql.INSERT_ENTRY, _sql.INSERT_PLAIN_ENTRY, _sql.INSERT_STEP_OF_HOLD), -2
-)
-_WAS_WRITTEN = "SELECT 1 FROM entries WHERE id = ? AND xmin = CAST(? AS xid) AND hash = ?"
+
+_HASHED = {  # of statements that write a hash: the table, and where their parameters have it
+    _sql.INSERT_ENTRY: ("entries", -2),
+    _sql.INSERT_PLAIN_ENTRY: ("entries", -2),
+    _sql.INSERT_STEP_OF_HOLD: ("entries", -2),
+    _sql.INSERT_PRICE_REVISION: ("price_revisions", -1),
+}
 _DONE = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
 _IN_TRANSACTION = (
     pq.TransactionStatus.INTRANS,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -17,8 +17,10 @@ from budgetledger.windows import Window, from_us
 
 if TYPE_CHECKING:
     from budgetledger._importing import ImportResult
+    from budgetledger._price_import import PriceImport
     from budgetledger._verify import Verification
     from budgetledger.holds import Hold
+    from budgetledger.prices import OwnPrice, Repriced
 
 _ENTRY = (
     *("id", "project", "account", "recorded_at", "occurred_at", "kind", "model", "cost"),
@@ -169,3 +171,50 @@ def import_json(result: ImportResult, project: str) -> dict[str, Any]:
     """What an import brought in."""
     users = [user._asdict() for user in result.users]
     return {"project": project, **result._asdict(), "users": users}
+
+
+def price_json(price: OwnPrice) -> dict[str, Any]:
+    """An own price; USD by what is counted, of all projects if ``project`` is null."""
+    return {
+        "id": price.id,
+        "project": price.project,
+        "model": price.model,
+        "removed": price.removed,
+        "rates": price.rates,
+        "effective_at": price.effective_at,
+        "recorded_at": price.recorded_at,
+        "note": price.note,
+    }
+
+
+def price_import_json(done: PriceImport) -> dict[str, Any]:
+    """What an import of prices took over, and what it left out."""
+    return {
+        "set": [price_json(price) for price in done.appended],
+        "unchanged": done.unchanged,
+        "skipped": [one._asdict() for one in done.skipped],
+        "not_counted": done.left_out,
+    }
+
+
+def repriced_json(
+    priced: Sequence[Repriced], unknown: Sequence[Entry], applied: bool
+) -> dict[str, Any]:
+    """The calls that are priced later, or would be, and those whose price is not known."""
+    return {
+        "applied": applied,
+        "total": sum((one.cost for one in priced), Decimal(0)),
+        "priced": [
+            {
+                "entry_id": one.entry.id,
+                "account": one.entry.account,
+                "model": one.entry.model,
+                "cost": one.cost,
+                "price_source": one.source,
+                "price": one.unit_prices,
+                "adjustment_id": None if one.adjustment is None else one.adjustment.id,
+            }
+            for one in priced
+        ],
+        "still_unpriced": [entry_json(entry) for entry in unknown],
+    }

@@ -38,6 +38,7 @@ if TYPE_CHECKING:  # nothing heavy for a message, or for --help
     from budgetledger._importing import ImportResult
     from budgetledger._verify import Verification
     from budgetledger.holds import Hold
+    from budgetledger.prices import OwnPrice, Repriced
 
 _ENDLESS = 10_000  # columns: a file or a pipe has no right edge, and nothing may be cut off there
 _BAR = 24
@@ -149,7 +150,8 @@ def show_balance(out: Console, balance: Balance, project: str, now: datetime) ->
     if balance.unpriced:
         out.print()
         calls = "1 call is" if balance.unpriced == 1 else f"{balance.unpriced:,} calls are"
-        out.print(Text(f"{calls} without a price, and not in these figures", "yellow"))
+        told = f"{calls} without a price, and not in these figures; see `budgetledger reprice`"
+        out.print(Text(told, "yellow"), soft_wrap=True)
 
 
 def _show_budget(out: Console, status: BudgetStatus, now: datetime) -> None:
@@ -288,4 +290,49 @@ def import_table(out: Console, result: ImportResult) -> Table:
         )
     summary = f"{result.entries:,} entries written"
     made.add_row("total", "", "", usd(result.total, spent), summary, style="bold")
+    return made
+
+
+_SHOWN = {  # own prices in columns of their own
+    "input_mtok": ">input",
+    "output_mtok": ">output",
+    "cache_read_mtok": ">cache read",
+    "cache_write_mtok": ">cache write",
+}
+
+
+def prices_table(out: Console, prices: Sequence[OwnPrice]) -> Table:
+    """Own prices: USD for a million tokens, and what else they state; times in UTC."""
+    made = table(out, ">id", "model", "project", *_SHOWN.values(), "other rates", "|from")
+    for price in prices:
+        rates = price.rates
+        others = " ".join(f"{key}={usd:f}" for key, usd in rates.items() if key not in _SHOWN)
+        made.add_row(
+            str(price.id),
+            label(out, price.model),
+            label(out, price.project or "all"),
+            *(usd(rates[key]) if key in rates else "" for key in _SHOWN),
+            label(out, "ends" if price.removed else others),
+            clock_time(price.effective_at),
+        )
+    return made
+
+
+def repriced_table(out: Console, priced: Sequence[Repriced]) -> Table:
+    """Calls that were recorded without a price, and what they cost; times in UTC."""
+    made = table(out, ">id", "|UTC", "account", "model", ">USD", "source", ">adjustment")
+    decimals = decimals_of(one.cost for one in priced)
+    for one in priced:
+        entry = one.entry
+        made.add_row(
+            str(entry.id),
+            clock_time(entry.occurred_at or entry.recorded_at),
+            label(out, entry.account),
+            label(out, one.unit_prices.get("model", entry.model)),
+            usd(one.cost, decimals),
+            label(out, one.source),
+            "" if one.adjustment is None else str(one.adjustment.id),
+        )
+    total = sum((one.cost for one in priced), Decimal(0))
+    made.add_row("", "", "total", "", usd(total, decimals), "", "", style="bold")
     return made

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from budgetledger.entries import Budget, Entry
+from budgetledger.prices import OwnPrice
 from budgetledger.windows import Period, Window
 
 
@@ -139,3 +140,10 @@ def entry_text(entry: Entry) -> str:
     repeated = "" if entry.origin_id is None else f"repeats {entry.origin_id}"
     done = ", ".join(filter(None, (what, repeated)))
     return ": ".join(filter(None, (done, note)))
+
+
+def price_text(price: OwnPrice) -> str:
+    """The rates of an own price as they are stored, or that it ends; from when, for whom."""
+    rates = " ".join(f"{key}={usd:f}" for key, usd in price.rates.items()) or "ends"
+    whose = ", in all projects" if price.project is None else ""
+    return f"{rates}, from {clock_time(price.effective_at)} UTC{whose}"

@@ -80,6 +80,10 @@ INSERT_CROSSING = _insert(
     *("entry_id", "account_id", "budget", "measure", "threshold", "limit_units"),
     *("limit_pico", "posted_units", "posted_pico", "start_us", "end_us", "timezone"),
 )
+INSERT_PRICE_REVISION = _insert(
+    "price_revisions",
+    *("project_id", "model", "rates", "effective_at_us", "recorded_at_us", "note", "hash"),
+)
 INSERT_MODEL_RUN = _insert("model_runs", "account_id", "model", "recorded_at_us", "entry_id")
 INSERT_OPEN_HOLD = _insert(
     "open_holds",
@@ -279,6 +283,47 @@ WHERE e.project_id = :project_id AND e.id > :after_id AND e.origin_id IS NULL
       AND e.recorded_at_us >= :since_us AND e.recorded_at_us < :until_us
 ORDER BY e.id LIMIT :most"""
 
+# -- own prices ---------------------------------------------------------------------------
+
+# Whatever is priced: whether the prices that are remembered are still all there are.
+LAST_PRICE = "SELECT max(id) FROM price_revisions"
+
+_PRICE = """
+SELECT r.id, p.name, r.model, r.rates, r.effective_at_us, r.recorded_at_us, r.note
+FROM price_revisions r LEFT JOIN projects p ON p.id = r.project_id"""
+
+# What is priced, and prices: those of a project and of all projects.
+PRICES = f"{_PRICE} WHERE r.project_id IS NULL OR p.name = :project ORDER BY r.id"
+
+# set_price, remove_price: what they revise, of a project or of all projects.
+_STANDING = """r.model = :model AND r.effective_at_us <= :effective_at_us
+ORDER BY r.effective_at_us DESC, r.id DESC LIMIT 1"""
+PRICE_OF_PROJECT_AT = f"{_PRICE} WHERE r.project_id = :project_id AND {_STANDING}"
+PRICE_OF_ALL_AT = f"{_PRICE} WHERE r.project_id IS NULL AND {_STANDING}"
+
+# set_price, remove_price: what the next row follows.
+PRICE_HEAD = "SELECT hash, recorded_at_us FROM price_revisions ORDER BY id DESC LIMIT 1"
+
+# reprice: the calls without a price that count on an account, or in the project. Each account by
+# itself, and in an order of no index, so that only those without a price are looked through.
+_STILL_UNPRICED = """
+WHERE e.cost_pico IS NULL AND e.kind IN ('charge', 'settle')
+      AND NOT EXISTS (SELECT 1 FROM entries later
+                      WHERE later.corrects_id = coalesce(e.origin_id, e.id))"""
+UNPRICED_OF_ACCOUNT = f"""
+SELECT coalesce(e.origin_id, e.id) FROM entries e {_STILL_UNPRICED}
+      AND e.account_id = :account_id ORDER BY 1"""
+UNPRICED_OF_PROJECT = f"""
+SELECT e.id FROM accounts a JOIN entries e ON e.account_id = a.id {_STILL_UNPRICED}
+      AND a.project_id = :project_id AND e.origin_id IS NULL ORDER BY +e.id"""
+
+# reprice: whether somebody has stated the cost meanwhile.
+IS_CORRECTED = "SELECT EXISTS (SELECT 1 FROM entries WHERE corrects_id = :id)"
+
+# verify: every price row, in order.
+PRICE_CHAIN = f"""
+{_PRICE.replace("r.note", "r.note, r.hash")} ORDER BY r.id"""
+
 # -- verify: everything, in journal order ---------------------------------------------------
 
 ALL_ACCOUNTS = """
@@ -381,7 +426,9 @@ def compiled(sql: str) -> str:
 # -- PostgreSQL -----------------------------------------------------------------------------
 
 # Rows are numbered without gaps: a sequence would not take back the number of one undone.
-_NUMBERED = re.compile(r"INSERT INTO (projects|accounts|entries) \((?!id)(.*)\) VALUES \((.*)\)")
+_NUMBERED = re.compile(
+    r"INSERT INTO (projects|accounts|entries|price_revisions) \((?!id)(.*)\) VALUES \((.*)\)"
+)
 _AS_NUMBERED = (
     r"INSERT INTO \1 (id, \2) VALUES ((SELECT coalesce(max(id), 0) + 1 FROM \1), \3)"
     r" RETURNING id, xmin"

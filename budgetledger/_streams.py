@@ -13,8 +13,12 @@ from decimal import Decimal
 from io import StringIO
 from typing import NamedTuple
 
+from budgetledger._fields import fields, items
+from budgetledger._fields import get as _get
+from budgetledger._reading import model_of, read_fields, usage_told
+from budgetledger._usage_shapes import tier_word
 from budgetledger.tokens import count_tokens
-from budgetledger.usage import Usage, _get, model_of, read_response
+from budgetledger.usage import Usage
 
 _KEPT = 1_000_000  # characters; more than any model answers in one call (2026-11)
 
@@ -28,12 +32,9 @@ _PARTS = (
 )
 _ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
 _ANTHROPIC_COUNTS = (
-    "input_tokens",
-    "output_tokens",
-    "cache_read_input_tokens",
-    "cache_creation_input_tokens",
-    "cache_creation",
-    "output_tokens_details",
+    *("input_tokens", "output_tokens", "output_tokens_details", "iterations"),
+    *("cache_read_input_tokens", "cache_creation_input_tokens", "cache_creation"),
+    *("server_tool_use", "service_tier", "speed", "inference_geo"),
 )
 
 
@@ -55,9 +56,10 @@ class StreamUsage(NamedTuple):
 class StreamReading:
     """Reads one stream, chunk by chunk: whoever passes the chunks on shows each to ``add``.
 
-    Understood are the chunks of OpenAI chat and text completions, the events of OpenAI Responses
-    and of Anthropic messages, those of the two clients' stream helpers, LiteLLM's chunks, the
-    dicts of all of these, and plain text as ``str`` or ``bytes``. Anything else tells nothing.
+    Understood are the chunks of OpenAI chat and text completions and of Gemini, the events of
+    OpenAI Responses and of Anthropic messages, those of the two clients' stream helpers, LiteLLM's
+    chunks, the dicts of all of these, and plain text as ``str`` or ``bytes``. Anything else tells
+    nothing.
     """
 
     def __init__(self) -> None:
@@ -65,6 +67,8 @@ class StreamReading:
         self._model: str | None = None
         self._usage: Usage | None = None
         self._cost: Decimal | None = None
+        self._tier: str | None = None
+        self._searches = 0
         self._final = False  # nothing was written after the usage, and it was the last
         self._counts: dict[str, object] = {}  # Anthropic's, start and deltas merged
         self._writing: set[object] = set()  # the choices that have begun and not finished
@@ -99,6 +103,10 @@ class StreamReading:
         with suppress(Exception):
             self._read_hidden()
         told = self._usage or Usage()
+        # What some chunk told, but not the one with the counts.
+        told = told._replace(
+            service_tier=told.service_tier or self._tier, web_searches=self._searches
+        )
         if self._final:
             return StreamUsage(self._model, told, self._cost, True)
         estimated = told._replace(
@@ -135,18 +143,19 @@ class StreamReading:
             self._read_choices(chunk)
 
     def _read_choices(self, chunk: object) -> None:
-        """A chat or text completion: its last usage comes with the finish, or in a chunk alone."""
-        choices = _get(chunk, "choices")
-        choices = choices if isinstance(choices, (list, tuple)) else ()
+        """Chat, text or Gemini: its last usage comes with the finish, or in a chunk alone."""
+        told = fields(chunk)
+        choices = [*items(told.get("choices")), *items(told.get("candidates"))]
         for choice in choices:
-            index = _get(choice, "index")
-            if self._write([_get(choice, "text"), *_spoken(_get(choice, "delta"))]):
+            index = choice.get("index")
+            said = [choice.get("text"), *_spoken(choice.get("delta"))]
+            if self._write([*said, *_answered(choice.get("content"))]):
                 self._writing.add(index)
-            if _get(choice, "finish_reason"):
+            if choice.get("finish_reason") or choice.get("finishReason"):
                 self._writing.discard(index)
                 self._finished = True
         self._name(chunk)
-        self._hidden = _get(chunk, "_hidden_params")
+        self._hidden = told.get("_hidden_params")
         self._take(chunk, final=not choices or (self._finished and not self._writing))
 
     def _read_response_event(self, event: object, kind: str) -> None:
@@ -168,6 +177,9 @@ class StreamReading:
 
         Unless it is the same one, with a provider before it: so LiteLLM's last chunks name it.
         """
+        told = _get(source, "service_tier")
+        if isinstance(told, str):  # a later one is truer: first the one asked for is told
+            self._tier = tier_word(told)
         name = model_of(source)
         if name is not None and not (self._model and name.endswith(f"/{self._model}")):
             self._model = name
@@ -182,19 +194,19 @@ class StreamReading:
 
     def _take(self, source: object, *, final: bool) -> None:
         """Note the usage so far, and LiteLLM's cost of the whole."""
-        usage, hidden = _get(source, "usage"), _get(source, "_hidden_params")
-        cost = _get(hidden, "response_cost")
-        if hidden is not None and cost is None:
-            cost = _get(usage, "cost")  # where LiteLLM puts it for a stream
-        if usage is None and cost is None:
+        told = fields(source)
+        if usage_told(told) is None and _get(told.get("_hidden_params"), "response_cost") is None:
             return
-        reading = read_response({"usage": usage, "_hidden_params": {"response_cost": cost}})
-        if reading.usage is not None and any(reading.usage):  # zeros stand for "not known"
+        _, usage, cost = read_fields(source, told, stream=True)
+        if usage is not None:
+            self._searches = max(usage.web_searches, self._searches)
+        if usage is not None and any(usage[:-1]):  # zeros stand for "not known"
             # No output for a text that arrived is not believed.
-            final = final and (reading.usage.output_tokens > 0 or not self._length)
-            self._usage, self._final = reading.usage, final
+            told_all = usage.output_tokens or usage.input_audio_seconds or not self._length
+            final = final and bool(told_all)
+            self._usage, self._final = usage, final
         if final:
-            self._cost = reading.cost or self._cost
+            self._cost = cost or self._cost
 
     def _write(self, value: object) -> bool:
         """Note the text in a value of any shape; tell whether there was some."""
@@ -221,6 +233,16 @@ def _spoken(delta: object) -> Iterator[object]:
         yield _get(delta, "reasoning_content") or _get(delta, "reasoning")
         for name in _DELTA:
             yield _get(delta, name)
+
+
+def _answered(content: object) -> Iterator[object]:
+    """What Gemini wrote."""
+    for part in items(_get(content, "parts")):
+        yield part.get("text")
+        call = fields(part.get("function_call") or part.get("functionCall"))
+        yield call.get("name")
+        args = call.get("args")
+        yield str(args) if args else None
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from budgetledger import _sql
 from budgetledger._migrate import Inspection, Schema
+from budgetledger._price_rows import price_problems
 from budgetledger._sql import compiled
 from budgetledger._verify_lines import Problem, line_problems
 from budgetledger._writer import Execute
@@ -61,6 +62,7 @@ def verify(
     for account in accounts:
         problems += _journal_problems(execute, account, counted_from, count_row)
     problems += line_problems(execute, counted_from)
+    problems += price_problems(execute)
     return Verification(len(accounts), done, tuple(problems))
 
 

@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
 
 from budgetledger import _holding, _sql
 from budgetledger._charging import draft_charge, needs_loading
+from budgetledger._context import AsUser
 from budgetledger._estimates import Estimate
 from budgetledger._holding import Granted
 from budgetledger._sql import compiled
@@ -115,7 +116,12 @@ class AsyncLedger:
     freeze = _in_thread(Ledger.freeze)
     unfreeze = _in_thread(Ledger.unfreeze)
     alerts = _in_thread(Ledger.alerts)
+    set_price = _in_thread(Ledger.set_price)
+    remove_price = _in_thread(Ledger.remove_price)
+    prices = _in_thread(Ledger.prices)
+    reprice = _in_thread(Ledger.reprice)
     can_afford = _in_thread(Ledger.can_afford)
+    estimate = _in_thread(Ledger.estimate)
     adjust = _in_thread(Ledger.adjust)
     balance = _in_thread(Ledger.balance)
     model_costs = _in_thread(Ledger.model_costs)
@@ -123,6 +129,12 @@ class AsyncLedger:
     verify = _in_thread(Ledger.verify)
     backup = _in_thread(Ledger.backup)
     close = _in_thread(Ledger.close)
+
+    def as_user(
+        self, user: str, *, tags: Mapping[str, Any] | None = None, key: str | None = None
+    ) -> AsUser:
+        """As `Ledger.as_user`: by a plain ``with``."""
+        return self.ledger.as_user(user, tags=tags, key=key)
 
     def hold(
         self,
@@ -186,7 +198,9 @@ class AsyncLedger:
     ) -> Entry:
         """As `Ledger.charge`."""
         ledger = self.ledger
-        facts = (response, cost, model, usage, key, tags, occurred_at, ledger._clock)
+        facts = (
+            response, cost, model, usage, key, tags, occurred_at, ledger._clock, ledger._book
+        )  # fmt: skip
         outcome = await self._record(
             lambda: draft_charge(*facts),
             partial(ledger._charging, account),

@@ -16,6 +16,7 @@ from budgetledger import __version__
 from budgetledger._cli_copying import copy
 from budgetledger._cli_holds import holds, release
 from budgetledger._cli_options import Where, examples, names_a_ledger
+from budgetledger._cli_prices import prices, reprice
 from budgetledger._cli_reading import accounts, alerts, balance, entries, model_costs
 from budgetledger._cli_settings import freeze, set_budget, set_parent, unfreeze
 from budgetledger._paths import is_server
@@ -126,7 +127,7 @@ def import_(file: str, where: Where) -> None:
 
 for command in (
     *(accounts, alerts, balance, entries, model_costs),
-    *(holds, release, copy),
+    *(holds, release, prices, reprice, copy),
     *(set_budget, set_parent, freeze, unfreeze),
 ):
     main.add_command(command)

@@ -95,7 +95,10 @@ class Entry(NamedTuple):
 
     @property
     def price(self) -> dict[str, str]:
-        """The unit prices the cost was computed from; empty where the cost was given."""
+        """The unit prices the cost was computed from; empty where the cost was given.
+
+        In a row without a price, the model that answered, if it is not the row's.
+        """
         return _json(self.price_json)
 
     @property

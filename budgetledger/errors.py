@@ -86,6 +86,9 @@ class InvalidPeriod(InvalidInput):
 class UnreadableResponse(InvalidInput):
     """No model and usage could be read from what was passed."""
 
+    is_answer = True
+    """Whether it may be what a paid call returned; False for a text, a stream, a failed line."""
+
 
 class UnpricedModel(BudgetledgerError, LookupError):
     """No price is known for ``model``."""
@@ -95,7 +98,8 @@ class UnpricedModel(BudgetledgerError, LookupError):
     def __init__(self, model: str, message: str | None = None) -> None:
         super().__init__(
             message
-            or f"no price is known for model {model!r}; pass cost=, or check the model's name",
+            or f"no price is known for model {model!r}; set one with set_price({model!r}, ...) or "
+            "`budgetledger prices set`, pass cost=, or check the model's name",
             model=model,
         )
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from budgetledger import _holding
 from budgetledger._charging import ASSUMED, UNKNOWN_MODEL, draft_charge
+from budgetledger._reading import Reading
 from budgetledger._streams import StreamReading
 from budgetledger._warnings import warn
 from budgetledger.entries import Alert, Entry
@@ -26,7 +27,7 @@ from budgetledger.errors import (
 from budgetledger.money import Amount, to_usd
 from budgetledger.names import checked_reason
 from budgetledger.rules import Draft, settling
-from budgetledger.usage import Reading, Usage
+from budgetledger.usage import Usage
 from budgetledger.windows import from_us, span_us
 
 if TYPE_CHECKING:
@@ -124,8 +125,9 @@ class BaseHold:
         elif isinstance(paid, (str, Number)):
             paid, cost = None, paid
         draft = draft_charge(
-            paid, cost, model or self.model, usage, None, tags, occurred_at, self._ledger._clock
-        )
+            paid, cost, model or self.model, usage, None, tags, occurred_at,
+            self._ledger._clock, self._ledger._book,
+        )  # fmt: skip
         tags_json = self.entry.tags_json if tags is None else draft.tags_json
         return settling(draft, self.id, tags_json, note)
 

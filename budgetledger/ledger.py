@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
-from budgetledger import _holding, _reports, _sql
+from budgetledger import _estimates, _holding, _reports, _sql
 from budgetledger._budgeting import WHOLE_PROJECT, line
 from budgetledger._charging import draft_charge, draft_hold
 from budgetledger._estimates import Estimate, largest_output
 from budgetledger._holding import Granted
 from budgetledger._journal import Appended, find_or_open
+from budgetledger._ledger_prices import PricingLedger
 from budgetledger._ledger_reading import ReadingLedger
 from budgetledger._ledger_settings import SettingLedger
 from budgetledger._posting import adjust, post_once
+from budgetledger._pricing import ANSWERED, extreme
 from budgetledger._reports import Ref
 from budgetledger._sql import compiled
 from budgetledger._transaction import Memory, Transaction
@@ -34,12 +37,12 @@ from budgetledger.money import Amount, count, to_pico
 from budgetledger.names import checked_name, checked_reason
 from budgetledger.rules import Draft
 from budgetledger.usage import Usage
-from budgetledger.windows import span_us
+from budgetledger.windows import from_us, span_us
 
 _TOLERATED_US = 1_000_000  # clocks are corrected by less than this all the time
 
 
-class Ledger(SettingLedger, ReadingLedger):
+class Ledger(SettingLedger, ReadingLedger, PricingLedger):
     """An append-only ledger of what LLM calls cost, and the budgets on it.
 
     *target* is a path, an ``sqlite:///`` URL or ``:memory:``; the file is created if it is
@@ -111,17 +114,17 @@ class Ledger(SettingLedger, ReadingLedger):
         tags: Mapping[str, Any] | None,
     ) -> tuple[Draft, Estimate | None, UnpricedModel | None]:
         """The draft of a hold; of nothing, with what it lacks, if that is only to be noted."""
-        assumed, clock = self._default_output_tokens, self._clock
+        assumed, clock, book = self._default_output_tokens, self._clock, self._book
         try:
             return *draft_hold(
                 amount, model, messages, text, tools, max_output_tokens, n, tokens, key, tags,
-                assumed, clock,
+                assumed, clock, book,
             ), None  # fmt: skip
         except UnpricedModel as unpriced:
             if self.enforce:
                 raise
             draft, _ = draft_hold(
-                0, model, None, None, None, None, 1, None, key, tags, assumed, clock
+                0, model, None, None, None, None, 1, None, key, tags, assumed, clock, book
             )
             return draft, None, unpriced
 
@@ -169,7 +172,7 @@ class Ledger(SettingLedger, ReadingLedger):
         checked_name(account, "account")
         draft, _ = draft_hold(
             amount, model, messages, text, tools, max_output_tokens, n, tokens, None, None,
-            self._default_output_tokens, self._clock,
+            self._default_output_tokens, self._clock, self._book,
         )  # fmt: skip
 
         def operation(execute: Execute) -> bool:
@@ -187,6 +190,30 @@ class Ledger(SettingLedger, ReadingLedger):
             return refused is None
 
         return self._store.read(operation)
+
+    def estimate(
+        self,
+        model: str,
+        *,
+        messages: Sequence[Mapping[str, Any]] | None = None,
+        text: str | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        max_output_tokens: int | None = None,
+        n: int = 1,
+    ) -> Estimate:
+        """What a call may cost, at least and at most, as `hold` would estimate it now.
+
+        ``low`` and ``high`` are USD, from a prompt read from a cache and no answer to a prompt of
+        the most tokens it may have and *n* answers of *max_output_tokens*. Writes nothing. Raises
+        `UnpricedModel`.
+        """
+        return _estimates.estimate(
+            model, messages=messages, text=text, tools=tools,
+            max_output_tokens=max_output_tokens, n=n,
+            default_output_tokens=self._default_output_tokens, at=from_us(self._clock()),
+            dearest=partial(extreme, book=self._book, dearest=True),
+            cheapest=partial(extreme, book=self._book, dearest=False),
+        )  # fmt: skip
 
     def holds(self, account: str) -> list[Hold]:
         """The open holds that count against *account*: its own, and of accounts under it.
@@ -225,14 +252,18 @@ class Ledger(SettingLedger, ReadingLedger):
         """Record what a call cost. Never refused for lack of budget: the money is spent.
 
         *response*: an OpenAI, Anthropic or litellm response or its dict; or *usage* and
-        *model*; or *cost* in USD. A call that no price list knows is recorded as unpriced,
-        with an `UnpricedWarning`. *key*: the same key and content again returns the first
-        entry, so a retry is safe. *tags*: JSON values, stored with the row.
+        *model*; or *cost* in USD. It is priced by the project's own prices (`set_price`), the
+        figure a litellm response carries, or the shipped list. A call that none of them knows
+        is recorded as unpriced, with an `UnpricedWarning`; see `reprice`. *key*: the same key and
+        content again returns the first entry, so a retry is safe. *tags*: JSON values, stored
+        with the row.
 
         Returns the entry; durable on return. Raises `UnreadableResponse`,
         `IdempotencyConflict`.
         """
-        draft = draft_charge(response, cost, model, usage, key, tags, occurred_at, self._clock)
+        draft = draft_charge(
+            response, cost, model, usage, key, tags, occurred_at, self._clock, self._book
+        )
         ref = self._accounts.get(checked_name(account, "account"))
         if ref is None:
             return self._charged(account, self._write(self._charging(account, draft)))
@@ -318,8 +349,9 @@ class Ledger(SettingLedger, ReadingLedger):
         if entry.cost_pico is None and entry.kind in MONEY_KINDS:
             warn(
                 f"entry {entry.id} is recorded without a price, as none is known for "
-                f"{entry.model!r}; no budget counts it until Ledger.adjust(entry, cost, "
-                "reason=...) states its cost",
+                f"{entry.price.get(ANSWERED, entry.model)!r}; no budget counts it until its price "
+                "is set (set_price, with effective_at= before the call, or `budgetledger prices "
+                "set`) and reprice applies it, or adjust(entry, cost, reason=...) states its cost",
                 UnpricedWarning,
             )
 

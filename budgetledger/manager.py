@@ -18,7 +18,7 @@ from budgetledger._reports import DEFAULT_BUDGET
 from budgetledger.entries import Budget
 from budgetledger.errors import InvalidInput, InvalidName, InvalidPeriod, UnknownAccount
 from budgetledger.ledger import Ledger
-from budgetledger.money import Amount, limit_sum, to_pico, to_usd
+from budgetledger.money import Amount, count, limit_sum, to_pico, to_usd
 from budgetledger.names import checked_name
 from budgetledger.usage import Usage
 from budgetledger.windows import Window, make_period, window_at
@@ -126,16 +126,27 @@ class BudgetManager:
 
     # -- costs --------------------------------------------------------------------------------
 
-    def projected_cost(self, model: str, messages: Sequence[Mapping[str, Any]], user: str) -> float:
+    def projected_cost(
+        self,
+        model: str,
+        messages: Sequence[Mapping[str, Any]],
+        user: str,
+        *,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        max_output_tokens: int | None = None,
+    ) -> float:
         """USD spent in the active window plus the price of *messages* as a prompt to *model*.
 
-        Raises `UnpricedModel` for a model without a known price.
+        With *tools* the prompt has those too; with *max_output_tokens* the longest answer is added.
+        `Ledger.estimate` says between what bounds the call will cost. Raises `UnpricedModel` for a
+        model without a known price.
         """
-        from budgetledger._catalog import price
         from budgetledger.tokens import count_tokens
 
-        prompt_tokens = count_tokens(model, messages=messages).tokens
-        prompt = price(model, Usage(prompt_tokens), datetime.now(UTC)).cost
+        prompt_tokens = count_tokens(model, messages=messages, tools=tools).tokens
+        longest = 0 if max_output_tokens is None else count(max_output_tokens, "max_output_tokens")
+        usage = Usage(prompt_tokens, longest)
+        prompt = self._ledger._price_of(model, usage, datetime.now(UTC)).cost
         current = to_pico(self._ledger.balance(user).posted, signed=True)
         return float(to_usd(current + to_pico(prompt)))
 

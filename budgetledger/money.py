@@ -54,6 +54,18 @@ def to_pico(
     With *one_entry*, at most about nine million dollars either way. Raises `InvalidAmount`,
     which names *what* and the value.
     """
+    exact = exact_usd(value, what, signed=signed)
+    pico = int(_CONTEXT.multiply(exact, _PICO).to_integral_value(ROUND_HALF_EVEN, _CONTEXT))
+    if one_entry and not -MAX_ENTRY_PICO <= pico <= MAX_ENTRY_PICO:
+        raise InvalidAmount(
+            f"{what} {_shown(value)} is more than one entry holds "
+            f"({to_usd(MAX_ENTRY_PICO):,.0f} USD); record it as several entries"
+        )
+    return pico
+
+
+def exact_usd(value: Amount, what: str = "cost", *, signed: bool = False) -> Decimal:
+    """*value* (USD), exactly. Raises `InvalidAmount`, which names *what* and the value."""
     try:
         exact = Decimal(value) if type(value) in _AS_THEY_ARE else _exact(value)
     except (TypeError, InvalidOperation, ValueError):
@@ -69,13 +81,7 @@ def to_pico(
         raise InvalidAmount(f"{what} must not be negative, got {_shown(value)}; pass 0 or more")
     if exact.adjusted() > 40 and exact:
         raise InvalidAmount(f"{what} is out of range: {_shown(value)}; pass US dollars")
-    pico = int(_CONTEXT.multiply(exact, _PICO).to_integral_value(ROUND_HALF_EVEN, _CONTEXT))
-    if one_entry and not -MAX_ENTRY_PICO <= pico <= MAX_ENTRY_PICO:
-        raise InvalidAmount(
-            f"{what} {_shown(value)} is more than one entry holds "
-            f"({to_usd(MAX_ENTRY_PICO):,.0f} USD); record it as several entries"
-        )
-    return pico
+    return exact
 
 
 def _exact(value: object) -> Decimal:

@@ -276,6 +276,34 @@ class ThresholdCrossing(_Row, table=True):
     timezone: str = Field(sa_column=Column(_TEXT, nullable=False))
 
 
+class PriceRevision(_Row, table=True):
+    """What calls of a model cost from a moment on; without ``rates``, that its price ends.
+
+    Without ``project_id`` it is a price of all projects. ``hash`` covers the row and the one
+    before it.
+    """
+
+    __tablename__ = "price_revisions"
+    __table_args__ = (
+        # The price that a new one revises: set_price, remove_price.
+        Index("price_revisions_by_model", "project_id", "model", "effective_at_us"),
+        CheckConstraint("model <> ''"),
+        CheckConstraint("length(hash) = 32"),
+        _STRICT,
+    )
+
+    id: int | None = Field(
+        default=None, sa_column=Column(_BIG, primary_key=True, autoincrement=False)
+    )
+    project_id: int | None = Field(default=None, sa_column=Column(_BIG, ForeignKey("projects.id")))
+    model: str = Field(sa_column=Column(_TEXT, nullable=False))
+    rates: str | None = Field(default=None, sa_column=Column(_TEXT))
+    effective_at_us: int = Field(sa_column=Column(_BIG, nullable=False))
+    recorded_at_us: int = Field(sa_column=Column(_BIG, nullable=False))
+    note: str | None = Field(default=None, sa_column=Column(_TEXT))
+    hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
 class ModelRun(_Row, table=True):
     """The last of several rows of one model that follow each other in an account's journal.
 

@@ -14,6 +14,7 @@ from importlib import util
 from pathlib import Path
 
 import pytest
+from provider import provider  # noqa: F401 - a fixture
 
 # litellm would fetch its price list when it is imported.
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"

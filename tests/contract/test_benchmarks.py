@@ -16,18 +16,24 @@ SMALL = {
     "hold.py": ["--calls", "10", "--rounds", "1", "--many", "1000"],
     "threads.py": ["--threads", "5", "--seconds", "0.1", "--rounds", "1"],
     "processes.py": ["--processes", "2", "--seconds", "0.1", "--rounds", "1"],
+    "prices.py": ["--calls", "5", "--rounds", "1"],
     "loop.py": ["--tasks", "20", "--seconds", "0.1", "--rounds", "1"],
     "postgres.py": ["--calls", "32", "--rounds", "1"],
+    "tokens.py": ["--scale", "500", "--rounds", "1"],
+    "wrap.py": ["--calls", "5", "--rounds", "1"],
 }
 LIMITS = {
     "charge.py": 2,
     "reads.py": 2,
     "cold.py": 3,
-    "hold.py": 6,
+    "hold.py": 7,
     "threads.py": 4,
     "processes.py": 2,
     "loop.py": 2,
     "postgres.py": 4,
+    "tokens.py": 8,
+    "prices.py": 6,
+    "wrap.py": 2,
 }
 
 

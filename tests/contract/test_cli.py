@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import warnings
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -20,6 +21,7 @@ from budgetledger.cli import main
 from budgetledger.errors import AccountFrozen
 from budgetledger.ledger import Ledger
 from budgetledger.testing import FakeClock
+from budgetledger.usage import Usage
 
 COMMANDS = [
     "accounts",
@@ -32,7 +34,9 @@ COMMANDS = [
     "holds",
     "import",
     "model-costs",
+    "prices",
     "release",
+    "reprice",
     "set-budget",
     "set-parent",
     "unfreeze",
@@ -46,7 +50,10 @@ MAKING_NO_FILE = [
     ["freeze", "alice"],
     ["holds", "alice"],
     ["model-costs", "alice"],
+    ["prices", "list"],
+    ["prices", "remove", "m"],
     ["release", "3"],
+    ["reprice", "--apply"],
     ["set-parent", "alice", "team:docs"],
     ["unfreeze", "alice"],
     ["verify"],
@@ -110,9 +117,11 @@ def test_help_lists_every_command_in_whole_sentences():
     assert run("--version").stdout.strip() == f"budgetledger, version {__version__}"
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command", [*COMMANDS, *(f"prices {verb}" for verb in ("import", "list", "remove", "set"))]
+)
 def test_each_command_explains_itself_with_an_example(command):
-    shown = run(command, "--help").stdout
+    shown = run(*command.split(), "--help").stdout
     assert f"  budgetledger {command}" in shown
     for option in ("--db PATH", "--json"):
         assert option in shown or (command, option) == ("copy", "--db PATH")
@@ -719,3 +728,117 @@ def test_the_option_goes_before_the_environment(spend, tmp_path):
         "carol"
     ]
     assert len(documents("accounts")) == 2
+
+
+# -- prices -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def unpriced(spend):
+    """A call of a model without a price, at noon of 2 March; the number of its row."""
+    with Ledger(spend, clock=FakeClock(NOON)) as ledger, warnings.catch_warnings(action="ignore"):
+        return ledger.charge("alice", model="my-7b", usage=Usage(10**6, 10**5)).id
+
+
+def test_a_price_is_set_listed_and_removed(spend):
+    since = ["--effective-at", "2026-03-01"]
+    said = run("prices", "set", "My-*", "--input", "0.2", "--output", "1", *since).stdout
+    told = "input_mtok=0.2 output_mtok=1, from 2026-03-01 00:00 UTC"
+    assert said == f"own price 1 of my-*: {told}\n"
+    rates = ["--rate", "input_mtok_batch=0.1", "--request", "0.01", "--cache-write-1h", "4"]
+    price = documents("prices", "set", "m", "--input", "2", *rates, "--all-projects", "--note", "x")
+    assert price["rates"] == {
+        "input_mtok": "2", "input_mtok_batch": "0.1", "requests_kcount": "10",
+        "cache_write_1h_mtok": "4",
+    }  # fmt: skip
+    assert (price["project"], price["note"], price["removed"]) == (None, "x", False)
+
+    assert [one["model"] for one in documents("prices", "list")] == ["m", "my-*"]
+    shown = run("prices", "list").stdout
+    assert "$0.20" in shown
+    assert "input_mtok_batch=0.1" in shown
+    assert [one["model"] for one in documents("prices", "list", "--at", "2026-03-02")] == ["my-*"]
+
+    assert "own price 3 of my-*: ends" in run("prices", "remove", "my-*").stdout
+    assert [one["model"] for one in documents("prices", "list")] == ["m"]
+    history = documents("prices", "list", "--history")
+    assert [(one["id"], one["removed"]) for one in history] == [(1, False), (2, False), (3, True)]
+    assert "no own price of 'my-*'" in run("prices", "remove", "my-*", code=1).stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ([], "a price needs a rate"),
+        (["--input", "-1"], "must not be negative"),
+        (["--input", "dear"], "US dollars"),
+        (["--rate", "input_mtok"], "KEY=USD"),
+        (["--rate", "words=1"], "no calls are counted by 'words'"),
+        (["--input", "1", "--effective-at", "then"], "is not a date"),
+    ],
+)
+def test_a_misused_price_makes_no_file(options, says, tmp_path):
+    assert says in run("prices", "set", "m", *options, code=2).stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_price_makes_the_file(tmp_path):
+    assert "created" in run("prices", "set", "m", "--input", "0").stderr
+    assert documents("prices", "list")[0]["rates"] == {"input_mtok": "0"}
+
+
+def test_prices_are_imported_and_what_was_left_out_is_said(tmp_path):
+    file = tmp_path / "prices.json"
+    models = {
+        "azure/a": {"input_cost_per_token": 2.5e-06, "input_cost_per_pixel": 1},
+        "azure/free": {"input_cost_per_token": 0},
+        "azure/film": {"output_cost_per_second": 0.1},
+        "b": {"input_cost_per_token": 1e-06},
+    }
+    file.write_text(json.dumps(models))
+    assert "no model 'c'" in run("prices", "import", str(file), "--model", "c", code=2).stderr
+    assert [one.name for one in tmp_path.iterdir()] == ["prices.json"]
+
+    done = run("prices", "import", str(file), "--model", "azure/*")
+    assert "$2.50" in done.stdout
+    for remark in (
+        "2 prices set, 0 stood so already",
+        "free of charge, by the file: azure/free",
+        "skipped, as it prices only what is not counted here: output_cost_per_second: azure/film",
+        "input_cost_per_pixel is not counted here: azure/a",
+    ):
+        assert remark in done.stderr
+    again = documents("prices", "import", str(file))
+    assert ([one["model"] for one in again["set"]], again["unchanged"]) == (["b"], 2)
+    assert again["skipped"][0]["model"] == "azure/film"
+    assert "the ledger itself" in run("prices", "import", str(tmp_path / "spend.db"), code=2).stderr
+
+
+def test_calls_without_a_price_are_priced_later_if_that_is_wanted(unpriced, spend):
+    left = run("reprice")
+    assert left.stdout == ""
+    assert "still without a price, 1: my-7b" in left.stderr
+    assert "--effective-at" in left.stderr
+    since = ["--effective-at", "2026-03-01"]
+    run("prices", "set", "my-*", "--input", "0.2", "--output", "1", *since)
+
+    planned = run("reprice", "--account", "alice")
+    assert "$0.30" in planned.stdout
+    assert "own price 1" in planned.stdout
+    assert "1 call to be priced; pass --apply" in planned.stderr
+    plan = documents("reprice")
+    assert (plan["applied"], plan["total"], plan["priced"][0]["entry_id"]) == (
+        False, "0.30", unpriced,
+    )  # fmt: skip
+
+    done = documents("reprice", "--model", "my-*", "--apply")
+    assert done["applied"]
+    assert done["priced"][0]["adjustment_id"] == unpriced + 1
+    assert "0 calls priced" in run("reprice", "--apply").stderr
+    with Ledger(spend) as ledger:
+        (adjustment,) = [one for one in ledger.entries("alice") if one.corrects_id == unpriced]
+    assert (adjustment.cost, adjustment.price_source) == (Decimal("0.3"), "own price 1")
+
+
+def test_a_balance_tells_how_calls_get_a_price(unpriced):
+    assert "see `budgetledger reprice`" in run("balance", "alice", "--at", "2026-03-02T12").stdout

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 import litellm
 import pytest
 
-from budgetledger import BudgetManager, Ledger
+from budgetledger import BudgetManager, Ledger, count_tokens
 from budgetledger.errors import (
     InvalidAmount,
     InvalidInput,
@@ -464,6 +464,19 @@ def test_projected_cost_adds_the_prompt(manager):
     parts = [{"role": "user", "content": [{"type": "text", "text": "Hey"}]}]
     assert manager.projected_cost("gpt-4o", parts, "u") > spent
     assert manager.projected_cost("gpt-4o", [{"role": "assistant", "content": None}], "u") > spent
+
+
+def test_projected_cost_adds_tools_and_the_longest_answer_if_asked(manager):
+    manager.create_budget(10, "u")
+    bare = manager.projected_cost("gpt-4o", HELLO, "u")
+    prompt_tokens = count_tokens("gpt-4o", messages=HELLO).tokens
+    assert bare == pytest.approx(prompt_tokens * 2.5e-6)
+    longest = manager.projected_cost("gpt-4o", HELLO, "u", max_output_tokens=100)
+    assert longest == pytest.approx(bare + 100 * 10e-6)
+    tools = [{"type": "function", "function": {"name": "look_up", "parameters": {}}}]
+    assert bare < manager.projected_cost("gpt-4o", HELLO, "u", tools=tools) < longest
+    with pytest.raises(InvalidInput):
+        manager.projected_cost("gpt-4o", HELLO, "u", max_output_tokens=-1)
 
 
 def test_two_projects_in_one_ledger_do_not_see_each_other(tmp_path):

@@ -27,12 +27,16 @@ def folder(tmp_path_factory):
     (folder / "user_cost.json").write_text(
         json.dumps({"old": {"total_budget": 5, "current_cost": 0.5, "model_cost": {"gpt-4": 0.5}}})
     )
+    (folder / "model_prices.json").write_text(
+        json.dumps({"azure/gpt-4o": {"input_cost_per_token": 2.5e-06}})
+    )
     return folder
 
 
-def run(command, folder, typed=None):
+def run(command, folder, typed=None, **variables):
     environment = {
         **os.environ,
+        **variables,
         "BUDGETLEDGER_DB": str(folder / "default.db"),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
@@ -50,14 +54,16 @@ def run(command, folder, typed=None):
 
 
 def test_there_are_blocks_of_every_kind():
-    assert {kind for kind, _ in BLOCKS} == {"python", "text", "sh", "sql"}
+    # yaml and console: the Proxy's, run in test_proxy.py
+    assert {kind for kind, _ in BLOCKS} == {"python", "text", "sh", "sql", "yaml", "console"}
     assert sum(kind == "sql" for kind, _ in BLOCKS) == 5
 
 
-def test_programs_print_what_they_are_said_to(folder):
+def test_programs_print_what_they_are_said_to(folder, provider):
+    client = {"OPENAI_BASE_URL": provider.openai_url, "OPENAI_API_KEY": "none"}
     for (kind, text), (next_kind, output) in zip(BLOCKS, [*BLOCKS[1:], ("", "")], strict=True):
         if kind == "python":
-            printed = run([sys.executable, "-W", "error", "-c", text], folder)
+            printed = run([sys.executable, "-W", "error", "-c", text], folder, **client)
             assert printed == (output if next_kind == "text" else "")
 
 

@@ -1,19 +1,30 @@
 """Responses as the real clients build them, as objects and as dicts, read alike."""
 
 import asyncio
-from collections.abc import Iterator
+import io
+import json
+import threading
+from collections.abc import Callable, Iterator
 from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import ModuleType
 from typing import Any
 
+import httpx
+import openai
 import pytest
 from anthropic.types import Message
-from openai.types import CreateEmbeddingResponse
+from anthropic.types.beta import BetaMessage
+from anthropic.types.messages import MessageBatchIndividualResponse
+from openai.types import Batch, CreateEmbeddingResponse, ImagesResponse
+from openai.types.audio import Transcription, TranscriptionVerbose
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
-from openai.types.responses import Response
+from openai.types.realtime import ResponseDoneEvent
+from openai.types.responses import Response, ResponseCompletedEvent
 
+from budgetledger._reading import Reading, read_response
 from budgetledger.errors import UnreadableResponse
-from budgetledger.usage import Reading, Usage, read_response
+from budgetledger.usage import Usage
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the clients' own
 
@@ -97,6 +108,96 @@ MESSAGE: dict[str, Any] = {
     },
 }
 CLAUDE = Usage(3050, 20, 2000, 400, 600)
+SEARCHED: dict[str, Any] = RESPONSE | {
+    "service_tier": "flex",
+    "output": [
+        {
+            "id": f"ws_{number}",
+            "type": "web_search_call",
+            "status": "completed",
+            "action": action,
+        }
+        for number, action in enumerate(
+            [{"type": "search", "query": "q"}, {"type": "open_page", "url": "https://example.org"}]
+        )
+    ]
+    + [{"id": "fs", "type": "file_search_call", "status": "completed", "queries": ["q"]}],
+}
+FLEX_SEARCH = Usage(
+    *(328, 52, 256), reasoning_tokens=40, web_searches=1, file_searches=1, service_tier="flex"
+)
+IMAGES: dict[str, Any] = {
+    "created": 1795000000,
+    "data": [{"b64_json": "aGk="}],
+    "usage": {
+        "input_tokens": 60,
+        "input_tokens_details": {"text_tokens": 10, "image_tokens": 50},
+        "output_tokens": 1056,
+        "total_tokens": 1116,
+    },
+}
+DRAWN = Usage(60, 1056, input_image_tokens=50, output_image_tokens=1056)
+DALL_E: dict[str, Any] = {
+    "created": 1795000000,
+    "data": [{"url": "https://example.org/1.png"}, {"url": "https://example.org/2.png"}],
+}
+HEARD: dict[str, Any] = {
+    "text": "Hello.",
+    "usage": {
+        "type": "tokens",
+        "input_tokens": 14,
+        "output_tokens": 5,
+        "total_tokens": 19,
+        "input_token_details": {"text_tokens": 4, "audio_tokens": 10},
+    },
+}
+TIMED: dict[str, Any] = {"text": "Hello.", "usage": {"type": "duration", "seconds": 8.2}}
+VERBOSE: dict[str, Any] = {"text": "Hello.", "language": "en", "duration": 8.2, "segments": []}
+COMPACTED: dict[str, Any] = MESSAGE | {
+    "usage": MESSAGE["usage"]
+    | {
+        "server_tool_use": {"web_search_requests": 2, "web_fetch_requests": 1},
+        "iterations": [
+            {
+                "type": kind,
+                "input_tokens": count,
+                "output_tokens": 7,
+                "cache_read_input_tokens": 0,
+                "cache_creation_input_tokens": 0,
+            }
+            for kind, count in (("compaction", 9000), ("message", 50))
+        ],
+    }
+}
+BATCH: dict[str, Any] = {
+    "id": "batch_1",
+    "completion_window": "24h",
+    "created_at": 1795000000,
+    "endpoint": "/v1/responses",
+    "input_file_id": "file_1",
+    "object": "batch",
+    "status": "completed",
+    "model": "gpt-5-2025-08-07",
+    "usage": RESPONSE["usage"],
+}
+TALKED: dict[str, Any] = {
+    "type": "response.done",
+    "event_id": "e1",
+    "response": {
+        "usage": {
+            "input_tokens": 300,
+            "output_tokens": 90,
+            "total_tokens": 390,
+            "input_token_details": {
+                "text_tokens": 100,
+                "audio_tokens": 200,
+                "cached_tokens": 128,
+                "cached_tokens_details": {"text_tokens": 32, "audio_tokens": 96},
+            },
+            "output_token_details": {"text_tokens": 30, "audio_tokens": 60},
+        }
+    },
+}
 
 
 @pytest.mark.parametrize(
@@ -107,16 +208,215 @@ CLAUDE = Usage(3050, 20, 2000, 400, 600)
         (CreateEmbeddingResponse, EMBEDDING, Usage(8)),
         (Message, MESSAGE, CLAUDE),
         (Message, MESSAGE | {"usage": {"input_tokens": 50, "output_tokens": 20}}, Usage(50, 20)),
+        (ImagesResponse, IMAGES, DRAWN),
+        (Transcription, HEARD, Usage(14, 5, input_audio_tokens=10)),
+        (Transcription, TIMED, Usage(input_audio_seconds=9)),
+        (BetaMessage, COMPACTED, Usage(12050, 27, 2000, 400, 600, web_searches=2)),
     ],
 )
 def test_openai_and_anthropic_objects(kind: Any, body: dict[str, Any], usage: Usage) -> None:
-    expected = Reading(body["model"], usage, None)
+    expected = Reading(body.get("model"), usage, None)
     response = kind.model_validate(body)
     assert read_response(response) == expected
     assert read_response(response.model_dump()) == expected
     assert read_response(response.model_dump(exclude_none=True)) == expected
     assert read_response(body) == expected
     assert read_response(response.usage) == expected._replace(model=None)
+
+
+LINE = {"custom_id": "a", "result": {"type": "succeeded", "message": MESSAGE}}
+ENDED = {"type": "response.completed", "sequence_number": 9, "response": SEARCHED}
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "expected"),
+    [
+        (Response, SEARCHED, (RESPONSE["model"], FLEX_SEARCH, None)),
+        (ResponseCompletedEvent, ENDED, (RESPONSE["model"], FLEX_SEARCH, None)),
+        (ImagesResponse, DALL_E, (None, Usage(output_images=2), None)),
+        (TranscriptionVerbose, VERBOSE, (None, Usage(input_audio_seconds=9), None)),
+        (
+            ChatCompletion,
+            CHAT | {"service_tier": "priority"},
+            (
+                CHAT["model"],
+                Usage(2006, 300, 1920, reasoning_tokens=128, service_tier="priority"),
+                None,
+            ),
+        ),
+        (
+            MessageBatchIndividualResponse,
+            LINE,
+            (MESSAGE["model"], CLAUDE._replace(service_tier="batch"), None),
+        ),
+        (
+            Batch,
+            BATCH,
+            (
+                RESPONSE["model"],
+                Usage(328, 52, 256, reasoning_tokens=40, service_tier="batch"),
+                None,
+            ),
+        ),
+        (
+            ResponseDoneEvent,
+            TALKED,
+            (
+                None,
+                Usage(
+                    *(300, 90, 128),
+                    input_audio_tokens=200,
+                    output_audio_tokens=60,
+                    cache_read_audio_tokens=96,
+                ),
+                None,
+            ),
+        ),
+    ],
+)
+def test_what_the_usage_alone_does_not_tell(
+    kind: Any, body: dict[str, Any], expected: Reading
+) -> None:
+    response = kind.model_validate(body)
+    for same in (response, response.model_dump(), response.model_dump(exclude_none=True), body):
+        assert read_response(same) == expected
+
+
+def test_speech_says_what_to_pass() -> None:
+    speech = openai.HttpxBinaryResponseContent(httpx.Response(200, content=b"RIFF"))
+    for nothing in (speech, speech.content):
+        with pytest.raises(UnreadableResponse, match="input_characters"):
+            read_response(nothing)
+
+
+GEMINI: dict[str, Any] = {
+    "candidates": [
+        {
+            "content": {"role": "model", "parts": [{"text": "Hello!"}]},
+            "finishReason": "STOP",
+            "index": 0,
+        }
+    ],
+    "usageMetadata": {
+        "promptTokenCount": 2000,
+        "candidatesTokenCount": 50,
+        "thoughtsTokenCount": 100,
+        "totalTokenCount": 2150,
+        "cachedContentTokenCount": 1500,
+        "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 2000}],
+    },
+    "modelVersion": "gemini-2.5-flash",
+}
+RANKED: dict[str, Any] = {"id": "r1", "results": [{"index": 0, "relevance_score": 0.9}]}
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[object], str]]:
+    """Start a server that answers every call with this, and give its address."""
+    servers = []
+
+    def start(answer: object) -> str:
+        body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+
+        class Answer(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["content-length"]))
+                self.send_response(200)
+                self.send_header("content-type", "application/json")
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+SOUND = ("a.wav", b"RIFF" + bytes(100), "audio/wav")
+THROUGH_LITELLM = [  # what to call, with what model and arguments; what is answered, and the usage
+    ("completion", "anthropic/claude-sonnet-4-5", {"messages": ASKED}, MESSAGE, CLAUDE),
+    (
+        "completion",
+        "gemini/gemini-2.5-flash",
+        {"messages": ASKED},
+        GEMINI,
+        Usage(2000, 150, 1500, reasoning_tokens=100),
+    ),
+    (
+        "completion",
+        "openai/gpt-4o-2024-08-06",
+        {"messages": ASKED},
+        CHAT,
+        Usage(2006, 300, 1920, reasoning_tokens=128),
+    ),
+    ("embedding", "text-embedding-3-small", {"input": ["hi"]}, EMBEDDING, Usage(8)),
+    ("image_generation", "gpt-image-1", {"prompt": "hi"}, IMAGES, DRAWN),
+    ("image_generation", "dall-e-3", {"prompt": "hi"}, DALL_E, Usage(output_images=2)),
+    (
+        "transcription",
+        "gpt-4o-transcribe",
+        {"file": SOUND},
+        HEARD,
+        Usage(14, 5, input_audio_tokens=10),
+    ),
+    ("transcription", "whisper-1", {"file": SOUND}, TIMED, Usage(input_audio_seconds=9)),
+    ("speech", "tts-1", {"input": "hello", "voice": "alloy"}, b"RIFF", None),
+    (
+        "rerank",
+        "cohere/rerank-v3.5",
+        {"query": "q", "documents": ["a"]},
+        RANKED | {"meta": {"billed_units": {"search_units": 1}}},
+        None,
+    ),
+    (
+        "rerank",
+        "jina_ai/jina-reranker-v2-base-multilingual",
+        {"query": "q", "documents": ["a"]},
+        RANKED | {"usage": {"total_tokens": 38}},
+        Usage(38),
+    ),
+]
+
+
+@pytest.fixture
+def closed_loop() -> Iterator[None]:
+    """An event loop for what takes the current one, even to be called without await."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    asyncio.set_event_loop(None)
+    loop.close()
+
+
+@pytest.mark.usefixtures("closed_loop")
+@pytest.mark.parametrize("case", range(len(THROUGH_LITELLM)))
+def test_every_kind_through_litellm(
+    litellm: ModuleType, serve: Callable[[object], str], case: int
+) -> None:
+    function, model, asked, answer, usage = THROUGH_LITELLM[case]
+    asked = {
+        name: (value[0], io.BytesIO(value[1]), value[2]) if name == "file" else value
+        for name, value in asked.items()
+    }
+    response = getattr(litellm, function)(
+        model=model, api_key="none", api_base=serve(answer), **asked
+    )
+    told = response._hidden_params["response_cost"]
+    cost = Decimal(repr(told)) if told else None
+    named = answer.get("model", answer.get("modelVersion", model)) if usage else model
+    assert read_response(response) == (named, usage, cost)
+    if usage is not None:  # a dump drops the cost, and what named the model with it
+        dumped = read_response(response.model_dump())
+        assert dumped == (getattr(response, "model", None), usage, None)
 
 
 def test_litellm_completion_carries_litellms_cost(litellm: ModuleType) -> None:

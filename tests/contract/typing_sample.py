@@ -9,6 +9,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import assert_type
 
+import anthropic
+import openai
+
+import budgetledger
 from budgetledger import (
     AsyncLedger,
     BudgetExceededError,
@@ -16,11 +20,14 @@ from budgetledger import (
     Ledger,
     Usage,
     count_tokens,
+    metered,
+    wrap,
 )
 from budgetledger.aio import AsyncHold
 from budgetledger.entries import Account, Alert, Balance, Budget, Entry
 from budgetledger.errors import HoldAlreadyClosed
 from budgetledger.holds import Hold
+from budgetledger.prices import OwnPrice, Repriced
 from budgetledger.testing import FakeClock
 
 
@@ -38,6 +45,17 @@ def with_ledger(path: Path) -> Decimal | None:
         if not ledger.verify().ok:
             raise SystemExit(1)
         return balance.available
+
+
+def with_prices(ledger: Ledger) -> Decimal:
+    price: OwnPrice = ledger.set_price(
+        "my-*", input=0.2, output="1", effective_at=datetime.now(UTC)
+    )
+    ledger.set_price("my-model", rates=price.rates, all_projects=True)
+    ledger.remove_price("my-model", all_projects=True)
+    assert price in ledger.prices()
+    repriced: list[Repriced] = ledger.reprice("alice", model="my-*", dry_run=False)
+    return sum((one.cost for one in repriced), Decimal(0))
 
 
 def with_holds(ledger: Ledger) -> float | None:
@@ -96,6 +114,8 @@ async def with_tasks(path: Path) -> Decimal | None:
         assert_type(costs, dict[str, Decimal])
         assert_type(await ledger.accounts(), list[Account])
         assert_type(await ledger.alerts(), list[Alert])
+        assert_type(await ledger.set_price("m", input=1), OwnPrice)
+        assert_type(await ledger.reprice(), list[Repriced])
         assert_type([entry async for entry in ledger.entries("alice")], list[Entry])
         assert_type((await ledger.verify()).ok, bool)
         await ledger.balance("alice", when=datetime.now(UTC))  # type: ignore[call-arg]
@@ -109,6 +129,25 @@ async def with_tasks_and_threads(ledger: Ledger, chunks: AsyncIterator[str]) -> 
     AsyncLedger("spend.db", synchronous="SOMETIMES")  # type: ignore[call-overload]
     async with AsyncLedger(ledger).hold("alice", "0.05") as hold:
         return [chunk.upper() async for chunk in hold.stream(chunks)]
+
+
+def with_wrapped_clients(ledger: Ledger) -> str | None:
+    client = wrap(openai.OpenAI(), ledger, "alice", tags={"app": "chat"})
+    assert_type(client, openai.OpenAI)
+    assert_type(wrap(openai.AsyncAzureOpenAI(), AsyncLedger(ledger)), openai.AsyncAzureOpenAI)
+    assert_type(wrap(anthropic.Anthropic(), ledger, user="bob"), anthropic.Anthropic)
+    wrap(client, "spend.db")  # type: ignore[arg-type]
+    with ledger.as_user("alice", tags={"feature": "search"}, key="job-7"):
+        answer = client.chat.completions.create(
+            model="gpt-4o", messages=[{"role": "user", "content": "hi"}]
+        )
+    assert_type(answer, openai.types.chat.ChatCompletion)
+    return answer.choices[0].message.content
+
+
+async def with_a_user(ledger: AsyncLedger) -> None:
+    with ledger.as_user("alice"):
+        await asyncio.sleep(0)
 
 
 def with_manager(ledger: Ledger) -> float:
@@ -125,3 +164,25 @@ def with_clock() -> int:
     clock.advance(days=1)
     Ledger(":memory:", clock=clock).close()
     return count_tokens("gpt-4o", text="hello").tokens
+
+
+def with_estimates(ledger: Ledger) -> Decimal:
+    estimate = ledger.estimate("gpt-4o", text="hello", max_output_tokens=100)
+    return estimate.high - estimate.low if estimate.bounded else estimate.high
+
+
+def capped() -> float:
+    budgetledger.max_budget = 0.001
+    budgetledger.max_budget_ledger = "spend.db"
+    budgetledger.completion(model="gpt-4", messages=[])
+    budgetledger._current_cost = 0
+    return budgetledger._current_cost
+
+
+@metered(Ledger("spend.db"), "alice", amount="0.05")
+async def decorated(question: str) -> bytes:
+    return question.encode()
+
+
+async def asked() -> None:
+    assert_type(await decorated("why"), bytes)

@@ -19,10 +19,11 @@ BEGAN = datetime(2026, 1, 31, 20, 30, tzinfo=UTC)
 
 
 def fill(path):
-    """Three projects with everything a ledger can hold."""
+    """Four projects with everything a ledger can hold."""
     clock = FakeClock(BEGAN)
     fill_with_costs(path, clock)
     fill_with_holds(path, clock)
+    fill_with_prices(path, clock)
 
 
 def fill_with_costs(path, clock):
@@ -80,6 +81,23 @@ def fill_with_holds(path, clock):
         ledger.unfreeze("bob", reason="a mistake")
     with Ledger(path, project="agents", enforce=False, clock=clock) as lenient:
         lenient.hold("bob", "7", model="o3", expires_in=timedelta(days=1))  # noted, and granted
+
+
+def fill_with_prices(path, clock):
+    """A project with prices of its own and of all projects, a call priced later, one removed."""
+    with Ledger(path, project="priced", clock=clock) as ledger:
+        ledger.set_budget("carol", 1)
+        with warnings.catch_warnings(action="ignore"):  # that nobody knows a price
+            ledger.charge("carol", usage=Usage(1000, 500), model="my-own")
+            ledger.charge("carol", usage=Usage(1, service_tier="batch"), model="my-other")
+        ledger.set_price("my-*", input=2, output="4", effective_at=BEGAN, all_projects=True)
+        ledger.set_price("my-own", input=3, output="6.5", effective_at=BEGAN, note="per contract")
+        ledger.reprice("carol", model="my-own", dry_run=False)  # 0.00625
+        clock.advance(minutes=1)
+        ledger.set_price("my-own", input="3.25", output=0, request="0.01")
+        ledger.charge("carol", usage=Usage(1000), model="my-own", key="p1")  # 0.01325
+        ledger.remove_price("my-own", note="moved")
+        ledger.remove_price("my-*", all_projects=True, effective_at=BEGAN)
 
 
 def dump(path):

@@ -38,6 +38,9 @@ def ledger(made):
         kept.extend(7200)
         opened.adjust(opened.charge("alice", cost=1, model="m"), -1, reason="credit")
         opened.shift_window("alice", reason="new plan")
+        opened.set_price("own-*", input="0.3", output=4, request="0.001", all_projects=True)
+        opened.set_price("own-m", input="1e-7", cache_read="12.5", note="per contract")
+        opened.remove_price("own-m")
         yield opened
 
 
@@ -107,7 +110,7 @@ def test_the_views_say_what_they_say_of_a_file(ledger, made, tmp_path):
     ledger.backup(tmp_path / "copy.db")
     with Ledger(tmp_path / "copy.db") as copy:
         views = [what[1] for what in copy._store.read(_migrate.schema) if what[0] == "view"]
-        assert len(views) == 6
+        assert len(views) == 7
         for view in views:
             rows = copy._store.read(lambda e, v=view: e(f"SELECT * FROM {v} ORDER BY 1, 2, 3"))
             assert made.sql(f"SELECT * FROM {view} ORDER BY 1, 2, 3") == list(rows), view
@@ -156,6 +159,8 @@ TAMPERED = {
     "UPDATE parent_changes SET parent_id = account_id": "was changed, removed or put",
     "DELETE FROM model_runs": "the list of runs of a model is wrong",
     "DELETE FROM open_holds": "the list of open holds is wrong",
+    "UPDATE price_revisions SET effective_at_us = 0 WHERE id = 1": "own price 1, or the one before",
+    "DELETE FROM price_revisions WHERE id = 2": "own price 3, or the one before",
 }
 
 

@@ -31,7 +31,7 @@ SAVED = Path(__file__).parent / "saved"
 RELEASED = sorted(file.stem for file in SAVED.glob("*.sql"))
 APPEND_ONLY = {
     "projects", "accounts", "entries", "budget_revisions", "window_shifts", "parent_changes",
-    "threshold_crossings", "model_runs",
+    "threshold_crossings", "model_runs", "price_revisions",
 }  # fmt: skip
 TABLES = APPEND_ONLY | {"open_holds"}
 
@@ -276,10 +276,13 @@ agents bob 5 0 7.25 None None my-own=0
 agents mallory 9 0 0 None None
 agents team 200 5.5 2.5 02-01T00:00Z 03-01T00:00Z o3=5.5
 """
+WITH_PRICES = """
+priced carol 1 0.0195 0 None None my-other=0 my-own=0.0195
+"""
 SAID = {  # by revision: what `verify` counts, and the balances
     "0001": ((4, 17, ()), BALANCES),
     "0002": ((9, 54, ()), BALANCES.rstrip() + WITH_HOLDS),
-    "0003": ((9, 54, ()), BALANCES.rstrip() + WITH_HOLDS),
+    "0003": ((10, 59, ()), BALANCES.rstrip() + WITH_HOLDS.rstrip() + WITH_PRICES),
 }
 
 
@@ -290,7 +293,7 @@ def clock():
 
 
 def balances(path, clock):
-    for project in ("app", "other", "agents"):
+    for project in ("app", "other", "agents", "priced"):
         with Ledger(path, project=project, clock=clock) as ledger:
             for account in ledger.accounts():
                 balance = ledger.balance(account.name)

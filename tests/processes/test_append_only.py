@@ -17,6 +17,7 @@ KEYS = {  # of each table: its primary key, and its other unique keys
     "window_shifts": ("entry_id", None),
     "parent_changes": ("entry_id", None),
     "threshold_crossings": ("entry_id", None),
+    "price_revisions": ("id", None),
 }
 
 
@@ -46,6 +47,9 @@ def holding(path):
         ledger.set_budget("team", 80, alert_at=(0.05, 0.5), name="all")  # 20, resolved by 21
         ledger.shift_window("bob", reason="new plan")  # 22
         ledger.charge("bob", cost=1)  # 23, in * 24
+        ledger.set_price("m", input=1, note="agreed")
+        ledger.set_price("m*", input=2, all_projects=True)
+        ledger.remove_price("m")
     return path
 
 
@@ -315,6 +319,31 @@ BY_HAND_OF_HOLDS = [
 def test_verify_points_at_what_a_hand_changed_of_holds(holding, sql, edit, account, where):
     change_by_hand(sql, holding, edit)
     assert_found(holding, account, where)
+
+
+BY_HAND_OF_PRICES = [
+    ("UPDATE price_revisions SET rates = '{\"input_mtok\":\"2\"}' WHERE id = 1", "own price 1"),
+    ("UPDATE price_revisions SET rates = NULL WHERE id = 2", "own price 2"),
+    ("UPDATE price_revisions SET rates = '{}' WHERE id = 3", "own price 3"),
+    ("UPDATE price_revisions SET model = 'n' WHERE id = 1", "own price 1"),
+    ("UPDATE price_revisions SET project_id = NULL WHERE id = 1", "own price 1"),
+    ("UPDATE price_revisions SET project_id = 1 WHERE id = 2", "own price 2"),
+    ("UPDATE price_revisions SET effective_at_us = 1 WHERE id = 2", "own price 2"),
+    ("UPDATE price_revisions SET recorded_at_us = 1 WHERE id = 2", "own price 2"),
+    ("UPDATE price_revisions SET note = NULL WHERE id = 1", "own price 1"),
+    ("UPDATE price_revisions SET hash = randomblob(32) WHERE id = 3", "own price 3"),
+    ("UPDATE price_revisions SET id = 4 WHERE id = 3", "own price 4"),
+    ("DELETE FROM price_revisions WHERE id = 1", "own price 2"),
+    ("DELETE FROM price_revisions WHERE id = 2", "own price 3"),
+    ("INSERT INTO price_revisions SELECT 4, project_id, model, rates, effective_at_us,"
+     " recorded_at_us, note, hash FROM price_revisions WHERE id = 1", "own price 4"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("edit", "where"), BY_HAND_OF_PRICES)
+def test_verify_points_at_what_a_hand_changed_of_prices(holding, sql, edit, where):
+    change_by_hand(sql, holding, edit)
+    assert_found(holding, None, where)
 
 
 # What no hash covers, and no trigger guards. *found* is the hold that verify points at.

@@ -30,6 +30,9 @@ def fill(ledger):
     ledger.adjust(ledger.charge("alice", cost=1, model="n"), -1, reason="credit: 100 %")
     ledger.shift_window("alice", reason="new plan")
     ledger.freeze("alice", reason="audit")
+    ledger.set_price("é-*", input="0.1", output=1, note="100 %s ?", all_projects=True)
+    ledger.set_price("é-*", input="0.2", output=1)
+    ledger.remove_price("é-*")
     other.set_budget("alice", 1)
     other.hold("alice", "0.5")
     for number in range(220):  # more than are copied at once
@@ -79,6 +82,7 @@ def test_every_row_is_copied_as_it_is_and_the_copy_goes_on(source, target, clock
         copy.unfreeze("alice")
         expected = source._of_project("other").charge("bob", cost=1)
         assert copy._of_project("other").charge("bob", cost=1).cost == expected.cost
+        assert copy.set_price("é-*", input=3).id == 4
         assert copy.verify().ok
     total = told[-1][1]
     assert told[-1] == (total, total)

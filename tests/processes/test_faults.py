@@ -31,6 +31,7 @@ from budgetledger.errors import (
     HoldAlreadyClosed,
     StoreBusy,
     StoreError,
+    UnpricedWarning,
     UnrecordedWarning,
 )
 from budgetledger.testing import FakeClock
@@ -139,6 +140,7 @@ def furnish(path, clock):
 def begin(path, clock, **options):
     """A ledger in use, with the hold and the entry that operations are about."""
     ledger = Ledger(path, clock=clock, synchronous="NORMAL", **options)
+    ledger.prices()  # as they are read at a call, and kept
     (hold,) = ledger.holds("alice")
     (paid,) = (entry.id for entry in ledger.entries("alice") if entry.kind == "charge")
     return SimpleNamespace(ledger=ledger, hold=hold, paid=paid, path=path, clock=clock)
@@ -264,8 +266,10 @@ class Faulty(sqlite3.Connection):
     """A connection on which statements meet a fault, before or after they are run."""
 
     fault = None
+    only_reads = False
 
     def execute(self, statement, *parameters):
+        self.only_reads |= statement == "PRAGMA query_only = ON"
         fault = Faulty.fault
         if fault is not None:
             fault.meet(self, statement, "before")
@@ -276,13 +280,18 @@ class Faulty(sqlite3.Connection):
 
 
 class Fault:
-    """Strikes once: at the *nth* statement of those it concerns."""
+    """Strikes once: at the *nth* statement of those it concerns.
 
-    def __init__(self, strike, when, concerns, nth=0):
+    What writes is struck where it writes: it may read prices before, and go on without them.
+    """
+
+    def __init__(self, strike, when, concerns, nth=0, operation=None):
         self.strike, self.when, self.concerns, self.left = strike, when, concerns, nth
-        self.struck = False
+        self.struck, self.writes = False, operation in WRITES
 
     def meet(self, connection, statement, when):
+        if self.writes and connection.only_reads:
+            return
         if not self.struck and when == self.when and self.concerns(connection, statement):
             self.struck = self.left == 0
             self.left -= 1
@@ -348,7 +357,7 @@ def test_a_fault_at_each_statement(case, base, fault, operation, expected):
     before, after = reference(base, operation, START)
     struck = case()
     for nth in range(100):
-        Faulty.fault = at = Fault(*AT_STATEMENTS[fault], nth)
+        Faulty.fault = at = Fault(*AT_STATEMENTS[fault], nth, operation)
         found = outcome(
             lambda: OPERATIONS[operation](struck), before, after, partial(read, struck.path)
         )
@@ -372,6 +381,22 @@ def read(path):
         return dump(path)
     finally:
         Faulty.fault = fault
+
+
+def test_a_cost_is_recorded_though_prices_cannot_be_read(case):
+    struck = case()
+
+    def charge():
+        Faulty.fault = Fault(broken, "before", any_statement)
+        entry = struck.ledger.charge("alice", CHUNKS[-1])
+        Faulty.fault = None
+        return entry
+
+    assert charge().cost == Decimal("0.0045")  # by prices as they were read last
+    struck.ledger._books.clear()
+    with pytest.warns(UnpricedWarning):
+        assert charge().cost is None
+    assert struck.ledger.verify().ok
 
 
 def fail_at_commit(call):
@@ -684,7 +709,7 @@ def kill_amid(fault, base, place, operation):
         struck = begin(copy(base, place), FakeClock(START))
         if operation == "close" and fault == "killed":
             kill(None)
-        Faulty.fault = Fault(*AT_STATEMENTS[fault])
+        Faulty.fault = Fault(*AT_STATEMENTS[fault], operation=operation)
         OPERATIONS[operation](struck)
         kill(None)
 

@@ -497,7 +497,7 @@ def test_a_hold_cancelled_amid_its_transaction_is_given_back(ledger, shared, mon
 def test_what_was_undone_after_all_is_not_given_back(ledger, clock):
     """Its number is another's by then."""
     draft, _ = _charging.draft_hold(
-        1, None, None, None, None, None, 1, None, None, None, 4096, clock
+        1, None, None, None, None, None, 1, None, None, None, 4096, clock, ledger._book
     )  # fmt: skip
     claim = aio._Claim(ledger._holding("alice", draft, 60))
 

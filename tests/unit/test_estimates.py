@@ -1,5 +1,6 @@
 """What is held for a call: amounts by hand, every listed model, and the way back."""
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,12 +17,13 @@ from genai_prices.types import ClauseEquals, ModelInfo, ModelPrice, Tier, Tiered
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgetledger import _catalog, _estimates
+from budgetledger import AsyncLedger, Ledger, _catalog, _estimates
 from budgetledger._catalog import price
 from budgetledger._estimates import Estimate, estimate, largest_output
 from budgetledger.errors import InvalidAmount, InvalidInput, UnpricedModel
 from budgetledger.money import MAX_ENTRY_PICO, PICO, to_pico
-from budgetledger.tokens import TokenCount, count_tokens
+from budgetledger.testing import FakeClock
+from budgetledger.tokens import CountBounds, count_bounds
 from budgetledger.usage import MAX_TOKENS, Usage
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -35,8 +37,8 @@ def listed(provider: str, info: ModelInfo, input_tokens: int | None = None) -> I
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_catalog, "_find", lambda name: _catalog._Model(provider, info))
         if input_tokens is not None:
-            counted = TokenCount(input_tokens, "exact")
-            patch.setattr(_estimates, "count_tokens", lambda model, **prompt: counted)
+            counted = CountBounds(input_tokens, "exact", input_tokens)
+            patch.setattr(_estimates, "count_bounds", lambda model, **prompt: counted)
         yield
 
 
@@ -89,6 +91,7 @@ def test_an_estimate_explains_itself() -> None:
             "input_mtok": "2.5",
             "output_mtok": "10",
         },
+        low_pico=estimate("gpt-4o", messages=HELLO, at=NOON).low_pico,
     )
 
 
@@ -130,7 +133,7 @@ def test_the_input_is_what_count_tokens_says_and_so_is_the_method(
     model: str, prompt: dict[str, Any], method: str
 ) -> None:
     held = estimate(model, **prompt, at=NOON)
-    assert (held.input_tokens, held.method) == count_tokens(model, **prompt)
+    assert (held.input_tokens, held.method) == count_bounds(model, **prompt)[:2]
     assert held.method == method
 
 
@@ -195,12 +198,14 @@ PROMPT = [
     lambda tokens: {},
     lambda tokens: {"cache_read_tokens": tokens},
     lambda tokens: {"cache_write_tokens": tokens},
+    lambda tokens: {"input_image_tokens": tokens},
     lambda tokens: {"cache_read_tokens": tokens // 3, "cache_write_tokens": tokens // 3},
 ]
 ANSWER = [
     lambda tokens: {"output_tokens": tokens},
     lambda tokens: {"output_tokens": tokens, "reasoning_tokens": tokens},
     lambda tokens: {"output_tokens": tokens, "output_audio_tokens": tokens},
+    lambda tokens: {"output_tokens": tokens, "output_image_tokens": tokens},
     lambda tokens: {"output_tokens": tokens, "reasoning_tokens": tokens // 2},
     lambda tokens: {"output_tokens": tokens // 2},
 ]
@@ -335,14 +340,14 @@ def test_however_much_there_is_a_call_stays_what_one_entry_holds(available: int 
 def test_largest_output_needs_the_estimate_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     counted = []
 
-    def count_once(model: str, **prompt: Any) -> TokenCount:
+    def count_once(model: str, **prompt: Any) -> CountBounds:
         counted.append(model)
-        return count_tokens(model, **prompt)
+        return count_bounds(model, **prompt)
 
-    monkeypatch.setattr(_estimates, "count_tokens", count_once)
+    monkeypatch.setattr(_estimates, "count_bounds", count_once)
     held = estimate("gpt-4o", messages=HELLO, max_output_tokens=10**6, n=2, at=NOON)
     monkeypatch.setattr(_catalog, "_find", None)
-    kept = Estimate(0, 8, 0, 2, False, "", "", dict(held.unit_prices))  # as a row would keep it
+    kept = Estimate(0, 8, 0, 2, False, "", "", dict(held.unit_prices), 0)  # as a row would keep it
     for stored in (held, kept):
         # 8 tokens cost 0.00002, each pair of output tokens 0.00002
         assert largest_output(stored, to_pico("0.001")) == 49
@@ -359,6 +364,95 @@ def test_an_embedding_fits_with_no_output_or_not_at_all() -> None:
     assert largest_output(held) == largest_output(held, held.pico, held.input_tokens) == 0
     assert largest_output(held, held.pico - 1) is None
     assert largest_output(held, None, held.input_tokens - 1) is None
+
+
+def own(model: str, input_tokens: int, at: datetime) -> tuple[str, dict[str, str]]:
+    """The cheapest way for a prompt: read from the cache, dearer above 1,000 tokens."""
+    return "own", {"model": model, "cache_read_mtok": "0.5" if input_tokens <= 1000 else "1"}
+
+
+@pytest.mark.parametrize(
+    ("model", "prompt", "low_usd"),
+    [
+        ("gpt-4o", {"messages": HELLO}, "0.000004"),  # 8 tokens, cached
+        ("gpt-4o", {"messages": HELLO, "max_output_tokens": 10**6, "n": 3}, "0.000004"),
+        ("gpt-4o", {"text": ""}, "0"),
+        ("gpt-4o", {"text": " a" * 1001}, "0.001001"),  # at the rate for a prompt of that size
+        # the lower end of the factor: 100 tokens of o200k are at least 145 of a new Claude
+        ("claude-opus-5", {"text": " a" * 100}, "0.0000725"),
+        ("claude-opus-4-5", {"text": " a" * 100}, "0.000055"),
+        # the base of an image whose detail the model chooses, and nothing for what is not known
+        ("gpt-4o", {"messages": [{"role": "user", "content": [{"image_url": "x"}]}]}, "0.000046"),
+        ("gpt-4o", {"messages": [{"role": "user", "content": [{"file": {}}]}]}, "0.000004"),
+    ],
+)
+def test_the_least_is_a_cached_prompt_of_the_fewest_tokens_and_no_answer(
+    model: str, prompt: dict[str, Any], low_usd: str
+) -> None:
+    held = estimate(model, **prompt, at=NOON, cheapest=own)
+    assert held.low == Decimal(low_usd)
+    assert held.low_pico == to_pico(low_usd)
+    assert held.high == Decimal(held.pico).scaleb(-12)
+    assert held.source.startswith("genai-prices")
+
+
+def test_the_least_is_never_more_than_the_most() -> None:
+    dear = estimate(
+        "gpt-4o",
+        text="hello",
+        max_output_tokens=0,
+        at=NOON,
+        cheapest=lambda *_: ("", {"input_mtok": "99"}),
+    )
+    assert dear.low == dear.high > 0
+
+
+def test_prices_are_looked_up_where_the_caller_says() -> None:
+    asked: list[tuple[str, int, datetime]] = []
+
+    def dearest(model: str, input_tokens: int, at: datetime) -> tuple[str, dict[str, str]]:
+        asked.append((model, input_tokens, at))
+        return "contract", {"model": model, "input_mtok": "3", "output_mtok": "5"}
+
+    held = estimate(
+        "mine", text="hello", max_output_tokens=10, at=NOON, dearest=dearest, cheapest=own
+    )
+    assert held.source == "contract"
+    assert held.high == Decimal(held.input_tokens * 3 + 50).scaleb(-6)
+    assert asked == [("mine", held.input_tokens, NOON)]
+
+
+def test_tools_images_and_output_are_held_for() -> None:
+    image = {"type": "image_url", "image_url": {"url": "https://example.com/cat.png"}}
+    prompt = [{"role": "user", "content": ["hello", image]}]
+    bare = estimate("gpt-4o", messages=HELLO, max_output_tokens=0, at=NOON)
+    seen = estimate("gpt-4o", messages=prompt, max_output_tokens=0, at=NOON)
+    told = estimate("gpt-4o", messages=HELLO, tools=TOOLS, max_output_tokens=0, at=NOON)
+    said = estimate("gpt-4o", messages=HELLO, max_output_tokens=100, at=NOON)
+    assert seen.input_tokens - bare.input_tokens == 85 + 8 * 170
+    assert told.input_tokens - bare.input_tokens > 15
+    assert said.pico - bare.pico == to_pico("0.001")
+    assert bare.low_pico == said.low_pico < seen.low_pico
+
+
+def test_a_ledger_estimates_as_it_holds() -> None:
+    call: dict[str, Any] = {"messages": HELLO, "tools": TOOLS, "max_output_tokens": 400, "n": 2}
+    with Ledger(":memory:", clock=FakeClock(NOON), default_output_tokens=7) as ledger:
+        ledger.set_budget("alice", 1)
+        found = ledger.estimate("gpt-4o", **call)
+        assert found == estimate("gpt-4o", **call, at=NOON)
+        hold = ledger.hold("alice", model="gpt-4o", **call)
+        assert (hold.amount, hold.tokens) == (found.high, found.input_tokens + found.output_tokens)
+        unbounded = ledger.estimate("gpt-4o", text="hello")
+        assert (unbounded.output_tokens, unbounded.bounded) == (7, False)
+        with pytest.raises(UnpricedModel):
+            ledger.estimate("nobody/knows", text="hello")
+        assert [entry.kind for entry in ledger.entries()] == ["budget", "hold"]
+
+        async def awaited() -> Estimate:
+            return await AsyncLedger(ledger).estimate("gpt-4o", **call)
+
+        assert asyncio.run(awaited()) == found
 
 
 def test_importing_loads_neither_prices_nor_vocabularies() -> None:

@@ -354,6 +354,13 @@ def test_a_response_that_could_not_be_read_at_first(ledger):
     assert stand(ledger)[:2] == (RESPONSE_COST, 0)
 
 
+def test_an_answer_nobody_can_read_is_recorded_without_a_price(ledger):
+    with pytest.warns(UnpricedWarning), ledger.hold("alice", 4, model="gpt-4o") as hold:
+        hold.settle({"answer": 42})
+    assert (hold.closed_by.model, hold.closed_by.cost_pico) == ("gpt-4o", None)
+    assert stand(ledger)[1] == 0
+
+
 BAD_AMOUNTS = [float("nan"), float("inf"), -1, "-0.01", "", "ten", True, 10**7, Decimal("NaN")]
 
 

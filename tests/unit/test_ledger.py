@@ -240,7 +240,7 @@ def test_bad_synchronous_is_refused(tmp_path):
 # -- unknown accounts -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", set(ACCOUNT_CALLS) - {"set_budget", "charge"})
+@pytest.mark.parametrize("method", sorted(set(ACCOUNT_CALLS) - {"set_budget", "charge"}))
 def test_unknown_account(ledger, method):
     before = rows(ledger)
     with pytest.raises(UnknownAccount) as caught:
@@ -395,6 +395,18 @@ def test_a_paid_call_is_recorded_whatever_its_model_calls_itself(ledger, name):
     with pytest.warns(UnpricedWarning):
         entry = ledger.charge("alice", response)
     assert (entry.model, entry.cost, entry.input_tokens) == ("unknown", None, 7)
+
+
+def test_a_response_without_a_model_costs_what_the_one_asked_for_does(ledger):
+    image = {"created": 1, "usage": {"input_tokens": 10, "output_tokens": 1000}}
+    entry = ledger.charge("alice", image, model="gpt-4o")
+    assert (entry.model, entry.cost) == ("gpt-4o", Decimal("0.010025"))
+
+
+@pytest.mark.parametrize("given", ["0.05", 5, None, ["gpt-4o"], iter([{}])])
+def test_what_is_no_response_is_refused_even_with_a_model(ledger, given):
+    with pytest.raises(InvalidInput):
+        ledger.charge("alice", given, model="gpt-4o")
 
 
 def test_a_retry_of_an_unpriced_call_does_not_warn_again(ledger):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import tracemalloc
 import weakref
 from collections.abc import Iterable
@@ -114,7 +115,8 @@ SHAPES = [  # chunks; the usage their end tells; at which chunk; what is known o
 
 def objects(value: object) -> Any:
     if isinstance(value, dict):
-        return SimpleNamespace(**{name: objects(field) for name, field in value.items()})
+        made = {name: objects(field) for name, field in value.items()}
+        return SimpleNamespace(**made | {name: value[name] for name in ("args",) if name in value})
     return [objects(item) for item in value] if isinstance(value, list) else value
 
 
@@ -410,6 +412,142 @@ def test_litellm_not_asked_for_the_usage_notes_it_after_the_last_chunk() -> None
     assert not read([running]).reported
 
 
+FLASH = "gemini-2.5-flash"
+
+
+def gemini(*parts: Any, finish: str | None = None, **counts: Any) -> dict[str, Any]:
+    candidate = {"content": {"role": "model", "parts": list(parts)}, "index": 0}
+    ending = {"finishReason": finish} if finish else {}
+    return {
+        "candidates": [candidate | ending],
+        "usageMetadata": {"promptTokenCount": 900, "cachedContentTokenCount": 600} | counts,
+        "modelVersion": FLASH,
+    }
+
+
+CALL = {"name": "look", "args": {"at": 1}}
+GEMINI: list[dict[str, Any]] = [
+    gemini({"text": "A plan.", "thought": True}, thoughtsTokenCount=40),
+    gemini({"text": "Two sentences"}, thoughtsTokenCount=60, candidatesTokenCount=2),
+    gemini({"text": " arrive."}, {"functionCall": CALL}, candidatesTokenCount=9),
+    gemini({"text": ""}, finish="STOP", thoughtsTokenCount=60, candidatesTokenCount=30),
+]
+
+
+def spelled(value: Any) -> Any:
+    """The same in the spelling of Google's SDK."""
+    if isinstance(value, dict):
+        return {
+            re.sub("[A-Z]", lambda letter: "_" + letter[0].lower(), name): spelled(inner)
+            for name, inner in value.items()
+        }
+    return [spelled(item) for item in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("shape", [dict, objects, spelled, lambda chunk: objects(spelled(chunk))])
+def test_of_geminis_counts_the_last_are_the_whole(shape: Any) -> None:
+    chunks = [shape(chunk) for chunk in GEMINI]
+    whole = Usage(900, 90, 600, reasoning_tokens=60)
+    assert read(chunks) == (FLASH, whole, None, True)
+    assert read(chunks[:2]) == (FLASH, whole._replace(output_tokens=62), None, False)
+    texts = ["A plan.", "Two sentences", " arrive.", "look", str(CALL["args"])]
+    assert read(chunks[:3]) == (
+        FLASH,
+        Usage(900, count_tokens(FLASH, text="".join(texts)).tokens, 600),
+        None,
+        False,
+    )
+    assert not read([*chunks, chunks[1]]).reported  # text after the end
+
+
+def test_a_prompt_that_gemini_blocks_is_reported() -> None:
+    blocked = {
+        "promptFeedback": {"blockReason": "SAFETY"},
+        "usageMetadata": {"promptTokenCount": 9},
+    }
+    assert read([blocked]) == (None, Usage(9), None, True)
+
+
+def test_searches_count_wherever_in_the_stream_they_are_told() -> None:
+    grounded = {"groundingMetadata": {"webSearchQueries": ["q"]}}
+    first = GEMINI[0] | {"candidates": [GEMINI[0]["candidates"][0] | grounded]}
+    assert read([first, *GEMINI[1:]]).usage.web_searches == 1
+    calls = [{"type": "web_search_call"}, {"type": "file_search_call"}]
+    ending = {"model": GPT, "usage": RESPONSES_USAGE_TOLD, "output": calls}
+    found = read([*RESPONSES[:-1], event("response.completed", response=ending)]).usage
+    assert found == Usage(328, 52, 256, web_searches=1, file_searches=1)
+    searched = end(output_tokens=20, server_tool_use={"web_search_requests": 3})
+    found = read([*ANTHROPIC[:-2], searched]).usage
+    assert found == STARTED._replace(output_tokens=20, web_searches=3)
+
+
+def test_the_service_tier_is_the_one_that_served() -> None:
+    told = [chunk | {"service_tier": "flex"} for chunk in CHAT[:2]]
+    for chunks in ([*told, *CHAT[2:]], told):  # whole and cut
+        assert read(chunks).usage.service_tier == "flex"
+    asked = event("response.created", response={"model": GPT, "service_tier": "priority"})
+    for served, tier in (("priority", "priority"), ("default", None)):
+        ending = {"model": GPT, "usage": RESPONSES_USAGE, "service_tier": served}
+        found = read([asked, event("response.completed", response=ending)])
+        assert found.usage == Usage(328, 52, service_tier=tier)
+    started = start(input_tokens=50, output_tokens=1, service_tier="batch", speed="fast")
+    assert read([started, end(output_tokens=20)]).usage == Usage(50, 20, service_tier="batch+fast")
+    assert read([*GEMINI[:3], gemini(finish="STOP", trafficType="ON_DEMAND_FLEX")]).usage == Usage(
+        900, read(GEMINI[:3]).usage.output_tokens, 600, service_tier="flex"
+    )
+
+
+def test_what_a_compaction_used_is_added_at_the_end() -> None:
+    compacted = {"type": "compaction", "input_tokens": 1000, "output_tokens": 70}
+    found = read([*ANTHROPIC[:-2], end(output_tokens=20, iterations=[compacted])])
+    assert found.usage == Usage(4050, 90, 2000, 400, 600)
+    assert found.reported
+
+
+def test_a_transcript_billed_by_the_second_is_reported() -> None:
+    text = event("transcript.text.delta", delta="Hello")
+    ending = event("transcript.text.done", usage={"type": "duration", "seconds": 8.2})
+    assert read([text, ending]) == (None, Usage(input_audio_seconds=9), None, True)
+
+
+@pytest.mark.parametrize(
+    ("chunks", "usage"),
+    [
+        (
+            [
+                event("transcript.text.delta", delta="Hello"),
+                event(
+                    "transcript.text.done",
+                    text="Hello",
+                    usage=RESPONSES_USAGE | {"input_token_details": {"audio_tokens": 300}},
+                ),
+            ],
+            Usage(328, 52, input_audio_tokens=300),
+        ),
+        (
+            [
+                event("image_generation.partial_image", b64_json="aGk="),
+                event(
+                    "image_generation.completed",
+                    b64_json="aGk=",
+                    usage=RESPONSES_USAGE | {"input_tokens_details": {"image_tokens": 0}},
+                ),
+            ],
+            Usage(328, 52, output_image_tokens=52),
+        ),
+        (
+            [
+                event("speech.audio.delta", audio="aGk="),
+                event("speech.audio.done", usage=RESPONSES_USAGE),
+            ],
+            Usage(328, 52, output_audio_tokens=52),
+        ),
+    ],
+)
+def test_sound_and_images_in_streams(chunks: list[Any], usage: Usage) -> None:
+    assert read(chunks) == (None, usage, None, True)
+
+
 class Raises:
     def __getattr__(self, name: str) -> object:
         raise RuntimeError("broken")
@@ -438,6 +576,8 @@ def test_a_chunk_nobody_expects_neither_raises_nor_spoils_the_rest(at: int) -> N
 
 FIELDS = ["type", "choices", "delta", "content", "text", "usage", "message", "response", "index"]
 FIELDS += ["finish_reason", "model", "prompt_tokens", "output_tokens", "_hidden_params", "chunk"]
+FIELDS += ["candidates", "parts", "usage_metadata", "prompt_token_count", "service_tier", "output"]
+FIELDS += ["iterations", "server_tool_use", "functionCall", "args", "grounding_metadata"]
 KINDS = ["message_start", "message_delta", "content_block_delta", "response.completed", "chunk"]
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.binary(),

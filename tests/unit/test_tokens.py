@@ -1,11 +1,15 @@
-"""Counting tokens: what the API answered, and text nobody meant to count."""
+"""Counting tokens: models by any name, prompts of any shape, and text nobody meant to count."""
+
+from __future__ import annotations
 
 import gzip
 import os
-import socket
 import subprocess
 import sys
+from base64 import b64encode
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,202 +19,330 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tiktoken_ext import openai_public
 
-from budgetledger import tokens, vocabularies
+from budgetledger import _encodings, vocabularies
 from budgetledger.errors import BudgetledgerError, InvalidInput
-from budgetledger.tokens import count_tokens
+from budgetledger.tokens import count_bounds, count_tokens
 
-# openai-cookbook, How_to_count_tokens_with_tiktoken.ipynb @c81359c: counts the API returned.
-COOKBOOK: list[dict[str, Any]] = [
-    {
-        "role": "system",
-        "content": "You are a helpful, pattern-following assistant that translates corporate "
-        "jargon into plain English.",
-    },
-    {
-        "role": "system",
-        "name": "example_user",
-        "content": "New synergies will help drive top-line growth.",
-    },
-    {
-        "role": "system",
-        "name": "example_assistant",
-        "content": "Things working well together will increase revenue.",
-    },
-    {
-        "role": "system",
-        "name": "example_user",
-        "content": "Let's circle back when we have more bandwidth to touch base on opportunities "
-        "for increased leverage.",
-    },
-    {
-        "role": "system",
-        "name": "example_assistant",
-        "content": "Let's talk later when we're less busy about how to do better.",
-    },
-    {
-        "role": "user",
-        "content": "This late pivot means we don't have time to boil the ocean for the client "
-        "deliverable.",
-    },
-]
-WEATHER: list[dict[str, Any]] = [
-    {
-        "role": "system",
-        "content": "You are a helpful assistant that can answer to questions about the weather.",
-    },
-    {"role": "user", "content": "What's the weather like in San Francisco?"},
-]
-WEATHER_TOOL: dict[str, Any] = {
-    "name": "get_current_weather",
-    "description": "Get the current weather in a given location",
-    "parameters": {
-        "type": "object",
-        "properties": {
-            "location": {
-                "type": "string",
-                "description": "The city and state, e.g. San Francisco, CA",
+SEVEN = "one two three four five six seven"
+JAPANESE = "お誕生日おめでとう"  # 9 tokens of cl100k, 8 of o200k
+HELLO = [{"role": "user", "content": "hello"}]
+ROOT = Path(__file__).parents[2]
+
+
+def user(*parts: Any) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": list(parts)}]
+
+
+# -- models -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "gpt-4", "gpt-4-0613", "gpt-4-1106-preview", "gpt-4-turbo", "gpt-4-32k", "GPT-3.5-Turbo",
+        "azure/gpt-35-turbo", "azure/gpt4", "openai/gpt-4", "ft:gpt-3.5-turbo:org::id",
+        "text-embedding-3-large", "azure/text-embedding-ada-002", "davinci-002",
+    ],
+)  # fmt: skip
+def test_cl100k_is_the_vocabulary_of(model: str) -> None:
+    assert count_tokens(model, text=JAPANESE) == (9, "exact")
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "gpt-4o", " GPT-4o ", "gpt4o", "openrouter/openai/gpt-4o:extended", "azure/eu/gpt-4o",
+        "gpt-4o-mini-2024-07-18.ft-abc", "ft:gpt-4.1-mini-2025-04-14:org::id", "openai/ft:gpt-4o:o",
+        "gpt-4.1", "azure/gpt-4-1-mini", "gpt-4.5-preview", "chatgpt-4o-latest", "codex-mini",
+        "o1", "o3-mini", "openai/o4-mini-deep-research", "computer-use-preview", "gpt-5",
+        "gpt-5.6-sol", "gpt-6-sol", "gpt-6.1-terra", "gpt-9-whatever", "gpt-audio",
+        "groq/openai/gpt-oss-120b", "openai.gpt-oss-20b-1:0", "us.openai.gpt-6-sol",
+    ],
+)  # fmt: skip
+def test_o200k_is_the_vocabulary_of(model: str) -> None:
+    assert count_tokens(model, text=JAPANESE) == (8, "exact")
+
+
+@pytest.mark.parametrize(
+    ("model", "low", "high", "method"),
+    [
+        ("claude-3-5-sonnet-20241022", 110, 129, "proxy"),
+        ("claude-opus-4-20250514", 110, 129, "proxy"),
+        ("claude-opus-4-6", 110, 129, "proxy"),
+        ("anthropic/claude-opus-4.6", 110, 129, "proxy"),
+        ("anthropic.claude-v2:1", 110, 129, "proxy"),
+        ("claude-opus-4-8", 145, 182, "proxy"),
+        ("claude-fable-5-2", 145, 182, "proxy"),
+        ("bedrock/us.anthropic.claude-haiku-5-5-v1:0", 145, 182, "proxy"),
+        ("vertex_ai/claude-opus-4-7@20260416", 145, 182, "proxy"),
+        ("claude-latest", 145, 182, "proxy"),
+        ("gemini/gemini-2.5-pro", 106, 134, "proxy"),
+        ("mistral/ministral-8b", 102, 119, "proxy"),
+        ("groq/llama-3.3-70b", 96, 100, "proxy"),
+        ("deepseek/deepseek-chat", 102, 109, "proxy"),
+        ("azure/my-gpt-4o-deployment", 100, 100, "estimate"),
+        ("azure/prod-o3-mini", 100, 100, "estimate"),
+        ("azure/chat-production", 96, 134, "estimate"),
+        ("text-embedding-004", 96, 134, "estimate"),  # Google's
+        ("text-davinci-003", 96, 134, "estimate"),  # a vocabulary of its own
+        ("gpt-2", 96, 134, "estimate"),
+        ("some-model", 96, 134, "estimate"),
+    ],
+)
+def test_other_families_take_a_factor_rounded_up(
+    model: str, low: int, high: int, method: str
+) -> None:
+    assert count_tokens("gpt-4o", text=SEVEN * 3).tokens == 21
+    counted = count_bounds(model, text=SEVEN * 3)
+    assert counted == (-(-21 * high // 100), method, 21 * low // 100)
+    assert count_tokens(model, text=SEVEN * 3) == counted[:2]
+
+
+def test_a_name_of_any_length_is_a_name() -> None:
+    assert count_tokens("x" * 10**6, text="hello").method == "estimate"
+    assert count_tokens("openai/gpt-4o" + "-x" * 10**6, text="hello").tokens > 0
+
+
+def test_a_model_that_brings_its_own_system_message_is_not_counted_exactly() -> None:
+    harmony = count_bounds("gpt-oss-120b", messages=HELLO)
+    assert (harmony.low_tokens, harmony.method) == (8, "estimate")
+    assert harmony.tokens >= 8 + 70
+
+
+# -- prompts ------------------------------------------------------------------------------------
+
+PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x04\x00\x00\x00\x04\x00\x08\x02\x00\x00\x00"
+DATA = b64encode(PNG).decode()  # 1024 x 1024
+URL = "data:image/png;base64," + DATA
+LINK = "https://example.com/cat.png"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "image_url", "image_url": {"url": URL, "detail": "high"}},
+        {"type": "input_image", "image_url": URL, "detail": "high"},
+    ],
+)
+def test_an_image_of_known_size_and_detail(part: dict[str, Any]) -> None:
+    text = {"type": "input_text", "text": "hello"}
+    assert count_bounds("gpt-4o", messages=user(text, part)) == (8 + 765, "exact", 8 + 765)
+
+
+@pytest.mark.parametrize(
+    ("model", "part", "low", "high", "method"),
+    [
+        ("gpt-4o", {"type": "image_url", "image_url": {"url": URL}}, 85, 765, "estimate"),
+        ("gpt-4o", {"type": "image_url", "image_url": URL}, 85, 765, "estimate"),
+        # a link: the most that 2048 x 768 has, eight tiles
+        (
+            "gpt-4o",
+            {"type": "image_url", "image_url": {"url": LINK, "detail": "high"}},
+            85,
+            85 + 8 * 170,
+            "estimate",
+        ),
+        (
+            "gpt-4o",
+            {"type": "image_url", "image_url": {"url": LINK, "detail": "low"}},
+            85,
+            85,
+            "exact",
+        ),
+        ("gpt-4o-mini", {"type": "image_url", "image_url": LINK}, 2833, 48169, "estimate"),
+        ("gpt-6-sol", {"type": "input_image", "file_id": "file-1"}, 2, 36000, "estimate"),
+        (
+            "claude-opus-4-5",
+            {
+                "type": "image",
+                "source": {"type": "base64", "media_type": "image/png", "data": DATA},
             },
-            "unit": {
-                "type": "string",
-                "description": "The unit of temperature to return",
-                "enum": ["celsius", "fahrenheit"],
+            37 * 37,
+            37 * 37,
+            "proxy",
+        ),
+        (
+            "claude-opus-5",
+            {"type": "image", "source": {"type": "url", "url": LINK}},
+            1,
+            4784,
+            "estimate",
+        ),
+        (
+            "claude-opus-5",
+            {"image": {"format": "png", "source": {"bytes": PNG}}},
+            1369,
+            1369,
+            "proxy",
+        ),
+        (
+            "gemini-2.5-pro",
+            {"inline_data": {"mime_type": "image/png", "data": PNG}},
+            258,
+            4 * 258,
+            "estimate",
+        ),
+        (
+            "gemini-3-pro",
+            {
+                "inlineData": {"mimeType": "image/png", "data": DATA},
+                "mediaResolution": {"level": "MEDIA_RESOLUTION_ULTRA_HIGH"},
             },
-        },
-        "required": ["location"],
-    },
+            1,
+            2240,
+            "estimate",
+        ),
+        ("some-model", {"type": "image_url", "image_url": {"url": URL}}, 1, 4096, "estimate"),
+    ],
+)
+def test_images_in_every_shape(
+    model: str, part: dict[str, Any], low: int, high: int, method: str
+) -> None:
+    alone = count_bounds(model, messages=user())
+    counted = count_bounds(model, messages=user(part))
+    assert counted.low_tokens - alone.low_tokens == low
+    assert counted.tokens - alone.tokens == high
+    assert counted.method == method
+
+
+def test_the_image_of_a_tools_result_is_no_text() -> None:
+    image = {"type": "image", "source": {"type": "base64", "data": DATA * 1000}}
+    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [image]}
+    assert count_tokens("claude-opus-4-5", messages=user(result)).tokens < 1369 + 60
+
+
+WAV = {
+    "type": "input_audio",
+    "input_audio": {"data": b64encode(bytes(160_000)).decode(), "format": "wav"},
 }
+PDF = b64encode(b"%PDF-1.7" + bytes(90_000)).decode()
+ATTACHED = [
+    (WAV, 11 * 32),
+    ({"type": "input_audio", "input_audio": {"data": DATA, "format": "mp3"}}, 32),
+    ({"inline_data": {"mime_type": "audio/ogg", "data": bytes(20_000)}}, 11 * 32),
+    ({"file_data": {"mime_type": "audio/mp3", "file_uri": "gs://bucket/sound"}}, 600 * 32),
+    (
+        {
+            "type": "document",
+            "source": {"type": "base64", "media_type": "application/pdf", "data": PDF},
+        },
+        5 * 4600,
+    ),
+    ({"type": "file", "file": {"file_data": "data:application/pdf;base64," + PDF}}, 5 * 4600),
+    ({"type": "input_file", "file_id": "file-1"}, 10 * 4600),
+    ({"type": "video", "source": {"type": "base64", "data": PDF}}, 5 * 4600),
+    (
+        {"type": "document", "source": {"type": "url", "url": "https://example.com/a.pdf"}},
+        10 * 4600,
+    ),
+]
 
 
-@pytest.mark.parametrize(
-    ("model", "expected"),
-    [
-        ("gpt-3.5-turbo", 129),
-        ("gpt-4", 129),
-        ("gpt-4o-mini", 124),
-        # the same formula; names that tiktoken does not know or takes for something else
-        ("gpt-4.1", 124),
-        ("o3", 124),
-        ("openai/gpt-4o", 124),
-        (" GPT-4o ", 124),
-        ("gpt-6-sol", 124),
-        ("ft:gpt-4.1-mini-2025-04-14:org::id", 124),
-        ("azure/gpt-35-turbo", 129),
-        ("gpt-4-0613", 129),
-    ],
-)
-def test_chat_is_counted_as_the_api_does(model: str, expected: int) -> None:
-    assert count_tokens(model, messages=COOKBOOK) == (expected, "exact")
-
-
-@pytest.mark.parametrize(("model", "expected"), [("gpt-3.5-turbo", 105), ("gpt-4o", 101)])
-def test_tools_are_counted_as_the_api_does(model: str, expected: int) -> None:
-    shapes = (
-        {"type": "function", "function": WEATHER_TOOL},
-        {"type": "function", **WEATHER_TOOL},
-        {k if k != "parameters" else "input_schema": v for k, v in WEATHER_TOOL.items()},
-    )
-    for tool in shapes:
-        counted = count_tokens(model, messages=WEATHER, tools=[tool])
-        assert counted == (expected, "estimate")
-    sentence = WEATHER_TOOL | {"description": WEATHER_TOOL["description"] + "."}
-    assert count_tokens(model, messages=WEATHER, tools=[sentence]).tokens == expected
-
-
-@pytest.mark.parametrize(
-    ("messages", "expected"),
-    [
-        ([], 3),
-        ([{"role": "user", "content": "hello"}], 8),
-        ([{"role": "user", "content": ""}], 7),
-        ([{"role": "assistant", "content": None}], 7),
-        ([{"role": "user", "content": [{"type": "text", "text": "hello"}]}], 8),
-        ([{"role": "user", "name": "Ann", "content": "hello"}], 10),
-        ([{"role": "user", "content": "end <|endoftext|> here <|im_start|>"}], 20),
-        ([{"role": "user", "content": "お誕生日おめでとう 😀 Привет"}], 20),
-        ([{"role": "user", "content": "\n\n\n   \t\n"}], 10),
-    ],
-)
-def test_messages_follow_the_formula(messages: list[dict[str, Any]], expected: int) -> None:
-    assert count_tokens("gpt-4", messages=messages) == (expected, "exact")
-
-
-def image(**more: str) -> list[dict[str, Any]]:
-    part = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA", **more}}
-    return [{"role": "user", "content": [part]}]
-
-
-@pytest.mark.parametrize(
-    ("model", "detail", "expected"),
-    [
-        ("gpt-4o", {"detail": "high"}, 7 + 765),  # OpenAI's vision guide, 1024 x 1024
-        ("gpt-4o", {"detail": "low"}, 7 + 85),
-        ("gpt-4o", {}, 7 + 765),
-        ("gpt-4o-mini", {"detail": "low"}, 7 + 2833),
-        ("gpt-4o-mini", {}, 7 + 25501),
-    ],
-)
-def test_images_take_a_flat_number(model: str, detail: dict[str, str], expected: int) -> None:
-    assert count_tokens(model, messages=image(**detail)) == (expected, "estimate")
-
-
-def test_structured_values_are_estimates() -> None:
-    asked = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-    called = [{"role": "assistant", "content": None, "tool_calls": [asked]}]
-    plain = [{"role": "assistant", "content": None}]
-    counted = count_tokens("gpt-4o", messages=called)
+@pytest.mark.parametrize(("part", "tokens"), ATTACHED)
+def test_sound_and_documents_are_estimated_by_their_bytes(
+    part: dict[str, Any], tokens: int
+) -> None:
+    counted = count_bounds("gpt-4o", messages=user(part))
     assert counted.method == "estimate"
-    assert counted.tokens > count_tokens("gpt-4o", messages=plain).tokens + 10
-    # base64 inside a tool's result is an image, not text
-    result = {"type": "tool_result", "content": image()[0]["content"]}
-    assert count_tokens("gpt-4o", messages=[{"role": "user", "content": [result]}]).tokens < 800
-    # the message object a client returned, as people append it
+    assert counted.low_tokens == 8
+    assert counted.tokens == 7 + tokens
+
+
+def test_what_is_text_in_a_part_is_counted_as_text() -> None:
+    exactly = count_tokens("gpt-4o", messages=user({"type": "text", "text": SEVEN})).tokens
+    for part in (
+        SEVEN,
+        {"type": "input_text", "text": SEVEN},
+        {"type": "output_text", "text": SEVEN, "annotations": []},
+        {"type": "text", "text": SEVEN, "cache_control": {"type": "ephemeral"}},
+        {"text": SEVEN},
+    ):
+        assert count_tokens("gpt-4o", messages=user(part)) == (exactly, "exact")
+    for part in (
+        {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": SEVEN}},
+        {"type": "document", "source": {"type": "content", "content": SEVEN}},
+        {"type": "tool_result", "tool_use_id": "t", "content": SEVEN},
+    ):
+        counted = count_bounds("gpt-4o", messages=user(part))
+        assert counted.low_tokens == exactly <= counted.tokens < exactly + 10
+    cited = {"type": "search_result", "source": SEVEN, "content": [{"type": "text", "text": SEVEN}]}
+    assert count_tokens("gpt-4o", messages=user(cited)).tokens >= exactly + 7
+    gemini = [{"role": "user", "parts": [{"text": SEVEN}]}]
+    assert count_bounds("gpt-4o", messages=gemini).tokens == exactly
+
+
+CALL = {"id": "call_1", "type": "function", "function": {"name": "get", "arguments": '{"a": 1}'}}
+
+
+def test_calls_of_tools() -> None:
+    def tokens(*calls: Any, **more: Any) -> int:
+        message = {"role": "assistant", "content": None, "tool_calls": list(calls), **more}
+        counted = count_bounds("gpt-4o", messages=[message])
+        assert counted.method == ("estimate" if calls or more else "exact")
+        return counted.tokens
+
+    name, arguments = 1, count_tokens("gpt-4o", text='{"a": 1}').tokens
+    assert tokens() == 7
+    assert tokens(CALL) == 7 + 5 + 2 * name + arguments
+    assert tokens(CALL, CALL) == 7 + 21 + 2 * (7 + name + arguments)
+    assert tokens({"type": "custom", "custom": {"name": "get", "input": '{"a": 1}'}}) == tokens(
+        CALL
+    )
+    legacy = [{"role": "assistant", "content": None, "function_call": CALL["function"]}]
+    assert count_tokens("gpt-4o", messages=legacy).tokens == tokens(CALL)
+    answer = {"role": "tool", "tool_call_id": "call_1", "content": "3"}
+    counted = count_bounds("gpt-4o", messages=[answer])
+    assert counted.low_tokens == 8 < counted.tokens
+    used = {"type": "tool_use", "id": "toolu_1", "name": "get", "input": {"a": 1}}
+    assert count_tokens("gpt-4o", messages=user(used)).tokens > 7 + name + arguments
+
+
+def schema(**properties: Any) -> list[dict[str, Any]]:
+    return [{"name": "f", "parameters": {"type": "object", "properties": properties}}]
+
+
+@pytest.mark.parametrize(
+    ("less", "more"),
+    [
+        (schema(a={"type": "string"}), schema(a={"type": "string", "pattern": "^[a-z]+$"})),
+        (schema(a={"type": "string"}), schema(a={"type": "string", "default": "x"})),
+        (schema(a={"type": "string"}), schema(a={"anyOf": [{"type": "string"}, {"type": "null"}]})),
+        (schema(a={"type": "string"}), schema(a={"type": ["string", "null"]})),
+        (schema(a={"type": "object"}), schema(a={"type": "object", "properties": {"b": {}}})),
+        (schema(a={}), schema(a={"$ref": "#/$defs/A"})),
+        (schema(), [{"name": "f"}, {"type": "web_search", "user_location": {"city": "Paris"}}]),
+    ],
+)
+def test_nothing_a_schema_says_is_left_out(less: Any, more: Any) -> None:
+    counts = [count_bounds("gpt-4o", messages=HELLO, tools=tools) for tools in (less, more)]
+    assert counts[0].tokens < counts[1].tokens
+    assert all(counted.low_tokens <= counted.tokens for counted in counts)
+
+
+def test_titles_that_schema_makers_add_are_free() -> None:
+    plain, titled = schema(a={"type": "string"}), schema(a={"type": "string", "title": "A"})
+    counted = [count_bounds("gpt-4o", messages=HELLO, tools=tools) for tools in (plain, titled)]
+    assert counted[0] == counted[1]
+
+
+def test_claude_is_told_about_its_tools() -> None:
+    tool = [{"name": "f", "description": "does f", "input_schema": {"type": "object"}}]
+    old, new = (
+        [count_bounds(model, messages=HELLO, tools=tools) for tools in ([], tool)]
+        for model in ("claude-opus-4-5", "claude-opus-4-7")
+    )
+    assert old[1].tokens - old[0].tokens > 588  # the most of platform.claude.com's table, 4.5
+    assert new[1].tokens - new[0].tokens > 804  # 4.7
+    assert new[1].low_tokens - new[0].low_tokens < 354  # 5
+    assert new[1].method == "estimate"
+
+
+def test_the_message_a_client_returned_is_counted() -> None:
     message = SimpleNamespace(model_dump=lambda exclude_none: {"role": "user", "content": "hello"})
     assert count_tokens("gpt-4o", messages=[message]) == (8, "exact")  # type: ignore[list-item]
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("tiktoken is great!", 6),
-        ("antidisestablishmentarianism", 6),
-        ("2 + 2 = 4", 7),
-        ("お誕生日おめでとう", 9),
-        ("", 0),
-        ("hi <|endoftext|> there", 8),
-        ("a" * 5000, 625),
-        (" " * 2000, 16),
-        ("\ud800 lone surrogate", 3),
-        ("https://example.com/a?b=c&d=e%20f#g", 15),
-        ("Привет, как дела?", 8),
-        ("你好，世界", 6),
-    ],
-)
-def test_text_is_counted_with_cl100k(text: str, expected: int) -> None:
-    assert count_tokens("gpt-4", text=text).tokens == expected
-    assert count_tokens("text-embedding-3-small", text=text) == (expected, "exact")
-
-
-@pytest.mark.parametrize(
-    ("model", "percent", "method"),
-    [
-        ("gpt-4o", 100, "exact"),
-        ("claude-3-5-sonnet-20241022", 129, "proxy"),
-        ("claude-opus-4-20250514", 129, "proxy"),
-        ("claude-opus-4-6", 129, "proxy"),
-        ("claude-opus-4-8", 182, "proxy"),
-        ("bedrock/us.anthropic.claude-haiku-5-5-v1:0", 182, "proxy"),
-        ("claude-latest", 182, "proxy"),
-        ("gemini/gemini-2.5-pro", 134, "proxy"),
-        ("mistral/ministral-8b", 119, "proxy"),
-        ("groq/llama-3.3-70b", 100, "proxy"),
-        ("deepseek/deepseek-chat", 109, "proxy"),
-        ("some-model", 134, "estimate"),
-    ],
-)
-def test_other_families_take_a_factor_rounded_up(model: str, percent: int, method: str) -> None:
-    text = "one two three four five six seven"
-    assert count_tokens("gpt-4o", text=text).tokens == 7
-    assert count_tokens(model, text=text) == (-(-7 * percent // 100), method)
+# -- hostile text ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -219,78 +351,192 @@ def test_other_families_take_a_factor_rounded_up(model: str, percent: int, metho
         (" " * 1_000_000, 7_000, 9_000),
         ("a" * 1_000_000, 125_000, 125_100),
         ("\n" * 1_000_000, 3_000, 70_000),
-        ("hello world " * 170_000, 340_001, 340_001),  # 2 MB, cut only between words
+        ("hello world " * 840_000, 1_680_001, 1_680_001),  # 10 MB, cut only between words
         ("\ud800" * 200_000, 1, 200_000),
         ("<|endoftext|>" * 20_000, 100_000, 200_000),
     ],
+    ids=["spaces", "letters", "lines", "prose", "surrogates", "special"],
 )
 @pytest.mark.parametrize("model", ["gpt-4", "gpt-4o"])
 def test_hostile_text_is_counted(model: str, text: str, least: int, most: int) -> None:
     assert least <= count_tokens(model, text=text).tokens <= most
 
 
+@pytest.mark.parametrize("text", [" " * 10**6, "a" * 10**6, "中" * 10**6, "a\u0301 " * 10**6])
+def test_no_more_than_a_chunk_is_encoded_at_once(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = []
+
+    def encode(piece: str) -> list[int]:
+        sizes.append(len(piece))
+        return [0] * len(piece)
+
+    tiny = SimpleNamespace(encode_ordinary=encode)
+    monkeypatch.setitem(_encodings._loaded, "o200k_base", tiny)  # type: ignore[arg-type]
+    assert _encodings.count_text("o200k_base", text)[0] == sum(sizes) == len(text)
+    assert max(sizes) <= 100_000
+    assert len(sizes) <= 2 * len(text) // 100_000
+
+
+def test_a_panic_inside_tiktoken_stays_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    class PanicException(BaseException):  # as pyo3 makes it
+        pass
+
+    def panic(text: str) -> list[int]:
+        raise PanicException("stack overflow")
+
+    def stop(text: str) -> list[int]:
+        raise KeyboardInterrupt
+
+    for encode, outcome in ((panic, None), (stop, KeyboardInterrupt)):
+        broken = SimpleNamespace(
+            encode_ordinary=encode, _core_bpe=SimpleNamespace(encode_ordinary=encode)
+        )
+        monkeypatch.setitem(_encodings._loaded, "o200k_base", broken)  # type: ignore[arg-type]
+        model = f"gpt-4o-{encode.__name__}"
+        for text in ("a中", "a中" * 100_000):
+            for _ in range(2):  # the second time its encoder is known
+                for call in ({"text": text}, {"messages": [{"content": text}]}):
+                    if outcome is None:
+                        counted = count_tokens(model, **call)  # type: ignore[arg-type]
+                        assert counted.method == "estimate"
+                        assert counted.tokens >= 2 * len(text)  # a token a byte
+                    else:
+                        with pytest.raises(outcome):
+                            count_tokens(model, **call)  # type: ignore[arg-type]
+
+
 PARTS = [
-    "a",
-    "word",
-    "Äh",
-    "1",
-    ",",
-    ".",
-    "'s",
-    "/",
-    "\n",
-    "\t",
-    "\u00a0",
-    "\x1c",
-    "中",
-    " ",
-    "    ",
-]
+    "a", "word", "Äh", "1", ",", ".", "'s", "/", "\n", "\t", "\u00a0", "\x1c", "中", " ", "    ",
+]  # fmt: skip
 WORDS = st.lists(st.sampled_from(PARTS), max_size=100).map("".join)
 
 
-@given(WORDS, st.sampled_from(["gpt-4", "gpt-4o"]))
-@example("a" * 16 + " " * 8 + "b", "gpt-4o")
-def test_a_clean_cut_changes_no_count(text: str, model: str) -> None:
-    whole = count_tokens(model, text=text)
+@given(WORDS, st.sampled_from(["cl100k_base", "o200k_base"]))
+@example("a" * 16 + " " * 8 + "b", "o200k_base")
+def test_a_clean_cut_changes_no_count(text: str, encoding: str) -> None:
+    whole = _encodings.count_text(encoding, text)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tokens, "_CHUNK", 20)
-        patch.setattr(tokens, "_LOOK_BACK", 15)
-        pieces = list(tokens._chunks(text))
+        patch.setattr(_encodings, "CHUNK", 20)
+        patch.setattr(_encodings, "_LOOK_BACK", 15)
+        pieces = list(_encodings._chunks(text))
         assert "".join(piece for piece, _ in pieces) == text
         assert all(len(piece) <= 20 for piece, _ in pieces)
-        cut = count_tokens(model, text=text)
-    assert cut == whole or cut.method == "estimate"
+        tokens, exact = _encodings.count_text(encoding, text)
+    assert (tokens, True) == whole or not exact
+
+
+# -- hostile structures ---------------------------------------------------------------------------
+
+
+def nested(depth: int, *, twice: bool) -> dict[str, Any]:
+    part: dict[str, Any] = {"type": "text", "text": "hi"}
+    for _ in range(depth):
+        part = {"type": "tool_result", "content": [part, part] if twice else [part]}
+    return part
+
+
+def laughing(depth: int, make: Any) -> Any:
+    value: Any = {"type": "string"}
+    for _ in range(depth):
+        value = make(value)
+    return value
+
+
+def cyclic() -> Iterator[dict[str, Any]]:
+    message: dict[str, Any] = {"role": "user"}
+    message["content"] = message
+    yield {"messages": [message]}
+    part: dict[str, Any] = {"type": "tool_result"}
+    part["content"] = [part, part]
+    yield {"messages": user(part)}
+    looping: dict[str, Any] = {"type": "object", "properties": {}}
+    looping["properties"]["self"] = looping
+    yield {"messages": [], "tools": [{"name": "f", "parameters": looping}]}
+
+
+class Endless(list[dict[str, Any]]):
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return repeat({"role": "user", "content": "hi"})
+
+
+ENDLESS: dict[str, dict[str, Any]] = {
+    **{f"cyclic{i}": call for i, call in enumerate(cyclic())},
+    "deep": {"messages": user(nested(100_000, twice=False))},
+    "deep JSON": {"messages": [{"role": "user", "x": laughing(10**5, lambda inner: [inner])}]},
+    "shared parts": {"messages": user(nested(60, twice=True))},
+    "shared JSON": {"messages": user({"v": laughing(60, lambda inner: [inner, inner])})},
+    "shared schema": {
+        "messages": [],
+        "tools": schema(a=laughing(60, lambda v: schema(a=v, b=v)[0]["parameters"])),
+    },
+    "shared choices": {
+        "messages": [],
+        "tools": schema(a=laughing(60, lambda v: {"anyOf": [v, v]})),
+    },
+    **{
+        f"shared {key}": {
+            "messages": [],
+            "tools": schema(a={key: laughing(60, lambda inner: [inner, inner])}),
+        }
+        for key in ("default", "enum", "const")
+    },
+    "endless": {"messages": Endless()},
+    "long": {"messages": [{"role": "user", "content": "word " * 2_000_001}] * 100},
+}
+
+
+@pytest.mark.parametrize("call", ENDLESS.values(), ids=ENDLESS)
+def test_a_prompt_without_end_is_refused(
+    call: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = 0  # characters of the long ones, in pieces; instead of waiting for all of them
+
+    def count(encoding: str, text: str) -> tuple[int, bool]:
+        nonlocal counted
+        counted += len(text)
+        return len(text), True
+
+    monkeypatch.setattr("budgetledger._prompts.count_text", count)
+    with pytest.raises(InvalidInput):
+        count_tokens("gpt-4o", **call)
+    assert counted <= 100_000_000
 
 
 @pytest.mark.parametrize(
     ("model", "given"),
     [
         ("", {"text": "x"}),
+        (" ", {"text": "x"}),
         (None, {"text": "x"}),
+        (["gpt-4o"], {"text": "x"}),
         ("gpt-4o", {}),
         ("gpt-4o", {"text": "x", "messages": []}),
         ("gpt-4o", {"text": b"x"}),
+        ("gpt-4o", {"text": ["x"]}),
+        ("gpt-4o", {"text": 7}),
         ("gpt-4o", {"messages": ["hello"]}),
         ("gpt-4o", {"messages": "hello"}),
+        ("gpt-4o", {"messages": 7}),
         ("gpt-4o", {"messages": [{"role": "user", "content": object()}]}),
+        ("gpt-4o", {"messages": [{"role": "user", "content": {"n": 10**5000}}]}),
+        ("gpt-4o", {"messages": [{"role": "user", "content": [{(1, 2): 3}]}]}),
+        ("gpt-4o", {"messages": [{"role": "assistant", "tool_calls": ["f"]}]}),
+        ("gpt-4o", {"messages": [{"role": "assistant", "tool_calls": [{"function": "f"}]}]}),
         ("gpt-4o", {"text": "x", "tools": ["f"]}),
+        ("gpt-4o", {"text": "x", "tools": [{"name": "f", "parameters": "x"}]}),
+        ("gpt-4o", {"text": "x", "tools": [{"name": "f", "parameters": {"properties": [1]}}]}),
     ],
 )
 def test_misuse_is_refused(model: Any, given: dict[str, Any]) -> None:
-    with pytest.raises(InvalidInput):
-        count_tokens(model, **given)
+    for _ in range(2):
+        with pytest.raises(InvalidInput):
+            count_tokens(model, **given)
+        count_tokens("gpt-4o", text="x")
 
 
-def test_messages_inside_themselves_are_refused() -> None:
-    message: dict[str, Any] = {"role": "user"}
-    message["content"] = message
-    with pytest.raises(InvalidInput):
-        count_tokens("gpt-4o", messages=[message])
-    part: dict[str, Any] = {"type": "tool_result"}
-    part["content"] = [part]
-    with pytest.raises(InvalidInput):
-        count_tokens("gpt-4o", messages=[{"role": "user", "content": [part]}])
+# -- vocabularies --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", sorted(vocabularies.VOCABULARIES))
@@ -323,35 +569,68 @@ def test_damaged_vocabulary_is_refused(
             vocabularies.ranks(name)
 
 
-def test_loading_never_touches_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*args: object, **kwargs: object) -> None:
-        raise AssertionError("a socket was asked for")
+CUT_OFF = """
+import _socket, os, socket, sys
 
-    monkeypatch.setattr(tokens, "_loaded", {})
-    monkeypatch.setattr(socket, "socket", refuse)
-    monkeypatch.setattr(socket, "create_connection", refuse)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", "")  # tiktoken's own cache may not help either
-    assert (
-        count_tokens("gpt-4", text="hello") == count_tokens("gpt-4o", text="hello") == (1, "exact")
+def refuse(*args, **kwargs):
+    raise AssertionError("the network was asked for")
+
+for name in ("socket", "create_connection", "getaddrinfo", "gethostbyname", "socketpair"):
+    setattr(socket, name, refuse)
+_socket.socket = _socket.getaddrinfo = refuse
+sys.addaudithook(lambda event, args: event.startswith("socket.") and refuse())
+opened = []
+sys.addaudithook(lambda event, args: opened.append(args) if event == "open" else None)
+
+from budgetledger import count_tokens
+
+image = {"type": "image_url", "image_url": {"url": "https://example.com/cat.png"}}
+document = {"type": "document", "source": {"type": "url", "url": "https://example.com/a.pdf"}}
+messages = [{"role": "user", "content": ["hello", image, document]}]
+tools = [{"name": "f", "parameters": {}}]
+for model in ("gpt-4", "gpt-4o", "claude-opus-5", "gemini-3-pro", "nobody/knows"):
+    assert count_tokens(model, text="hello").tokens
+    assert count_tokens(model, messages=messages, tools=tools).tokens
+written = [args for args in opened if isinstance(args[2], int) and args[2] & 3]
+assert not written, written
+"""
+
+
+def test_counting_needs_neither_network_nor_home(tmp_path: Path) -> None:
+    keep = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
+    home = {name: str(tmp_path) for name in ("HOME", "USERPROFILE", "TMPDIR", "XDG_CACHE_HOME")}
+    path = os.pathsep.join([str(ROOT), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", CUT_OFF],
+        env={**keep, **home, "PYTHONPATH": path},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_threads_load_a_vocabulary_once(monkeypatch: pytest.MonkeyPatch) -> None:
     loads = []
-    load = tokens._load
-    monkeypatch.setattr(tokens, "_loaded", {})
-    monkeypatch.setattr(tokens, "_load", lambda name: (loads.append(name), load(name))[1])
+    load = _encodings._load
+    monkeypatch.setattr(_encodings, "_loaded", {})
+    monkeypatch.setattr(_encodings, "_load", lambda name: (loads.append(name), load(name))[1])
     with ThreadPoolExecutor(8) as pool:
-        counts = list(pool.map(lambda _: count_tokens("gpt-4", text="hello"), range(32)))
-    assert set(counts) == {(1, "exact")}
+        counts = list(pool.map(lambda _: _encodings.count_text("cl100k_base", "hello"), range(32)))
+    assert set(counts) == {(1, True)}
     assert loads == ["cl100k_base"]
 
 
 def test_heavy_packages_are_imported_late() -> None:
     code = (
-        "import sys, budgetledger.tokens, budgetledger._catalog\n"
-        "assert not {'tiktoken', 'genai_prices', 'pydantic'} & sys.modules.keys()"
+        "import sys, budgetledger, budgetledger._catalog, budgetledger._estimates\n"
+        "budgetledger.Ledger, budgetledger.BudgetManager, budgetledger.count_tokens\n"
+        "heavy = {'tiktoken', 'genai_prices', 'litellm', 'openai', 'anthropic'}\n"
+        "assert not heavy & sys.modules.keys(), heavy & sys.modules.keys()\n"
+        "budgetledger.count_tokens('gpt-4', text='hello')\n"
+        "assert heavy & sys.modules.keys() == {'tiktoken'}"
     )
     path = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([sys.executable, "-c", code], env=path, check=True)

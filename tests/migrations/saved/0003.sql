@@ -22,6 +22,7 @@ INSERT INTO "accounts" VALUES(6,3,'team',1769905800000000);
 INSERT INTO "accounts" VALUES(7,3,'alice',1769905800000000);
 INSERT INTO "accounts" VALUES(8,3,'bob',1769905800000000);
 INSERT INTO "accounts" VALUES(9,3,'mallory',1769906100000000);
+INSERT INTO "accounts" VALUES(10,4,'carol',1769906100000000);
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -69,6 +70,7 @@ INSERT INTO "budget_revisions" VALUES(22,7,'tokens/day/gpt-4o','tokens',5000,0,'
 INSERT INTO "budget_revisions" VALUES(23,8,'default','usd',5,0,NULL,NULL,'UTC',0,NULL,NULL,1769905800.0,0,NULL);
 INSERT INTO "budget_revisions" VALUES(47,6,'usd/month','usd',200,0,NULL,'month','UTC',0,NULL,NULL,1769905800.0,0,'0.05,0.06');
 INSERT INTO "budget_revisions" VALUES(50,9,'usd','usd',9,0,NULL,NULL,'UTC',0,NULL,NULL,1769906100.0,0,NULL);
+INSERT INTO "budget_revisions" VALUES(55,10,'usd','usd',1,0,NULL,NULL,'UTC',0,NULL,NULL,1769906100.0,0,NULL);
 CREATE TABLE entries (
 	id INTEGER NOT NULL, 
 	project_id INTEGER NOT NULL, 
@@ -166,6 +168,11 @@ INSERT INTO "entries" VALUES(51,3,9,1769906100000000,'freeze',NULL,NULL,NULL,NUL
 INSERT INTO "entries" VALUES(52,3,8,1769906100000000,'freeze',NULL,NULL,NULL,NULL,0,0,0,NULL,NULL,NULL,NULL,NULL,NULL,0,0,750,1,NULL,NULL,NULL,NULL,X'0C28610576FF44C2FAEC500355DB314FCAD3F74FB48DE10A6BF9A9233DE1137A',NULL,NULL,NULL,NULL,NULL,4);
 INSERT INTO "entries" VALUES(53,3,8,1769906100000000,'unfreeze',NULL,NULL,NULL,NULL,0,0,0,NULL,NULL,NULL,'a mistake',NULL,NULL,0,0,750,1,NULL,NULL,NULL,NULL,X'2F4576F57A32885C2ED36CE6A889450BB0F62ADBDB6034B85C4EB50584A3B048',NULL,NULL,NULL,NULL,NULL,5);
 INSERT INTO "entries" VALUES(54,3,8,1769906100000000,'hold','o3',NULL,'given',NULL,0,0,0,NULL,NULL,NULL,'would have been refused: budget ''default'' of ''bob'' refuses 7.00 USD: limit 5.00, posted 0.00, held 0.25, available 4.75; it is more than the whole limit; ask for less, or raise it with set_budget',NULL,NULL,0,0,750,1,0,0,0,0,X'7D31843DA5142B1E1CF638BB48DF84A7EC5C760525966D64AEB3DA7161A6420F',NULL,NULL,7000000000000,0,1769992500000000,5);
+INSERT INTO "entries" VALUES(55,4,10,1769906100000000,'budget',NULL,NULL,NULL,NULL,0,0,0,NULL,NULL,NULL,NULL,NULL,NULL,0,0,0,0,NULL,NULL,NULL,NULL,X'5AC363B296783DB729231F3F086B0C8DD3A1A57C404F3C4812E487E1D50566C8',NULL,NULL,NULL,NULL,NULL,1);
+INSERT INTO "entries" VALUES(56,4,10,1769906100000000,'charge','my-own',NULL,'unpriced',NULL,1000,500,1,'{"input_tokens":1000,"output_tokens":500}',NULL,NULL,NULL,NULL,NULL,0,0,1500,1,0,0,1500,1,X'1C40A47306C0013B9988F1A252A3684B6728C66421252FE7A521F55282CF9B8C',NULL,NULL,NULL,NULL,NULL,1);
+INSERT INTO "entries" VALUES(57,4,10,1769906100000000,'charge','my-other',NULL,'unpriced',NULL,1,0,1,'{"input_tokens":1,"service_tier":"batch"}',NULL,NULL,NULL,NULL,NULL,0,0,1501,2,0,0,1,1,X'0681FCC278B3720EE28A4718705C24FB8375B26D614146E0EEA948F73A35F4C1',NULL,NULL,NULL,NULL,NULL,1);
+INSERT INTO "entries" VALUES(58,4,10,1769906100000000,'adjustment','my-own',6250000000,'own price 2',NULL,0,0,0,NULL,'{"input_mtok":"3","model":"my-own","output_mtok":"6.5"}',NULL,'priced later',56,'reprice:56',0,6250000000,1501,2,0,6250000000,1500,1,X'149BED6038BD0F7EB8271D46BBC076A017D917C25B2D324AA30167248A44E285',NULL,NULL,NULL,NULL,NULL,1);
+INSERT INTO "entries" VALUES(59,4,10,1769906160000000,'charge','my-own',13250000000,'own price 3',NULL,1000,0,1,'{"input_tokens":1000}','{"input_mtok":"3.25","model":"my-own","requests_kcount":"10"}',NULL,NULL,NULL,'p1',0,19500000000,2501,3,0,19500000000,2500,2,X'773E1EB45563A43ECB89989F9819157C548E3DC5A286EBE068E7E0EA55E841BC',NULL,NULL,NULL,NULL,NULL,1);
 CREATE TABLE model_runs (
 	account_id INTEGER NOT NULL, 
 	model TEXT NOT NULL, 
@@ -193,6 +200,8 @@ INSERT INTO "model_runs" VALUES(8,'my-own',1769906100000000,41);
 INSERT INTO "model_runs" VALUES(8,'o3',1769905800000000,36);
 INSERT INTO "model_runs" VALUES(8,'unknown',1769905800000000,37);
 INSERT INTO "model_runs" VALUES(8,'unknown',1769906100000000,40);
+INSERT INTO "model_runs" VALUES(10,'my-other',1769906100000000,57);
+INSERT INTO "model_runs" VALUES(10,'my-own',1769906100000000,56);
 CREATE TABLE open_holds (
 	account_id INTEGER NOT NULL, 
 	hold_id INTEGER NOT NULL, 
@@ -231,6 +240,28 @@ CREATE TABLE parent_changes (
 INSERT INTO "parent_changes" VALUES(20,7,6);
 INSERT INTO "parent_changes" VALUES(24,8,6);
 INSERT INTO "parent_changes" VALUES(25,8,NULL);
+CREATE TABLE price_revisions (
+	id INTEGER NOT NULL, 
+	project_id INTEGER, 
+	model TEXT NOT NULL, 
+	rates TEXT, 
+	effective_at_us INTEGER NOT NULL, 
+	recorded_at_us INTEGER NOT NULL, 
+	note TEXT, 
+	hash BLOB NOT NULL, 
+	PRIMARY KEY (id), 
+	CHECK (model <> ''), 
+	CHECK (length(hash) = 32), 
+	FOREIGN KEY(project_id) REFERENCES projects (id)
+)
+ STRICT
+
+;
+INSERT INTO "price_revisions" VALUES(1,NULL,'my-*','{"input_mtok":"2","output_mtok":"4"}',1769891400000000,1769906100000000,NULL,X'FE7FCBE3786434D4DFF830DE4EAC0439A0A71C86E80F8B7F47308F7EDA33352F');
+INSERT INTO "price_revisions" VALUES(2,4,'my-own','{"input_mtok":"3","output_mtok":"6.5"}',1769891400000000,1769906100000000,'per contract',X'CA3386137107548ED481E3F1E928BA11E48351E512367D726D2DF89C16655A16');
+INSERT INTO "price_revisions" VALUES(3,4,'my-own','{"input_mtok":"3.25","output_mtok":"0","requests_kcount":"10"}',1769906160000000,1769906160000000,NULL,X'DA89FB5B5BD810B16A8E76D4010F34ECFBB5BB5C7EFC1912E32001A47C12CC4A');
+INSERT INTO "price_revisions" VALUES(4,4,'my-own',NULL,1769906160000000,1769906160000000,'moved',X'ABF3BB884A6FB50025811D2F7AF65850F61FEA11D0D858C30785878735EBDA81');
+INSERT INTO "price_revisions" VALUES(5,NULL,'my-*',NULL,1769891400000000,1769906160000000,NULL,X'AF8B688D68CAC990F7802F0FC55CBF5211F234EA9AB23008BDBC4CB2601607F6');
 CREATE TABLE projects (
 	id INTEGER NOT NULL, 
 	name TEXT NOT NULL, 
@@ -244,6 +275,7 @@ CREATE TABLE projects (
 INSERT INTO "projects" VALUES(1,'app');
 INSERT INTO "projects" VALUES(2,'other');
 INSERT INTO "projects" VALUES(3,'agents');
+INSERT INTO "projects" VALUES(4,'priced');
 CREATE TABLE threshold_crossings (
 	entry_id INTEGER NOT NULL, 
 	account_id INTEGER NOT NULL, 
@@ -428,4 +460,20 @@ CREATE TRIGGER model_runs_no_delete BEFORE DELETE ON model_runs
 CREATE TRIGGER model_runs_no_replace BEFORE INSERT ON model_runs
         WHEN EXISTS (SELECT 1 FROM model_runs WHERE account_id = NEW.account_id AND model = NEW.model AND recorded_at_us = NEW.recorded_at_us AND entry_id = NEW.entry_id)
         BEGIN SELECT RAISE(ABORT, 'budgetledger: this row is recorded already'); END;
+CREATE INDEX price_revisions_by_model ON price_revisions (project_id, model, effective_at_us);
+CREATE TRIGGER price_revisions_no_update BEFORE UPDATE ON price_revisions
+        BEGIN SELECT RAISE(ABORT, 'budgetledger: rows never change; append an adjustment'); END;
+CREATE TRIGGER price_revisions_no_delete BEFORE DELETE ON price_revisions
+        BEGIN SELECT RAISE(ABORT, 'budgetledger: rows stay; append an adjustment'); END;
+CREATE TRIGGER price_revisions_no_replace BEFORE INSERT ON price_revisions
+        WHEN EXISTS (SELECT 1 FROM price_revisions WHERE id = NEW.id)
+        BEGIN SELECT RAISE(ABORT, 'budgetledger: this row is recorded already'); END;
+CREATE VIEW prices AS
+SELECT r.id, p.name AS project, r.model, r.rates IS NULL AS removed,
+       strftime('%Y-%m-%dT%H:%M:%S', (r.effective_at_us - ((r.effective_at_us % 1000000 + 1000000) % 1000000)) / 1000000, 'unixepoch') || printf('.%06dZ', ((r.effective_at_us % 1000000 + 1000000) % 1000000)) AS effective_at,
+       CAST(json_extract(r.rates, '$.input_mtok') AS REAL) AS input_usd, CAST(json_extract(r.rates, '$.output_mtok') AS REAL) AS output_usd,
+       CAST(json_extract(r.rates, '$.cache_read_mtok') AS REAL) AS cache_read_usd, CAST(json_extract(r.rates, '$.cache_write_mtok') AS REAL) AS cache_write_usd,
+       CAST(json_extract(r.rates, '$.requests_kcount') AS REAL) / 1000 AS request_usd, r.rates,
+       strftime('%Y-%m-%dT%H:%M:%S', (r.recorded_at_us - ((r.recorded_at_us % 1000000 + 1000000) % 1000000)) / 1000000, 'unixepoch') || printf('.%06dZ', ((r.recorded_at_us % 1000000 + 1000000) % 1000000)) AS recorded_at, r.note, lower(hex(r.hash)) AS hash
+FROM price_revisions r LEFT JOIN projects p ON p.id = r.project_id;
 COMMIT;

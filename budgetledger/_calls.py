@@ -1,0 +1,138 @@
+"""From a call's own arguments to those of the hold for it. Pure: no client is imported.
+
+The names are the APIs' own, as `openai`, `anthropic` and `litellm` take and send them. Values
+are dicts, lists and texts; what is left out may also be None or a client's mark for that.
+
+Not seen here, so not held for: what a provider remembers of earlier calls
+(``previous_response_id``, ``conversation``, stored prompts), and what its own tools fetch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeAlias
+
+Kind: TypeAlias = Literal["chat", "responses", "text", "embedding", "image", "messages"]
+"""Which API a call is of: OpenAI's chat completions, Responses, text completions, embeddings,
+images; or Anthropic's messages."""
+
+_LEFT_OUT = ("NotGiven", "Omit")  # the clients' marks, by the names of their types
+
+# Tokens of one image that gpt-image-1 makes, by quality and size; the most where it is free to
+# choose (platform.openai.com/docs/guides/image-generation, 2026-11). And of one shown on the way.
+_IMAGE_TOKENS = {
+    "low": {"1024x1024": 272, "1024x1536": 408, "1536x1024": 400},
+    "medium": {"1024x1024": 1056, "1024x1536": 1584, "1536x1024": 1568},
+    "high": {"1024x1024": 4160, "1024x1536": 6240, "1536x1024": 6208},
+}
+_MOST_IMAGE_TOKENS, _PARTIAL_IMAGE_TOKENS = 6240, 100
+
+
+def hold_arguments(kind: Kind, call: Mapping[str, Any]) -> dict[str, Any]:
+    """The keyword arguments of `Ledger.hold` by which a *call* is estimated.
+
+    ``model``, ``messages`` or ``text``, and where there are any ``tools``, ``max_output_tokens``
+    (of one answer) and ``n``. Nothing is checked: what cannot be held, `Ledger.hold` refuses.
+    """
+    found: dict[str, Any] = {"model": _given(call, "model")}
+    if kind == "chat":
+        found["messages"] = _said(call, None, "messages")
+        functions = [{"function": told} for told in _given(call, "functions") or ()]
+        found["tools"] = [*(_given(call, "tools") or ()), *functions]
+        found["max_output_tokens"] = _given(call, "max_completion_tokens", "max_tokens")
+        found["n"] = _given(call, "n")
+    elif kind == "responses":
+        found["messages"] = _said(call, "instructions", "input")
+        found["tools"] = _given(call, "tools")
+        found["max_output_tokens"] = _given(call, "max_output_tokens")
+    elif kind == "messages":
+        found["messages"] = _said(call, "system", "messages")
+        found["tools"] = _given(call, "tools")
+        found["max_output_tokens"] = _given(call, "max_tokens")
+    elif kind == "text":
+        prompts = _texts(_given(call, "prompt"))
+        suffix = _given(call, "suffix")
+        found["text"] = "\n".join(prompts if suffix is None else [*prompts, suffix])
+        found["max_output_tokens"] = _given(call, "max_tokens")
+        answers = max(_given(call, "n") or 1, _given(call, "best_of") or 1)
+        found["n"] = answers * max(len(prompts), 1)
+    elif kind == "embedding":
+        found["text"] = "\n".join(_texts(_given(call, "input")))
+    else:
+        found["messages"] = _drawn(call)
+        found["n"] = _given(call, "n")
+        if "gpt-image" in str(found["model"]):
+            found["max_output_tokens"] = _image_tokens(call)
+    return {name: value for name, value in found.items() if value is not None and value != []}
+
+
+def asking_for_usage(kind: Kind, call: Mapping[str, Any]) -> Mapping[str, Any]:
+    """*call* itself, or, of a stream that would not tell its usage, the same with it asked for.
+
+    That stream then has one chunk more, its last, with the usage and without choices.
+    """
+    if kind not in ("chat", "text") or not _given(call, "stream"):
+        return call
+    options = _given(call, "stream_options") or {}
+    if "include_usage" in options:
+        return call
+    return {**call, "stream_options": {**options, "include_usage": True}}
+
+
+def _given(call: Mapping[str, Any], *names: str) -> Any:
+    """The first of these arguments that was given; None if none was."""
+    for name in names:
+        value = call.get(name)
+        if value is not None and type(value).__name__ not in _LEFT_OUT:
+            return value
+    return None
+
+
+def _said(call: Mapping[str, Any], system: str | None, prompt: str) -> list[Any]:
+    """All that the model is given to read, but for tools, as the messages of a chat."""
+    said = _given(call, prompt)
+    messages = [{"role": "user", "content": said}] if isinstance(said, str) else list(said or ())
+    told = None if system is None else _given(call, system)
+    if told is not None:
+        messages.insert(0, {"role": "system", "content": told})
+    for schema in _schemas(call):
+        messages.append({"role": "system", "content": json.dumps(schema, default=str)})
+    return messages
+
+
+def _schemas(call: Mapping[str, Any]) -> list[Any]:
+    """The form that the answer must have, which the model is told too."""
+    places = [_given(call, "response_format"), _given(call, "output_format")]
+    for name in ("text", "output_config"):
+        place = _given(call, name)
+        places.append(place.get("format") if isinstance(place, Mapping) else None)
+    told = [place for place in places if isinstance(place, Mapping)]
+    found = [place.get("json_schema") or place.get("schema") for place in told]
+    return [schema for schema in found if schema]
+
+
+def _texts(prompt: Any) -> list[str]:
+    """The texts of a prompt that is one or several, each a text or a list of its tokens."""
+    if isinstance(prompt, str):
+        return [prompt]
+    if not isinstance(prompt, Sequence):
+        return []
+    if prompt and isinstance(prompt[0], int):
+        return [" a" * len(prompt)]  # as many tokens in every vocabulary
+    return [text for item in prompt for text in _texts(item)]
+
+
+def _drawn(call: Mapping[str, Any]) -> list[Any]:
+    """The prompt of an image, and the images it is made from."""
+    given = _given(call, "image")
+    images = given if isinstance(given, list) else [] if given is None else [given]
+    parts = [{"type": "image_url", "image_url": {}} for _ in images]
+    text = {"type": "text", "text": _given(call, "prompt") or ""}
+    return [{"role": "user", "content": [text, *parts]}]
+
+
+def _image_tokens(call: Mapping[str, Any]) -> int:
+    by_size = _IMAGE_TOKENS.get(_given(call, "quality") or "", {})
+    made = by_size.get(_given(call, "size") or "", _MOST_IMAGE_TOKENS)
+    return made + _PARTIAL_IMAGE_TOKENS * int(_given(call, "partial_images") or 0)

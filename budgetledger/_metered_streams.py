@@ -1,0 +1,150 @@
+"""Streams that a call returned, passed on under a hold that is settled however they end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from contextlib import suppress
+from decimal import Decimal
+from inspect import isawaitable
+from typing import Any
+
+from budgetledger._holding import Granted
+from budgetledger._reading import Reading
+from budgetledger._streams import StreamReading
+from budgetledger.aio import AsyncHold
+from budgetledger.errors import BudgetledgerError
+from budgetledger.holds import BaseHold, Hold
+
+
+class _Stream:
+    """Stands for a client's stream: what is not asked of this one is asked of that."""
+
+    def __init__(self, stream: Any, hold: Any) -> None:
+        self._stream, self._hold, self._begun = stream, hold, False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:  # so that isinstance says what it says of the client's
+        return type(self._stream)
+
+    def _settle_unread(self) -> None:
+        """Settle a stream that nobody has read: it was asked for, so its prompt may be billed."""
+        if not self._begun:
+            self._begun = True
+            hold = self._hold
+            now = Hold(hold._ledger, Granted(hold.entry, hold._account), hold._estimate)
+            now._settle_stream(StreamReading())
+
+    def __del__(self) -> None:
+        with suppress(Exception):
+            self._settle_unread()
+
+
+class MeteredStream(_Stream):
+    """A stream to be read by ``for``."""
+
+    def __init__(self, stream: Any, hold: Hold, is_free: bool = False) -> None:
+        super().__init__(stream, hold)
+        self._passing = hold.stream(_chunks(stream, hold, is_free))
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        self._begun = True
+        try:
+            return next(self._passing)
+        except BaseException as error:
+            # Nothing is left to do but for a stream that broke before its first chunk.
+            self._hold.__exit__(type(error), error, None)
+            raise
+
+    def close(self) -> None:
+        """Stop reading: the provider is told, and what came is settled."""
+        self._passing.close()
+        self._settle_unread()
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+class AsyncMeteredStream(_Stream):
+    """A stream to be read by ``async for``."""
+
+    def __init__(self, stream: Any, hold: AsyncHold, is_free: bool = False) -> None:
+        super().__init__(stream, hold)
+        self._passing = hold.stream(_achunks(stream, hold, is_free))
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        self._begun = True
+        try:
+            return await anext(self._passing)
+        except BaseException as error:
+            await self._hold.__aexit__(type(error), error, None)
+            raise
+
+    async def aclose(self) -> None:
+        """Stop reading: the provider is told, and what came is settled."""
+        await self._passing.aclose()
+        self._settle_unread()
+
+    close = aclose  # as OpenAI's and Anthropic's call it
+
+    async def __aenter__(self) -> Any:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.aclose()
+
+
+def _chunks(stream: Any, hold: Hold, is_free: bool) -> Generator[Any, None, None]:
+    reading = StreamReading()
+    try:
+        for chunk in stream:
+            if is_free:
+                reading.add(chunk)
+            yield chunk
+    finally:
+        # litellm's streams can only be closed within.
+        close = getattr(getattr(stream, "completion_stream", stream), "close", None)
+        try:
+            if callable(close):
+                close()
+        finally:
+            if reading.started:
+                with suppress(BudgetledgerError):
+                    hold.settle(_for_nothing(reading, hold))
+
+
+async def _achunks(stream: Any, hold: AsyncHold, is_free: bool) -> AsyncGenerator[Any, None]:
+    reading = StreamReading()
+    try:
+        async for chunk in stream:
+            if is_free:
+                reading.add(chunk)
+            yield chunk
+    finally:
+        inner = getattr(stream, "completion_stream", stream)
+        close = getattr(inner, "aclose", None) or getattr(inner, "close", None)
+        try:
+            if callable(close):
+                closing = close()
+                if isawaitable(closing):
+                    await closing
+        finally:
+            if reading.started:
+                with suppress(BudgetledgerError):
+                    await hold.settle(_for_nothing(reading, hold))
+
+
+def _for_nothing(reading: StreamReading, hold: BaseHold) -> Reading:
+    used = reading.usage(hold.model, None)
+    return Reading(used.model or hold.model, used.usage, Decimal(0))

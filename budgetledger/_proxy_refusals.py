@@ -1,0 +1,59 @@
+"""What a refused client of the LiteLLM Proxy is told: a status it does not retry, and why. Pure."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+from budgetledger.errors import (
+    AccountFrozen,
+    BudgetExceededError,
+    BudgetledgerError,
+    StoreError,
+    UnknownAccount,
+    UnpricedModel,
+)
+
+
+class Refusal(NamedTuple):
+    """An HTTP answer: its status, the ``type`` of OpenAI's error body, headers, and details."""
+
+    status: int
+    type: str
+    headers: dict[str, str]
+    details: dict[str, Any]
+
+
+def refusal(error: BudgetledgerError) -> Refusal:
+    """The answer for *error*. Only a store out of order (503) is worth trying again at once."""
+    headers = {"x-should-retry": "false"}  # heeded by OpenAI's and Anthropic's clients
+    if isinstance(error, BudgetExceededError):
+        if error.retry_after is not None:
+            headers["retry-after"] = str(math.ceil(error.retry_after))
+        return Refusal(402, "budget_exceeded", headers, _told(error))
+    if isinstance(error, AccountFrozen):
+        return Refusal(403, "account_frozen", headers, {"account": error.account})
+    if isinstance(error, UnknownAccount):
+        return Refusal(403, "no_budget", headers, {"account": error.account})
+    if isinstance(error, StoreError):
+        return Refusal(503, "ledger_unavailable", {}, {})
+    if isinstance(error, UnpricedModel):
+        return Refusal(400, "unpriced_model", headers, {"model": error.model})
+    return Refusal(400, "invalid_request_error", headers, {})
+
+
+def _told(error: BudgetExceededError) -> dict[str, Any]:
+    end = error.window.end
+    return {
+        "account": error.account,
+        "budget": error.budget.name,
+        "measure": error.budget.measure,
+        "model": error.budget.model,
+        "limit": str(error.limit),
+        "posted": str(error.posted),
+        "held": str(error.held),
+        "available": str(error.available),
+        "requested": str(error.requested),
+        "window_ends": None if end is None else end.isoformat(),
+        "retry_after": error.retry_after,
+    }

@@ -1,0 +1,79 @@
+"""How the LiteLLM Proxy's callback is set up: from the environment, checked at start. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from budgetledger.errors import InvalidInput
+from budgetledger.windows import UNITS
+
+_LIMIT = re.compile(rf"\s*(\d+(?:\.\d+)?)(?:\s+per\s+({'|'.join(UNITS)}))?\s*")
+
+
+class Limit(NamedTuple):
+    """USD, and per what; None for ever."""
+
+    usd: str
+    per: str | None
+
+
+class Settings(NamedTuple):
+    """What ``BUDGETLEDGER_DB`` and the ``BUDGETLEDGER_PROXY_…`` variables say."""
+
+    db: str
+    refuses_without_budget: bool
+    """Rather than record only."""
+    refuses_without_store: bool
+    """Rather than let calls pass that cannot be held for."""
+    new_user: Limit | None
+    """The budget of a user who is seen for the first time."""
+    hold_seconds: float
+
+
+def settings(environ: Mapping[str, str]) -> Settings:
+    """Read them. Raises `InvalidInput`, which names the variable and what it takes."""
+    db = environ.get("BUDGETLEDGER_DB", "").strip()
+    if not db:
+        raise InvalidInput(
+            "BUDGETLEDGER_DB is not set; name the ledger's file or URL, such as spend.db"
+        )
+    return Settings(
+        db,
+        _choice(environ, "BUDGETLEDGER_PROXY_WITHOUT_BUDGET", "record", "refuse") == "refuse",
+        _choice(environ, "BUDGETLEDGER_PROXY_WITHOUT_STORE", "refuse", "allow") == "refuse",
+        _limit(environ, "BUDGETLEDGER_PROXY_NEW_USER"),
+        _seconds(environ, "BUDGETLEDGER_PROXY_HOLD_SECONDS", 1800),
+    )
+
+
+def _choice(environ: Mapping[str, str], name: str, *choices: str) -> str:
+    value = environ.get(name, choices[0]).strip().lower()
+    if value not in choices:
+        raise InvalidInput(f"{name} is {value!r}; set it to {' or '.join(choices)}")
+    return value
+
+
+def _limit(environ: Mapping[str, str], name: str) -> Limit | None:
+    value = environ.get(name, "")
+    if not value.strip():
+        return None
+    found = _LIMIT.fullmatch(value)
+    if found is None:
+        raise InvalidInput(
+            f"{name} is {value!r}; set it to US dollars and a span, such as '5 per month' "
+            f"({', '.join(UNITS)}), or to dollars alone"
+        )
+    return Limit(found[1], found[2])
+
+
+def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
+    value = environ.get(name, str(default))
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = 0
+    if not 0 < seconds < 10**7:
+        raise InvalidInput(f"{name} is {value!r}; set it to seconds, such as 1800")
+    return seconds

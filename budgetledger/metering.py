@@ -1,0 +1,171 @@
+"""`metered`: any function that calls a model, under a hold."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, NamedTuple, TypeVar, cast
+
+from budgetledger._calls import Kind, hold_arguments
+from budgetledger._context import Caller, current
+from budgetledger._litellm_calls import taken_off
+from budgetledger._metered_streams import AsyncMeteredStream, MeteredStream
+from budgetledger._settling import asettled, reading_of, settled
+from budgetledger.aio import AsyncHold, AsyncLedger
+from budgetledger.errors import UnpricedModel
+from budgetledger.holds import Hold
+from budgetledger.ledger import Ledger
+from budgetledger.money import Amount, to_usd
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# Refused once a budget is used up: what costs nothing is within any.
+_LEAST = {"amount": to_usd(1), "tokens": 1}
+
+
+def metered(
+    ledger: Ledger | AsyncLedger,
+    user: str | None = None,
+    amount: Amount | None = None,
+    tags: Mapping[str, Any] | None = None,
+) -> Callable[[F], F]:
+    """Decorate a function that returns a model's response, or a stream, or yields one's chunks.
+
+    Before it runs, a hold is taken: of what its arguments tell, if among them are a ``model``
+    and a prompt (``messages``, ``input`` or ``prompt``; also ``tools``, ``max_tokens`` and such,
+    named as the APIs name them); else of *amount* USD; without either, of the least there is
+    (10⁻¹² USD and one token), which is refused only once a budget is used up. What it returns
+    settles the hold, an exception releases it.
+
+    *user* pays, unless ``with ledger.as_user(...)`` or ``budget_user=`` says otherwise; *tags*
+    go with the rows. Calls take ``budget_user=``, ``budget_tags=`` and ``budget_key=``, which
+    the function does not see.
+
+    For plain functions, coroutine functions, and generators of both kinds, which are held for
+    when they begin. What tells no usage is recorded as unpriced, with an `UnpricedWarning`. A
+    wrapped client inside would count the call a second time: meter either.
+
+    The function raises what `Ledger.hold` does, before it runs.
+    """
+    plain = ledger.ledger if isinstance(ledger, AsyncLedger) else ledger
+    meter = _Meter(plain, Caller(user, tags), amount)
+
+    def decorate(function: F) -> F:
+        kind = next((made for is_kind, made in _WRAPPERS if is_kind(function)), _plain)
+        return cast(F, wraps(function)(kind(meter, function, inspect.signature(function))))
+
+    return decorate
+
+
+class _Meter(NamedTuple):
+    ledger: Ledger
+    own: Caller
+    amount: Amount | None
+
+    def terms(
+        self, takes: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> list[dict[str, Any]]:
+        """Arguments for `Ledger.hold`: those to try first, and others if no price is known."""
+        caller = taken_off(kwargs).over(current()).over(self.own)
+        about = {"account": caller.account(), "tags": caller.tags, "key": caller.key}
+        bound = takes.bind_partial(*args, **kwargs)
+        bound.apply_defaults()
+        given = dict(bound.arguments)
+        for name, parameter in takes.parameters.items():
+            if parameter.kind is parameter.VAR_KEYWORD:
+                given |= given.pop(name)
+        kind = _kind(given)
+        found = []
+        if kind is not None:
+            found.append(hold_arguments(kind, given))
+        if self.amount is not None:
+            found.append({"amount": self.amount})
+        return [each | about for each in found or [_LEAST]]
+
+    def hold(self, terms: list[dict[str, Any]]) -> Hold:
+        *others, last = terms
+        for each in others:
+            try:
+                return self.ledger.hold(**each)
+            except UnpricedModel:
+                pass
+        return self.ledger.hold(**last)
+
+    async def ahold(self, terms: list[dict[str, Any]]) -> AsyncHold:
+        ledger = AsyncLedger(self.ledger)
+        *others, last = terms
+        for each in others:
+            try:
+                return await ledger.hold(**each)
+            except UnpricedModel:
+                pass
+        return await ledger.hold(**last)
+
+
+def _kind(given: Mapping[str, Any]) -> Kind | None:
+    """Of which API a call with these arguments is; None if they do not tell what it may cost."""
+    model = given.get("model")
+    if not isinstance(model, str):
+        return None
+    if given.get("messages") is not None:
+        return "messages" if given.get("system") is not None else "chat"
+    if given.get("input") is not None:
+        return "embedding" if "embed" in model.lower() else "responses"
+    return "text" if given.get("prompt") is not None else None
+
+
+def _plain(meter: _Meter, function: Any, takes: inspect.Signature) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        hold = meter.hold(meter.terms(takes, args, kwargs))
+        try:
+            returned = function(*args, **kwargs)
+        except BaseException as error:
+            hold.__exit__(type(error), error, None)
+            raise
+        if hasattr(type(returned), "__next__"):
+            return MeteredStream(returned, hold)
+        settled(hold, reading_of(returned))
+        return returned
+
+    return call
+
+
+def _coroutine(meter: _Meter, function: Any, takes: inspect.Signature) -> Callable[..., Any]:
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        hold = await meter.ahold(meter.terms(takes, args, kwargs))
+        try:
+            returned = await function(*args, **kwargs)
+        except BaseException as error:
+            await hold.__aexit__(type(error), error, None)
+            raise
+        if hasattr(type(returned), "__anext__"):
+            return AsyncMeteredStream(returned, hold)
+        await asettled(hold, reading_of(returned))
+        return returned
+
+    return call
+
+
+def _generator(meter: _Meter, function: Any, takes: inspect.Signature) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with meter.hold(meter.terms(takes, args, kwargs)) as hold:
+            yield from hold.stream(function(*args, **kwargs))
+
+    return call
+
+
+def _async_generator(meter: _Meter, function: Any, takes: inspect.Signature) -> Callable[..., Any]:
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        async with await meter.ahold(meter.terms(takes, args, kwargs)) as hold:
+            async for chunk in hold.stream(function(*args, **kwargs)):
+                yield chunk
+
+    return call
+
+
+_WRAPPERS = (
+    (inspect.iscoroutinefunction, _coroutine),
+    (inspect.isgeneratorfunction, _generator),
+    (inspect.isasyncgenfunction, _async_generator),
+)

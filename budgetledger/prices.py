@@ -1,0 +1,147 @@
+"""The user's own prices: dated rows, and which of them stands for a call. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from fnmatch import translate
+from typing import NamedTuple
+
+from budgetledger.entries import Entry
+from budgetledger.windows import from_us
+
+_MOST_REMEMBERED = 4096  # names of models
+
+
+class OwnPrice(NamedTuple):
+    """What calls of a model cost from a moment on, or that its price ends there."""
+
+    id: int
+    """Stands in the ``price_source`` of the entries priced by it: ``own price 12``."""
+    project: str | None
+    """None: of all projects."""
+    model: str
+    """In lower case, as it matches in any; ``*`` stands for any characters, ``?`` for one."""
+    rates_json: str | None
+    effective_at_us: int
+    recorded_at_us: int
+    note: str | None
+
+    @property
+    def rates(self) -> dict[str, Decimal]:
+        """USD by what is counted, such as ``input_mtok``; see `Ledger.set_price`."""
+        rates = json.loads(self.rates_json) if self.rates_json else {}
+        return {key: Decimal(usd) for key, usd in rates.items()}
+
+    @property
+    def removed(self) -> bool:
+        """Whether the row ends a price."""
+        return self.rates_json is None
+
+    @property
+    def effective_at(self) -> datetime:
+        """From when it holds, by the calls' own time."""
+        return from_us(self.effective_at_us)
+
+    @property
+    def recorded_at(self) -> datetime:
+        """When the row was written."""
+        return from_us(self.recorded_at_us)
+
+    @property
+    def source(self) -> str:
+        """How entries name it."""
+        return f"own price {self.id}"
+
+
+class Repriced(NamedTuple):
+    """An entry that was recorded without a price, and the price it is given later."""
+
+    entry: Entry
+    cost: Decimal
+    """USD."""
+    source: str
+    unit_prices: dict[str, str]
+    adjustment: Entry | None
+    """The row that states the cost; None in a dry run."""
+
+
+class PriceBook:
+    """The own prices of a project and of all projects, to be looked up by model and moment."""
+
+    def __init__(self, rows: Iterable[OwnPrice]) -> None:
+        dated: dict[tuple[bool, str], list[OwnPrice]] = {}
+        for row in rows:
+            dated.setdefault((row.project is not None, row.model), []).append(row)
+        for found in dated.values():
+            found.sort(key=lambda row: (row.effective_at_us, row.id))
+        self._exact = {key: found for key, found in dated.items() if not is_pattern(key[1])}
+        self._patterns = [
+            ((of_project, False, len(name)), _matching(name), found)
+            for (of_project, name), found in dated.items()
+            if is_pattern(name)
+        ]
+        self._by_name: dict[str, list[tuple[tuple[bool, bool, int], list[OwnPrice]]]] = {}
+
+    def find(self, model: str, at_us: int) -> OwnPrice | None:
+        """The price of *model* at a moment, or None.
+
+        Prices of the project come before those of all projects, the model's name before a
+        pattern, a longer pattern before a shorter one, and then the newest.
+        """
+        if not (self._exact or self._patterns):
+            return None
+        name = price_name(model)
+        candidates = self._by_name.get(name)
+        if candidates is None:
+            if len(self._by_name) >= _MOST_REMEMBERED:
+                self._by_name.clear()
+            candidates = self._by_name[name] = self._candidates(name)
+        standing = [
+            (rank, row.effective_at_us, row.id, row)
+            for rank, dated in candidates
+            if (row := _last(dated, at_us)) is not None
+        ]
+        return max(standing)[-1] if standing else None
+
+    def standing(self, at_us: int) -> list[OwnPrice]:
+        """All prices that stand at a moment, by model."""
+        every = [*self._exact.values(), *(dated for _, _, dated in self._patterns)]
+        found = [row for dated in every if (row := _last(dated, at_us)) is not None]
+        return sorted(found, key=lambda row: (row.model, row.project or ""))
+
+    def _candidates(self, name: str) -> list[tuple[tuple[bool, bool, int], list[OwnPrice]]]:
+        exact = [
+            ((of_project, True, 0), self._exact[of_project, name])
+            for of_project in (True, False)
+            if (of_project, name) in self._exact
+        ]
+        return exact + [(rank, dated) for rank, form, dated in self._patterns if form.match(name)]
+
+
+def _last(dated: list[OwnPrice], at_us: int) -> OwnPrice | None:
+    """Of the rows of one name, oldest first, the one that stands at a moment."""
+    row = next((row for row in reversed(dated) if row.effective_at_us <= at_us), None)
+    return None if row is None or row.removed else row
+
+
+def price_name(model: str) -> str:
+    """The name of a model, or a pattern, as own prices know it: in any case, without blanks."""
+    return model.strip().lower()
+
+
+def is_pattern(name: str) -> bool:
+    """Whether *name* stands for more than itself."""
+    return "*" in name or "?" in name
+
+
+def matches(pattern: str, model: str) -> bool:
+    """Whether *model* is what *pattern*, or a name, stands for."""
+    return _matching(price_name(pattern)).match(price_name(model)) is not None
+
+
+def _matching(pattern: str) -> re.Pattern[str]:
+    return re.compile(translate(pattern.replace("[", "[[]")))  # no classes: names have brackets

@@ -1,0 +1,508 @@
+"""A real LiteLLM Proxy with two workers and the callback, called by real clients."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from pathlib import Path
+
+import anthropic
+import httpx
+import openai
+import pytest
+from litellm_proxy import running
+from provider import serving
+
+from budgetledger import Ledger
+
+MASTER = "sk-budgetledger-0123456789"
+HOLD_SECONDS = 15
+MINI = (Decimal("0.15e-6"), Decimal("0.60e-6"))  # USD of a gpt-4o-mini token, in and out
+ROWS = """SELECT account, model, cost_pico, input_tokens, output_tokens, tags
+          FROM spend WHERE json_extract(tags, '$.litellm_call_id') = ?"""
+
+AUTH = """
+from litellm.constants import LITELLM_PROXY_MASTER_KEY_ALIAS
+from litellm.proxy._types import UserAPIKeyAuth
+
+KEYS = {
+    "sk-app": dict(key_alias="app", team_id="research"),
+    "sk-bob": dict(key_alias="laptop", user_id="bob"),
+}
+
+async def check(request, api_key):
+    if api_key == "%s":
+        return UserAPIKeyAuth(api_key=LITELLM_PROXY_MASTER_KEY_ALIAS)
+    return UserAPIKeyAuth(api_key=api_key, **KEYS[api_key])
+"""
+
+
+def config(provider):
+    def model(name, litellm_name, base=provider.openai_url, **more):
+        params = {"model": litellm_name, "api_key": "none", "api_base": base}
+        return {"model_name": name, "litellm_params": params | more}
+
+    return {
+        "model_list": [
+            model("cheap", "openai/gpt-4o-mini"),
+            model("mock", "openai/gpt-4o-mini", mock_response="Hello."),
+            model("failing", "openai/gpt-4o-mini", "http://127.0.0.1:9/v1"),
+            model("own", "openai/my-own", input_cost_per_token=1e-6, output_cost_per_token=2e-6),
+            model("free", "openai/my-free", input_cost_per_token=0, output_cost_per_token=0),
+            model("unpriced", "openai/my-unpriced"),
+            model("embed", "openai/text-embedding-3-small"),
+            model("image", "openai/gpt-image-1"),
+            model("claude", "anthropic/claude-sonnet-4-5", provider.url),
+        ],
+        "general_settings": {"master_key": MASTER, "custom_auth": "auth.check"},
+        "environment_variables": {
+            "BUDGETLEDGER_DB": "spend.db",
+            "BUDGETLEDGER_PROXY_HOLD_SECONDS": str(HOLD_SECONDS),
+        },
+        "router_settings": {
+            "num_retries": 1,
+            "model_group_alias": {"nickname": "own"},
+            "fallbacks": [{"failing": ["cheap"]}],
+        },
+        "litellm_settings": {
+            "callbacks": "budgetledger.proxy.handler",
+            "telemetry": False,
+            "cache": True,
+            "cache_params": {"type": "local", "mode": "default_off"},
+        },
+    }
+
+
+@pytest.fixture(scope="module")
+def seen():
+    with serving() as provider:
+        yield provider
+
+
+@pytest.fixture(scope="module")
+def proxy(seen, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("proxy")
+    (folder / "config.yaml").write_text(json.dumps(config(seen)))  # JSON is YAML
+    (folder / "auth.py").write_text(AUTH % MASTER)
+    arguments = ("--config", "config.yaml", "--num_workers", "2")
+    with running(folder, *arguments, "--timeout_worker_healthcheck", "120") as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def ledger(proxy):
+    with Ledger(proxy.folder / "spend.db") as ledger:
+        yield ledger
+
+
+@pytest.fixture
+def client(proxy):
+    with client_of(proxy) as client:
+        yield client
+
+
+def client_of(proxy, key=MASTER, **options):
+    return openai.OpenAI(base_url=f"{proxy.url}/v1", api_key=key, timeout=30, **options)
+
+
+@pytest.fixture
+def user(request, ledger):
+    """A user of the test's own, with a dollar."""
+    name = request.node.name.replace("[", "-").replace("]", "").replace(":", "-")
+    ledger.set_budget(name, 1)
+    return name
+
+
+def messages(text="Count the rows.", **knobs):
+    told = " ".join(f"{name}={value}" for name, value in knobs.items())
+    return [{"role": "user", "content": f"{text} [[{told}]]"}]
+
+
+def spent(ledger, account, at_least=1):
+    """The rows of an account once there are so many, and no hold is open."""
+    until = time.monotonic() + 10
+    while True:
+        rows = [entry for entry in ledger.entries(account) if entry.cost_pico is not None]
+        held = ledger.balance(account).held
+        if (len(rows) >= at_least and not held) or time.monotonic() > until:
+            assert not held
+            return rows
+        time.sleep(0.05)
+
+
+def usd(input_tokens, output_tokens, rates=MINI):
+    return input_tokens * rates[0] + output_tokens * rates[1]
+
+
+# -- what is recorded ------------------------------------------------------------------------------
+
+
+def chat(client, user, **more):
+    client.chat.completions.create(
+        model="cheap", messages=messages(input=20, output=6), user=user, **more
+    )
+
+
+def chat_stream(client, user):
+    stream = client.chat.completions.create(
+        model="cheap", messages=messages(input=20, output=6), user=user, stream=True
+    )
+    assert all(chunk.choices for chunk in stream)  # the usage was not asked for, so is not sent
+
+
+def text(client, user):
+    client.completions.create(model="cheap", prompt="[[input=20 output=6]]", user=user)
+
+
+def responses(client, user):
+    client.responses.create(model="cheap", input="[[input=20 output=6]]", user=user)
+
+
+def responses_stream(client, user):
+    asked = "[[input=20 output=6]]"
+    list(client.responses.create(model="cheap", input=asked, user=user, stream=True))
+
+
+def message(client, user, **more):
+    url = str(client.base_url).removesuffix("/v1/")
+    with anthropic.Anthropic(base_url=url, api_key=client.api_key, timeout=30) as claude:
+        answer = claude.messages.create(
+            model="claude", max_tokens=50, messages=messages(input=20, output=6),
+            metadata={"user_id": user}, **more,
+        )  # fmt: skip
+        if more:
+            list(answer)
+
+
+def message_stream(client, user):
+    message(client, user, stream=True)
+
+
+def embedding(client, user):
+    client.embeddings.create(model="embed", input=["[[input=20]]"], user=user)
+
+
+def own_price(client, user):
+    client.chat.completions.create(model="own", messages=messages(input=20, output=6), user=user)
+
+
+def own_price_stream(client, user):
+    list(
+        client.chat.completions.create(
+            model="own", messages=messages(input=20, output=6), user=user, stream=True
+        )
+    )
+
+
+def free(client, user):
+    client.chat.completions.create(model="free", messages=messages(), user=user)
+
+
+OWN, CLAUDE = (Decimal("1e-6"), Decimal("2e-6")), (Decimal("3e-6"), Decimal("15e-6"))
+
+
+@pytest.mark.parametrize(
+    ("call", "model", "cost"),
+    [
+        (chat, "cheap", usd(20, 6)),
+        (chat_stream, "cheap", usd(20, 6)),
+        (text, "cheap", usd(20, 6)),
+        (responses, "cheap", usd(20, 6)),
+        (responses_stream, "cheap", usd(20, 6)),
+        (message, "claude", usd(20, 6, CLAUDE)),
+        (message_stream, "claude", usd(20, 6, CLAUDE)),
+        (embedding, "embed", 20 * Decimal("0.02e-6")),
+        (own_price, "own", usd(20, 6, OWN)),
+        (own_price_stream, "own", usd(20, 6, OWN)),
+        (free, "free", Decimal(0)),
+    ],
+)
+def test_every_kind_of_call_is_recorded_to_the_picodollar(client, ledger, user, call, model, cost):
+    call(client, user)
+    [entry] = spent(ledger, user)
+    assert (entry.kind, entry.model, entry.cost) == ("settle", model, cost)
+    assert entry.tags["user"] == user
+    assert entry.tags["answered_by"] != model
+
+
+def test_an_image_is_recorded(client, ledger, user):
+    client.images.generate(model="image", prompt="A row.", user=user, size="1024x1024")
+    [entry] = spent(ledger, user)
+    assert (entry.model, entry.cost > 0) == ("image", True)
+
+
+def test_tags_and_ids_are_stored_with_the_row(client, ledger, user):
+    more = {"metadata": {"tags": ["search"], "trace_id": "t-1"}}
+    chat(client, user, extra_body=more, extra_headers={"x-litellm-call-id": "c-1"})
+    [entry] = spent(ledger, user)
+    told = {name: entry.tags[name] for name in ("litellm_call_id", "litellm_trace_id", "tags")}
+    assert told == {"litellm_call_id": "c-1", "litellm_trace_id": "t-1", "tags": ["search"]}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_from_the_cache_costs_nothing(client, ledger, user, seen, stream):
+    before = len(seen.billed)
+    for _ in range(6):
+        asked = client.chat.completions.create(
+            model="cheap", messages=messages(user), user=user, stream=stream,
+            extra_body={"cache": {"use-cache": True}},
+        )  # fmt: skip
+        list(asked)
+        time.sleep(0.3)  # it is cached after the answer
+    paid = len(seen.billed) - before
+    assert 1 <= paid <= 2  # each worker has a cache of its own
+    costs = [entry.cost for entry in spent(ledger, user, 6)]
+    assert sorted(costs) == [0] * (6 - paid) + [usd(8, 5)] * paid
+
+
+def test_the_proxys_retries_and_fallbacks_are_one_hold_and_one_cost(client, ledger, user, seen):
+    before = len(seen.billed)
+    asked = messages(status=500, times=1, id=user)
+    client.chat.completions.create(model="cheap", messages=asked, user=user)
+    client.chat.completions.create(model="failing", messages=messages(), user=user)
+    assert len(seen.billed) - before == 2
+    assert [entry.cost for entry in spent(ledger, user, 2)] == [usd(8, 5)] * 2
+    kinds = Counter(entry.kind for entry in ledger.entries(user))
+    assert (kinds["hold"], kinds["settle"], kinds["release"]) == (2, 2, 0)
+
+
+def test_a_call_that_fails_gives_back_what_was_held(client, ledger, user):
+    for status in 400, 500:
+        with pytest.raises(openai.APIStatusError):
+            client.with_options(max_retries=0).chat.completions.create(
+                model="cheap", messages=messages(status=status), user=user
+            )
+    assert spent(ledger, user, 0) == []
+    assert Counter(entry.kind for entry in ledger.entries(user))["release"] == 2
+
+
+# -- streams that do not come to their end, clients that leave -------------------------------------
+
+
+def test_a_stream_that_is_left_is_recorded_as_far_as_it_came(client, ledger, user, seen):
+    left = seen.left
+    with client.chat.completions.create(
+        model="cheap", messages=messages(output=60, pause=0.1), user=user, stream=True
+    ) as stream:
+        for number, _ in enumerate(stream):
+            if number == 5:
+                break
+    [entry] = spent(ledger, user)
+    assert 4 <= entry.output_tokens < 20
+    assert entry.cost == usd(entry.input_tokens, entry.output_tokens)
+    assert seen.left == left + 1  # the provider was told to stop
+
+
+@pytest.mark.parametrize("how", ["break", "error"])
+def test_a_stream_that_breaks_is_recorded_as_far_as_it_came(client, ledger, user, how):
+    asked = messages(output=10, pause=0.02, **{how: 4})
+    with pytest.raises(openai.APIError):
+        list(
+            client.with_options(max_retries=0).chat.completions.create(
+                model="cheap", messages=asked, user=user, stream=True
+            )
+        )
+    [entry] = spent(ledger, user)
+    assert entry.output_tokens == 4
+    assert entry.cost == usd(entry.input_tokens, 4)
+
+
+def test_a_client_that_leaves_before_the_answer_pays_for_it(client, ledger, user):
+    with pytest.raises(openai.APITimeoutError):
+        client.with_options(timeout=0.7, max_retries=0).chat.completions.create(
+            model="cheap", messages=messages(slow=1.5), user=user
+        )
+    assert [entry.cost for entry in spent(ledger, user)] == [usd(8, 5)]
+
+
+# -- refusals --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_refused_client_is_told_why_and_does_not_retry(proxy, ledger, user, seen, stream):
+    ledger.set_budget(user, "0.01", per="day", name="spent")
+    ledger.charge(user, cost="0.01")
+    requests = []
+    hooks = {"request": [requests.append]}
+    before = len(seen.billed)
+    with (
+        httpx.Client(event_hooks=hooks) as http,
+        client_of(proxy, http_client=http, max_retries=2) as client,
+        pytest.raises(openai.APIStatusError) as refused,
+    ):
+        client.chat.completions.create(
+            model="cheap", messages=messages(), user=user, max_tokens=50, stream=stream
+        )
+    assert (refused.value.status_code, refused.value.type) == (402, "budget_exceeded")
+    assert (len(requests), len(seen.billed)) == (1, before)
+    assert "budget 'spent'" in refused.value.message
+    told = refused.value.body["provider_specific_fields"]
+    assert told["account"] == user
+    assert [told[name] for name in ("budget", "limit", "posted", "held", "available")] == [
+        "spent", "0.01", "0.01", "0.00", "0.00",
+    ]  # fmt: skip
+    assert told["window_ends"].endswith("T00:00:00+00:00")
+    assert 0 < told["retry_after"] <= int(refused.value.response.headers["retry-after"]) <= 86401
+
+
+@pytest.mark.parametrize("call", [chat_stream, text, responses, message, embedding])
+def test_every_kind_of_call_is_refused(client, ledger, user, call):
+    ledger.set_budget(user, 0)
+    with pytest.raises((openai.APIStatusError, anthropic.APIStatusError)) as refused:
+        call(client, user)
+    assert refused.value.status_code == 402
+    assert "refuses" in str(refused.value)
+
+
+def test_a_budget_on_a_model_is_on_its_name_in_the_proxy(client, ledger, user):
+    ledger.set_budget(user, 0, model="own")
+    for name in "own", "nickname":
+        with pytest.raises(openai.APIStatusError) as refused:
+            client.chat.completions.create(model=name, messages=messages(), user=user)
+        assert refused.value.body["provider_specific_fields"]["model"] == "own"
+    chat(client, user)
+
+
+def test_a_model_without_a_price_is_refused_where_there_is_a_budget(client, ledger, user):
+    with pytest.raises(openai.BadRequestError, match="input_cost_per_token"):
+        client.chat.completions.create(model="unpriced", messages=messages(), user=user)
+    client.chat.completions.create(model="unpriced", messages=messages(), user="without-budget")
+    balance = ledger.balance("without-budget")
+    assert (balance.posted, balance.unpriced) == (0, 1)
+
+
+def test_a_user_without_a_budget_is_recorded(client, ledger):
+    chat(client, "unlimited")
+    chat_stream(client, "unlimited")
+    entries = spent(ledger, "unlimited", 2)
+    assert [(entry.kind, entry.cost) for entry in entries] == [("charge", usd(20, 6))] * 2
+
+
+def test_a_key_counts_on_its_team_or_its_owner_whoever_it_names(proxy, ledger):
+    ledger.set_budget("team:research", 1)
+    ledger.set_budget("key:app/eve", "0.5")
+    ledger.set_budget("bob", 1)
+    with client_of(proxy, "sk-app") as app, client_of(proxy, "sk-bob") as laptop:
+        chat(app, "eve")
+        chat(app, "team:research/*")  # a name, and no more than that
+        chat(laptop, None)
+    assert [entry.cost for entry in spent(ledger, "key:app/eve")] == [usd(20, 6)]
+    assert len(spent(ledger, "key:app/team%3Aresearch%2F%2A")) == 1
+    assert ledger.balance("key:app").posted == 2 * usd(20, 6)
+    assert ledger.balance("team:research").posted == 2 * usd(20, 6)
+    assert ledger.balance("bob").posted == usd(20, 6)
+    before = sum(entry.kind == "parent" for entry in ledger.entries())
+    ledger.freeze("team:research")
+    with client_of(proxy, "sk-app") as app, pytest.raises(openai.PermissionDeniedError):
+        chat(app, "eve")
+    ledger.unfreeze("team:research")
+    assert sum(entry.kind == "parent" for entry in ledger.entries()) == before == 4
+
+
+# -- many at once, and workers that die ------------------------------------------------------------
+
+
+def test_fifty_calls_at_once_of_one_user_do_not_overspend(client, ledger, user, seen):
+    asked = messages("x", input=20, output=6, slow=0.5, id=user)
+    ledger.set_budget(user, "0.0000001")
+    with pytest.raises(openai.APIStatusError) as refused:
+        client.chat.completions.create(model="cheap", messages=asked, user=user, max_tokens=6)
+    one = Decimal(refused.value.body["provider_specific_fields"]["requested"])
+    ledger.set_budget(user, 12 * one)
+    before = len(seen.billed)
+
+    def call(_):
+        try:
+            client.chat.completions.create(model="cheap", messages=asked, user=user, max_tokens=6)
+        except openai.APIStatusError as error:
+            return error.status_code
+        return 200
+
+    with ThreadPoolExecutor(50) as threads:
+        statuses = Counter(threads.map(call, range(50)))
+    passed = statuses[200]
+    assert statuses == {200: passed, 402: 50 - passed}
+    entries = spent(ledger, user, passed)
+    assert passed == len(entries) == len(seen.billed) - before
+    assert 12 <= passed < 50
+    assert ledger.balance(user).posted == passed * usd(20, 6) <= 12 * one
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_worker_that_dies_takes_no_spend_along_and_leaves_no_hold(proxy, ledger, user, how):
+    workers = proxy.wait_for_workers(2)
+    answered, cut, started, end = [], [], threading.Event(), threading.Event()
+
+    def load(number):
+        with client_of(proxy, max_retries=0) as client:
+            for turn in range(1000):
+                if end.is_set():
+                    return
+                name = f"{user}-{number}-{turn}"
+                stream = turn % 2 == 1
+                try:
+                    asked = client.chat.completions.create(
+                        model="cheap", messages=messages(slow=0.05, pause=0.02), user=user,
+                        stream=stream, extra_headers={"x-litellm-call-id": name},
+                    )  # fmt: skip
+                    list(asked)
+                except (openai.APIError, httpx.HTTPError):
+                    cut.append(name)
+                    continue
+                answered.append(name)
+                if len(answered) > 20:
+                    started.set()
+
+    threads = [threading.Thread(target=load, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    try:
+        assert started.wait(60)
+        victim = min(workers)
+        os.kill(victim, how)
+        killed_at = time.monotonic()
+        time.sleep(2)
+    finally:
+        end.set()
+        for thread in threads:
+            thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
+    assert how == signal.SIGTERM or cut  # both workers were at work
+    with ledger.session() as session:
+        rows = [session.connection().exec_driver_sql(ROWS, (name,)).fetchall() for name in answered]
+    assert {len(found) for found in rows} == {1}
+    assert {found[0][2] for found in rows} == {usd(8, 5).scaleb(12)}
+    time.sleep(max(0, killed_at + HOLD_SECONDS + 2 - time.monotonic()))
+    assert ledger.balance(user).held == 0
+    assert ledger.verify().ok
+
+
+# -- the README's Proxy ---------------------------------------------------------------------------
+
+
+def test_the_readmes_configuration_starts_with_its_command_and_takes_budgets(tmp_path):
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    [config] = re.findall(r"^```yaml\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    [command] = re.findall(r"^```console\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    (tmp_path / "config.yaml").write_text(config)
+    program, *arguments = command.split()
+    assert program == "litellm"
+    [key] = re.findall("master_key: (.*)", config)
+    set_budget = [Path(sys.executable).with_name("budgetledger"), "set-budget"]
+    with running(tmp_path, *arguments) as proxy, client_of(proxy, key) as client:
+        asked = {"model": "rehearsal", "messages": messages(), "user": "alice"}
+        assert client.chat.completions.create(**asked).choices[0].message.content == "Hello."
+        subprocess.run([*set_budget, "alice", "0", "--db", tmp_path / "spend.db"], check=True)
+        with pytest.raises(openai.APIStatusError, match="budget_exceeded"):
+            client.chat.completions.create(**asked)
+    with Ledger(tmp_path / "spend.db") as ledger:
+        assert ledger.balance("alice").posted > 0

@@ -1,0 +1,302 @@
+"""The callback in this process, with LiteLLM's own Router and types, where a store fails."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from decimal import Decimal
+
+import litellm
+import pytest
+from litellm.proxy import proxy_server
+from litellm.proxy._types import ProxyException, UserAPIKeyAuth
+
+import budgetledger.proxy
+from budgetledger import Ledger
+from budgetledger._proxy_settings import Limit, Settings
+from budgetledger.errors import InvalidInput, StoreBusy
+from budgetledger.proxy import BudgetHandler
+
+MESSAGES = [{"role": "user", "content": "Count the rows."}]
+
+
+@pytest.fixture(autouse=True)
+def router(monkeypatch):
+    params = {"model": "openai/gpt-4o-mini", "api_key": "none", "mock_response": "Row."}
+    router = litellm.Router(model_list=[{"model_name": "cheap", "litellm_params": params}])
+    monkeypatch.setattr(proxy_server, "llm_router", router)
+    return router
+
+
+@pytest.fixture
+def handler(tmp_path):
+    handlers = []
+
+    def make(**changes):
+        chosen = Settings(str(tmp_path / "spend.db"), False, True, None, 60)._replace(**changes)
+        handlers.append(BudgetHandler(chosen))
+        return handlers[-1]
+
+    yield make
+    for made in handlers:
+        made._ledger.ledger.close()
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    with Ledger(tmp_path / "spend.db") as ledger:
+        yield ledger
+
+
+class Request:
+    """One request: what the Proxy keeps of it, and passes to each hook."""
+
+    def __init__(self, handler, user="alice", **caller):
+        self.handler, self.key = handler, UserAPIKeyAuth(end_user_id=user, **caller)
+        self.data = {"model": "cheap", "messages": MESSAGES, "max_tokens": 10, "metadata": {}}
+
+    async def admit(self):
+        await self.handler.async_pre_call_hook(self.key, None, self.data, "acompletion")
+
+    async def answer(self, router):
+        response = await router.acompletion(**self.data)
+        await self.handler.async_post_call_success_hook(self.data, self.key, response)
+        return response
+
+    async def stream(self, router, *, is_left=False):
+        response = await router.acompletion(**self.data, stream=True)
+        passing = self.handler.async_post_call_streaming_iterator_hook(
+            self.key, response, self.data
+        )
+        async for _ in passing:
+            if is_left:
+                break
+        await passing.aclose()
+
+    async def fail(self):
+        await self.handler.async_post_call_failure_hook(self.data, TimeoutError(), self.key)
+
+    async def log(self, response):
+        kwargs = {"litellm_params": {"metadata": dict(self.data["metadata"])}}
+        kwargs["response_cost"] = response._hidden_params["response_cost"]
+        await self.handler.async_log_success_event(kwargs, response, None, None)
+
+
+def kinds(ledger, account="alice"):
+    steps = ("hold", "settle", "release", "charge")
+    entries = (entry for entry in ledger.entries() if entry.account == account)
+    return [entry.kind for entry in entries if entry.kind in steps]
+
+
+def test_a_call_is_settled_once_by_whichever_hook_comes_first(handler, ledger, router):
+    ledger.set_budget("alice", 1)
+
+    async def calls():
+        proxy = handler()
+        for order in "al", "la":
+            request = Request(proxy)
+            await request.admit()
+            await request.admit()  # the Proxy may run the hook again
+            response = await router.acompletion(**request.data)
+            for step in order:
+                if step == "l":
+                    await request.log(response)
+                else:
+                    await proxy.async_post_call_success_hook(request.data, request.key, response)
+
+    asyncio.run(calls())
+    assert kinds(ledger) == ["hold", "settle"] * 2
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_no_answer_ends_before_its_cost_is_durable_whichever_hook_records_it(
+    handler, ledger, router, monkeypatch, is_stream
+):
+    ledger.set_budget("alice", 1)
+
+    async def call():
+        request = Request(proxy := handler())
+        await request.admit()
+        whole = await router.acompletion(**request.data)
+        store, written = proxy._ledger.ledger._store, asyncio.Event()
+        write = store.awrite
+
+        async def slow(*arguments):
+            await written.wait()
+            return await write(*arguments)
+
+        monkeypatch.setattr(store, "awrite", slow)
+        logging = asyncio.create_task(request.log(whole))
+        await asyncio.sleep(0.05)  # it is recording
+        if is_stream:
+            answering = asyncio.create_task(request.stream(router))
+        else:
+            hook = proxy.async_post_call_success_hook(request.data, request.key, whole)
+            answering = asyncio.create_task(hook)
+        await asyncio.wait({answering}, timeout=4)
+        assert not answering.done()
+        written.set()
+        await asyncio.gather(answering, logging)
+
+    asyncio.run(call())
+    assert kinds(ledger) == ["hold", "settle"]
+
+
+@pytest.mark.parametrize("is_left", [False, True])
+def test_a_stream_is_settled_when_it_ends_without_waiting_for_a_log(
+    handler, ledger, router, is_left
+):
+    ledger.set_budget("alice", 1)
+
+    async def call():
+        request = Request(proxy := handler())
+        await request.admit()
+        await request.stream(router, is_left=is_left)
+        if proxy._tasks:
+            await asyncio.wait(proxy._tasks, timeout=5)
+
+    asyncio.run(call())
+    assert kinds(ledger) == ["hold", "settle"]
+    assert ledger.balance("alice").posted > 0
+
+
+def test_an_answer_that_comes_after_the_failure_is_recorded(handler, ledger, router):
+    ledger.set_budget("alice", 1)
+
+    async def call():
+        request = Request(handler())
+        await request.admit()
+        response = await router.acompletion(**request.data)
+        await request.fail()
+        await request.log(response)
+
+    asyncio.run(call())
+    assert kinds(ledger) == ["hold", "release", "settle"]
+    assert ledger.balance("alice").posted > 0
+
+
+def test_an_account_without_a_budget_is_recorded_or_refused(handler, ledger, router):
+    async def call(**settings):
+        request = Request(handler(**settings))
+        await request.admit()
+        await request.answer(router)
+
+    asyncio.run(call())
+    assert kinds(ledger) == ["charge"]
+    with pytest.raises(ProxyException, match="has no budget") as refused:
+        asyncio.run(call(refuses_without_budget=True))
+    assert (refused.value.code, refused.value.type) == ("403", "no_budget")
+
+
+def test_a_user_seen_for_the_first_time_gets_a_budget(handler, ledger, router):
+    ledger.set_budget("carol", 7)
+    chosen = {"new_user": Limit("0.01", "month")}
+
+    async def calls():
+        requests = [Request(handler(**chosen), user) for user in ["dave"] * 5 + ["carol", None]]
+        for request in requests:
+            await request.admit()
+            await request.answer(router)
+
+    asyncio.run(calls())
+    assert [budget.limit for budget in ledger.budgets("dave")] == [Decimal("0.01")]
+    assert sum(entry.kind == "budget" for entry in ledger.entries("dave")) == 1
+    assert [budget.limit for budget in ledger.budgets("carol")] == [7]
+    assert ledger.budgets("proxy:master") == []  # nobody was named
+
+
+def test_a_key_that_changes_its_team_counts_on_the_new_one(handler, ledger, router):
+    for team in "red", "blue":
+        ledger.set_budget(f"team:{team}", 1)
+
+    async def calls():
+        proxy = handler()
+        for team in ["red", "red", "blue", "blue"]:
+            request = Request(proxy, "eve", api_key="k", key_alias="app", team_id=team)
+            await request.admit()
+            await request.answer(router)
+
+    asyncio.run(calls())
+    red, blue = (ledger.balance(f"team:{team}").posted for team in ("red", "blue"))
+    assert red == blue > 0
+    assert sum(entry.kind == "parent" for entry in ledger.entries("key:app")) == 2
+
+
+def test_keys_without_a_name_are_their_hash_and_never_themselves(handler, ledger, router):
+    ledger.set_budget("*", 1)
+
+    async def call():
+        request = Request(handler(), None, api_key="sk-a-secret-key")
+        await request.admit()
+
+    asyncio.run(call())
+    [name] = [account.name for account in ledger.accounts() if account.name.startswith("key:")]
+    assert len(name) == 4 + 64
+    assert "secret" not in name
+
+
+# -- a store that fails ---------------------------------------------------------------------------
+
+
+def failing(monkeypatch, proxy, times):
+    """Have the store fail the next *times* writes."""
+    store, left = proxy._ledger.ledger._store, [times]
+    write = store.awrite
+
+    async def awrite(*arguments):
+        if left[0] > 0:
+            left[0] -= 1
+            raise StoreBusy("others hold the file", target=store.path)
+        return await write(*arguments)
+
+    monkeypatch.setattr(store, "awrite", awrite)
+
+
+def test_without_its_store_the_proxy_refuses_or_lets_pass(
+    handler, ledger, router, monkeypatch, caplog
+):
+    ledger.set_budget("alice", 1)
+
+    async def call(refuses):
+        request = Request(proxy := handler(refuses_without_store=refuses))
+        failing(monkeypatch, proxy, 1)
+        await request.admit()
+        await request.answer(router)
+
+    with pytest.raises(ProxyException) as refused:
+        asyncio.run(call(True))
+    assert (refused.value.code, refused.value.type) == ("503", "ledger_unavailable")
+    assert kinds(ledger) == []
+    asyncio.run(call(False))
+    assert kinds(ledger) == ["charge"]
+    assert "passes without a hold" in caplog.text
+
+
+@pytest.mark.parametrize("budget", [True, False])
+def test_a_cost_the_store_did_not_take_is_recorded_later_and_the_answer_goes_out(
+    handler, ledger, router, monkeypatch, caplog, budget
+):
+    if budget:
+        ledger.set_budget("alice", 1)
+    monkeypatch.setattr(budgetledger.proxy, "_PAUSES", (0.01,) * 5)
+
+    async def call():
+        request = Request(proxy := handler())
+        await request.admit()
+        failing(monkeypatch, proxy, 3)
+        response = await request.answer(router)
+        assert kinds(ledger)[1:] == []
+        await asyncio.wait(proxy._tasks, timeout=5)
+        return response
+
+    with caplog.at_level(logging.WARNING):
+        assert asyncio.run(call()).choices
+    assert kinds(ledger) == (["hold", "settle"] if budget else ["charge"])
+    assert ledger.balance("alice").posted > 0
+    assert "is not recorded yet" in caplog.text
+
+
+def test_the_callback_says_what_it_needs(monkeypatch):
+    monkeypatch.delenv("BUDGETLEDGER_DB", raising=False)
+    with pytest.raises(InvalidInput, match="BUDGETLEDGER_DB"):
+        _ = budgetledger.proxy.handler

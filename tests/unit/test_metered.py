@@ -1,0 +1,274 @@
+"""`metered`: functions of every kind under a hold."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from contextlib import closing, suppress
+from decimal import Decimal
+
+import pytest
+
+from budgetledger import AsyncLedger, BudgetExceededError, Ledger, Usage, metered
+from budgetledger.errors import InvalidInput, UnpricedModel, UnpricedWarning
+
+USAGE = {"prompt_tokens": 8, "completion_tokens": 5}
+RESPONSE = {"model": "gpt-4o", "usage": USAGE}
+COST = Decimal("0.00007")
+CHUNKS = [
+    {"model": "gpt-4o", "choices": [{"index": 0, "delta": {"content": "row"}}]},
+    {"model": "gpt-4o", "choices": [{"index": 0, "delta": {"content": " row"}}]},
+    {"model": "gpt-4o", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
+    {"model": "gpt-4o", "choices": [], "usage": USAGE},
+]
+MESSAGES = [{"role": "user", "content": "Hey, how's it going"}]
+
+
+@pytest.fixture
+def ledger():
+    with Ledger(":memory:") as opened:
+        opened.set_budget("alice", 1)
+        yield opened
+
+
+def rows(ledger, kind="settle"):
+    return [entry for entry in ledger.entries("alice") if entry.kind == kind]
+
+
+def test_a_function_is_held_for_by_its_own_arguments(ledger):
+    @metered(ledger, user="alice", tags={"job": "x"})
+    def ask(messages, *, model="gpt-4o", max_tokens=None):
+        """Asks."""
+        assert ledger.balance("alice").held > 0
+        return RESPONSE
+
+    assert ask(MESSAGES, max_tokens=50) is RESPONSE
+    (hold,), (settle,) = rows(ledger, "hold"), rows(ledger)
+    assert hold.held > 50 * Decimal("0.00001")
+    assert (settle.cost, settle.tags) == (COST, {"job": "x"})
+    assert (ask.__name__, ask.__doc__) == ("ask", "Asks.")
+    assert "budget_user" not in inspect.signature(ask).parameters
+    with pytest.raises(BudgetExceededError) as caught:
+        ask(messages=MESSAGES, max_tokens=10**6)
+    assert caught.value.largest_output > 1000
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "tokens"),
+    [
+        ({"model": "text-embedding-3-small", "input": "Hey you"}, 2),
+        ({"model": "gpt-4o", "input": "Hey you", "max_output_tokens": 7}, 14 + 1),
+        ({"model": "gpt-3.5-turbo-instruct", "prompt": "Hey you", "max_tokens": 7, "n": 2}, 16),
+        ({"model": "claude-3-5-haiku-latest", "system": "Be", "messages": MESSAGES,
+          "max_tokens": 5}, None),
+    ],
+)  # fmt: skip
+def test_every_apis_arguments_are_known(kwargs, tokens, ledger):
+    @metered(ledger, user="alice")
+    def ask(**kwargs):
+        return RESPONSE
+
+    ask(**kwargs)
+    (hold,) = rows(ledger, "hold")
+    assert hold.model == kwargs["model"]
+    assert hold.held > 0
+    assert tokens is None or abs(hold.held_tokens - tokens) <= 1
+
+
+def test_without_such_arguments_the_amount_or_the_least_there_is(ledger):
+    @metered(ledger, user="alice", amount="0.25")
+    def ask(question):
+        return RESPONSE
+
+    @metered(ledger, user="alice")
+    def ask_too(question):
+        return RESPONSE
+
+    ask("Why?")
+    ask_too("Why?")
+    assert [hold.held for hold in rows(ledger, "hold")] == [Decimal("0.25"), Decimal(10) ** -12]
+    ledger.charge("alice", cost="0.90", model="m")
+    with pytest.raises(BudgetExceededError):
+        ask("Why?")
+    ask_too("Why?")
+    ledger.charge("alice", cost="0.10", model="m")
+    with pytest.raises(BudgetExceededError):  # used up
+        ask_too("Why?")
+
+
+def test_a_model_without_a_price(ledger):
+    def ask(model, messages):
+        return {"model": model, "usage": USAGE}
+
+    with pytest.raises(UnpricedModel):
+        metered(ledger, user="alice")(ask)("none-such", MESSAGES)
+    with pytest.warns(UnpricedWarning):
+        metered(ledger, user="alice", amount="0.10")(ask)("none-such", MESSAGES)
+    assert rows(ledger)[0].cost is None
+
+
+def test_who_pays(ledger):
+    ledger.set_budget("bob", 1)
+
+    @metered(ledger)
+    def ask():
+        return RESPONSE
+
+    with pytest.raises(InvalidInput, match="no user"):
+        ask()
+    ask(budget_user="alice", budget_tags={"a": 1}, budget_key="k")
+    assert (rows(ledger)[0].tags, rows(ledger, "hold")[0].idempotency_key) == ({"a": 1}, "k")
+
+    async def main():
+        with ledger.as_user("bob"):
+            await asyncio.gather(*(asyncio.to_thread(ask) for _ in range(3)))
+
+    asyncio.run(main())
+    assert ledger.balance("bob").posted == 3 * COST
+
+
+@pytest.mark.parametrize("returned", ["42", 42.5, None, b"x", ["text"], {"text": "x"}])
+def test_what_tells_no_usage_is_the_callers_and_recorded_as_unpriced(returned, ledger):
+    @metered(ledger, user="alice")
+    def ask():
+        return returned
+
+    with pytest.warns(UnpricedWarning):
+        assert ask() is returned
+    (row,) = rows(ledger)
+    assert row.cost is None
+    assert ledger.balance("alice").held == 0
+
+
+def test_a_usage_settles_too(ledger):
+    @metered(ledger, user="alice")
+    def ask(model, messages):
+        return Usage(8, 5)
+
+    ask("gpt-4o", MESSAGES)
+    assert rows(ledger)[0].cost == COST
+
+
+def test_an_exception_releases_and_passes(ledger):
+    @metered(ledger, user="alice", amount="0.5")
+    def ask():
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError, match="no"):
+        ask()
+    assert (ledger.balance("alice").held, len(rows(ledger, "release"))) == (0, 1)
+
+
+def test_a_store_that_fails_does_not_eat_the_answer(tmp_path, caplog):
+    ledger = Ledger(tmp_path / "spend.db")
+    ledger.set_budget("alice", 1)
+
+    @metered(ledger, user="alice")
+    def ask():
+        ledger.close()
+        return RESPONSE
+
+    with pytest.warns(match="its cost could not be recorded"):
+        assert ask() is RESPONSE
+    assert "settle it" in caplog.text
+
+
+def test_coroutines(ledger):
+    @metered(AsyncLedger(ledger), user="alice")
+    async def ask(model, messages, fail=False):
+        if fail:
+            raise RuntimeError("no")
+        await asyncio.sleep(0)
+        return RESPONSE
+
+    assert inspect.iscoroutinefunction(ask)
+
+    async def main():
+        assert await ask("gpt-4o", MESSAGES) is RESPONSE
+        with pytest.raises(RuntimeError):
+            await ask("gpt-4o", MESSAGES, fail=True)
+        with pytest.raises(BudgetExceededError):
+            await ask("gpt-4o", [{"role": "user", "content": "word " * 500_000}])
+
+    asyncio.run(main())
+    assert ([row.cost for row in rows(ledger)], ledger.balance("alice").held) == ([COST], 0)
+
+
+def test_generators_are_held_for_when_they_begin(ledger):
+    @metered(ledger, user="alice", amount="0.10")
+    def ask():
+        yield from CHUNKS
+
+    assert inspect.isgeneratorfunction(ask)
+    begun = ask()
+    assert rows(ledger, "hold") == []
+    assert list(begun) == CHUNKS
+    with closing(ask()) as stream:
+        next(stream)
+    assert rows(ledger)[0].cost == COST
+    assert rows(ledger)[1].note.startswith("estimated")
+    assert ledger.balance("alice").held == 0
+
+
+def test_asynchronous_generators_and_streams_returned(ledger):
+    @metered(ledger, user="alice")
+    async def passed_on(model, messages):
+        for chunk in CHUNKS:
+            yield chunk
+
+    @metered(ledger, user="alice")
+    async def returned(model, messages):
+        async def chunks():
+            for chunk in CHUNKS:
+                yield chunk
+
+        return chunks()
+
+    async def main():
+        assert [chunk async for chunk in passed_on("gpt-4o", MESSAGES)] == CHUNKS
+        assert [chunk async for chunk in await returned("gpt-4o", MESSAGES)] == CHUNKS
+        async with await returned("gpt-4o", MESSAGES) as stream:
+            async for _ in stream:
+                break
+
+    asyncio.run(main())
+    assert inspect.isasyncgenfunction(passed_on)
+    assert [row.cost for row in rows(ledger)][:2] == [COST, COST]
+    assert len(rows(ledger)) == 3
+    assert ledger.balance("alice").held == 0
+
+
+def test_streams_returned_by_a_plain_function(ledger):
+    @metered(ledger, user="alice")
+    def ask(model, messages):
+        return iter(CHUNKS)
+
+    assert list(ask("gpt-4o", MESSAGES)) == CHUNKS
+    with ask("gpt-4o", MESSAGES) as stream:
+        assert next(stream) == CHUNKS[0]
+    ask("gpt-4o", MESSAGES)  # thrown away: its prompt may be billed
+    assert rows(ledger)[0].cost == COST
+    assert len(rows(ledger)) == 3
+    assert ledger.balance("alice").held == 0
+
+
+def test_threads_together_never_overspend(ledger):
+    ledger.set_budget("bob", "0.50")
+    start = threading.Barrier(20)
+
+    @metered(ledger, user="bob", amount="0.10")
+    def ask():
+        return {"model": "gpt-4o", "usage": USAGE, "_hidden_params": {"response_cost": 0.1}}
+
+    def one():
+        start.wait()
+        with suppress(BudgetExceededError):
+            ask()
+
+    threads = [threading.Thread(target=one) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert ledger.balance("bob").posted == Decimal("0.50")

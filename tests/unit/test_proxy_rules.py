@@ -1,0 +1,181 @@
+"""What the Proxy's callback decides without a Proxy: accounts, settings, prices, refusals."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from budgetledger import errors
+from budgetledger._proxy_accounts import MASTER, Caller, account_line
+from budgetledger._proxy_costs import Events
+from budgetledger._proxy_prices import LEAST, quote
+from budgetledger._proxy_refusals import refusal
+from budgetledger._proxy_settings import Limit, settings
+
+# -- accounts -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("caller", "line"),
+    [
+        (Caller(end_user="alice"), ("alice",)),
+        (Caller(), (MASTER,)),
+        (Caller("app"), ("key:app",)),
+        (Caller("app", team="research", user="bob"), ("key:app", "team:research")),
+        (Caller("app", user="bob"), ("key:app", "bob")),
+        (Caller("app", "research", "bob", "al"), ("key:app/al", "key:app", "team:research")),
+        (Caller(end_user="al@example.com"), ("al@example.com",)),
+    ],
+)
+def test_a_call_counts_on_the_innermost_and_on_those_above(caller, line):
+    assert account_line(caller) == line
+
+
+HOSTILE = ["*", "team:research", "key:app", "a/b", "a%2Fb", "proxy:master", "~", "%", ":"]
+
+
+def test_no_name_a_caller_makes_up_is_anybody_elses():
+    names = [*HOSTILE, "x" * 99, "x" * 100, "x" * 101, "x" * 102]
+    names += [name for long in names for name in account_line(Caller(end_user=long))]
+    callers = {Caller(end_user=name) for name in names}
+    callers |= {Caller("k", end_user=name) for name in names}
+    callers |= {Caller(name, end_user=other) for name in HOSTILE for other in HOSTILE}
+    accounts = {account_line(caller)[0] for caller in callers}
+    assert len(accounts) == len(callers)
+    assert not accounts & {"*", "team:research", "key:app", MASTER}
+    assert all(len(account) < 500 for account in accounts)
+
+
+def test_a_claimed_user_leaves_neither_the_key_nor_the_team():
+    for name in HOSTILE:
+        assert account_line(Caller("app", "research", None, name))[1:] == (
+            "key:app",
+            "team:research",
+        )
+
+
+# -- settings -------------------------------------------------------------------------------------
+
+
+def test_settings_default_to_recording_without_budget_and_refusing_without_store():
+    assert settings({"BUDGETLEDGER_DB": "spend.db"}) == ("spend.db", False, True, None, 1800)
+
+
+def test_settings_are_read():
+    chosen = settings(
+        {
+            "BUDGETLEDGER_DB": "spend.db",
+            "BUDGETLEDGER_PROXY_WITHOUT_BUDGET": "refuse",
+            "BUDGETLEDGER_PROXY_WITHOUT_STORE": "allow",
+            "BUDGETLEDGER_PROXY_NEW_USER": "2.50 per month",
+            "BUDGETLEDGER_PROXY_HOLD_SECONDS": "60",
+        }
+    )
+    assert chosen == ("spend.db", True, False, Limit("2.50", "month"), 60)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("BUDGETLEDGER_DB", " "),
+        ("BUDGETLEDGER_PROXY_WITHOUT_BUDGET", "ignore"),
+        ("BUDGETLEDGER_PROXY_WITHOUT_STORE", "record"),
+        ("BUDGETLEDGER_PROXY_NEW_USER", "5 per fortnight"),
+        ("BUDGETLEDGER_PROXY_NEW_USER", "-5"),
+        ("BUDGETLEDGER_PROXY_HOLD_SECONDS", "0"),
+        ("BUDGETLEDGER_PROXY_HOLD_SECONDS", "nan"),
+        ("BUDGETLEDGER_PROXY_HOLD_SECONDS", "soon"),
+    ],
+)
+def test_a_wrong_setting_is_named(name, value):
+    with pytest.raises(errors.InvalidInput, match=name):
+        settings({"BUDGETLEDGER_DB": "spend.db", name: value})
+
+
+# -- what to hold ---------------------------------------------------------------------------------
+
+CALL = {"messages": [{"role": "user", "content": "Count."}], "max_tokens": 100}
+LISTED = {
+    "openai/gpt-4o": {"input_cost_per_token": 1.0, "output_cost_per_token": 1.0},
+    "local": {"input_cost_per_token": 0, "output_cost_per_token": 0},
+    "unknown": {},
+    "d1": {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6},
+}
+
+
+def deployment(model, id="", **params):
+    return {"litellm_params": {"model": model, **params}, "model_info": {"id": id}}
+
+
+def quoted(*deployments, call_type="acompletion", call=CALL):
+    return quote(call_type, call, deployments, LISTED, 4096, datetime.now(UTC))
+
+
+def test_the_dearest_deployment_is_held_for():
+    cheap, dear = deployment("openai/gpt-4o-mini"), deployment("gpt-4")
+    assert quoted(cheap, dear).pico == quoted(dear).pico > 10 * quoted(cheap).pico
+
+
+def test_prices_in_the_configuration_come_first_and_alone():
+    at_given = quoted(deployment("gpt-4", input_cost_per_token=0, output_cost_per_token="0.000002"))
+    assert at_given.pico == 200 * 10**6
+    of_deployment = quoted(deployment("gpt-4", "d1"))
+    assert of_deployment.pico == of_deployment.input_tokens * 10**6 + 200 * 10**6
+    assert of_deployment.tokens == of_deployment.input_tokens + 100
+
+
+def test_what_a_deployment_is_given_with_every_call_counts():
+    call = {"messages": CALL["messages"]}
+    assert quoted(deployment("gpt-4", max_tokens=100), call=call) == quoted(deployment("gpt-4"))
+
+
+def test_of_two_lists_the_dearer_is_held_for():
+    assert quoted(deployment("openai/gpt-4o")).pico > 100 * 10**12
+
+
+def test_an_unpriced_deployment_is_not_free_and_a_free_one_is():
+    with pytest.raises(errors.UnpricedModel, match="unknown"):
+        quoted(deployment("local"), deployment("unknown"))
+    assert quoted(deployment("local"))[0::3] == (0, True)
+
+
+def test_a_call_nobody_can_estimate_still_needs_a_budget_that_is_not_used_up():
+    assert quoted(deployment("whisper-1"), call_type="transcription") == LEAST
+    assert quoted() == LEAST
+    assert LEAST.pico == LEAST.tokens == 1
+
+
+@pytest.mark.parametrize("bad", [{"max_tokens": "many"}, {"max_tokens": -1}, {"n": 1.5}])
+def test_a_call_no_model_takes_is_the_callers_fault(bad):
+    with pytest.raises(errors.InvalidInput):
+        quoted(deployment("local"), call=CALL | bad)
+
+
+# -- answers --------------------------------------------------------------------------------------
+
+
+def test_events_are_read_however_the_bytes_are_cut():
+    sent = b'event: a\ndata: {"n": 1}\n\ndata: {"n": 2}\r\n\ndata: [DONE]\n\ndata: "\xc3\xa4"\n'
+    for step in range(1, len(sent)):
+        events = Events()
+        parts = [sent[at : at + step] for at in range(0, len(sent), step)]
+        assert [event for part in parts for event in events.of(part)] == [{"n": 1}, {"n": 2}, "ä"]
+    chunk = object()
+    assert list(Events().of(chunk)) == [chunk]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "is_retried"),
+    [
+        (errors.AccountFrozen("frozen", account="a", project="p"), 403, False),
+        (errors.UnknownAccount("no budget", account="a", project="p"), 403, False),
+        (errors.UnpricedModel("m"), 400, False),
+        (errors.InvalidName("name"), 400, False),
+        (errors.StoreBusy("busy", target="t"), 503, True),
+    ],
+)
+def test_only_what_can_pass_by_itself_is_to_be_retried(error, status, is_retried):
+    answer = refusal(error)
+    assert answer.status == status
+    assert (answer.headers.get("x-should-retry") != "false") == is_retried
