@@ -62,7 +62,9 @@ def assert_priced_once(path, ids):
         assert ledger.verify().ok
 
 
-def test_processes_that_reprice_at_once_price_each_entry_once(database, unpriced, launch, await_end):
+def test_processes_that_reprice_at_once_price_each_entry_once(
+    database, unpriced, launch, await_end
+):
     racing = [launch(REPRICE, database.target) for _ in range(3)]
     for process in racing:
         assert process.stdout.readline() == "ready\n"
