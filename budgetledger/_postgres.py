@@ -92,6 +92,8 @@ class Connection:
     def __init__(self, address: Address) -> None:
         self._address = address
         self._is_closed = False
+        self.renewals = 0
+        """How often it was lost, and made again."""
         self._controls: dict[str, Callable[[], object]] = {
             "BEGIN": self._begin,
             "COMMIT": self._end,
@@ -189,6 +191,7 @@ class Connection:
                 self._driver = connect(self._address)
             except StoreNotFound as error:
                 raise Again(str(error), target=error.target) from error.__cause__
+            self.renewals += 1
 
     def _translated(self, error: psycopg.Error) -> StoreError:
         state = error.sqlstate or ""

@@ -64,6 +64,12 @@ class PostgresStore(Store):
         self._writer.attach(connections.writing, NoLock())
         return connections
 
+    @property
+    def renewals(self) -> int:
+        """See `Store.renewals`."""
+        files = self._files
+        return files.renewals if isinstance(files, _Connections) else 0
+
     def read(self, operation: Callable[[Execute], T]) -> T:
         """Run *operation* on one snapshot, on another if the connection was lost amid it."""
         patience = None
@@ -136,6 +142,11 @@ class _Connections:
 
     def __init__(self, writing: WritingConnection, reading: Connection) -> None:
         self.writing, self.reading = writing, reading
+
+    @property
+    def renewals(self) -> int:
+        """How often one of them was made again."""
+        return self.reading.renewals + self.writing.renewals
 
     def close(self) -> None:
         """Give both back."""

@@ -130,6 +130,11 @@ class Store:
     def _make_writer(self) -> Writer:
         return Writer(self._open, self._count_up)
 
+    @property
+    def renewals(self) -> int:
+        """How often it was reached anew, so that all that is known of its rows may be wrong."""
+        return 0
+
     # -- using it ---------------------------------------------------------------------------
 
     def write(self, operation: Callable[[Execute], T]) -> T:

@@ -1,5 +1,6 @@
 """PostgreSQL restarted, killed and unplugged while many write: nothing lost, nothing twice."""
 
+import asyncio
 import multiprocessing
 import pickle
 import signal
@@ -17,7 +18,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import func, insert, select, text
 
-from budgetledger import BudgetExceededError, Ledger, _postgres
+from budgetledger import AsyncLedger, BudgetExceededError, Ledger, Usage, _postgres
 from budgetledger._posting import post
 from budgetledger._reports import known
 from budgetledger.errors import InvalidInput, StoreBusy, StoreClosed, StoreError, StoreNotFound
@@ -292,6 +293,46 @@ def test_a_shared_commit_whose_last_part_was_undone_is_found(ledger, wired, wire
         with pytest.raises(ZeroDivisionError):
             undone.result(SOON)
     assert len(list(ledger.entries())) == 3
+
+
+@pytest.mark.parametrize("first", ["charge", "hold", "balance", "charge by price", "in a task"])
+def test_what_a_restored_backup_does_not_have_is_forgotten(new_schema, first):
+    """Ids of accounts and prices that were known are others' by then."""
+    schema = new_schema()
+    with Ledger(schema.target) as ledger, Ledger(schema.target) as restored:
+        ledger.set_budget("alice", 10)
+        ledger.set_price("m", input=1)
+        assert ledger.charge("alice", model="m", usage=Usage(1_000_000)).cost == 1
+        assert ledger.balance("alice").posted == 1
+        for opened in ledger._store._files.writing, ledger._store._files.reading:
+            schema.sql(f"SELECT pg_terminate_backend({opened.driver.info.backend_pid}, 5000)")
+        schema.empty()
+        restored.set_budget("bob", 10)
+        restored.set_price("m", input=2)
+        restored.set_budget("alice", 20)
+
+        if first == "balance":
+            assert ledger.balance("alice").limit == 20
+        elif first == "hold":
+            ledger.hold("alice", 15).release()
+        elif first == "charge by price":
+            assert ledger.charge("alice", model="m", usage=Usage(1_000_000)).cost == 2
+        elif first == "charge":
+            ledger.charge("alice", cost=2)
+        else:
+            asyncio.run(AsyncLedger(ledger).charge("alice", cost=2))
+        assert ledger.charge("alice", model="m", usage=Usage(1_000_000)).cost == 2
+        assert [entry.account for entry in restored.entries()][-1] == "alice"
+        assert restored.balance("bob").posted == restored.balance("bob").held == 0
+        assert ledger.verify().problems == ()
+
+
+def test_a_price_is_set_and_removed_once_wherever_the_connection_is_cut(ledger, wired, wire):
+    for change in (lambda: wired.set_price("m", input=1), lambda: wired.remove_price("m")):
+        wire.cut_after = b"COMMIT\0"
+        change()
+        assert wire.cut_after is None
+    assert [row.removed for row in ledger.prices(history=True)] == [False, True]
 
 
 # -- conflicts, waits, a server that is gone -------------------------------------------------------
