@@ -32,22 +32,44 @@ class Where(NamedTuple):
     as_json: bool
 
     def locate(self) -> tuple[str, bool]:
-        """The ledger's path, and whether there is a file."""
+        """The ledger's path or URL, and whether there is a ledger."""
         from budgetledger._paths import default_path
-        from budgetledger._sqlite import path_of
 
-        path = path_of(self.db or default_path())
-        return path, os.path.exists(path) and os.path.getsize(path) > 0
+        return located(self.db or default_path())
 
     def existing(self) -> Ledger:
-        """The ledger, for a command that makes no file."""
-        path, exists = self.locate()
-        if not exists:
-            remedy = "name one with --db, or make one with `budgetledger set-budget`"
-            raise StoreNotFound(f"there is no ledger at {path}; {remedy}", target=path)
-        from budgetledger.ledger import Ledger
+        """The ledger, for a command that makes none."""
+        from budgetledger._paths import default_path
 
-        return Ledger(path, project=self.project)
+        return open_existing(self.db or default_path(), self.project)
+
+
+def located(target: str) -> tuple[str, bool]:
+    """The path or URL that *target* is, and whether there is a ledger."""
+    from budgetledger._paths import is_server
+
+    if is_server(target):
+        from budgetledger._postgres_store import exists
+
+        return target, exists(target)
+    from budgetledger._sqlite import path_of
+
+    path = path_of(target)
+    return path, os.path.exists(path) and os.path.getsize(path) > 0
+
+
+def open_existing(target: str, project: str = "default") -> Ledger:
+    """The ledger at *target*. Raises `StoreNotFound` rather than make one."""
+    from budgetledger._paths import without_password
+
+    path, exists = located(target)
+    if not exists:
+        remedy = "name one with --db, or make one with `budgetledger set-budget`"
+        shown = without_password(path)
+        raise StoreNotFound(f"there is no ledger at {shown}; {remedy}", target=shown)
+    from budgetledger.ledger import Ledger
+
+    return Ledger(path, project=project)
 
 
 def examples(*commands: str) -> str:
@@ -70,7 +92,7 @@ def names_a_ledger(command: Callable[..., None]) -> Callable[..., None]:
             metavar="PATH",
             envvar="BUDGETLEDGER_DB",
             show_envvar=True,
-            help="The ledger's file; without it, the one in your data directory.",
+            help="The ledger's file or URL; without it, the one in your data directory.",
         ),
     ):
         run = option(run)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from budgetledger._cli_options import Where, examples, names_a_ledger, to_moment
+from budgetledger._paths import is_server
 
 if TYPE_CHECKING:
     from budgetledger._price_import import PriceImport
@@ -191,7 +192,7 @@ def import_(
     from budgetledger.ledger import Ledger
 
     path, exists = where.locate()
-    if exists and os.path.samefile(file, path):
+    if exists and not is_server(path) and os.path.samefile(file, path):
         raise InvalidInput(f"{file} is the ledger itself; pass LiteLLM's price file")
     if not exists:
         from budgetledger._price_import import read_prices

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from sqlite3 import Cursor
 from typing import Any, NamedTuple
 
 from budgetledger import _reports, _sql
@@ -11,6 +10,7 @@ from budgetledger._budgeting import head_of
 from budgetledger._reports import Ref
 from budgetledger._sql import compiled
 from budgetledger._transaction import Transaction
+from budgetledger._writer import Cursor
 from budgetledger.entries import Entry
 from budgetledger.errors import IdempotencyConflict
 from budgetledger.rules import SETTINGS, Draft, Head, follow, next_time
@@ -44,8 +44,8 @@ def find_or_open(tx: Transaction, project: str, name: str) -> Ref:
         return found
     project_id = _reports.find_project(execute, project)
     if project_id is None:
-        project_id = inserted(execute(_sql.INSERT_PROJECT, (None, project)))
-    opened = execute(_sql.INSERT_ACCOUNT, (None, project_id, name, tx.now_us))
+        project_id = inserted(execute(_sql.INSERT_PROJECT, (project,)))
+    opened = execute(_sql.INSERT_ACCOUNT, (project_id, name, tx.now_us))
     return Ref(inserted(opened), project_id, project, name, tx.now_us)
 
 

@@ -14,13 +14,12 @@ from budgetledger import _reports
 from budgetledger._context import AsUser
 from budgetledger._reports import EVER, Ref
 from budgetledger._sqlite import Synchronous
-from budgetledger._store import Store
+from budgetledger._store import open_store
 from budgetledger._transaction import Memory, Transaction
 from budgetledger._writer import Execute
 from budgetledger.entries import Alert
 from budgetledger.money import count
 from budgetledger.names import checked_name
-from budgetledger.prices import PriceBook
 from budgetledger.windows import to_us
 
 T = TypeVar("T")
@@ -55,21 +54,21 @@ class LedgerCore:
         self._default_output_tokens = count(default_output_tokens, "default_output_tokens")
         self._on_alert = on_alert
         self._clock = clock
-        self._accounts: dict[str, Ref] = {}
-        self._books: dict[str, tuple[int | None, PriceBook]] = {}  # by project
         self._memory = Memory()
-        self._store = Store(target, synchronous)
+        self._accounts = self._memory.accounts.setdefault(self.project, {})
+        self._store = open_store(target, synchronous)
 
     def _of_project(self, project: str) -> Self:
         """The same open file, under another project."""
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
-        other.project, other._accounts = checked_name(project, "project"), {}
+        other.project = checked_name(project, "project")
+        other._accounts = self._memory.accounts.setdefault(project, {})
         return other
 
     @property
     def path(self) -> str:
-        """The ledger's file, absolute; or ``:memory:``."""
+        """The ledger's file, absolute; or ``:memory:``; or its URL, without the password."""
         return self._store.path
 
     def as_user(
@@ -85,7 +84,10 @@ class LedgerCore:
         return AsUser(user, tags, key)
 
     def backup(self, path: str | PathLike[str]) -> None:
-        """Copy the ledger as of now into the new file *path*, while others go on writing."""
+        """Copy the ledger as of now into the new SQLite file *path*, while others go on writing.
+
+        From PostgreSQL too: each row as it is, and verified.
+        """
         self._store.backup(path)
 
     def close(self) -> None:
@@ -131,6 +133,7 @@ class LedgerCore:
         if memory.generation != generation:  # what was read may have been undone
             memory.settings.clear()
             memory.generation = generation
+            memory.forget_before(self._store.renewals)  # which follow a failure, so come in here
         return Transaction(execute, self._clock(), memory)
 
     def _tell(self, alerts: tuple[Alert, ...]) -> None:
@@ -153,6 +156,7 @@ class LedgerCore:
         checked_name(account, "account")
 
         def with_account(execute: Execute) -> T:
+            self._memory.forget_before(self._store.renewals)
             ref = self._accounts.get(account) or _reports.known(execute, self.project, account)
             return operation(execute, ref)
 

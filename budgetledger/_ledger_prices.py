@@ -175,10 +175,11 @@ class PricingLedger(LedgerCore):
         Where they cannot be read at this moment (in a finaliser amid a read, perhaps), as they
         were read last. Raises `StoreError` if they never were.
         """
-        kept = self._books.get(self.project)
+        books = self._memory.books
 
         def operation(execute: Execute) -> tuple[int | None, PriceBook]:
-            newest = _price_rows.last_id(execute)
+            self._memory.forget_before(self._store.renewals)
+            kept, newest = books.get(self.project), _price_rows.last_id(execute)
             if kept is not None and kept[0] == newest:
                 return kept
             return newest, PriceBook(_price_rows.rows(execute, self.project))
@@ -186,8 +187,9 @@ class PricingLedger(LedgerCore):
         try:
             found = self._store.read(operation)
         except StoreError:
+            kept = books.get(self.project)
             if kept is None:
                 raise
             return kept[1]
-        self._books[self.project] = found
+        books[self.project] = found
         return found[1]

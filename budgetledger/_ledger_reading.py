@@ -146,7 +146,7 @@ class ReadingLedger(LedgerCore):
         rows done and the number there are.
         """
         with self._store.reading_apart() as connection:
-            return _verify.verify(connection.execute, progress)
+            return _verify.verify(connection.execute, self._store.inspection, progress)
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -155,13 +155,10 @@ class ReadingLedger(LedgerCore):
         It sees the ledger as it is at the start of the ``with`` block. It costs the import of
         SQLModel, about half a second.
         """
-        from sqlalchemy.pool import StaticPool
-        from sqlmodel import Session, create_engine
+        from sqlmodel import Session
 
-        with self._store.reading_apart() as connection:
-            engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
-            with Session(engine) as session:
-                yield session
+        with self._store.session_engine() as engine, Session(engine) as session:
+            yield session
 
     def alerts(self, account: str | None = None) -> list[Alert]:
         """The alerts raised and resolved on *account*, or in the project, in their order.

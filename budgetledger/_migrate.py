@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from sqlite3 import Connection
 from threading import Lock
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from budgetledger._writer import Execute
 from budgetledger.errors import NotALedger, SchemaTooNew, StoreError
@@ -25,6 +26,16 @@ APPLICATION_ID = 0x62676C72
 
 Schema: TypeAlias = "dict[tuple[str, str], tuple[str, str]]"
 """Tables, indexes, triggers and views by kind and name: the table each is of, and its text."""
+
+
+class Inspection(NamedTuple):
+    """What the tables should be like, and how to look: `verify` compares."""
+
+    schema: Callable[[Execute], Schema]
+    expected_schema: Callable[[], Schema]
+    damage: Callable[[Execute], Iterator[str]]
+    """What is wrong with the database as such."""
+
 
 _alembic = Lock()
 """Alembic runs one upgrade at a time in a process: its context is global."""
@@ -81,6 +92,17 @@ def expected_schema() -> Schema:
         return schema(connection.execute)
 
 
+def _damage(execute: Execute) -> Iterator[str]:
+    for (message,) in execute("PRAGMA integrity_check"):
+        if message != "ok":
+            yield f"SQLite reports: {message}"
+    for table, rowid, parent, _ in execute("PRAGMA foreign_key_check"):
+        yield f"row {rowid} of {table} refers to a missing row of {parent}"
+
+
+INSPECTION = Inspection(schema, expected_schema, _damage)
+
+
 def scripts() -> Path:
     """The folder of the migrations: inside an installed package, or beside it in a checkout.
 
@@ -115,24 +137,34 @@ def upgrade(connection: Connection) -> None:
 
     The caller holds the process lock.
     """
+    with revisions_on("sqlite://", connection, lambda: connection.execute("BEGIN IMMEDIATE")):
+        # References are checked here and by verify, and not at each row: rows are never
+        # deleted, and the code that adds one has just read what it refers to.
+        broken = connection.execute("PRAGMA foreign_key_check").fetchone()
+        assert broken is None, f"the upgrade broke a reference: {broken}"
+
+
+@contextmanager
+def revisions_on(url: str, connection: Any, begin: Callable[[], object]) -> Iterator[None]:
+    """Run the revisions that are missing on the driver's *connection*, after *begin*.
+
+    Commits at the end of the ``with`` block.
+    """
     from alembic import command
     from sqlalchemy import create_engine
     from sqlalchemy.exc import DBAPIError
     from sqlalchemy.pool import StaticPool
 
     config = _config()
-    engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
+    engine = create_engine(url, creator=lambda: connection, poolclass=StaticPool)
     with _alembic, engine.connect() as handed_over:
         try:
             # Alembic leaves a transaction that it finds begun to whoever began it.
             with handed_over.begin():
-                connection.execute("BEGIN IMMEDIATE")
+                begin()
                 config.attributes["connection"] = handed_over
                 command.upgrade(config, "head")
-                # References are checked here and by verify, and not at each row: rows are
-                # never deleted, and the code that adds one has just read what it refers to.
-                broken = connection.execute("PRAGMA foreign_key_check").fetchone()
-                assert broken is None, f"the upgrade broke a reference: {broken}"
+                yield
         except DBAPIError as error:
             raise error.orig or error from None
 

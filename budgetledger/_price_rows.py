@@ -43,8 +43,7 @@ def revise(tx: Transaction, revision: Revision) -> tuple[OwnPrice, bool]:
     project, model, effective_at_us, note, rates_json = revision
     at_us = tx.now_us if effective_at_us is None else effective_at_us
     project_id = None if project is None else _project_id(tx, project)
-    found = tx.execute(compiled(_sql.PRICE_AT), (project_id, model, at_us)).fetchone()
-    standing = None if found is None else OwnPrice._make(found)
+    standing = _standing(tx.execute, project_id, model, at_us)
     if rates_json is None and (standing is None or standing.removed):
         whose = "all projects have" if project is None else f"project {project!r} has"
         raise UnpricedModel(
@@ -57,7 +56,7 @@ def revise(tx: Transaction, revision: Revision) -> tuple[OwnPrice, bool]:
     before, last_us = tx.execute(_sql.PRICE_HEAD).fetchone() or (_GENESIS, 0)
     recorded_at_us = max(tx.now_us, last_us)  # never before the row it follows
     said = (model, rates_json, at_us, recorded_at_us, note)
-    row = (None, project_id, *said, _chained(before, project, said))
+    row = (project_id, *said, _chained(before, project, said))
     return OwnPrice(inserted(tx.execute(_sql.INSERT_PRICE_REVISION, row)), project, *said), True
 
 
@@ -85,10 +84,19 @@ def price_problems(execute: Execute) -> Iterator[Problem]:
         digest, number = found, price.id
 
 
+def _standing(execute: Execute, project_id: int | None, model: str, at_us: int) -> OwnPrice | None:
+    if project_id is None:
+        found = execute(compiled(_sql.PRICE_OF_ALL_AT), (model, at_us))
+    else:
+        found = execute(compiled(_sql.PRICE_OF_PROJECT_AT), (project_id, model, at_us))
+    row = found.fetchone()
+    return None if row is None else OwnPrice._make(row)
+
+
 def _project_id(tx: Transaction, project: str) -> int:
     """The id of the project, opened if it is new."""
     found = _reports.find_project(tx.execute, project)
-    return inserted(tx.execute(_sql.INSERT_PROJECT, (None, project))) if found is None else found
+    return inserted(tx.execute(_sql.INSERT_PROJECT, (project,))) if found is None else found
 
 
 def _chained(before: bytes, project: str | None, said: tuple[object, ...]) -> bytes:

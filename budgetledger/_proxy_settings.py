@@ -36,7 +36,9 @@ def settings(environ: Mapping[str, str]) -> Settings:
     """Read them. Raises `InvalidInput`, which names the variable and what it takes."""
     db = environ.get("BUDGETLEDGER_DB", "").strip()
     if not db:
-        raise InvalidInput("BUDGETLEDGER_DB is not set; name the ledger's file, such as spend.db")
+        raise InvalidInput(
+            "BUDGETLEDGER_DB is not set; name the ledger's file or URL, such as spend.db"
+        )
     return Settings(
         db,
         _choice(environ, "BUDGETLEDGER_PROXY_WITHOUT_BUDGET", "record", "refuse") == "refuse",

@@ -3,16 +3,22 @@
 Written with named parameters, put once into the driver's style, and run by position on the
 driver's own connection: an ORM session would cost fifty times as much a row, and importing one
 more than everything else here. The tables themselves are declared in `budgetledger.tables`.
+
+SQLite and PostgreSQL take the same text, but for what `for_postgres` changes. PostgreSQL wants
+to know the type of a parameter that is only compared with NULL, and sums integers to decimals.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 
 # Order within a journal: by time, then by id. Both never decrease, so both indexes seek it.
 _LAST = "ORDER BY recorded_at_us DESC, id DESC LIMIT 1"
 _TOTALS = "total_usd, total_pico, total_tokens, total_requests"
+LONG = "/* many rows */"
+"""Begins a statement whose rows a server is to hand out in portions."""
 _MODEL_TOTALS = "model_usd, model_pico, model_tokens, model_requests"
 
 # -- writing ------------------------------------------------------------------------------
@@ -20,7 +26,7 @@ _MODEL_TOTALS = "model_usd, model_pico, model_tokens, model_requests"
 # Every row: what the next row of an account follows.
 HEAD = f"""
 SELECT hash, recorded_at_us, {_TOTALS}, {_MODEL_TOTALS}, coalesce(settings_count, 0), id, model,
-       (SELECT id FROM accounts WHERE project_id = :project_id AND name = '*')
+       (SELECT id FROM accounts WHERE project_id = :project_id AND name = '*') AS whole_id
 FROM entries WHERE account_id = :account_id {_LAST}"""
 
 # The same for an account without rows.
@@ -43,9 +49,9 @@ def _insert(table: str, *columns: str) -> str:
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})"
 
 
-# All columns of the tables, but for the number of an entry; a test compares them.
-INSERT_PROJECT = _insert("projects", "id", "name")
-INSERT_ACCOUNT = _insert("accounts", "id", "project_id", "name", "created_at_us")
+# All columns of the tables, but for the numbers of rows; a test compares them.
+INSERT_PROJECT = _insert("projects", "name")
+INSERT_ACCOUNT = _insert("accounts", "project_id", "name", "created_at_us")
 _PLACE = ("project_id", "account_id", "recorded_at_us")
 _SPENT = (
     *("kind", "model", "cost_pico", "price_source", "occurred_at_us", "input_tokens"),
@@ -76,7 +82,7 @@ INSERT_CROSSING = _insert(
 )
 INSERT_PRICE_REVISION = _insert(
     "price_revisions",
-    *("id", "project_id", "model", "rates", "effective_at_us", "recorded_at_us", "note", "hash"),
+    *("project_id", "model", "rates", "effective_at_us", "recorded_at_us", "note", "hash"),
 )
 INSERT_MODEL_RUN = _insert("model_runs", "account_id", "model", "recorded_at_us", "entry_id")
 INSERT_OPEN_HOLD = _insert(
@@ -87,7 +93,8 @@ INSERT_OPEN_HOLD = _insert(
 # hold: what is held on an account until the deadlines, and the first of them, which may have
 # passed. Sums of whole amounts could overflow.
 HELD = """
-SELECT count(*), sum(held_pico / 1000000), sum(held_pico % 1000000), sum(held_tokens),
+SELECT count(*), CAST(sum(held_pico / 1000000) AS BIGINT),
+       CAST(sum(held_pico % 1000000) AS BIGINT), CAST(sum(held_tokens) AS BIGINT),
        min(expires_at_us)
 FROM open_holds WHERE account_id = :account_id AND expires_at_us > :from_us"""
 HELD_OF_MODEL = f"{HELD} AND model = :model"
@@ -119,7 +126,7 @@ WHERE account_id = :account_id AND expires_at_us <= :now_us LIMIT :most"""
 DEADLINES = """
 SELECT expires_at_us, held_pico, held_tokens FROM open_holds
 WHERE account_id = :account_id AND expires_at_us > :now_us
-      AND (:model IS NULL OR model = :model_2) ORDER BY expires_at_us"""
+      AND (CAST(:model AS TEXT) IS NULL OR model = :model_2) ORDER BY expires_at_us"""
 
 # hold, charge: the settings of an account, kept while its settings_count stays.
 CURRENT_BUDGETS = """
@@ -150,7 +157,8 @@ ORDER BY t.entry_id DESC LIMIT 1"""
 
 # alerts: of an account or of the project, in the order they were raised.
 ALERTS = f"""{_CROSSING}
-WHERE a.project_id = :project_id AND (:account_id IS NULL OR a.id = :account_id_2)
+WHERE a.project_id = :project_id
+      AND (CAST(:account_id AS BIGINT) IS NULL OR a.id = :account_id_2)
 ORDER BY t.entry_id"""
 
 # -- reading ------------------------------------------------------------------------------
@@ -182,7 +190,7 @@ WHERE account_id = :account_id AND recorded_at_us < :before_us {_LAST}"""
 UNPRICED = """
 SELECT count(*) FROM entries e
 WHERE e.account_id = :account_id AND e.kind IN ('charge', 'settle') AND e.cost_pico IS NULL
-      AND (:model IS NULL OR e.model = :model_2)
+      AND (CAST(:model AS TEXT) IS NULL OR e.model = :model_2)
       AND e.recorded_at_us >= :start_us AND e.recorded_at_us < :end_us
       AND NOT EXISTS (SELECT 1 FROM entries later
                       WHERE later.corrects_id = coalesce(e.origin_id, e.id)
@@ -296,10 +304,11 @@ FROM price_revisions r LEFT JOIN projects p ON p.id = r.project_id"""
 # What is priced, and prices: those of a project and of all projects.
 PRICES = f"{_PRICE} WHERE r.project_id IS NULL OR p.name = :project ORDER BY r.id"
 
-# set_price, remove_price: what they revise.
-PRICE_AT = f"""{_PRICE}
-WHERE r.project_id IS :project_id AND r.model = :model AND r.effective_at_us <= :effective_at_us
+# set_price, remove_price: what they revise, of a project or of all projects.
+_STANDING = """r.model = :model AND r.effective_at_us <= :effective_at_us
 ORDER BY r.effective_at_us DESC, r.id DESC LIMIT 1"""
+PRICE_OF_PROJECT_AT = f"{_PRICE} WHERE r.project_id = :project_id AND {_STANDING}"
+PRICE_OF_ALL_AT = f"{_PRICE} WHERE r.project_id IS NULL AND {_STANDING}"
 
 # set_price, remove_price: what the next row follows.
 PRICE_HEAD = "SELECT hash, recorded_at_us FROM price_revisions ORDER BY id DESC LIMIT 1"
@@ -331,6 +340,7 @@ SELECT a.id, a.project_id, p.name, a.name, a.created_at_us
 FROM accounts a JOIN projects p ON p.id = a.project_id ORDER BY a.id"""
 
 JOURNAL = f"""
+{LONG}
 SELECT e.id, e.project_id, e.hash, {_TOTALS}, {_MODEL_TOTALS},
        e.recorded_at_us, e.kind, e.model, e.cost_pico, e.price_source, e.occurred_at_us,
        e.input_tokens, e.output_tokens, e.requests, e.usage, e.price, e.tags, e.note,
@@ -357,26 +367,28 @@ SELECT origin_id, kind, account_id FROM entries WHERE id > :id ORDER BY id LIMIT
 
 # adjust: what was stated of the cost of an entry without a price.
 STATED_SINCE = """
-SELECT coalesce(sum(cost_pico), 0) FROM entries WHERE corrects_id = :id AND origin_id IS NULL"""
+SELECT CAST(coalesce(sum(cost_pico), 0) AS BIGINT) FROM entries
+WHERE corrects_id = :id AND origin_id IS NULL"""
 
 # An adjustment's hash covers the entry it corrects, not only that entry's number.
 CORRECTED_DETAIL = "SELECT lower(hex(hash)) FROM entries WHERE id = :id"
 
 DETAILS_WITHOUT_ENTRY = """
 SELECT b.entry_id FROM budget_revisions b LEFT JOIN entries e ON e.id = b.entry_id
-WHERE e.kind IS NOT 'budget' OR e.account_id IS NOT b.account_id
+WHERE coalesce(e.kind, '') <> 'budget' OR e.account_id <> b.account_id
 UNION ALL
 SELECT s.entry_id FROM window_shifts s LEFT JOIN entries e ON e.id = s.entry_id
-WHERE e.kind IS NOT 'shift' OR e.account_id IS NOT s.account_id
+WHERE coalesce(e.kind, '') <> 'shift' OR e.account_id <> s.account_id
 UNION ALL
 SELECT c.entry_id FROM parent_changes c LEFT JOIN entries e ON e.id = c.entry_id
-WHERE e.kind IS NOT 'parent' OR e.account_id IS NOT c.account_id
+WHERE coalesce(e.kind, '') <> 'parent' OR e.account_id <> c.account_id
 UNION ALL
 SELECT t.entry_id FROM threshold_crossings t LEFT JOIN entries e ON e.id = t.entry_id
-WHERE coalesce(e.kind, '') NOT IN ('alert', 'resolve') OR e.account_id IS NOT t.account_id"""
+WHERE coalesce(e.kind, '') NOT IN ('alert', 'resolve') OR e.account_id <> t.account_id"""
 
 # verify: all rows in the order they were written.
-ROWS_IN_ORDER = """
+ROWS_IN_ORDER = f"""
+{LONG}
 SELECT id, account_id, project_id, kind, origin_id, corrects_id, hold_id, model, held_pico,
        held_tokens, expires_at_us, cost_pico, price_source, occurred_at_us, input_tokens,
        output_tokens, requests, usage, price, tags, note
@@ -392,7 +404,49 @@ COUNTED_FROM = """
 SELECT coalesce(min(id), 9223372036854775807) FROM entries WHERE settings_count IS NOT NULL"""
 
 
+# -- copy: every column of every table ------------------------------------------------------
+
+
+def all_rows(table: str, columns: Sequence[str], key: Sequence[str]) -> str:
+    """All rows of a table, in the order of its key."""
+    return f"{LONG} SELECT {', '.join(columns)} FROM {table} ORDER BY {', '.join(key)}"
+
+
+def insert_rows(table: str, columns: Sequence[str], count: int) -> str:
+    """Several rows of a table, the numbers of rows included."""
+    places = f"({', '.join('?' * len(columns))})"
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([places] * count)}"
+
+
+# Where each account's chain of hashes ends.
+DIGESTS = """
+SELECT p.name, a.name, e.id, e.hash
+FROM accounts a JOIN projects p ON p.id = a.project_id
+LEFT JOIN entries e ON e.id = (SELECT max(last.id) FROM entries last WHERE last.account_id = a.id)
+ORDER BY a.id""".strip()
+
+
 @cache
 def compiled(sql: str) -> str:
     """*sql* in the driver's parameter style, its parameters by position."""
     return re.sub(r":[a-z_0-9]+", "?", sql).strip()
+
+
+# -- PostgreSQL -----------------------------------------------------------------------------
+
+# Rows are numbered without gaps: a sequence would not take back the number of one undone.
+_NUMBERED = re.compile(
+    r"INSERT INTO (projects|accounts|entries|price_revisions) \((?!id)(.*)\) VALUES \((.*)\)"
+)
+_AS_NUMBERED = (
+    r"INSERT INTO \1 (id, \2) VALUES ((SELECT coalesce(max(id), 0) + 1 FROM \1), \3)"
+    r" RETURNING id, xmin"
+)
+
+
+@cache
+def for_postgres(sql: str) -> tuple[str, bool]:
+    """A compiled statement in psycopg's style; and whether it returns the new row's id."""
+    numbered, count = _NUMBERED.subn(_AS_NUMBERED, sql)
+    numbered = numbered.replace("lower(hex(hash))", "encode(hash, 'hex')")
+    return numbered.replace("%", "%%").replace("?", "%s"), bool(count)

@@ -43,7 +43,8 @@ def path_of(target: str | os.PathLike[str]) -> str:
         if scheme != "sqlite" or (rest and not rest.startswith("/")) or "?" in rest:
             raise InvalidInput(
                 f"this {scheme}:// URL is not supported; "
-                "pass a path such as 'spend.db', or a URL such as 'sqlite:///spend.db'"
+                "pass a path such as 'spend.db', or a URL such as 'sqlite:///spend.db' or "
+                "'postgresql+psycopg://user@host/database'"
             )
         path = unquote(rest[1:]) or MEMORY
     # One file has one lock file, whatever links lead to it.

@@ -12,13 +12,19 @@ from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from math import inf
 from threading import Condition, Lock, get_ident
 from time import monotonic
-from typing import NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
 
 from budgetledger import _migrate, _sqlite
 from budgetledger._lock import LockTimeout, NoLock, ProcessLock
+from budgetledger._paths import is_server
 from budgetledger._sqlite import MEMORY, Synchronous
-from budgetledger._writer import Execute, Writer
+from budgetledger._writer import Connection, Execute, Writer
 from budgetledger.errors import InvalidInput, StoreBusy, StoreError, StoreNotFound
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from budgetledger._migrate import Inspection
 
 T = TypeVar("T")
 
@@ -26,13 +32,29 @@ _CLOSING_SECONDS = 5.0
 _IDENTIFIED_SECONDS = 0.01
 
 
-class _Files:
+class Opened(Protocol):
     """What a store has open; apart from it, to be closed when the store itself is gone."""
+
+    @property
+    def writing(self) -> Connection: ...
+
+    @property
+    def reading(self) -> Connection: ...
+
+    def close(self) -> None:
+        """Give all of it back."""
+
+
+class _Files:
+    """An SQLite file."""
+
+    writing: Connection
+    reading: Connection
 
     def __init__(self, path: str, synchronous: Synchronous) -> None:
         self.lock: ProcessLock = NoLock() if path == MEMORY else ProcessLock(f"{path}.lock")
         try:
-            self.writing = _sqlite.connect(path, synchronous)
+            self.of_file = self.writing = _sqlite.connect(path, synchronous)
         except BaseException:
             self.lock.close()
             raise
@@ -52,8 +74,20 @@ class _Files:
             self.lock.close()
 
 
+def open_store(target: str | os.PathLike[str], synchronous: Synchronous) -> Store:
+    """The store that *target* names: an SQLite file, or a database of a PostgreSQL server."""
+    if is_server(target):
+        from budgetledger._postgres_store import PostgresStore
+
+        return PostgresStore(target, synchronous)
+    return Store(target, synchronous)
+
+
 class Store:
     """An open ledger file. Safe to share between threads, and to carry over a fork."""
+
+    inspection: Inspection = _migrate.INSPECTION
+    """What `verify` looks into beside the rows."""
 
     def __init__(self, target: str | os.PathLike[str], synchronous: Synchronous) -> None:
         if synchronous not in ("FULL", "NORMAL"):
@@ -61,9 +95,8 @@ class Store:
                 "synchronous must be 'FULL' (survives power loss) or 'NORMAL' (survives a "
                 f"killed process), got {synchronous!r}"
             )
-        _sqlite.check_version()
         _close_forgotten()
-        self.path = _sqlite.path_of(target)
+        self.path = self._locate(target)
         if self.path in _unsafe:
             self._refuse_after_fork()
         self._synchronous = synchronous
@@ -76,18 +109,31 @@ class Store:
         self._apart = Condition(Lock())
         self._readers_apart: Counter[int] = Counter()  # by thread
         self._rests_wanted = 0
-        self._writer = Writer(self._open, self._count_up)
+        self._writer = self._make_writer()
         self._read_lock = self._writer.turn if self.path == MEMORY else Lock()
         # Threads that are amid it, and would wait for themselves. In memory, reading takes turns
         # with writing.
         self._writing: set[int] = set()
         self._reading = self._writing if self.path == MEMORY else set[int]()
-        self._files: _Files | None = None
+        self._files: Opened | None = None
         self._identity: tuple[int, int] | None = None
         self._identified = -inf
         with _translating(self.path), self._writer.turn:
             self._open()
         _stores.add(self)
+
+    def _locate(self, target: str | os.PathLike[str]) -> str:
+        """What *target* names, as `path` shows it."""
+        _sqlite.check_version()
+        return _sqlite.path_of(target)
+
+    def _make_writer(self) -> Writer:
+        return Writer(self._open, self._count_up)
+
+    @property
+    def renewals(self) -> int:
+        """How often it was reached anew, so that all that is known of its rows may be wrong."""
+        return 0
 
     # -- using it ---------------------------------------------------------------------------
 
@@ -169,12 +215,19 @@ class Store:
             amid.discard(thread)
 
     @contextmanager
-    def reading_apart(self) -> Iterator[sqlite3.Connection]:
+    def reading_apart(self) -> Iterator[Connection]:
         """One snapshot on a connection of its own, for what takes long."""
+        with self._reading_file_apart() as connection:
+            yield connection
+
+    @contextmanager
+    def _reading_file_apart(self) -> Iterator[sqlite3.Connection]:
         if self.path == MEMORY:
             with _translating(self.path), closing(sqlite3.connect(MEMORY)) as copy:
                 with self._read_lock:
-                    (self._files or self._reopen()).reading.backup(copy)
+                    files = self._files or self._reopen()
+                    assert isinstance(files, _Files)
+                    files.of_file.backup(copy)
                 yield copy
             return
         thread = get_ident()
@@ -217,7 +270,7 @@ class Store:
         path = _sqlite.path_of(target)
         if path == MEMORY or os.path.exists(path):
             raise InvalidInput(f"a backup needs a file that is not there yet, got {path}")
-        with self.reading_apart() as connection, _translating(path):
+        with self._reading_file_apart() as connection, _translating(path):
             copy = sqlite3.connect(path, isolation_level=None)
             try:
                 copy.execute("PRAGMA user_version")  # creates the file, empty
@@ -228,7 +281,16 @@ class Store:
 
     # -- opening and closing ------------------------------------------------------------------
 
-    def _open(self) -> _Files:
+    @contextmanager
+    def session_engine(self) -> Iterator[Engine]:
+        """An SQLAlchemy engine on one snapshot, read-only."""
+        from sqlalchemy import create_engine
+        from sqlalchemy.pool import StaticPool
+
+        with self._reading_file_apart() as connection:
+            yield create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
+
+    def _open(self) -> Opened:
         """Open the files, in the writer's turn: at first, and when a fork has closed them."""
         if self._closed:
             raise _sqlite.closed(self.path)
@@ -248,7 +310,7 @@ class Store:
                     _sqlite.make_private(self.path)
                 files.lock.acquire()
                 try:
-                    _sqlite.make_current(files.writing, self.path)
+                    _sqlite.make_current(files.of_file, self.path)
                 finally:
                     files.lock.release()
             if is_file:
@@ -256,14 +318,17 @@ class Store:
         except BaseException:
             files.close()
             raise
-        self._forgetting = weakref.finalize(self, _forgotten.append, files)
-        self._forgetting.atexit = False
         if is_file and self._identity is None:
             self._identity = _sqlite.identity(self.path)
-        self._count_up()
+        self._keep(files)
         self._writer.attach(files.writing, files.lock, self._check_now_and_then)
-        self._files = files
         return files
+
+    def _keep(self, files: Opened) -> None:
+        self._forgetting = weakref.finalize(self, _forgotten.append, files)
+        self._forgetting.atexit = False
+        self._count_up()
+        self._files = files
 
     def _check_now_and_then(self) -> None:
         """`_check_identity`, but not more often than every hundredth of a second.
@@ -290,7 +355,7 @@ class Store:
     def _count_up(self) -> None:
         self.generation += 1
 
-    def _reopen(self) -> _Files:
+    def _reopen(self) -> Opened:
         if self._read_lock is self._writer.turn:
             return self._open()
         with self._writer.turn:
@@ -367,7 +432,7 @@ def _translated(error: Exception, path: str) -> StoreError:
 
 
 _stores: weakref.WeakSet[Store] = weakref.WeakSet()
-_forgotten: deque[_Files] = deque()
+_forgotten: deque[Opened] = deque()
 """Files of stores that were garbage-collected: closing waits for locks, which a collector,
 running amid anything, must not."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from budgetledger._reports import Ref
 from budgetledger._writer import Execute
 from budgetledger.entries import Alert, Budget
+from budgetledger.prices import PriceBook
 from budgetledger.rules import Crossed
 from budgetledger.windows import Period, Window
 
@@ -49,21 +51,37 @@ class Settings:
 class Memory:
     """The settings that were read, by account; they hold for one *generation* of the store.
 
-    And the last window of each period.
+    And the last window of each period; and by project, accounts and own prices (with the id of
+    the newest), which hold until the store is reached anew.
     """
 
-    __slots__ = ("generation", "settings", "windows")
+    __slots__ = ("accounts", "books", "generation", "renewals", "settings", "windows")
 
     def __init__(self) -> None:
         self.generation = -1
+        self.renewals = 0
         self.settings: dict[int, Settings] = {}
         self.windows: dict[Period, Window] = {}
+        self.accounts: dict[str, dict[str, Ref]] = {}
+        self.books: dict[str, tuple[int | None, PriceBook]] = {}
 
     def remember(self, account_id: int, settings: Settings) -> None:
         """Keep *settings*; forget all others when there are too many."""
         if len(self.settings) >= _MOST_REMEMBERED:
             self.settings.clear()
         self.settings[account_id] = settings
+
+    def forget_before(self, renewals: int) -> None:
+        """Forget all that was read before the store was reached anew so many times.
+
+        A server may have been given back an older state meanwhile, with other rows of those ids.
+        """
+        if self.renewals != renewals:
+            self.renewals = renewals
+            self.settings.clear()
+            self.books.clear()
+            for accounts in self.accounts.values():
+                accounts.clear()
 
 
 class Transaction:

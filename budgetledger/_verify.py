@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from budgetledger import _migrate, _sql
+from budgetledger import _sql
+from budgetledger._migrate import Inspection, Schema
 from budgetledger._price_rows import price_problems
 from budgetledger._sql import compiled
 from budgetledger._verify_lines import Problem, line_problems
@@ -37,13 +38,16 @@ class Verification(NamedTuple):
         return not self.problems
 
 
-def verify(execute: Execute, progress: Callable[[int, int], None] | None) -> Verification:
+def verify(
+    execute: Execute, inspection: Inspection, progress: Callable[[int, int], None] | None
+) -> Verification:
     """Recount the whole file on one snapshot."""
-    found, expected = _migrate.schema(execute), _migrate.expected_schema()
+    found, expected = inspection.schema(execute), inspection.expected_schema()
     problems = _schema_problems(found, expected)
     if any(what not in found for what in expected if what[0] == "table"):
         return Verification(0, 0, tuple(problems))  # nothing else can be said
-    problems += _file_problems(execute)
+    problems += map(Problem, inspection.damage(execute))
+    problems += _numbering_problems(execute)
     (total,) = execute("SELECT count(*) FROM entries").fetchone()
     accounts = execute(compiled(_sql.ALL_ACCOUNTS)).fetchall()
     (counted_from,) = execute(_sql.COUNTED_FROM).fetchone()
@@ -62,7 +66,7 @@ def verify(execute: Execute, progress: Callable[[int, int], None] | None) -> Ver
     return Verification(len(accounts), done, tuple(problems))
 
 
-def _schema_problems(found: _migrate.Schema, expected: _migrate.Schema) -> list[Problem]:
+def _schema_problems(found: Schema, expected: Schema) -> list[Problem]:
     problems = []
     for what, text in expected.items():
         if what not in found:
@@ -71,19 +75,13 @@ def _schema_problems(found: _migrate.Schema, expected: _migrate.Schema) -> list[
             problems.append(Problem(f"the {' '.join(what)} was changed"))
     for kind, name in found.keys() - expected.keys():
         table = found[kind, name][0]  # other tools may have tables of their own
-        if kind == "trigger" and ("table", table) in expected:
-            problems.append(Problem(f"the trigger {name} was added"))
+        if kind in ("trigger", "rule") and ("table", table) in expected:
+            problems.append(Problem(f"the {kind} {name} was added"))
     return problems
 
 
-def _file_problems(execute: Execute) -> list[Problem]:
-    problems = [
-        Problem(f"SQLite reports: {message}")
-        for (message,) in execute("PRAGMA integrity_check")
-        if message != "ok"
-    ]
-    for table, rowid, parent, _ in execute("PRAGMA foreign_key_check"):
-        problems.append(Problem(f"row {rowid} of {table} refers to a missing row of {parent}"))
+def _numbering_problems(execute: Execute) -> list[Problem]:
+    problems = []
     # Rows are numbered without gaps under the write lock, and a failed one gives its number
     # back; a missing number is a missing row, even the last one of its account.
     first, last, rows = execute("SELECT min(id), max(id), count(*) FROM entries").fetchone()

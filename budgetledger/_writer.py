@@ -10,11 +10,10 @@ keeps its own outcome: an operation that raises undoes only itself.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import takewhile
 from operator import attrgetter
-from sqlite3 import Connection, Cursor
 from threading import Lock, get_ident
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -25,6 +24,30 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Future
 
 T = TypeVar("T")
+
+
+class Cursor(Protocol):
+    """What a statement found; of sqlite3's interface as much as is used."""
+
+    @property
+    def lastrowid(self) -> int | None: ...
+
+    def fetchone(self) -> Any: ...
+
+    def fetchall(self) -> list[Any]: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Connection(Protocol):
+    """A connection of sqlite3, or one that takes the same calls."""
+
+    @property
+    def in_transaction(self) -> bool: ...
+
+    def execute(self, sql: str, parameters: Any = ..., /) -> Cursor: ...
+
+    def close(self) -> None: ...
 
 
 class Execute(Protocol):

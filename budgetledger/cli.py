@@ -13,12 +13,14 @@ from typing import Any
 import click
 
 from budgetledger import __version__
+from budgetledger._cli_copying import copy
 from budgetledger._cli_holds import holds, release
 from budgetledger._cli_options import Where, examples, names_a_ledger
 from budgetledger._cli_prices import prices, reprice
 from budgetledger._cli_reading import accounts, alerts, balance, entries, model_costs
 from budgetledger._cli_serve import serve
 from budgetledger._cli_settings import freeze, set_budget, set_parent, unfreeze
+from budgetledger._paths import is_server
 from budgetledger.errors import BudgetledgerError, InvalidInput
 
 _DIFFERS = 4  # exit code; 3 is kept for a call that a budget refuses
@@ -42,7 +44,7 @@ class _Commands(click.Group):
 )
 @click.version_option(__version__, prog_name="budgetledger")
 def main() -> None:
-    """Budgets for LLM calls, in an append-only ledger that is one SQLite file."""
+    """Budgets for LLM calls, in an append-only ledger: an SQLite file, or PostgreSQL."""
 
 
 @main.command(epilog=examples("demo"))
@@ -106,7 +108,7 @@ def import_(file: str, where: Where) -> None:
     from budgetledger.ledger import Ledger
 
     path, exists = where.locate()
-    if exists and os.path.samefile(file, path):
+    if exists and not is_server(path) and os.path.samefile(file, path):
         raise InvalidInput(f"{file} is the ledger itself; pass LiteLLM's user_cost.json")
     records = read_user_cost(file)
     with (
@@ -126,7 +128,7 @@ def import_(file: str, where: Where) -> None:
 
 for command in (
     *(accounts, alerts, balance, entries, model_costs),
-    *(holds, release, prices, reprice),
+    *(holds, release, prices, reprice, copy),
     *(set_budget, set_parent, freeze, unfreeze),
     serve,
 ):

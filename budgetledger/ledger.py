@@ -137,9 +137,9 @@ class Ledger(SettingLedger, ReadingLedger, PricingLedger):
     ) -> Callable[[Transaction], Granted]:
         checked_name(account, "account")
         expires_in_us = span_us(expires_in, "expires_in")
-        ref = self._accounts.get(account)
 
         def operation(tx: Transaction) -> Granted:
+            ref = self._accounts.get(account)
             return _holding.hold(
                 tx, self.project, account, ref, draft, expires_in_us, unpriced,
                 enforce=self.enforce,
@@ -264,13 +264,16 @@ class Ledger(SettingLedger, ReadingLedger, PricingLedger):
         draft = draft_charge(
             response, cost, model, usage, key, tags, occurred_at, self._clock, self._book
         )
-        ref = self._accounts.get(checked_name(account, "account"))
-        if ref is None:
+        accounts = self._accounts
+        if checked_name(account, "account") not in accounts:
             return self._charged(account, self._write(self._charging(account, draft)))
         begin = self._begin
 
         def operation(execute: Execute) -> tuple[Appended, tuple[Alert, ...]]:
             tx = begin(execute)
+            ref = accounts.get(account)
+            if ref is None:  # forgotten meanwhile
+                return self._find_and_charge(tx, account, draft)[0], tx.alerts
             return post_once(tx, ref, draft), tx.alerts
 
         # What `_charging`, `_write` and `_charged` do, in half the time: this is called most.
@@ -278,7 +281,7 @@ class Ledger(SettingLedger, ReadingLedger, PricingLedger):
         if alerts:
             self._tell(alerts)
         entry = appended.entry
-        if entry.cost_pico is None or appended.behind_us > _TOLERATED_US:
+        if entry.cost_pico is None or appended.opened or appended.behind_us > _TOLERATED_US:
             self._warn(appended)
         return entry
 
@@ -286,17 +289,21 @@ class Ledger(SettingLedger, ReadingLedger, PricingLedger):
         self, account: str, draft: Draft
     ) -> Callable[[Transaction], tuple[Appended, Ref | None]]:
         """The operation that charges, and returns the account too if it had to be found."""
-        ref = self._accounts.get(checked_name(account, "account"))
-        if ref is not None:
-            return lambda tx: (post_once(tx, ref, draft), None)
+        checked_name(account, "account")
 
-        def find_and_charge(tx: Transaction) -> tuple[Appended, Ref | None]:
-            found = _reports.find(tx.execute, self.project, account)
-            opened = found or find_or_open(tx, self.project, account)
-            appended = post_once(tx, opened, draft)
-            return appended._replace(opened=found is None), opened
+        def operation(tx: Transaction) -> tuple[Appended, Ref | None]:
+            ref = self._accounts.get(account)
+            if ref is None:
+                return self._find_and_charge(tx, account, draft)
+            return post_once(tx, ref, draft), None
 
-        return find_and_charge
+        return operation
+
+    def _find_and_charge(self, tx: Transaction, account: str, draft: Draft) -> tuple[Appended, Ref]:
+        found = _reports.find(tx.execute, self.project, account)
+        opened = found or find_or_open(tx, self.project, account)
+        appended = post_once(tx, opened, draft)
+        return appended._replace(opened=found is None), opened
 
     def _charged(self, account: str, outcome: tuple[Appended, Ref | None]) -> Entry:
         appended, ref = outcome

@@ -11,6 +11,7 @@ reads them.
 from __future__ import annotations
 
 from sqlalchemy import (
+    DDL,
     REAL,
     BigInteger,
     CheckConstraint,
@@ -22,11 +23,13 @@ from sqlalchemy import (
     LargeBinary,
     Text,
     UniqueConstraint,
+    event,
     text,
 )
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
+_TEXT = Text().with_variant(Text(collation="C"), "postgresql")  # in SQLite's order
 _BIG = BigInteger().with_variant(Integer, "sqlite")  # STRICT refuses the name BIGINT
 _STRICT = {"sqlite_strict": True}
 
@@ -44,8 +47,10 @@ class Project(_Row, table=True):
     __tablename__ = "projects"
     __table_args__ = (UniqueConstraint("name"), CheckConstraint("name <> ''"), _STRICT)
 
-    id: int | None = Field(default=None, sa_column=Column(_BIG, primary_key=True))
-    name: str = Field(sa_column=Column(Text, nullable=False))
+    id: int | None = Field(
+        default=None, sa_column=Column(_BIG, primary_key=True, autoincrement=False)
+    )
+    name: str = Field(sa_column=Column(_TEXT, nullable=False))
 
 
 class Account(_Row, table=True):
@@ -58,9 +63,11 @@ class Account(_Row, table=True):
         _STRICT,
     )
 
-    id: int | None = Field(default=None, sa_column=Column(_BIG, primary_key=True))
+    id: int | None = Field(
+        default=None, sa_column=Column(_BIG, primary_key=True, autoincrement=False)
+    )
     project_id: int = Field(sa_column=Column(_BIG, ForeignKey("projects.id"), nullable=False))
-    name: str = Field(sa_column=Column(Text, nullable=False))
+    name: str = Field(sa_column=Column(_TEXT, nullable=False))
     created_at_us: int = Field(sa_column=Column(_BIG, nullable=False))
 
 
@@ -78,7 +85,8 @@ class EntryRow(_Row, table=True):
     __tablename__ = "entries"
     __table_args__ = (
         # The head of an account, and the last row before a window: Ledger.charge, .balance.
-        Index("entries_by_account", "account_id", "recorded_at_us"),
+        # In SQLite every index ends in the id by itself; for PostgreSQL see below.
+        Index("entries_by_account", "account_id", "recorded_at_us").ddl_if(dialect="sqlite"),
         # One row for an idempotency key.
         Index(
             "entries_by_key",
@@ -122,24 +130,26 @@ class EntryRow(_Row, table=True):
         _STRICT,
     )
 
-    id: int | None = Field(default=None, sa_column=Column(_BIG, primary_key=True))
+    id: int | None = Field(
+        default=None, sa_column=Column(_BIG, primary_key=True, autoincrement=False)
+    )
     project_id: int = Field(sa_column=Column(_BIG, nullable=False))  # the account's, for the key
     account_id: int = Field(sa_column=Column(_BIG, ForeignKey("accounts.id"), nullable=False))
     recorded_at_us: int = Field(sa_column=Column(_BIG, nullable=False))
-    kind: str = Field(sa_column=Column(Text, nullable=False))
-    model: str | None = Field(default=None, sa_column=Column(Text))
+    kind: str = Field(sa_column=Column(_TEXT, nullable=False))
+    model: str | None = Field(default=None, sa_column=Column(_TEXT))
     cost_pico: int | None = Field(default=None, sa_column=Column(_BIG))
-    price_source: str | None = Field(default=None, sa_column=Column(Text))
+    price_source: str | None = Field(default=None, sa_column=Column(_TEXT))
     occurred_at_us: int | None = Field(default=None, sa_column=Column(_BIG))
     input_tokens: int = Field(sa_column=Column(_BIG, nullable=False))
     output_tokens: int = Field(sa_column=Column(_BIG, nullable=False))
     requests: int = Field(sa_column=Column(_BIG, nullable=False))
-    usage: str | None = Field(default=None, sa_column=Column(Text))
-    price: str | None = Field(default=None, sa_column=Column(Text))
-    tags: str | None = Field(default=None, sa_column=Column(Text))
-    note: str | None = Field(default=None, sa_column=Column(Text))
+    usage: str | None = Field(default=None, sa_column=Column(_TEXT))
+    price: str | None = Field(default=None, sa_column=Column(_TEXT))
+    tags: str | None = Field(default=None, sa_column=Column(_TEXT))
+    note: str | None = Field(default=None, sa_column=Column(_TEXT))
     corrects_id: int | None = Field(default=None, sa_column=Column(_BIG, ForeignKey("entries.id")))
-    idempotency_key: str | None = Field(default=None, sa_column=Column(Text))
+    idempotency_key: str | None = Field(default=None, sa_column=Column(_TEXT))
     total_usd: int = Field(sa_column=Column(_BIG, nullable=False))
     total_pico: int = Field(sa_column=Column(_BIG, nullable=False))
     total_tokens: int = Field(sa_column=Column(_BIG, nullable=False))
@@ -161,6 +171,15 @@ class EntryRow(_Row, table=True):
     settings_count: int | None = Field(default=None, sa_column=Column(_BIG))
 
 
+event.listen(
+    EntryRow.__table__,  # type: ignore[attr-defined]
+    "after_create",
+    DDL(  # type: ignore[no-untyped-call]
+        "CREATE INDEX entries_by_account ON entries (account_id, recorded_at_us, id)"
+    ).execute_if(dialect="postgresql"),
+)
+
+
 class BudgetRevision(_Row, table=True):
     """A budget as it stands from its entry on; the latest of a name is the one in force."""
 
@@ -178,13 +197,13 @@ class BudgetRevision(_Row, table=True):
 
     entry_id: int = Field(sa_column=Column(_BIG, ForeignKey("entries.id"), primary_key=True))
     account_id: int = Field(sa_column=Column(_BIG, ForeignKey("accounts.id"), nullable=False))
-    name: str = Field(sa_column=Column(Text, nullable=False))
-    measure: str = Field(sa_column=Column(Text, nullable=False))
+    name: str = Field(sa_column=Column(_TEXT, nullable=False))
+    measure: str = Field(sa_column=Column(_TEXT, nullable=False))
     limit_units: int = Field(sa_column=Column(_BIG, nullable=False))
     limit_pico: int = Field(sa_column=Column(_BIG, nullable=False))
-    model: str | None = Field(default=None, sa_column=Column(Text))
-    per: str | None = Field(default=None, sa_column=Column(Text))
-    timezone: str = Field(sa_column=Column(Text, nullable=False))
+    model: str | None = Field(default=None, sa_column=Column(_TEXT))
+    per: str | None = Field(default=None, sa_column=Column(_TEXT))
+    timezone: str = Field(sa_column=Column(_TEXT, nullable=False))
     week_start: int = Field(sa_column=Column(_BIG, nullable=False))
     anchor_us: int | None = Field(default=None, sa_column=Column(_BIG))
     span_us: int | None = Field(default=None, sa_column=Column(_BIG))
@@ -192,7 +211,7 @@ class BudgetRevision(_Row, table=True):
         sa_column=Column(Double().with_variant(REAL, "sqlite"), nullable=False)
     )
     removed: int = Field(sa_column=Column(_BIG, nullable=False))
-    alert_at: str | None = Field(default=None, sa_column=Column(Text))
+    alert_at: str | None = Field(default=None, sa_column=Column(_TEXT))
 
 
 class WindowShift(_Row, table=True):
@@ -212,7 +231,7 @@ class WindowShift(_Row, table=True):
 
     entry_id: int = Field(sa_column=Column(_BIG, ForeignKey("entries.id"), primary_key=True))
     account_id: int = Field(sa_column=Column(_BIG, ForeignKey("accounts.id"), nullable=False))
-    budget: str = Field(sa_column=Column(Text, nullable=False))
+    budget: str = Field(sa_column=Column(_TEXT, nullable=False))
     start_us: int = Field(sa_column=Column(_BIG, nullable=False))
     turned: int = Field(sa_column=Column(_BIG, nullable=False))
 
@@ -245,16 +264,16 @@ class ThresholdCrossing(_Row, table=True):
 
     entry_id: int = Field(sa_column=Column(_BIG, ForeignKey("entries.id"), primary_key=True))
     account_id: int = Field(sa_column=Column(_BIG, ForeignKey("accounts.id"), nullable=False))
-    budget: str = Field(sa_column=Column(Text, nullable=False))
-    measure: str = Field(sa_column=Column(Text, nullable=False))
-    threshold: str = Field(sa_column=Column(Text, nullable=False))
+    budget: str = Field(sa_column=Column(_TEXT, nullable=False))
+    measure: str = Field(sa_column=Column(_TEXT, nullable=False))
+    threshold: str = Field(sa_column=Column(_TEXT, nullable=False))
     limit_units: int = Field(sa_column=Column(_BIG, nullable=False))
     limit_pico: int = Field(sa_column=Column(_BIG, nullable=False))
     posted_units: int = Field(sa_column=Column(_BIG, nullable=False))
     posted_pico: int = Field(sa_column=Column(_BIG, nullable=False))
     start_us: int | None = Field(default=None, sa_column=Column(_BIG))
     end_us: int | None = Field(default=None, sa_column=Column(_BIG))
-    timezone: str = Field(sa_column=Column(Text, nullable=False))
+    timezone: str = Field(sa_column=Column(_TEXT, nullable=False))
 
 
 class PriceRevision(_Row, table=True):
@@ -273,13 +292,15 @@ class PriceRevision(_Row, table=True):
         _STRICT,
     )
 
-    id: int | None = Field(default=None, sa_column=Column(_BIG, primary_key=True))
+    id: int | None = Field(
+        default=None, sa_column=Column(_BIG, primary_key=True, autoincrement=False)
+    )
     project_id: int | None = Field(default=None, sa_column=Column(_BIG, ForeignKey("projects.id")))
-    model: str = Field(sa_column=Column(Text, nullable=False))
-    rates: str | None = Field(default=None, sa_column=Column(Text))
+    model: str = Field(sa_column=Column(_TEXT, nullable=False))
+    rates: str | None = Field(default=None, sa_column=Column(_TEXT))
     effective_at_us: int = Field(sa_column=Column(_BIG, nullable=False))
     recorded_at_us: int = Field(sa_column=Column(_BIG, nullable=False))
-    note: str | None = Field(default=None, sa_column=Column(Text))
+    note: str | None = Field(default=None, sa_column=Column(_TEXT))
     hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
@@ -294,8 +315,8 @@ class ModelRun(_Row, table=True):
     __table_args__ = ({"sqlite_strict": True, "sqlite_with_rowid": False},)
 
     account_id: int = Field(sa_column=Column(_BIG, ForeignKey("accounts.id"), primary_key=True))
-    model: str = Field(sa_column=Column(Text, primary_key=True))
-    recorded_at_us: int = Field(sa_column=Column(_BIG, primary_key=True))
+    model: str = Field(sa_column=Column(_TEXT, primary_key=True))
+    recorded_at_us: int = Field(sa_column=Column(_BIG, primary_key=True, autoincrement=False))
     entry_id: int = Field(sa_column=Column(_BIG, ForeignKey("entries.id"), primary_key=True))
 
 
@@ -312,7 +333,7 @@ class OpenHold(_Row, table=True):
     account_id: int = Field(sa_column=Column(_BIG, ForeignKey("accounts.id"), primary_key=True))
     hold_id: int = Field(sa_column=Column(_BIG, ForeignKey("entries.id"), primary_key=True))
     expires_at_us: int = Field(sa_column=Column(_BIG, nullable=False))
-    model: str | None = Field(default=None, sa_column=Column(Text))
+    model: str | None = Field(default=None, sa_column=Column(_TEXT))
     held_pico: int = Field(sa_column=Column(_BIG, nullable=False))
     held_tokens: int = Field(sa_column=Column(_BIG, nullable=False))
-    path: str = Field(sa_column=Column(Text, nullable=False))
+    path: str = Field(sa_column=Column(_TEXT, nullable=False))

@@ -1,8 +1,17 @@
-"""For all tests: nothing reaches the network, and CI takes no skip for an answer."""
+"""For all tests: no network; CI takes no skip for an answer; and where ledgers are.
+
+What a ledger promises it promises in an SQLite file and on PostgreSQL: tests that ask for
+``database`` run on both. BUDGETLEDGER_TEST_POSTGRES_URL names a server (in which schemas are
+made); without it one is started from what the test extra installs; ``off`` leaves those out.
+"""
 
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
+from importlib import util
+from pathlib import Path
 
 import pytest
 from provider import provider  # noqa: F401 - a fixture
@@ -10,6 +19,35 @@ from provider import provider  # noqa: F401 - a fixture
 # litellm would fetch its price list when it is imported.
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 os.environ.pop("BUDGETLEDGER_DB", None)
+
+SERVER = os.environ.get("BUDGETLEDGER_TEST_POSTGRES_URL")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "of_a_file: about the file itself, so on SQLite only")
+    config.addinivalue_line("markers", "postgres: needs a PostgreSQL server")
+    if SERVER == "off" and os.environ.get("CI") == "true":
+        raise pytest.UsageError("CI runs everything: BUDGETLEDGER_TEST_POSTGRES_URL=off does not")
+
+
+def pytest_terminal_summary(terminalreporter):
+    if SERVER == "off":
+        terminalreporter.write_line(
+            "PostgreSQL: off, as BUDGETLEDGER_TEST_POSTGRES_URL says; its tests were left out"
+        )
+
+
+def pytest_collection_modifyitems(config, items):
+    left_out = [item for item in items if _is_left_out(item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
+
+
+def _is_left_out(item):
+    if item.get_closest_marker("postgres") is None:
+        return False
+    return SERVER == "off" or item.get_closest_marker("of_a_file") is not None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -19,3 +57,143 @@ def pytest_runtest_makereport(item, call):
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped, and CI runs everything: {report.longrepr}"
     return report
+
+
+# -- where a ledger is --------------------------------------------------------------------------
+
+
+class File:
+    """An SQLite file: what a ledger is opened by, and a way in for everybody else."""
+
+    kind = "sqlite"
+
+    def __init__(self, path):
+        self.target = path
+
+    def sql(self, statement):
+        """The rows that another program finds."""
+        with closing(sqlite3.connect(self.target)) as connection:
+            return connection.execute(statement).fetchall()
+
+
+class Schema:
+    """The same in a schema on a server."""
+
+    kind = "postgres"
+
+    def __init__(self, url):
+        from budgetledger._postgres import connect
+        from budgetledger._postgres_url import address_of
+
+        self.target = url
+        self._address = address_of(url)
+        self._connection = connect(self._address)
+        self._connection.execute(f"SET search_path = {self._address.quoted_schema}")
+
+    def sql(self, statement):
+        """The rows that another program finds."""
+        cursor = self._connection.execute(statement)
+        return cursor.fetchall() if cursor.description else []
+
+    def execute(self, statement, parameters=()):
+        """A statement written for sqlite3, with its parameters."""
+        statement = statement.replace("%", "%%").replace("?", "%s")
+        return self._connection.execute(statement, parameters)
+
+    def empty(self):
+        """Take all rows out, as no user can."""
+        from budgetledger.tables import metadata
+
+        if not self.sql("SELECT 1 FROM projects LIMIT 1"):
+            return
+        statements = ["SET lock_timeout = '10s'"]
+        for table in reversed(metadata.sorted_tables):
+            statements += [
+                f"ALTER TABLE {table.name} DISABLE TRIGGER USER",
+                f"DELETE FROM {table.name}",
+            ]
+            if table.name != "open_holds":
+                statements += [
+                    f"ALTER TABLE {table.name} ENABLE ALWAYS TRIGGER {table.name}_no_{event}"
+                    for event in ("update", "delete", "truncate")
+                ]
+        self.sql("; ".join(["BEGIN", *statements, "COMMIT"]))
+
+    def drop(self):
+        self.sql(f"DROP SCHEMA IF EXISTS {self._address.quoted_schema} CASCADE")
+
+    def close(self):
+        self._connection.close()
+
+
+@pytest.fixture(scope="session")
+def own_server():
+    """Makes servers that the tests may stop and start; see ``servers.py``."""
+    spec = util.spec_from_file_location("servers", Path(__file__).with_name("servers.py"))
+    servers = util.module_from_spec(spec)
+    spec.loader.exec_module(servers)
+    started = []
+
+    def start():
+        started.append(servers.Server())
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(request):
+    """The URL of a server without a schema, to be followed by one."""
+    if SERVER:
+        return f"{SERVER}{'&' if '?' in SERVER else '?'}"
+    return f"{request.getfixturevalue('own_server')().url()}&"
+
+
+@pytest.fixture(scope="session")
+def common_schema(postgres_url):
+    """A schema with a ledger that is emptied after each test that used it."""
+    from budgetledger import Ledger
+
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    schema = Schema(f"{postgres_url}schema=budgetledger_test{worker}")
+    schema.drop()
+    Ledger(schema.target).close()
+    yield schema
+    schema.drop()
+    schema.close()
+
+
+@pytest.fixture
+def common_schema_in_module(request, common_schema):
+    """For classes that take no fixtures."""
+    request.module.SCHEMA = common_schema
+
+
+@pytest.fixture
+def new_schema(postgres_url, request):
+    """Makes names of schemas that are not there yet, and drops them at the end."""
+    made = []
+
+    def make():
+        name = f"budgetledger_new{len(made)}{os.environ.get('PYTEST_XDIST_WORKER', '')}"
+        made.append(Schema(f"{postgres_url}schema={name}"))
+        made[-1].drop()
+        return made[-1]
+
+    yield make
+    for schema in made:
+        schema.drop()
+        schema.close()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def database(request, tmp_path):
+    """Where the ledger of a test is: a file that is not there yet, or an empty schema."""
+    if request.param == "sqlite":
+        yield File(tmp_path / "spend.db")
+        return
+    schema = request.getfixturevalue("common_schema")
+    yield schema
+    schema.empty()

@@ -15,12 +15,19 @@ branch_labels = None
 depends_on = None
 
 BIG = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")  # in SQLite's order
 
 APPLICATION_ID = 0x62676C72  # "bglr": tells a ledger from any other SQLite file
 
 
 def upgrade() -> None:
-    create_tables()
+    on_postgres = op.get_bind().dialect.name == "postgresql"
+    create_tables(by_id=["id"] if on_postgres else [])
+    if on_postgres:
+        op.execute(REFUSE)
+        for table in ("projects", "accounts", "entries", "budget_revisions", "window_shifts"):
+            make_append_only_on_postgres(table)
+        return  # the next revision makes its views
     for table, already_there in {
         "projects": "EXISTS (SELECT 1 FROM projects WHERE id = NEW.id OR name = NEW.name)",
         "accounts": """EXISTS (SELECT 1 FROM accounts WHERE id = NEW.id
@@ -42,20 +49,20 @@ def upgrade() -> None:
     op.execute(f"PRAGMA application_id = {APPLICATION_ID}")
 
 
-def create_tables() -> None:
+def create_tables(by_id: list[str]) -> None:
     op.create_table(
         "projects",
-        sa.Column("id", BIG, primary_key=True),
-        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("id", BIG, primary_key=True, autoincrement=False),
+        sa.Column("name", TEXT, nullable=False),
         sa.UniqueConstraint("name"),
         sa.CheckConstraint("name <> ''"),
         sqlite_strict=True,
     )
     op.create_table(
         "accounts",
-        sa.Column("id", BIG, primary_key=True),
+        sa.Column("id", BIG, primary_key=True, autoincrement=False),
         sa.Column("project_id", BIG, sa.ForeignKey("projects.id"), nullable=False),
-        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
         sa.Column("created_at_us", BIG, nullable=False),
         sa.UniqueConstraint("project_id", "name"),
         sa.CheckConstraint("name <> ''"),
@@ -63,24 +70,24 @@ def create_tables() -> None:
     )
     op.create_table(
         "entries",
-        sa.Column("id", BIG, primary_key=True),
+        sa.Column("id", BIG, primary_key=True, autoincrement=False),
         sa.Column("project_id", BIG, nullable=False),
         sa.Column("account_id", BIG, sa.ForeignKey("accounts.id"), nullable=False),
         sa.Column("recorded_at_us", BIG, nullable=False),
-        sa.Column("kind", sa.Text, nullable=False),
-        sa.Column("model", sa.Text),
+        sa.Column("kind", TEXT, nullable=False),
+        sa.Column("model", TEXT),
         sa.Column("cost_pico", BIG),
-        sa.Column("price_source", sa.Text),
+        sa.Column("price_source", TEXT),
         sa.Column("occurred_at_us", BIG),
         sa.Column("input_tokens", BIG, nullable=False),
         sa.Column("output_tokens", BIG, nullable=False),
         sa.Column("requests", BIG, nullable=False),
-        sa.Column("usage", sa.Text),
-        sa.Column("price", sa.Text),
-        sa.Column("tags", sa.Text),
-        sa.Column("note", sa.Text),
+        sa.Column("usage", TEXT),
+        sa.Column("price", TEXT),
+        sa.Column("tags", TEXT),
+        sa.Column("note", TEXT),
         sa.Column("corrects_id", BIG, sa.ForeignKey("entries.id")),
-        sa.Column("idempotency_key", sa.Text),
+        sa.Column("idempotency_key", TEXT),
         sa.Column("total_usd", BIG, nullable=False),
         sa.Column("total_pico", BIG, nullable=False),
         sa.Column("total_tokens", BIG, nullable=False),
@@ -100,7 +107,7 @@ def create_tables() -> None:
         sa.CheckConstraint("(model IS NULL) = (model_pico IS NULL)"),
         sqlite_strict=True,
     )
-    op.create_index("entries_by_account", "entries", ["account_id", "recorded_at_us"])
+    op.create_index("entries_by_account", "entries", ["account_id", "recorded_at_us", *by_id])
     op.create_index(
         "entries_by_model",
         "entries",
@@ -134,13 +141,13 @@ def create_tables() -> None:
         "budget_revisions",
         sa.Column("entry_id", BIG, sa.ForeignKey("entries.id"), primary_key=True),
         sa.Column("account_id", BIG, sa.ForeignKey("accounts.id"), nullable=False),
-        sa.Column("name", sa.Text, nullable=False),
-        sa.Column("measure", sa.Text, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("measure", TEXT, nullable=False),
         sa.Column("limit_units", BIG, nullable=False),
         sa.Column("limit_pico", BIG, nullable=False),
-        sa.Column("model", sa.Text),
-        sa.Column("per", sa.Text),
-        sa.Column("timezone", sa.Text, nullable=False),
+        sa.Column("model", TEXT),
+        sa.Column("per", TEXT),
+        sa.Column("timezone", TEXT, nullable=False),
         sa.Column("week_start", BIG, nullable=False),
         sa.Column("anchor_us", BIG),
         sa.Column("span_us", BIG),
@@ -160,7 +167,7 @@ def create_tables() -> None:
         "window_shifts",
         sa.Column("entry_id", BIG, sa.ForeignKey("entries.id"), primary_key=True),
         sa.Column("account_id", BIG, sa.ForeignKey("accounts.id"), nullable=False),
-        sa.Column("budget", sa.Text, nullable=False),
+        sa.Column("budget", TEXT, nullable=False),
         sa.Column("start_us", BIG, nullable=False),
         sa.Column("turned", BIG, nullable=False),
         sa.CheckConstraint("budget <> ''"),
@@ -186,6 +193,24 @@ def make_append_only(table: str, already_there: str) -> None:
         CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table}
         WHEN {already_there}
         BEGIN SELECT RAISE(ABORT, 'budgetledger: this row is recorded already'); END""")
+
+
+REFUSE = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION 'budgetledger: %', TG_ARGV[0]; END $$"""
+
+
+def make_append_only_on_postgres(table: str) -> None:
+    """The same, also against TRUNCATE; there is no REPLACE, and an upsert is an UPDATE."""
+    for event, why in (
+        ("update", "rows never change; append an adjustment"),
+        ("delete", "rows stay; append an adjustment"),
+        ("truncate", "rows stay; append an adjustment"),
+    ):
+        op.execute(f"""
+            CREATE TRIGGER {table}_no_{event} BEFORE {event.upper()} ON {table}
+            FOR EACH STATEMENT EXECUTE FUNCTION refuse('{why}')""")
+        op.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_no_{event}")
 
 
 # Microseconds as ISO 8601 in UTC, in functions every SQLite since 3.37 has.

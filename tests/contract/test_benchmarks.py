@@ -18,6 +18,7 @@ SMALL = {
     "processes.py": ["--processes", "2", "--seconds", "0.1", "--rounds", "1"],
     "prices.py": ["--calls", "5", "--rounds", "1"],
     "loop.py": ["--tasks", "20", "--seconds", "0.1", "--rounds", "1"],
+    "postgres.py": ["--calls", "32", "--rounds", "1"],
     "server.py": ["--clients", "2", "--seconds", "0.2", "--rounds", "1"],
     "tokens.py": ["--scale", "500", "--rounds", "1"],
     "wrap.py": ["--calls", "5", "--rounds", "1"],
@@ -30,6 +31,7 @@ LIMITS = {
     "threads.py": 4,
     "processes.py": 2,
     "loop.py": 2,
+    "postgres.py": 4,
     "server.py": 4,
     "tokens.py": 8,
     "prices.py": 6,
@@ -42,7 +44,13 @@ def test_every_benchmark_is_run_here():
     assert scripts == set(SMALL)
 
 
-@pytest.mark.parametrize("script", SMALL)
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(script, marks=[pytest.mark.postgres] if script == "postgres.py" else [])
+        for script in SMALL
+    ],
+)
 def test_it_reports_ratios(script, tmp_path):
     done = subprocess.run(
         [sys.executable, BENCHMARKS / script, *SMALL[script]],

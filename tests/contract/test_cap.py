@@ -512,7 +512,7 @@ def test_the_cost_is_read_from_the_ledger_by_whoever_asks(ledger):
     assert budgetledger._current_cost == 0.25
 
 
-def test_it_is_in_memory_unless_a_file_is_named(tmp_path, monkeypatch):
+def test_it_is_in_memory_unless_a_ledger_is_named(tmp_path, database, monkeypatch):
     monkeypatch.setenv("BUDGETLEDGER_DB", str(tmp_path / "others.db"))
     call = {"model": "gpt-4", "messages": said(), "mock_response": "-"}
     budgetledger.max_budget_ledger = None
@@ -520,10 +520,13 @@ def test_it_is_in_memory_unless_a_file_is_named(tmp_path, monkeypatch):
     once = budgetledger._current_cost
     assert once > 0
     assert not (tmp_path / "others.db").exists()
-    budgetledger.max_budget_ledger = tmp_path / "named.db"
+    budgetledger.max_budget_ledger = database.target
     assert budgetledger._current_cost == 0
     budgetledger.completion(**call)
-    with Ledger(tmp_path / "named.db") as other:
+    budgetledger.max_budget = once
+    with pytest.raises(BudgetExceededError, match="Max budget"):
+        budgetledger.completion(**call)
+    with Ledger(database.target) as other:
         assert float(other.balance(ACCOUNT).posted) == once
 
 

@@ -27,6 +27,7 @@ COMMANDS = [
     "accounts",
     "alerts",
     "balance",
+    "copy",
     "demo",
     "entries",
     "freeze",
@@ -123,12 +124,12 @@ def test_help_lists_every_command_in_whole_sentences():
 def test_each_command_explains_itself_with_an_example(command):
     shown = run(*command.split(), "--help").stdout
     assert f"  budgetledger {command}" in shown
-    assert "--db PATH" in shown
+    assert "--db PATH" in shown or command == "copy"
     if command != "serve":  # it is for all projects, and prints nothing
         assert "--json" in shown
-    if command != "demo":
+    if command not in ("copy", "demo"):
         assert "BUDGETLEDGER_DB" in shown
-    if command not in ("demo", "serve"):
+    if command not in ("copy", "demo", "serve"):
         assert "--project" in shown
 
 
@@ -202,7 +203,7 @@ def test_errors_are_one_line_without_a_traceback(spend, tmp_path):
     result = run("accounts", "--db", str(other), code=1)
     assert result.stderr.startswith(f"Error: {other} is not an SQLite file")
     assert other.read_bytes() == before
-    run("balance", "alice", "--db", "postgresql://x/y", code=2)
+    run("balance", "alice", "--db", "mysql://x/y", code=2)
     run("balance", "alice", "--project", " ", code=2)
     run("balance", "alice", "--at", "yesterday", code=2)
 

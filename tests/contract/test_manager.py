@@ -33,8 +33,8 @@ HELLO = [{"role": "user", "content": "Hey, how's it going?"}]
 
 
 @pytest.fixture
-def manager(tmp_path, monkeypatch):
-    monkeypatch.setenv("BUDGETLEDGER_DB", str(tmp_path / "ledger.db"))
+def manager(database, monkeypatch):
+    monkeypatch.setenv("BUDGETLEDGER_DB", str(database.target))
     opened = BudgetManager(project_name="test_project")
     yield opened
     opened.ledger.close()
@@ -46,8 +46,8 @@ def clock():
 
 
 @pytest.fixture
-def timed(tmp_path, clock):
-    with Ledger(tmp_path / "timed.db", clock=clock) as ledger:
+def timed(database, clock):
+    with Ledger(database.target, clock=clock) as ledger:
         yield BudgetManager("test_project", ledger=ledger)
 
 
@@ -480,8 +480,8 @@ def test_projected_cost_adds_tools_and_the_longest_answer_if_asked(manager):
         manager.projected_cost("gpt-4o", HELLO, "u", max_output_tokens=-1)
 
 
-def test_two_projects_in_one_ledger_do_not_see_each_other(tmp_path):
-    with Ledger(tmp_path / "one.db") as ledger:
+def test_two_projects_in_one_ledger_do_not_see_each_other(database):
+    with Ledger(database.target) as ledger:
         one, two = BudgetManager("one", ledger=ledger), BudgetManager("two", ledger=ledger)
         one.create_budget(1, "u")
         assert not two.is_valid_user("u")

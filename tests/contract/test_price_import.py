@@ -25,8 +25,8 @@ SHIPPED = Path(litellm.__file__).parent / "model_prices_and_context_window_backu
 
 
 @pytest.fixture
-def ledger():
-    with Ledger(":memory:", clock=FakeClock(NOON)) as ledger:
+def ledger(database):
+    with Ledger(database.target, clock=FakeClock(NOON)) as ledger:
         yield ledger
         assert ledger.verify().ok
 

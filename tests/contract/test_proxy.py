@@ -90,12 +90,15 @@ def seen():
 
 @pytest.fixture(scope="module")
 def proxy(seen, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("proxy")
-    (folder / "config.yaml").write_text(json.dumps(config(seen)))  # JSON is YAML
-    (folder / "auth.py").write_text(AUTH % MASTER)
-    arguments = ("--config", "config.yaml", "--num_workers", "2")
-    with running(folder, *arguments, "--timeout_worker_healthcheck", "120") as proxy:
+    with running_with(config(seen), tmp_path_factory.mktemp("proxy"), "2") as proxy:
         yield proxy
+
+
+def running_with(chosen, folder, workers):
+    (folder / "config.yaml").write_text(json.dumps(chosen))  # JSON is YAML
+    (folder / "auth.py").write_text(AUTH % MASTER)
+    arguments = ("--config", "config.yaml", "--num_workers", workers)
+    return running(folder, *arguments, "--timeout_worker_healthcheck", "120")
 
 
 @pytest.fixture
@@ -412,6 +415,23 @@ def test_a_key_counts_on_its_team_or_its_owner_whoever_it_names(proxy, ledger):
 
 
 def test_fifty_calls_at_once_of_one_user_do_not_overspend(client, ledger, user, seen):
+    assert_not_overspent(client, ledger, user, seen)
+
+
+@pytest.mark.postgres
+def test_nor_with_a_ledger_on_postgresql(seen, tmp_path, new_schema):
+    chosen, target = config(seen), new_schema().target
+    chosen["environment_variables"]["BUDGETLEDGER_DB"] = target
+    with (
+        Ledger(target) as ledger,
+        running_with(chosen, tmp_path, "1") as proxy,
+        client_of(proxy) as client,
+    ):
+        assert_not_overspent(client, ledger, "alice", seen)
+        assert ledger.verify().ok
+
+
+def assert_not_overspent(client, ledger, user, seen):
     asked = messages("x", input=20, output=6, slow=0.5, id=user)
     ledger.set_budget(user, "0.0000001")
     with pytest.raises(openai.APIStatusError) as refused:

@@ -207,12 +207,11 @@ def undone(ledger):
 class CallersAgainstAuditor(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
-        self.folder = TemporaryDirectory()
-        self.path = Path(self.folder.name, "spend.db")
+        self.place()
         self.clock = FakeClock(START)
         self.heard = []
         self.ledgers = [self.opened(*caller) for caller in CALLERS]
-        self.sql = sqlite3.connect(self.path)
+        self.look()
         self.auditor = auditor.Auditor()
         self.holds = []  # every one that was granted, by whomever
         self.tables = {}
@@ -222,7 +221,7 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
             self.heard.append((project, alert))
 
         return Ledger(
-            self.path,
+            self.target,
             project=project,
             enforce=enforce,
             synchronous="NORMAL",
@@ -230,14 +229,26 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
             clock=self.clock,
         )
 
+    def place(self):
+        """Decide where the ledger is."""
+        self.folder = TemporaryDirectory()
+        self.target = Path(self.folder.name, "spend.db")
+
+    def look(self):
+        """Look at the ledger as another program does."""
+        self.sql = sqlite3.connect(self.target)
+
+    def clear(self):
+        self.sql.close()
+        self.folder.cleanup()
+
     def teardown(self):
         try:
             assert self.ledgers[0].verify().problems == ()
         finally:
-            self.sql.close()
             for ledger in self.ledgers:
                 ledger.close()
-            self.folder.cleanup()
+            self.clear()
 
     # -- time and files -------------------------------------------------------------------------
 
@@ -593,7 +604,7 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
         for table in ("entries", "accounts", "projects", "budget_revisions", "window_shifts",
                       "parent_changes", "threshold_crossings"):  # fmt: skip
             before = self.tables.get(table, [])
-            rows = self.sql.execute(f"SELECT * FROM {table} ORDER BY rowid").fetchall()
+            rows = self.sql.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall()
             assert rows[: len(before)] == before
             self.tables[table] = rows
         found = self.sql.execute(
@@ -669,9 +680,10 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
             f"""
             SELECT coalesce(sum({column.get(one["measure"], "requests")}), 0) FROM entries e
             JOIN accounts a ON a.id = e.account_id JOIN projects p ON p.id = a.project_id
-            WHERE p.name = ? AND a.name = ? AND recorded_at_us >= coalesce(?, 0)
-                  AND recorded_at_us < coalesce(?, 9e18) AND model IS coalesce(?, model)""",
-            (*who, start, end, one["model"]),
+            WHERE p.name = ? AND a.name = ? AND recorded_at_us >= coalesce(CAST(? AS BIGINT), 0)
+                  AND recorded_at_us < coalesce(CAST(? AS BIGINT), 9e18)
+                  AND (CAST(? AS TEXT) IS NULL OR model = ?)""",
+            (*who, start, end, one["model"], one["model"]),
         ).fetchone()
         return found
 
@@ -711,3 +723,27 @@ CallersAgainstAuditor.TestCase.settings = settings(
     suppress_health_check=list(HealthCheck),
 )
 TestCallersAgainstAuditor = CallersAgainstAuditor.TestCase
+
+
+class OnPostgres(CallersAgainstAuditor):
+    def place(self):
+        self.sql = SCHEMA
+        self.target = SCHEMA.target
+        SCHEMA.empty()
+
+    def look(self): ...
+
+    def clear(self):
+        SCHEMA.empty()
+
+
+SCHEMA = None  # the fixture puts one here
+OnPostgres.TestCase.settings = settings(
+    max_examples=3,  # each step takes ten times as long as on a file
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+TestCallersAgainstAuditorOnPostgres = pytest.mark.postgres(
+    pytest.mark.usefixtures("common_schema_in_module")(OnPostgres.TestCase)
+)

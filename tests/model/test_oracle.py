@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -196,25 +196,36 @@ def warned(expected):
 class LedgerAgainstBooks(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
-        self.folder = TemporaryDirectory()
-        self.path = Path(self.folder.name, "spend.db")
+        self.place()
         self.clock = FakeClock(START)
         self.ledgers = [self.opened(project) for project in PROJECTS]
-        self.sql = sqlite3.connect(self.path)
+        self.look()
         self.books = Books()
 
     def opened(self, project):
-        return Ledger(self.path, project=project, synchronous="NORMAL", clock=self.clock)
+        return Ledger(self.target, project=project, synchronous="NORMAL", clock=self.clock)
+
+    def place(self):
+        """Decide where the ledger is."""
+        self.folder = TemporaryDirectory()
+        self.target = Path(self.folder.name, "spend.db")
+
+    def look(self):
+        """Look at the ledger as another program does."""
+        self.sql = sqlite3.connect(self.target)
+
+    def clear(self):
+        self.sql.close()
+        self.folder.cleanup()
 
     def teardown(self):
         try:
             self.verify()
             self.look_back()
         finally:
-            self.sql.close()
             for ledger in self.ledgers:
                 ledger.close()
-            self.folder.cleanup()
+            self.clear()
 
     # -- time, files --------------------------------------------------------------------------
 
@@ -507,10 +518,10 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
                    coalesce(sum(requests), 0)
             FROM entries e
             JOIN accounts a ON a.id = e.account_id JOIN projects p ON p.id = a.project_id
-            WHERE p.name = ? AND a.name = ? AND recorded_at_us >= coalesce(?, 0)
-                  AND recorded_at_us < coalesce(?, 9e18) AND recorded_at_us <= ?
-                  AND model IS coalesce(?, model)""",
-            (*who, start_us, end_us, known_us, model),
+            WHERE p.name = ? AND a.name = ? AND recorded_at_us >= coalesce(CAST(? AS BIGINT), 0)
+                  AND recorded_at_us < coalesce(CAST(? AS BIGINT), 9e18) AND recorded_at_us <= ?
+                  AND (CAST(? AS TEXT) IS NULL OR model = ?)""",
+            (*who, start_us, end_us, known_us, model, model),
         ).fetchone()
 
     @invariant()
@@ -541,3 +552,27 @@ LedgerAgainstBooks.TestCase.settings = settings(
     max_examples=60, stateful_step_count=60, deadline=None
 )
 TestLedgerAgainstBooks = LedgerAgainstBooks.TestCase
+
+
+class OnPostgres(LedgerAgainstBooks):
+    def place(self):
+        self.sql = SCHEMA
+        self.target = SCHEMA.target
+        SCHEMA.empty()
+
+    def look(self): ...
+
+    def clear(self):
+        SCHEMA.empty()
+
+
+SCHEMA = None  # the fixture puts one here
+OnPostgres.TestCase.settings = settings(
+    max_examples=3,  # each step takes ten times as long as on a file
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+TestLedgerAgainstBooksOnPostgres = pytest.mark.postgres(
+    pytest.mark.usefixtures("common_schema_in_module")(OnPostgres.TestCase)
+)

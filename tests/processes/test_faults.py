@@ -393,7 +393,7 @@ def test_a_cost_is_recorded_though_prices_cannot_be_read(case):
         return entry
 
     assert charge().cost == Decimal("0.0045")  # by prices as they were read last
-    struck.ledger._books.clear()
+    struck.ledger._memory.books.clear()
     with pytest.warns(UnpricedWarning):
         assert charge().cost is None
     assert struck.ledger.verify().ok

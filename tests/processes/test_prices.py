@@ -39,9 +39,9 @@ Ledger(sys.argv[1]).reprice(dry_run=False)
 
 
 @pytest.fixture
-def unpriced(path):
+def unpriced(database):
     """A ledger with 350 calls of one dollar, by a price that came later; their ids."""
-    with Ledger(path, synchronous="NORMAL") as ledger:
+    with Ledger(database.target, synchronous="NORMAL") as ledger:
         ledger.set_budget("*", 1000)
         ledger.set_budget("alice", 1000)
         charged = [
@@ -62,8 +62,10 @@ def assert_priced_once(path, ids):
         assert ledger.verify().ok
 
 
-def test_processes_that_reprice_at_once_price_each_entry_once(path, unpriced, launch, await_end):
-    racing = [launch(REPRICE, path) for _ in range(3)]
+def test_processes_that_reprice_at_once_price_each_entry_once(
+    database, unpriced, launch, await_end
+):
+    racing = [launch(REPRICE, database.target) for _ in range(3)]
     for process in racing:
         assert process.stdout.readline() == "ready\n"
     for process in racing:
@@ -71,24 +73,24 @@ def test_processes_that_reprice_at_once_price_each_entry_once(path, unpriced, la
         process.stdin.flush()
     done = [await_end(process) for process in racing]
     assert sorted(number for one in done for number in json.loads(one)) == unpriced
-    assert_priced_once(path, unpriced)
+    assert_priced_once(database.target, unpriced)
 
 
-def test_a_reprice_that_was_killed_is_taken_up_again(path, unpriced, launch):
-    process = launch(LET_DOWN, path)
+def test_a_reprice_that_was_killed_is_taken_up_again(database, unpriced, launch):
+    process = launch(LET_DOWN, database.target)
     process.communicate(timeout=20)
     assert process.returncode == 9
-    with Ledger(path) as ledger:
+    with Ledger(database.target) as ledger:
         assert ledger.balance("alice").posted == 100  # the first transaction's
         assert len(ledger.reprice(dry_run=False)) == 250
-    assert_priced_once(path, unpriced)
+    assert_priced_once(database.target, unpriced)
 
 
-def test_processes_that_set_prices_at_once_write_one_chain(path, launch, await_end):
-    Ledger(path).close()
-    for process in [launch(SET_PRICES, path, number) for number in (1, 2)]:
+def test_processes_that_set_prices_at_once_write_one_chain(database, launch, await_end):
+    Ledger(database.target).close()
+    for process in [launch(SET_PRICES, database.target, number) for number in (1, 2)]:
         await_end(process)
-    with Ledger(path) as ledger:
+    with Ledger(database.target) as ledger:
         assert [row.id for row in ledger.prices(history=True)] == list(range(1, 201))
         assert len(ledger.prices()) == 10
         assert ledger.verify().ok

@@ -45,10 +45,10 @@ moment = datetime.fromisoformat
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_scenario(file, tmp_path):
+def test_scenario(file, database):
     clock = FakeClock(moment("2026-01-01T00:00Z"))
     holds, refusals = {}, []
-    with Ledger(tmp_path / "spend.db", synchronous="NORMAL", clock=clock) as ledger:
+    with Ledger(database.target, synchronous="NORMAL", clock=clock) as ledger:
         for number, line in enumerate(file.read_text().splitlines(), start=1):
             if words := line.partition("#")[0].split():
                 try:

@@ -2,11 +2,10 @@
 
 import asyncio
 import inspect
-import sqlite3
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -50,19 +49,19 @@ def clock():
 
 
 @pytest.fixture
-def opened(tmp_path, clock):
+def opened(database, clock):
     """Opens ledgers on one file, and closes them once they are found to be in order."""
     ledgers = []
 
     def open_ledger(**settings):
-        path = tmp_path / "spend.db"
-        ledgers.append(Ledger(path, **{"synchronous": "NORMAL", "clock": clock} | settings))
+        settings = {"synchronous": "NORMAL", "clock": clock} | settings
+        ledgers.append(Ledger(database.target, **settings))
         return ledgers[-1]
 
     yield open_ledger
     for ledger in ledgers:
         ledger.close()
-    with Ledger(tmp_path / "spend.db") as ledger:
+    with Ledger(database.target) as ledger:
         assert ledger.verify().problems == ()
 
 
@@ -434,11 +433,11 @@ async def cancelled(*tasks):
 
 def await_rows(ledger, count):
     """Stop the loop's thread until alice has *count* rows: her tasks cannot have been told."""
-    with closing(sqlite3.connect(ledger.path)) as reader:
-        for _ in range(SOON * 1000):
-            if reader.execute("SELECT count(*) FROM entries").fetchone() == (count,):
-                return
-            time.sleep(0.001)
+    statement = "SELECT count(*) FROM entries"
+    for _ in range(SOON * 1000):
+        if ledger._store.read(lambda execute: execute(statement).fetchone()) == (count,):
+            return
+        time.sleep(0.001)
     pytest.fail("it is never written")
 
 
@@ -953,6 +952,7 @@ STEPS = {
 }
 
 
+@pytest.mark.of_a_file
 @pytest.mark.parametrize("step", STEPS)
 def test_the_loop_goes_on_while_another_process_writes(ledger, shared, step, monkeypatch):
     monkeypatch.setattr("budgetledger._lock.PATIENCE_SECONDS", SOON / 4)  # should it stop

@@ -1,7 +1,5 @@
 """Alerts: raised once, resolved when they hold no more, and told once they are durable."""
 
-import sqlite3
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -35,19 +33,19 @@ def told():
 
 
 @pytest.fixture
-def opened(tmp_path, clock, told):
+def opened(database, clock, told):
     """Opens ledgers on one file, and closes them; the file is in order then."""
     ledgers = []
 
     def open_ledger(**settings):
         settings = {"on_alert": told.append, "synchronous": "NORMAL", "clock": clock} | settings
-        ledgers.append(Ledger(tmp_path / "spend.db", **settings))
+        ledgers.append(Ledger(database.target, **settings))
         return ledgers[-1]
 
     yield open_ledger
     for ledger in ledgers:
         ledger.close()
-    with Ledger(tmp_path / "spend.db") as ledger:
+    with Ledger(database.target) as ledger:
         assert ledger.verify().problems == ()
 
 
@@ -149,14 +147,13 @@ def test_one_large_cost_raises_all_from_below(ledger, told):
     assert steps(told) == [("alert", one, 12) for one in (HALF, MOST, ALL)]
 
 
-def test_alerts_are_rows(ledger, told):
+def test_alerts_are_rows(ledger, told, database):
     ledger.charge("alice", cost=8)
     assert [entry.kind for entry in ledger.entries("alice")] == [
         *("budget", "charge", "alert", "alert"),
     ]
     assert ledger.balance("alice").posted == 8
-    with closing(sqlite3.connect(ledger.path)) as connection:
-        found = connection.execute("SELECT account, budget, state FROM alerts").fetchall()
+    found = database.sql("SELECT account, budget, state FROM alerts")
     assert found == [("alice", "usd/month", "alert")] * 2
 
 
@@ -325,17 +322,16 @@ def test_others_alerts_are_not_told_again(ledger, opened, told):
     assert steps(reopened.alerts()) == [("alert", HALF, 5), ("alert", MOST, 8)]
 
 
-def test_an_alert_is_durable_when_it_is_told(opened):
+def test_an_alert_is_durable_when_it_is_told(opened, database):
     seen = []
 
     def look(alert):
-        with closing(sqlite3.connect(ledger.path)) as connection:
-            seen.extend(connection.execute("SELECT count(*) FROM alerts").fetchone())
+        seen.extend(database.sql("SELECT count(*) FROM alerts"))
 
     ledger = opened(on_alert=look)
     ledger.set_budget("alice", 10, alert_at=(0.5,))
     ledger.charge("alice", cost=5)
-    assert seen == [1]
+    assert seen == [(1,)]
 
 
 def test_on_alert_may_use_the_ledger(opened):

@@ -4,10 +4,9 @@ import copy
 import gc
 import multiprocessing
 import pickle
-import sqlite3
 import warnings
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import closing, suppress
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -51,19 +50,18 @@ def clock():
 
 
 @pytest.fixture
-def opened(tmp_path, clock):
+def opened(database, clock):
     """Opens ledgers on one file, and closes them once they are found to be in order."""
     ledgers = []
 
     def open_ledger(**settings):
-        path = tmp_path / "spend.db"
-        ledgers.append(Ledger(path, synchronous="NORMAL", clock=clock, **settings))
+        ledgers.append(Ledger(database.target, synchronous="NORMAL", clock=clock, **settings))
         return ledgers[-1]
 
     yield open_ledger
     for ledger in ledgers:
         ledger.close()
-    with Ledger(tmp_path / "spend.db") as ledger:
+    with Ledger(database.target) as ledger:
         assert ledger.verify().problems == ()
 
 
@@ -1248,7 +1246,7 @@ def family(ledger):
     return ledger
 
 
-def test_what_is_held_and_spent_counts_above_once(family):
+def test_what_is_held_and_spent_counts_above_once(family, database):
     hold = granted(family, "alice", 4, tags={"a": 1}, model="m")
     granted(family, "bob", 3)
     assert stand(family) == (0, 4, 6)
@@ -1263,9 +1261,7 @@ def test_what_is_held_and_spent_counts_above_once(family):
         assert (row.origin_id, row.account, row.cost) == (entry.id, name, entry.cost)
         assert (row.hold_id, row.tags, row.requests) == (hold.id, {"a": 1}, 1)
     assert [one for one in family.entries() if one.kind == "settle"] == [entry]
-    with closing(sqlite3.connect(family.path)) as connection:
-        spent = connection.execute("SELECT account, cost_usd FROM spend").fetchall()
-    assert spent == [("alice", 1.5)]
+    assert database.sql("SELECT account, cost_usd FROM spend") == [("alice", 1.5)]
 
 
 def test_a_release_frees_all_levels(family):
@@ -1687,7 +1683,7 @@ def test_what_was_not_committed_is_not_remembered(ledger):
 
     def fail_to_commit(sql, *parameters):
         if sql == "COMMIT":  # as on a full disk
-            raise sqlite3.OperationalError("disk I/O error")
+            raise OSError("disk I/O error")
         return execute(sql, *parameters)
 
     writer._execute = fail_to_commit

@@ -1,9 +1,7 @@
 """The ledger's methods, one at a time, on a real file."""
 
 import pickle
-import sqlite3
 import warnings
-from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Context, Decimal, Inexact, localcontext
@@ -40,13 +38,12 @@ def clock():
 
 
 @pytest.fixture
-def opened(tmp_path, clock):
-    """Opens ledgers on one file, and closes them."""
+def opened(database, clock):
+    """Opens ledgers on one database, and closes them."""
     ledgers = []
 
     def open_ledger(project="default"):
-        path = tmp_path / "spend.db"
-        ledgers.append(Ledger(path, project=project, synchronous="NORMAL", clock=clock))
+        ledgers.append(Ledger(database.target, project=project, synchronous="NORMAL", clock=clock))
         return ledgers[-1]
 
     yield open_ledger
@@ -63,11 +60,9 @@ def ledger(opened):
 
 
 def rows(ledger):
-    with closing(sqlite3.connect(ledger.path)) as connection:
-        return [
-            connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-            for table in ("projects", "accounts", "entries", "budget_revisions", "window_shifts")
-        ]
+    tables = "projects", "accounts", "entries", "budget_revisions", "window_shifts"
+    counts = " UNION ALL ".join(f"SELECT count(*) FROM {table}" for table in tables)
+    return [count for (count,) in ledger._store.read(lambda execute: execute(counts).fetchall())]
 
 
 # -- bad input ------------------------------------------------------------------------------
@@ -468,15 +463,15 @@ def test_a_call_of_the_last_window_is_priced_in_this_one(ledger, clock):
     assert found(as_of=START) == (0, 1)
 
 
-def test_tags_are_json(ledger):
-    tags = {"feature": "search", "张": ["伟", None, True, 1.5], "n": {"deep": -1}, "nul": "a\0b"}
+def test_tags_are_json(ledger, database):
+    tags = {"feature": "search", "张": ["伟", None, True, 1.5], "n": {"deep": -1}}
     entry = ledger.charge("alice", cost=1, tags=tags)
     assert entry.tags == tags
     assert list(ledger.entries("alice"))[-1] == entry
-    with closing(sqlite3.connect(ledger.path)) as connection:
-        found = connection.execute("SELECT tags ->> '$.feature' FROM spend").fetchall()
-    assert found == [("search",)]
+    feature = {"sqlite": "tags ->> '$.feature'", "postgres": "CAST(tags AS JSON) ->> 'feature'"}
+    assert database.sql(f"SELECT {feature[database.kind]} FROM spend") == [("search",)]
     assert ledger.charge("alice", cost=1, tags={}).tags == {}
+    assert ledger.charge("alice", cost=1, tags={"nul": "a\0b"}).tags == {"nul": "a\0b"}
 
 
 @pytest.mark.parametrize(
@@ -490,13 +485,12 @@ def test_tags_are_json(ledger):
     ],
 )
 @pytest.mark.parametrize("spent", [{"cost": 1}, {"usage": Usage(5), "model": "gpt-4o"}])
-def test_occurred_at_is_kept_and_decides_no_window(ledger, moment, spent):
+def test_occurred_at_is_kept_and_decides_no_window(ledger, database, moment, spent):
     entry = ledger.charge("alice", **spent, occurred_at=moment)
     assert entry.occurred_at == moment
     assert entry.recorded_at == START
     assert ledger.balance("alice").posted == entry.cost
-    with closing(sqlite3.connect(ledger.path)) as connection:
-        ((shown,),) = connection.execute("SELECT occurred_at FROM spend")
+    ((shown,),) = database.sql("SELECT occurred_at FROM spend")
     assert shown == f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}".rjust(27, "0")
 
 
@@ -630,13 +624,10 @@ def test_available_is_exact_whatever_the_callers_decimal_context(ledger, context
     assert [f"{available:f}" for available in found] == ["12345678901234562.999999999999"] * 2
 
 
-def test_an_anchor_before_1970_reads_well_in_sql(ledger):
+def test_an_anchor_before_1970_reads_well_in_sql(ledger, database):
     anchor = datetime(1960, 2, 29, 12, 0, 0, 500_000, tzinfo=UTC)
     ledger.set_budget("bob", 1, per="year", anchor=anchor)
-    with closing(sqlite3.connect(ledger.path)) as connection:
-        ((shown,),) = connection.execute(
-            "SELECT anchored_at FROM current_budgets WHERE account = 'bob'"
-        )
+    ((shown,),) = database.sql("SELECT anchored_at FROM current_budgets WHERE account = 'bob'")
     assert shown == "1960-02-29T12:00:00.500000Z"
 
 

@@ -30,18 +30,13 @@ M = 1_000_000
 
 
 @pytest.fixture
-def path(tmp_path):
-    return tmp_path / "spend.db"
-
-
-@pytest.fixture
 def clock():
     return FakeClock(NOON)
 
 
 @pytest.fixture
-def ledger(path, clock):
-    with Ledger(path, clock=clock) as ledger:
+def ledger(database, clock):
+    with Ledger(database.target, clock=clock) as ledger:
         ledger.set_budget("alice", 1000)
         yield ledger
         assert ledger.verify().ok
@@ -112,10 +107,10 @@ def test_a_call_is_priced_by_its_own_time(ledger, clock):
     assert ledger.charge("alice", model="my-model", usage=Usage(M)).cost == 8
 
 
-def test_prices_are_the_projects_or_all_projects(ledger, path, clock):
+def test_prices_are_the_projects_or_all_projects(ledger, database, clock):
     ledger.set_price("my-*", input=1, output=0, all_projects=True)
     ledger.set_price("my-model", input=5, output=0)
-    with Ledger(path, project="other", clock=clock) as other:
+    with Ledger(database.target, project="other", clock=clock) as other:
         other.set_budget("bob", 100)
         assert other.charge("bob", model="my-model", usage=Usage(M)).cost == 1
         assert [price.model for price in other.prices()] == ["my-*"]
@@ -131,9 +126,9 @@ def test_prices_are_the_projects_or_all_projects(ledger, path, clock):
     assert [price.removed for price in ledger.prices(history=True)] == [False, False, True, True]
 
 
-def test_another_processes_price_holds_at_once(ledger, path, clock):
+def test_another_processes_price_holds_at_once(ledger, database, clock):
     unpriced(ledger)
-    with Ledger(path, clock=clock) as other:
+    with Ledger(database.target, clock=clock) as other:
         other.set_price("my-model", input=1, output=1)
     assert ledger.charge("alice", model="my-model", usage=USED).cost == Decimal("1.1")
 
@@ -302,20 +297,19 @@ def test_a_call_of_known_cost_does_not_read_prices(ledger, monkeypatch):
 # -- evidence -----------------------------------------------------------------------------------
 
 
-def test_an_auditor_sees_the_rows_in_sql(ledger, path):
+def test_an_auditor_sees_the_rows_in_sql(ledger, database):
     ledger.set_price("my-model", input="2.5", output=10, request="0.01", note="per contract")
     ledger.charge("alice", model="my-model", usage=USED)
     ledger.set_price("my-*", input=1, all_projects=True, effective_at=NOON - timedelta(days=1))
     ledger.remove_price("my-model")
-    with closing(sqlite3.connect(path)) as database:
-        seen = database.execute(
-            "SELECT id, project, model, removed, effective_at, input_usd, output_usd, request_usd,"
-            " note FROM prices ORDER BY id"
-        ).fetchall()
-        (by,) = database.execute(
-            "SELECT s.model, p.input_usd FROM spend s"
-            " JOIN prices p ON s.price_source = 'own price ' || p.id"
-        ).fetchall()
+    seen = database.sql(
+        "SELECT id, project, model, removed, effective_at, input_usd, output_usd, request_usd,"
+        " note FROM prices ORDER BY id"
+    )
+    (by,) = database.sql(
+        "SELECT s.model, p.input_usd FROM spend s"
+        " JOIN prices p ON s.price_source = 'own price ' || p.id"
+    )
     noon, before = "2026-03-02T12:00:00.000000Z", "2026-03-01T12:00:00.000000Z"
     assert seen == [
         (1, "default", "my-model", 0, noon, 2.5, 10.0, 0.01, "per contract"),
@@ -425,13 +419,13 @@ def test_the_shipped_list_prices_what_its_successor_knows(ledger, monkeypatch):
     assert done.source.startswith("genai-prices")
 
 
-def test_two_at_once_price_each_entry_once(ledger, path, clock):
+def test_two_at_once_price_each_entry_once(ledger, database, clock):
     entries = [unpriced(ledger) for _ in range(250)]
     ledger.set_price("my-model", input=1, output=0)
     together, done = threading.Barrier(4), []
 
     def reprice():
-        with Ledger(path, clock=clock) as mine:
+        with Ledger(database.target, clock=clock) as mine:
             together.wait(timeout=20)
             done.extend(mine.reprice(dry_run=False))
 
@@ -444,10 +438,11 @@ def test_two_at_once_price_each_entry_once(ledger, path, clock):
     assert ledger.balance("alice").posted == 250
 
 
+@pytest.mark.of_a_file
 @pytest.mark.parametrize("query", [_sql.UNPRICED_OF_ACCOUNT, _sql.UNPRICED_OF_PROJECT])
-def test_calls_with_a_price_are_not_looked_through(ledger, path, query):
-    with closing(sqlite3.connect(path)) as database:
-        plan = database.execute(f"EXPLAIN QUERY PLAN {_sql.compiled(query)}", (1,)).fetchall()
+def test_calls_with_a_price_are_not_looked_through(ledger, query):
+    with closing(sqlite3.connect(ledger.path)) as connection:
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {_sql.compiled(query)}", (1,)).fetchall()
     assert any("SEARCH e USING INDEX entries_unpriced" in step for *_, step in plan), plan
 
 

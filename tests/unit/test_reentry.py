@@ -16,7 +16,7 @@ CHUNK = {"model": "gpt-4o", "choices": [{"index": 0, "delta": {"content": "Once 
 
 
 @pytest.fixture
-def amid(tmp_path):
+def amid(database):
     """Runs something amid the next write, and tells what it raised."""
     acts, raised = [], []
 
@@ -28,7 +28,7 @@ def amid(tmp_path):
                 raised.append(error)
         return time.time_ns() // 1000
 
-    with Ledger(tmp_path / "spend.db", clock=clock) as ledger:
+    with Ledger(database.target, clock=clock) as ledger:
         ledger.set_budget("alice", 10)
         yield ledger, acts, raised
 
