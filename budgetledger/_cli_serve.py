@@ -29,7 +29,7 @@ _SECONDS_TO_FINISH = 30
     metavar="PATH",
     envvar="BUDGETLEDGER_DB",
     show_envvar=True,
-    help="The ledger's file, made if missing; without it, the one in your data directory.",
+    help="The ledger's file or URL, made if missing; without it, the one in your data directory.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(

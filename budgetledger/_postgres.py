@@ -195,7 +195,10 @@ class Connection:
 
     def _translated(self, error: psycopg.Error) -> StoreError:
         state = error.sqlstate or ""
-        is_lost = self.driver.closed or state.startswith(_LOST)
+        # Without a state the server did not say it: the statement may not have reached it.
+        is_lost = self.driver.closed or state.startswith(_LOST) or (
+            not state and type(error) in (psycopg.DatabaseError, psycopg.OperationalError)
+        )  # fmt: skip
         if is_lost:
             self.driver.close()  # it may say so only at the next statement
         return translated(error, self._address.shown, is_lost=is_lost)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from budgetledger._hosted_books import HostedBooks
 from budgetledger._hosted_http import Server
 from budgetledger._outbox import Outbox
-from budgetledger._paths import default_path
+from budgetledger._paths import default_path, is_server
 from budgetledger.errors import InvalidInput
 from budgetledger.ledger import Ledger
 
@@ -29,6 +29,11 @@ def open_hosted(
         ) from None
     opened = Ledger(default_path()) if ledger is None else ledger
     try:
+        if is_server(opened.path):
+            raise InvalidInput(
+                f"what the budget server has not got yet is kept in a file here, not in "
+                f"{opened.path}; pass ledger=Ledger('unsent.db')"
+            )
         outbox = Outbox(opened, project, server.address)
         return outbox.ledger, HostedBooks(project, server, outbox)
     except BaseException:

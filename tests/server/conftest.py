@@ -74,9 +74,18 @@ def serve(tmp_path_factory):
         server.process.stderr.close()
 
 
-@pytest.fixture(scope="module")
-def shared(serve):
-    return serve()
+@pytest.fixture(
+    scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+)
+def shared(request, serve):
+    """A server of a file, or of a schema of its own on a PostgreSQL server."""
+    if request.param == "sqlite":
+        yield serve()
+        return
+    schema = f"{request.getfixturevalue('postgres_url')}schema=served_{uuid4().hex}"
+    server = serve(path=schema)
+    yield server
+    server.stop()
 
 
 @pytest.fixture

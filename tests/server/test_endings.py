@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -33,8 +35,8 @@ def charge_until_it_ends(url, acknowledged, attempts):
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "asked to end"])
-def test_nothing_acknowledged_is_lost(serve, how):
-    server = serve()
+def test_nothing_acknowledged_is_lost(serve, how, database):
+    server = serve(path=database.target)
     acknowledged, attempts = [], []
     arguments = (server.url, acknowledged, attempts)
     threads = [threading.Thread(target=charge_until_it_ends, args=arguments) for _ in range(8)]
@@ -63,6 +65,53 @@ def test_nothing_acknowledged_is_lost(serve, how):
                 )  # fmt: skip
         posted = client.get(f"{ACCOUNT}/balance").json()["posted"]
     assert posted == f"{len(attempts) / 100:.2f}"
+
+
+@pytest.mark.postgres
+def test_a_database_that_restarts_amid_load_loses_nothing_and_nothing_is_overspent(
+    serve, own_server
+):
+    """Who is not answered, or told to, asks again under the same key."""
+    database = own_server()
+    server = serve(path=database.url(schema="served"))
+    settled, statuses = [], Counter()
+
+    def asked(client, path, body, key):
+        for _ in range(200):
+            answer = client.post(f"{ACCOUNT}/{path}", json=body, headers={"Idempotency-Key": key})
+            statuses[answer.status_code] += 1
+            if answer.status_code < 500:
+                return answer
+            time.sleep(0.1)
+        raise AssertionError(answer.text)
+
+    def spend(name):
+        with httpx.Client(base_url=server.url, timeout=60) as client:
+            for number in range(1000):
+                key = f"{name}-{number}"
+                hold = asked(client, "holds", {"amount": "0.01"}, f"hold-{key}")
+                if hold.status_code == 402:
+                    return
+                path = f"holds/{hold.json()['id']}/settle"
+                assert asked(client, path, {"cost": "0.01"}, key).status_code == 201
+                settled.append(key)
+
+    with Ledger(server.path) as ledger, ThreadPoolExecutor(16) as threads:
+        ledger.set_budget("a", 4)
+        working = [threads.submit(spend, name) for name in range(16)]
+        while len(settled) < 100:
+            time.sleep(0.01)
+        database.stop(signal.SIGQUIT)
+        time.sleep(0.5)
+        database.start()
+        for work in working:
+            work.result(100)
+        assert ledger.balance("a").posted == 4
+        kept = [entry.idempotency_key for entry in ledger.entries("a") if entry.kind == "settle"]
+        assert sorted(kept) == sorted(settled)
+        assert ledger.verify().ok
+    assert statuses[201] >= 800, statuses
+    server.stop()
 
 
 def test_what_is_under_way_is_answered_before_the_end(serve):

@@ -16,6 +16,7 @@ from budgetledger.errors import (
     BudgetExceededError,
     HoldAlreadyClosed,
     IdempotencyConflict,
+    InvalidInput,
     ServerRefused,
     ServerUnavailable,
     UnknownAccount,
@@ -232,6 +233,12 @@ def test_a_plain_server_has_no_holds(connect, monkeypatch):
     monkeypatch.setattr(manager._books._sender, "has_api", False)
     with pytest.raises(ValueError, match="budgetledger serve"):
         manager.hold("u", "1")
+
+
+@pytest.mark.postgres
+def test_what_is_not_sent_yet_is_kept_in_a_file(server, common_schema):
+    with Ledger(common_schema.target) as ledger, pytest.raises(InvalidInput, match=r"unsent\.db"):
+        BudgetManager("p", "hosted", server.url, ledger=ledger)
 
 
 def test_no_warning_is_left_behind(connect):
