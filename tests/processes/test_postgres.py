@@ -413,6 +413,13 @@ def test_a_commit_that_nobody_can_tell_of(server, ledger, wired, wire, monkeypat
         wired.charge("alice", cost=2)
 
 
+def test_a_pooler_that_mixes_up_prepared_statements(ledger):
+    ledger.charge("alice", cost=1)
+    ledger._store._files.writing.driver.pgconn.exec_(b"DEALLOCATE ALL")
+    with pytest.raises(StoreError, match=r"pooler.*nothing was recorded.*session mode"):
+        ledger.charge("alice", cost=1)
+
+
 # -- secrets, settings ---------------------------------------------------------------------------
 
 
