@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from budgetledger._demo_calls import chat, embeddings, message, prompt, response
+from budgetledger._paths import is_server
 from budgetledger._render_text import exact_percent
 from budgetledger._verify import Verification
 from budgetledger.entries import MONEY_KINDS, Alert, Balance, Entry
@@ -69,7 +70,7 @@ class Day(NamedTuple):
 
     @property
     def query(self) -> str:
-        """SQL for any SQLite tool: what each user spent."""
+        """SQL: what each user spent."""
         return (
             "SELECT account, count(*) AS entries, sum(cost_pico) / 1e12 AS usd "
             f"FROM spend WHERE project = '{self.project}' GROUP BY account ORDER BY usd DESC"
@@ -78,6 +79,12 @@ class Day(NamedTuple):
     @property
     def command(self) -> str:
         """The query, ready to paste into a shell."""
+        if is_server(self.path):
+            from budgetledger._postgres_url import address_of
+
+            place, query = address_of(self.path), shlex.quote(self.query)
+            first = shlex.quote(f"SET search_path = {place.quoted_schema}")
+            return f"psql {shlex.quote(place.conninfo)} -c {first} -c {query}"
         path = f'"{self.path}"' if os.name == "nt" else shlex.quote(self.path)
         return f'sqlite3 -box {path} "{self.query}"'
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from budgetledger._demo import MORNING, TEAM, ZONE, Day, Step
+from budgetledger._paths import is_server
 from budgetledger._render_json import (
     alert_json,
     balance_json,
@@ -84,7 +85,8 @@ def show(out: Console, day: Day) -> None:
     out.print(shares(out, day.spent_by("account"), "account", "magenta"))
     heading("Everything recounted, hashes included")
     show_verification(out, day.verified)
-    heading("The ledger is this file; any SQLite tool reads it")
+    tools = "PostgreSQL" if is_server(day.path) else "SQLite"
+    heading(f"The ledger is here; any {tools} tool reads it")
     out.print(label(out, day.path), soft_wrap=True)
     out.print(label(out, day.command), soft_wrap=True)
 

@@ -36,7 +36,7 @@ class Package(ModuleType):
 
     @property
     def max_budget_ledger(self) -> CapTarget:
-        """Where their costs are recorded: a `Ledger`, or the path of one; None: in memory."""
+        """Where their costs are recorded: a `Ledger`, or its path or URL; None: in memory."""
         return self._max_budget_ledger
 
     @max_budget_ledger.setter

@@ -396,6 +396,11 @@ _UPGRADED = (
     "was upgraded by a newer budgetledger meanwhile, or somebody changed its tables; nothing was "
     "recorded; restart this program",
 )
+_POOLED = (
+    StoreError,
+    "is behind a pooler that mixes up prepared statements; nothing was recorded; use its session "
+    "mode, or pgbouncer 1.22 or later with max_prepared_statements",
+)
 _BY_STATE: dict[str, tuple[type[StoreError], str]] = {
     "55P03": (StoreBusy, "stayed locked by another writer; nothing was recorded; retry"),
     "57014": (StoreBusy, "took longer than the server allows; nothing was recorded; retry"),
@@ -404,6 +409,8 @@ _BY_STATE: dict[str, tuple[type[StoreError], str]] = {
     "3D000": (StoreNotFound, "has no such database; create it first: createdb"),
     "53100": (StoreFull, "has no room left on its disk; nothing was recorded; make room and retry"),
     "53": (StoreBusy, "has no resources left; nothing was recorded; retry"),
+    "26000": _POOLED,
+    "42P05": _POOLED,
     "42P01": _UPGRADED,
     "42703": _UPGRADED,
     "3F000": _UPGRADED,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
@@ -153,8 +154,10 @@ WHERE {_HERE}"""
 def schema(execute: Callable[..., Any]) -> Schema:
     """What is in the schema, by kind and name, as text that does not name the schema."""
     ((here,),) = execute("SELECT quote_ident(current_schema()) || '.'").fetchall()
+    named = re.compile(rf"\b(ON|FUNCTION) {re.escape(here)}")
     return {
-        (kind, name): (table, text.replace(here, ""))
+        # Tables and views are told without it; and in a view, ON may be followed by an alias.
+        (kind, name): (table, text if kind in ("table", "view") else named.sub(r"\1 ", text))
         for kind, name, table, text in execute(_OBJECTS).fetchall()
     }
 

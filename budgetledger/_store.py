@@ -279,8 +279,6 @@ class Store:
             finally:
                 copy.close()
 
-    # -- opening and closing ------------------------------------------------------------------
-
     @contextmanager
     def session_engine(self) -> Iterator[Engine]:
         """An SQLAlchemy engine on one snapshot, read-only."""
@@ -289,6 +287,8 @@ class Store:
 
         with self._reading_file_apart() as connection:
             yield create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
+
+    # -- opening and closing ------------------------------------------------------------------
 
     def _open(self) -> Opened:
         """Open the files, in the writer's turn: at first, and when a fork has closed them."""

@@ -45,13 +45,13 @@ _TOLERATED_US = 1_000_000  # clocks are corrected by less than this all the time
 class Ledger(SettingLedger, ReadingLedger, PricingLedger):
     """An append-only ledger of what LLM calls cost, and the budgets on it.
 
-    *target* is a path, an ``sqlite:///`` URL or ``:memory:``; the file is created if it is
-    missing. *project* separates accounts and keys inside one file. *synchronous*: ``"FULL"``
-    survives power loss, ``"NORMAL"`` a killed process. *enforce*: False grants every hold and
-    notes on it what would have refused it. *default_output_tokens*: what a hold assumes of a
-    call whose output is not bounded. *on_alert* is called with each `Alert` that this ledger
-    raises or resolves, once it is durable. *clock* returns microseconds since 1970 (for tests:
-    `budgetledger.testing.FakeClock`).
+    *target* is a path, an ``sqlite:///`` URL or ``:memory:``, or a ``postgresql+psycopg://`` URL;
+    the file or schema is created if it is missing. *project* separates accounts and keys inside
+    one ledger. *synchronous*: ``"FULL"`` survives power loss, ``"NORMAL"`` a killed process.
+    *enforce*: False grants every hold and notes on it what would have refused it.
+    *default_output_tokens*: what a hold assumes of a call whose output is not bounded. *on_alert*
+    is called with each `Alert` that this ledger raises or resolves, once it is durable. *clock*
+    returns microseconds since 1970 (for tests: `budgetledger.testing.FakeClock`).
 
     Safe to share between threads, and by processes that each open it. All methods may raise
     `StoreError`; names and amounts that cannot be used raise `InvalidInput`.

@@ -14,6 +14,7 @@ from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
+import psycopg
 import pytest
 from click.testing import CliRunner
 
@@ -226,6 +227,18 @@ def _check_the_printed_query(shown):
             assert f"{float(cost)}" in next(
                 line for line in done.stdout.splitlines() if account in line
             )
+
+
+@pytest.mark.postgres
+def test_on_a_server_the_query_is_for_psql(new_schema):
+    day = play(new_schema().target)
+    program, url, _, first, _, query = shlex.split(day.command)
+    assert program == "psql"
+    with psycopg.connect(url) as connection:
+        connection.execute(first)
+        found = connection.execute(query).fetchall()
+    assert {account: cost for account, _, cost in found} == day.spent_by("account")
+    assert day.verified.ok
 
 
 def test_it_tells_the_same_story_as_json(day, tmp_path):

@@ -13,6 +13,7 @@ from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from select import select as ready
+from urllib.parse import quote
 
 import pytest
 from sqlalchemy.exc import DBAPIError
@@ -413,6 +414,13 @@ def test_a_commit_that_nobody_can_tell_of(server, ledger, wired, wire, monkeypat
         wired.charge("alice", cost=2)
 
 
+def test_a_pooler_that_mixes_up_prepared_statements(ledger):
+    ledger.charge("alice", cost=1)
+    ledger._store._files.writing.driver.pgconn.exec_(b"DEALLOCATE ALL")
+    with pytest.raises(StoreError, match=r"pooler.*nothing was recorded.*session mode"):
+        ledger.charge("alice", cost=1)
+
+
 # -- secrets, settings ---------------------------------------------------------------------------
 
 
@@ -435,6 +443,13 @@ def test_no_password_is_told(server):
         shown = repr(ledger) + ledger.path + repr(ledger._store._files.writing)
         assert secret not in shown + repr(ledger._store._address)
         assert "schema=secretive" in ledger.path
+
+
+@pytest.mark.parametrize("schema", ["a", "e", "Own.Schema", 'it"s'])
+def test_a_schema_of_any_name_is_in_order(server, schema):
+    with Ledger(server.url(schema=quote(schema))) as ledger:
+        ledger.set_budget("alice", 1)
+        assert ledger.verify().problems == ()
 
 
 @pytest.mark.parametrize(("synchronous", "setting"), [("FULL", "on"), ("NORMAL", "off")])
