@@ -108,11 +108,13 @@ def serve(
             listening.listen()  # who connects from now on is served once the server is up
             address, bound = listening.getsockname()[:2]
             shown = f"[{address}]" if ":" in address else address
-            click.echo(f"serving {ledger.path} on http://{shown}:{bound}", err=True)
-            # It ends by the signal that stopped it, raised again: the ledger is to be closed first.
+            server = uvicorn.Server(config)
+            # One may come before the server listens to signals. And it ends by raising again the
+            # one that stopped it: the ledger is to be closed first.
             for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, lambda *_: None)
-            uvicorn.Server(config).run(sockets=[listening])
+                signal.signal(number, server.handle_exit)
+            click.echo(f"serving {ledger.path} on http://{shown}:{bound}", err=True)
+            server.run(sockets=[listening])
 
 
 def _tokens(file: str | None) -> Tokens | None:

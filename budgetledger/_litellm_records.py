@@ -125,9 +125,9 @@ def parts_of(cost: int) -> Iterator[int]:
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object in which no name stands twice."""
-    found = dict(pairs)
-    if len(found) < len(pairs):  # as when a program had both a user 1 and a user "1"
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InvalidInput(f"{twice!r:.80} stands there twice; keep one")
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:  # as when a program had both a user 1 and a user "1"
+            raise InvalidInput(f"{name!r:.80} stands there twice; keep one")
+        found[name] = value
     return found

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -11,6 +14,7 @@ import pytest
 
 from budgetledger import Ledger
 
+COMMAND = ("-m", "budgetledger.cli", "serve")
 ACCOUNT = "/v1/projects/default/accounts/a"
 
 
@@ -63,6 +67,22 @@ def test_nothing_acknowledged_is_lost(serve, how):
                 )  # fmt: skip
         posted = client.get(f"{ACCOUNT}/balance").json()["posted"]
     assert posted == f"{len(attempts) / 100:.2f}"
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_though_it_has_hardly_begun(tmp_path, how):
+    process = subprocess.Popen(
+        [sys.executable, *COMMAND, "--db", str(tmp_path / "x.db"), "--port", "0"],
+        stderr=subprocess.PIPE, text=True, env={**os.environ, "BUDGETLEDGER_TOKENS": ""},
+    )  # fmt: skip
+    try:
+        assert "on http://" in process.stderr.readline()
+        process.send_signal(how)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
 
 
 def test_what_is_under_way_is_answered_before_the_end(serve):
