@@ -29,6 +29,7 @@ from budgetledger._warnings import warn
 from budgetledger.entries import Entry
 from budgetledger.errors import (
     InvalidInput,
+    ServerRefused,
     ServerUnavailable,
     StoreError,
     UnknownAccountWarning,
@@ -181,10 +182,10 @@ class HostedBooks:
         return HostedHold(self, granted, estimate)
 
     def settle(self, account: str, hold_id: int, draft: Draft, key: str) -> Entry:
-        """Close a hold. Raises `Kept` if the server cannot be told now."""
+        """Close a hold. Raises `Kept` if the server cannot be told now, or will not listen."""
         try:
             return self.api.settle(account, hold_id, draft, key)
-        except ServerUnavailable as error:
+        except (ServerUnavailable, ServerRefused) as error:
             charge = draft._replace(
                 kind="charge", hold_id=None, note=settle_note(hold_id), idempotency_key=key
             )
@@ -203,7 +204,7 @@ class HostedBooks:
         self.ledger.close()
 
     def _warn(self, entry: Entry) -> None:
-        if entry.cost_pico is None:
+        if entry.cost_pico is None and entry.id not in self._seen.priced:
             warn(
                 f"no price is known for {entry.model!r}, so that nothing was added on the budget "
                 f"server; entry {entry.id} of {self.ledger!r} keeps the call: adjust "
