@@ -5,13 +5,14 @@ from __future__ import annotations
 import ipaddress
 import os
 import signal
+import warnings
 from typing import TYPE_CHECKING
 
 import click
 
 from budgetledger._cli_options import examples
 from budgetledger._paths import default_path
-from budgetledger.errors import InvalidInput
+from budgetledger.errors import InvalidInput, UnknownAccountWarning, UnpricedWarning
 
 if TYPE_CHECKING:
     from budgetledger._sqlite import Synchronous
@@ -79,6 +80,7 @@ def serve(
         import uvicorn
 
         from budgetledger.server.app import create_app
+        from budgetledger.server.connections import Connection
     except ModuleNotFoundError as error:
         raise click.ClickException(
             f"{error.name} is not installed; install budgetledger with the extra: "
@@ -93,11 +95,15 @@ def serve(
         )
     from budgetledger.ledger import Ledger
 
+    # Clients see these in the answers; here each would be kept in memory, once for each account.
+    for kind in (UnknownAccountWarning, UnpricedWarning):
+        warnings.simplefilter("ignore", kind)
     with Ledger(db or default_path(), synchronous=synchronous) as ledger:
         config = uvicorn.Config(
             create_app(ledger, tokens, max_body_bytes=max_body),
             host=host,
             port=port,
+            http=Connection,
             log_level="warning",
             server_header=False,
             proxy_headers=False,
