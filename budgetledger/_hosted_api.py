@@ -16,7 +16,8 @@ from urllib.parse import quote
 from budgetledger import errors
 from budgetledger._charging import UNKNOWN_MODEL
 from budgetledger._hosted_http import Answer, Server
-from budgetledger._hosted_records import UNITS, Creation, Record
+from budgetledger._hosted_records import Creation, Record
+from budgetledger._litellm_records import UNITS
 from budgetledger._reports import DEFAULT_BUDGET
 from budgetledger.entries import Budget, Entry
 from budgetledger.money import limit_sum, to_pico, to_usd

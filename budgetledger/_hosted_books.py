@@ -126,7 +126,13 @@ class HostedBooks:
         self._send_change()
 
     def shift_if_due(self, user: str) -> None:
-        """Write down that the window of *user* has turned, if the server's record is older."""
+        """Write down that the window of *user* has turned, if the server's record is older.
+
+        Where the server has the API its windows turn by themselves, and a reset sent there would
+        take what was spent since out of the one that is active.
+        """
+        if self._sender.has_api:
+            return
         written = self._seen.records.get(user, {})
         since = turned(user, written, time.time()).get("last_updated_at")
         if since is not None and since != written.get("last_updated_at"):

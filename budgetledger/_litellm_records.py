@@ -24,6 +24,9 @@ from budgetledger.windows import Window, window_at
 NOISE_PICO = 1000
 """1e-9 USD: sums of floats differ by less, costs of calls by more."""
 
+UNITS = {1: "day", 7: "week", **dict.fromkeys(range(28, 32), "month"), 365: "year", 366: "year"}
+"""The window that a ``duration`` stands for."""
+
 _MOST_PICO = 10**6 * PICO * 1000  # a billion dollars; more is a defect of the sender
 _DAY_US = 86_400_000_000
 

@@ -24,6 +24,7 @@ from budgetledger._charging import UNKNOWN_MODEL
 from budgetledger._journal import append, find_or_open
 from budgetledger._litellm_records import (
     NOISE_PICO,
+    UNITS,
     budget_fields,
     cost_fields,
     costs_of,
@@ -44,7 +45,6 @@ from budgetledger.names import checked_name
 from budgetledger.rules import Draft
 from budgetledger.windows import Period, Window, make_period
 
-_UNITS = {1: "day", 7: "week", **dict.fromkeys(range(28, 32), "month"), 365: "year", 366: "year"}
 _CLIENTS = "server:clients"
 """The account whose journal tells what clients were told."""
 
@@ -269,7 +269,7 @@ def _period(
     tx: Transaction, found: Ref | None, stands: Standing | None, written: Written
 ) -> Period | None:
     """The period the budget is to have; None if the one it has stays. Raises `InvalidInput`."""
-    unit = None if written.days is None else _UNITS.get(written.days)
+    unit = None if written.days is None else UNITS.get(written.days)
     if stands is not None:
         told_days = budget_fields(*stands).get("duration")
         if written.days == told_days or (unit is not None and unit == stands.budget.period.per):

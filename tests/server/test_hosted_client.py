@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 import warnings
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -283,6 +284,16 @@ def test_a_settle_outlives_what_the_server_forgot_or_refuses(serve, server, conn
     with Ledger(tmp_path / "new.db", project=server.project) as ledger:
         assert ledger.balance("u").posted == Decimal("0.8825")
     assert manager.get_current_cost("u") == pytest.approx(0.8825)
+
+
+def test_an_idle_client_begins_no_window_that_the_server_has_begun(server, connect):
+    idle, busy = connect(), connect("busy")
+    idle.create_budget(10, "u", "daily", created_at=time.time() - 1.5 * 86_400)
+    idle._books._seen.records["u"]["last_updated_at"] -= 86_400  # as it was read yesterday
+    busy.update_cost("u", CALL)
+    idle.update_budget_all_users()
+    busy.load_data()
+    assert busy.get_current_cost("u") == COST
 
 
 def test_a_proxy_before_the_server_is_no_plain_server(connect, monkeypatch):
