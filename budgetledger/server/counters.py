@@ -177,12 +177,17 @@ def tell(tx: Transaction, project: str, client: str) -> dict[str, dict[str, Any]
     return told
 
 
-def last_told(tx: Transaction, project: str, client: str | None) -> Known | None:
-    """What `tell` noted last for a client; None for one that does not say who it is."""
+def last_told(
+    tx: Transaction, project: str, client: str | None, before: Known | None = None
+) -> Known | None:
+    """What `tell` noted last for a client; None for one that does not say who it is.
+
+    *before*: what this said earlier, to spare the reading if it is so still.
+    """
     project_id = _reports.find_project(tx.execute, project)
     if client is None or project_id is None:
         return None
-    return _known(tx, project_id, _load_of(client))
+    return _known(tx, project_id, _load_of(client), before)
 
 
 def absorb(
@@ -341,9 +346,13 @@ def _load_of(client: str) -> tuple[object, ...]:
     return "told", client
 
 
-def _known(tx: Transaction, project_id: int, about: tuple[object, ...]) -> Known | None:
+def _known(
+    tx: Transaction, project_id: int, about: tuple[object, ...], before: Known | None = None
+) -> Known | None:
     entry = _last(tx, project_id, _prefix(about))
-    return None if entry is None else Known(entry.id, entry.tags)
+    if entry is None or (before is not None and before.entry_id == entry.id):
+        return before
+    return Known(entry.id, entry.tags)
 
 
 def _note(
