@@ -5,13 +5,14 @@ from __future__ import annotations
 import ipaddress
 import os
 import signal
+import warnings
 from typing import TYPE_CHECKING
 
 import click
 
 from budgetledger._cli_options import examples
 from budgetledger._paths import default_path
-from budgetledger.errors import InvalidInput
+from budgetledger.errors import InvalidInput, UnknownAccountWarning, UnpricedWarning
 
 if TYPE_CHECKING:
     from budgetledger._sqlite import Synchronous
@@ -79,6 +80,7 @@ def serve(
         import uvicorn
 
         from budgetledger.server.app import create_app
+        from budgetledger.server.connections import Connection
     except ModuleNotFoundError as error:
         raise click.ClickException(
             f"{error.name} is not installed; install budgetledger with the extra: "
@@ -93,11 +95,15 @@ def serve(
         )
     from budgetledger.ledger import Ledger
 
+    # Clients see these in the answers; here each would be kept in memory, once for each account.
+    for kind in (UnknownAccountWarning, UnpricedWarning):
+        warnings.simplefilter("ignore", kind)
     with Ledger(db or default_path(), synchronous=synchronous) as ledger:
         config = uvicorn.Config(
             create_app(ledger, tokens, max_body_bytes=max_body),
             host=host,
             port=port,
+            http=Connection,
             log_level="warning",
             server_header=False,
             proxy_headers=False,
@@ -108,11 +114,13 @@ def serve(
             listening.listen()  # who connects from now on is served once the server is up
             address, bound = listening.getsockname()[:2]
             shown = f"[{address}]" if ":" in address else address
-            click.echo(f"serving {ledger.path} on http://{shown}:{bound}", err=True)
-            # It ends by the signal that stopped it, raised again: the ledger is to be closed first.
+            server = uvicorn.Server(config)
+            # One may come before the server listens to signals. And it ends by raising again the
+            # one that stopped it: the ledger is to be closed first.
             for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, lambda *_: None)
-            uvicorn.Server(config).run(sockets=[listening])
+                signal.signal(number, server.handle_exit)
+            click.echo(f"serving {ledger.path} on http://{shown}:{bound}", err=True)
+            server.run(sockets=[listening])
 
 
 def _tokens(file: str | None) -> Tokens | None:

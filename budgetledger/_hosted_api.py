@@ -16,7 +16,8 @@ from urllib.parse import quote
 from budgetledger import errors
 from budgetledger._charging import UNKNOWN_MODEL
 from budgetledger._hosted_http import Answer, Server
-from budgetledger._hosted_records import UNITS, Creation
+from budgetledger._hosted_records import Creation, Record
+from budgetledger._litellm_records import UNITS
 from budgetledger._reports import DEFAULT_BUDGET
 from budgetledger.entries import Budget, Entry
 from budgetledger.money import limit_sum, to_pico, to_usd
@@ -52,7 +53,7 @@ class Api:
         except errors.ServerRefused:
             return False
         except errors.ServerUnavailable as error:
-            if error.status is None:
+            if error.status not in (500, 501):  # a server that has no such page may say so thus
                 raise
             return False
         return isinstance(told, dict) and told.get("service") == "budgetledger"
@@ -70,8 +71,11 @@ class Api:
         return _hold_entry(told, draft)
 
     def settle(self, account: str, hold_id: int, draft: Draft, key: str) -> Entry:
-        """Close a hold with what the call cost."""
-        return entry_of(self._write(account, f"holds/{hold_id}/settle", _paid(draft), key))
+        """Close a hold with what the call cost; one that the server has lost is charged for."""
+        try:
+            return entry_of(self._write(account, f"holds/{hold_id}/settle", _paid(draft), key))
+        except errors.UnknownEntry:
+            return self.charge(account, draft, key)
 
     def release(self, account: str, hold_id: int, reason: str | None, key: str) -> Entry:
         """Close a hold unspent."""
@@ -87,6 +91,34 @@ class Api:
     def charge(self, account: str, draft: Draft, key: str) -> Entry:
         """Record what a call cost."""
         return entry_of(self._write(account, "charges", _paid(draft), key))
+
+    def adjust(self, entry: Entry, pico: int, reason: str, key: str, *, is_total: bool) -> None:
+        """Correct an entry by an amount; or, *is_total*, to it."""
+        asked = {"total" if is_total else "amount": _usd(pico), "reason": reason}
+        self._told(self._path("entries", str(entry.id), "adjust"), asked, key)
+
+    def entry_with_key(self, key: str) -> Entry | None:
+        """The entry that was recorded under *key*."""
+        path = self._path("keys", _header(key))
+        answer = self._server.retrying(lambda: self._server.request("GET", path))
+        try:
+            return entry_of(self._checked(path, answer))
+        except errors.UnknownEntry:
+            return None
+
+    def record(self, account: str) -> Record:
+        """What an account without a budget spent, as LiteLLM's record of one that may not."""
+        path = f"{self._path('accounts', account)}/model-costs"
+        answer = self._server.retrying(lambda: self._server.request("GET", path))
+        costs = {
+            model: to_pico(usd, signed=True)
+            for model, usd in self._checked(path, answer)["model_costs"].items()
+        }
+        return {
+            "total_budget": 0.0,
+            "current_cost": float(to_usd(sum(costs.values()))),
+            "model_cost": {model: float(to_usd(pico)) for model, pico in costs.items()},
+        }
 
     def set_budget(self, change: Creation) -> None:
         """Set the budget that `BudgetManager` knows."""
@@ -108,11 +140,18 @@ class Api:
     def _write(
         self, account: str, what: str, asked: Mapping[str, Any], key: str
     ) -> Mapping[str, Any]:
-        names = (quote(name, safe="") for name in (self._project, account))
-        path = "/v1/projects/{}/accounts/{}/{}".format(*names, what)
+        return self._told(f"{self._path('accounts', account)}/{what}", asked, key)
+
+    def _path(self, *names: str) -> str:
+        return "/v1/projects/" + "/".join(quote(name, safe="") for name in (self._project, *names))
+
+    def _told(self, path: str, asked: Mapping[str, Any], key: str) -> Mapping[str, Any]:
         document = {name: value for name, value in asked.items() if value is not None}
         headers = {"idempotency-key": _header(key)} if key else None
         answer = self._server.retrying(lambda: self._server.post(path, document, headers))
+        return self._checked(path, answer)
+
+    def _checked(self, path: str, answer: Answer) -> Mapping[str, Any]:
         if answer.status >= 400:
             self._raise(path, answer)
         if not isinstance(answer.document, dict):

@@ -29,6 +29,7 @@ from budgetledger._warnings import warn
 from budgetledger.entries import Entry
 from budgetledger.errors import (
     InvalidInput,
+    ServerRefused,
     ServerUnavailable,
     StoreError,
     UnknownAccountWarning,
@@ -58,7 +59,7 @@ class HostedBooks:
         self._sender = Sender(project, server, outbox)
         self._outbox = outbox
         self._seen = Seen()
-        self._is_outdated = False
+        self._is_outdated = False  # a hold was settled since
         self._failure: tuple[float, StoreError] | None = None
         self.load()
 
@@ -89,12 +90,7 @@ class HostedBooks:
 
     def _records(self) -> dict[str, Record]:
         if self._is_outdated:
-            self._is_outdated = False  # before it asks: another hold may be settled meanwhile
-            try:
-                self._send()
-            except BaseException:
-                self._is_outdated = True
-                raise
+            self._send()
         seen = self._seen
         unseen = changes_of(self._outbox.after(seen.through))
         return with_changes(seen.records, unseen, time.time())
@@ -134,7 +130,13 @@ class HostedBooks:
         self._send_change()
 
     def shift_if_due(self, user: str) -> None:
-        """Write down that the window of *user* has turned, if the server's record is older."""
+        """Write down that the window of *user* has turned, if the server's record is older.
+
+        Where the server has the API its windows turn by themselves, and a reset sent there would
+        take what was spent since out of the one that is active.
+        """
+        if self._sender.has_api:
+            return
         written = self._seen.records.get(user, {})
         since = turned(user, written, time.time()).get("last_updated_at")
         if since is not None and since != written.get("last_updated_at"):
@@ -190,12 +192,12 @@ class HostedBooks:
         return HostedHold(self, granted, estimate)
 
     def settle(self, account: str, hold_id: int, draft: Draft, key: str) -> Entry:
-        """Close a hold. Raises `Kept` if the server cannot be told now."""
+        """Close a hold. Raises `Kept` if the server cannot be told now, or will not listen."""
         try:
             entry = self.api.settle(account, hold_id, draft, key)
             self._is_outdated = True
             return entry
-        except ServerUnavailable as error:
+        except (ServerUnavailable, ServerRefused) as error:
             charge = draft._replace(
                 kind="charge", hold_id=None, note=settle_note(hold_id), idempotency_key=key
             )
@@ -214,7 +216,7 @@ class HostedBooks:
         self.ledger.close()
 
     def _warn(self, entry: Entry) -> None:
-        if entry.cost_pico is None:
+        if entry.cost_pico is None and entry.id not in self._seen.priced:
             warn(
                 f"no price is known for {entry.model!r}, so that nothing was added on the budget "
                 f"server; entry {entry.id} of {self.ledger!r} keeps the call: adjust "
@@ -246,10 +248,14 @@ class HostedBooks:
         with self._outbox.sending():
             if self._failure is not None and self._failure[0] > asked:
                 raise self._failure[1]  # it was tried while this call waited
+            # Before it asks: a hold that is settled meanwhile is to be asked for again.
+            was_outdated, self._is_outdated = self._is_outdated, False
+            only_changes = only_changes and not was_outdated
             try:
                 self._seen = self._server.retrying(
                     lambda: self._sender.exchange(self._seen, anew=anew, only_changes=only_changes)
                 )
             except StoreError as error:
+                self._is_outdated |= was_outdated
                 self._failure = time.monotonic(), error
                 raise

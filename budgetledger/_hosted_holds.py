@@ -13,6 +13,7 @@ from budgetledger._warnings import warn
 from budgetledger.entries import Entry
 from budgetledger.errors import (
     HoldAlreadyClosed,
+    ServerRefused,
     ServerUnavailable,
     StoreError,
     UnrecordedWarning,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 class Kept(Exception):
     """A settle stands in the local ledger as *entry* until the server can be reached."""
 
-    def __init__(self, entry: Entry, error: ServerUnavailable) -> None:
+    def __init__(self, entry: Entry, error: ServerUnavailable | ServerRefused) -> None:
         super().__init__(entry, error)
         self.entry = entry
         self.error = error
@@ -43,16 +44,26 @@ class HostedHold(Hold):
         super().__init__(books.ledger, granted, estimate)
         self._books = books
         self._key = uuid4().hex
+        self._kept: Entry | None = None  # its settle, in the local ledger
 
     def _record(self, draft: Draft) -> Entry:
+        key = self._key_of(draft)
+        if self._kept is not None and self._kept.idempotency_key != key:
+            raise HoldAlreadyClosed(
+                f"hold {self.id} of {self.account!r} was settled with {self._kept.cost} USD, which "
+                "the budget server is still to be told: save_data() does",
+                hold_id=self.id,
+                entry=self._kept,
+            )
         self._unrecorded = draft
         try:
-            entry = self._books.settle(self.account, self.id, draft, self._key_of(draft))
+            entry = self._books.settle(self.account, self.id, draft, key)
         except HoldAlreadyClosed as error:
             self.closed_by, self._unrecorded = error.entry, None
             raise
         except Kept as kept:  # nothing is left to do here
-            self.closed_by, self._unrecorded = kept.entry, None
+            self._kept = self.closed_by = kept.entry
+            self._unrecorded = None
             raise kept.error from None
         return self._settled(entry)
 
@@ -77,7 +88,7 @@ class HostedHold(Hold):
     def _settle_stream(self, reading: StreamReading) -> None:
         try:
             self._record(self._stream_settling(reading))
-        except ServerUnavailable as error:
+        except (ServerUnavailable, ServerRefused) as error:  # it is kept
             warn(str(error), UnrecordedWarning)
         except (HoldAlreadyClosed, StoreError) as error:
             self._not_recorded(error)

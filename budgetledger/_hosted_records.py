@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from budgetledger._litellm_records import NOISE_PICO
+from budgetledger._litellm_records import NOISE_PICO, UNITS
 from budgetledger.errors import InvalidInput
 from budgetledger.money import to_pico, to_usd
 from budgetledger.windows import make_period, window_at
@@ -18,9 +18,6 @@ Record = dict[str, Any]
 
 DAYS = {"daily": 1, "weekly": 7, "monthly": 28, "yearly": 365}
 """What LiteLLM writes as ``duration``."""
-
-UNITS = {1: "day", 7: "week", **dict.fromkeys(range(28, 32), "month"), 365: "year", 366: "year"}
-"""The window that a ``duration`` stands for."""
 
 _COSTS = ("current_cost", "model_cost")
 

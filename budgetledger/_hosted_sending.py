@@ -32,9 +32,10 @@ from budgetledger.errors import (
     InvalidInput,
     ServerRefused,
     UnknownAccount,
+    UnknownEntry,
 )
 
-_FINAL = (HoldAlreadyClosed, IdempotencyConflict, InvalidInput, UnknownAccount)
+_FINAL = (HoldAlreadyClosed, IdempotencyConflict, InvalidInput, UnknownAccount, UnknownEntry)
 
 
 class Seen(NamedTuple):
@@ -44,6 +45,8 @@ class Seen(NamedTuple):
     through: int = 0
     strangers: frozenset[str] = frozenset()
     """Users who had no record there before their cost was written."""
+    priced: frozenset[int] = frozenset()
+    """Rows without a price here whose calls the server has priced by its own."""
 
 
 class Sender:
@@ -109,11 +112,12 @@ class Sender:
         return Seen(records, through, strangers)
 
     def _send_each(self, rows: list[Entry], through: int) -> Seen:
-        done = through
+        done, priced = through, set()
         try:
             for row in rows:
                 try:
-                    self._send_one(row)
+                    if self._send_one(row):
+                        priced.add(row.id)
                 except _FINAL:
                     done = row.id  # it would be refused again, and stand before all others
                     raise
@@ -122,24 +126,48 @@ class Sender:
             if done > through:
                 self._outbox.acknowledged(done)
         records = self._get()
-        by_user = _by_user(rows)
-        strangers = _strangers(by_user, records)
-        costs = itertools.chain.from_iterable(by_user[user] for user in strangers)
-        return Seen(with_changes(records, costs, time.time()), done, strangers)
+        strangers = _strangers(_by_user(rows), records)
+        records |= {user: self.api.record(user) for user in strangers}
+        return Seen(records, done, strangers, frozenset(priced))
 
-    def _send_one(self, row: Entry) -> None:
-        user, key = row.account, row.idempotency_key or row.hash.hex()
-        if row.kind == "charge" or (row.kind == "adjustment" and (row.cost_pico or 0) > 0):
+    def _send_one(self, row: Entry) -> bool:
+        """Whether the server knew a price that was not known here."""
+        if row.kind == "charge":
             draft, hold_id = draft_of(row), hold_of(row)
             if hold_id is None:
-                self.api.charge(user, draft, key)
+                entry = self.api.charge(row.account, draft, _key(row))
             else:
-                self.api.settle(user, hold_id, draft, key)
+                entry = self.api.settle(row.account, hold_id, draft, _key(row))
+            return row.cost_pico is None and entry.cost_pico is not None
+        if row.kind == "adjustment":
+            self._correct(row)
         for change in changes_of([row]):
             if isinstance(change, Creation):
                 self.api.set_budget(change)
             elif isinstance(change, Reset):
-                self.api.shift(user, key)
+                self.api.shift(row.account, _key(row))
+        return False
+
+    def _correct(self, row: Entry) -> None:
+        """Correct there what was corrected here.
+
+        What had no price here may have got one there, before or since: then the sum of what was
+        stated here is what the call cost.
+        """
+        corrected = self._outbox.entry(row.corrects_id)
+        there = self.api.entry_with_key(_key(corrected))
+        amount = row.cost_pico or 0
+        if there is None:  # the hosted protocol brought it there, which has no entries
+            if amount > 0:
+                self.api.charge(row.account, draft_of(row), _key(row))
+            return
+        is_total = corrected.cost_pico is None
+        if is_total:
+            since = itertools.takewhile(
+                lambda one: one.id <= row.id, self._outbox.after(corrected.id)
+            )
+            amount = sum(one.cost_pico or 0 for one in since if one.corrects_id == corrected.id)
+        self.api.adjust(there, amount, row.note or "corrected", _key(row), is_total=is_total)
 
     # -- the hosted protocol --------------------------------------------------------------------
 
@@ -178,6 +206,11 @@ class Sender:
                 target=self._server.address,
                 status=answer.status,
             )
+
+
+def _key(row: Entry) -> str:
+    """By which the server knows a row."""
+    return row.idempotency_key or row.hash.hex()
 
 
 def _by_user(rows: list[Entry]) -> dict[str, list[Change]]:

@@ -24,6 +24,9 @@ from budgetledger.windows import Window, window_at
 NOISE_PICO = 1000
 """1e-9 USD: sums of floats differ by less, costs of calls by more."""
 
+UNITS = {1: "day", 7: "week", **dict.fromkeys(range(28, 32), "month"), 365: "year", 366: "year"}
+"""The window that a ``duration`` stands for."""
+
 _MOST_PICO = 10**6 * PICO * 1000  # a billion dollars; more is a defect of the sender
 _DAY_US = 86_400_000_000
 
@@ -125,9 +128,9 @@ def parts_of(cost: int) -> Iterator[int]:
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object in which no name stands twice."""
-    found = dict(pairs)
-    if len(found) < len(pairs):  # as when a program had both a user 1 and a user "1"
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InvalidInput(f"{twice!r:.80} stands there twice; keep one")
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:  # as when a program had both a user 1 and a user "1"
+            raise InvalidInput(f"{name!r:.80} stands there twice; keep one")
+        found[name] = value
     return found

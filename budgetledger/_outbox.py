@@ -124,6 +124,10 @@ class Outbox:
         """What follows ``state.through`` is about to be sent, and may or may not arrive."""
         self._note(self._sent, _SENT, "about to be sent", state._asdict())
 
+    def entry(self, entry_id: int | None) -> Entry:
+        """The row with that id."""
+        return next(self.after((entry_id or 0) - 1))
+
     def after(self, through: int) -> Iterator[Entry]:
         """The rows after the row *through*, in order."""
         project_id = self.ledger._store.read(

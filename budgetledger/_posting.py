@@ -13,7 +13,8 @@ from budgetledger._reports import Ref
 from budgetledger._sql import compiled
 from budgetledger._transaction import Transaction
 from budgetledger.entries import MONEY_KINDS, Entry
-from budgetledger.errors import InvalidAmount, UnknownEntry
+from budgetledger.errors import IdempotencyConflict, InvalidAmount, UnknownEntry
+from budgetledger.money import to_usd
 from budgetledger.rules import Draft
 
 _SOME = 50  # rows to look at; more than an entry is repeated and raises alerts
@@ -53,8 +54,13 @@ def post_once(tx: Transaction, account: Ref, draft: Draft) -> Appended:
     return post(tx, account, draft)
 
 
-def adjust(tx: Transaction, project: str, entry_id: int, draft: Draft) -> Appended:
-    """Post *draft* as a correction of the entry *entry_id*, under the entry's model."""
+def adjust(
+    tx: Transaction, project: str, entry_id: int, draft: Draft, *, is_total: bool = False
+) -> Appended:
+    """Post *draft* as a correction of the entry *entry_id*, under the entry's model.
+
+    *is_total*: its cost is what the call cost in all, whatever was stated until now.
+    """
     execute = tx.execute
     project_id = _reports.find_project(execute, project)
     row = execute(compiled(_sql.ENTRY_WITH_ID), (project_id, entry_id)).fetchone()
@@ -73,16 +79,28 @@ def adjust(tx: Transaction, project: str, entry_id: int, draft: Draft) -> Append
     account = _reports.find(execute, project, corrected.account)
     assert account is not None
     draft = draft._replace(model=corrected.model, corrects_id=corrected.id)
+    total_pico = draft.cost_pico or 0
+    if is_total:  # the amount follows from what stands there, so a key does not stand for it
+        tags_json = f'{{"total":"{to_usd(total_pico)}"}}'
+        draft = draft._replace(price_source="stated", tags_json=tags_json)
     first = recorded(tx, account, draft)
     if first is not None:
-        return Appended(first, is_new=False)
-    if corrected.cost_pico is None:
-        (stated,) = execute(compiled(_sql.STATED_SINCE), (corrected.id,)).fetchone()
-        if stated + draft.cost_pico < 0:
-            raise InvalidAmount(
-                f"entry {corrected.id} has no price, so the amount states its cost, which cannot "
-                "be below 0; pass what the call cost"
+        if is_total and first.tags_json != draft.tags_json:
+            raise IdempotencyConflict(
+                f"key {first.idempotency_key!r} stands for entry {first.id}, which states another "
+                "cost; use another key",
+                key=first.idempotency_key,
+                entry=first,
             )
+        return Appended(first, is_new=False)
+    (stated,) = execute(compiled(_sql.STATED_SINCE), (corrected.id,)).fetchone()
+    if is_total:
+        draft = draft._replace(cost_pico=total_pico - (corrected.cost_pico or 0) - int(stated))
+    elif corrected.cost_pico is None and stated + draft.cost_pico < 0:
+        raise InvalidAmount(
+            f"entry {corrected.id} has no price, so the amount states its cost, which cannot "
+            "be below 0; pass what the call cost"
+        )
     above_ids = _repeated_in(tx, corrected.id)  # where it counts, whatever is above by now
     return post_along(tx, account, above_ids, draft, (corrected.hash.hex(),))
 

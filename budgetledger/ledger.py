@@ -322,15 +322,29 @@ class Ledger(SettingLedger, ReadingLedger, PricingLedger):
         The correction is a row of its own, under the entry's model, in the window in which it
         is recorded. For an entry without a price, *amount* is its cost. Raises `UnknownEntry`.
         """
+        return self._adjust(entry, amount, reason=reason, key=key)
+
+    def _adjust(
+        self,
+        entry: Entry | int,
+        amount: Amount,
+        *,
+        reason: str,
+        key: str | None = None,
+        is_total: bool = False,
+    ) -> Entry:
+        """`adjust`, or to *amount* in all."""
         entry_id = entry.id if isinstance(entry, Entry) else count(entry, "entry")
         draft = Draft(
             "adjustment",
-            cost_pico=to_pico(amount, "amount", signed=True, one_entry=True),
+            cost_pico=to_pico(amount, "amount", signed=not is_total, one_entry=True),
             price_source="given",
             note=checked_reason(reason),
             idempotency_key=None if key is None else checked_name(key, "key"),
         )
-        appended = self._write(lambda tx: adjust(tx, self.project, entry_id, draft))
+        appended = self._write(
+            lambda tx: adjust(tx, self.project, entry_id, draft, is_total=is_total)
+        )
         self._warn(appended)
         return appended.entry
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from budgetledger import _reports, _sql
@@ -95,8 +96,15 @@ async def charge(call: Call) -> object:
 
 
 async def adjust(call: Call) -> object:
-    """Correct an entry by an amount, which may be negative."""
-    return entry_json(await call.ledger.adjust(call.number, key=call.key, **call.given))
+    """Correct an entry by an amount, which may be negative, or to what the call cost in all."""
+    given = dict(call.given)
+    amount, total = given.pop("amount", None), given.pop("total", None)
+    if (amount is None) == (total is None):
+        raise InvalidInput("pass an amount to correct by, or the total, not both")
+    is_total = amount is None
+    paid = total if is_total else amount
+    adjusting = partial(call.ledger._off_loop()._adjust, key=call.key, is_total=is_total, **given)
+    return entry_json(await asyncio.to_thread(adjusting, call.number, paid))
 
 
 # -- settings -------------------------------------------------------------------------------------
@@ -176,6 +184,19 @@ async def list_entries(call: Call) -> object:
 async def list_project_entries(call: Call) -> object:
     """A page of what all accounts of the project recorded, in order; `next` goes on after it."""
     return await _page(call, None)
+
+
+async def keyed_entry(call: Call) -> object:
+    """The entry that an Idempotency-Key stands for."""
+
+    def read(execute: Execute) -> Any:
+        project_id = _reports.find_project(execute, call.project)
+        return execute(compiled(_sql.ENTRY_WITH_KEY), (project_id, call.name)).fetchone()
+
+    row = await call.ledger.ledger._store.aread(read)
+    if row is None:
+        raise UnknownEntry(f"no entry has the key {call.name!r}")
+    return entry_json(Entry._make(row))
 
 
 async def list_alerts(call: Call) -> object:
@@ -306,8 +327,12 @@ OPERATIONS = (
     Operation("GET", "/alerts", list_project_alerts, "Alerts"),
     Operation(
         "POST", "/entries/{number}/adjust", adjust, "Entry", 201, has_key=True,
-        body={"amount": required(kinds.SIGNED_MONEY), "reason": required(kinds.NAME)},
+        body={
+            "amount": kinds.SIGNED_MONEY, "total": kinds.MONEY, "reason": required(kinds.NAME)
+        },
+        one_of=(("amount",), ("total",)),
     ),
+    Operation("GET", "/keys/{name}", keyed_entry, "Entry"),
     Operation("GET", _HOLD, list_holds, "Holds"),
     Operation(
         "POST", _HOLD, hold, "Hold", 201, has_key=True,

@@ -97,7 +97,6 @@ async def _perform(operation: Operation, service: Service, request: Request) -> 
         given = read_all(operation.query, _query(request))
     else:
         given = read_all(operation.body, await read_json(request, service.most_bytes))
-    key = request.headers.get("idempotency-key") if operation.has_key else None
     call = Call(
         service=service,
         ledger=service.ledger_of(project),
@@ -106,7 +105,7 @@ async def _perform(operation: Operation, service: Service, request: Request) -> 
         number=_number(named["number"]) if "number" in named else 0,
         name=checked_name(named["name"], "name") if "name" in named else "",
         given=given,
-        key=None if key is None else checked_name(key, "Idempotency-Key"),
+        key=_key(request) if operation.has_key else None,
     )
     return answer(await operation.run(call), operation.status)
 
@@ -116,6 +115,13 @@ def _query(request: Request) -> dict[str, Any]:
     if len({name for name, _ in pairs}) < len(pairs):
         raise InvalidInput("a parameter of the query stands there twice; keep one")
     return dict(pairs)
+
+
+def _key(request: Request) -> str | None:
+    keys = request.headers.getlist("idempotency-key")
+    if len(keys) > 1:
+        raise InvalidInput("there are several headers Idempotency-Key; keep one")
+    return checked_name(keys[0], "Idempotency-Key") if keys else None
 
 
 def _number(text: str) -> int:

@@ -24,6 +24,7 @@ from budgetledger._charging import UNKNOWN_MODEL
 from budgetledger._journal import append, find_or_open
 from budgetledger._litellm_records import (
     NOISE_PICO,
+    UNITS,
     budget_fields,
     cost_fields,
     costs_of,
@@ -44,7 +45,6 @@ from budgetledger.names import checked_name
 from budgetledger.rules import Draft
 from budgetledger.windows import Period, Window, make_period
 
-_UNITS = {1: "day", 7: "week", **dict.fromkeys(range(28, 32), "month"), 365: "year", 366: "year"}
 _CLIENTS = "server:clients"
 """The account whose journal tells what clients were told."""
 
@@ -177,12 +177,17 @@ def tell(tx: Transaction, project: str, client: str) -> dict[str, dict[str, Any]
     return told
 
 
-def last_told(tx: Transaction, project: str, client: str | None) -> Known | None:
-    """What `tell` noted last for a client; None for one that does not say who it is."""
+def last_told(
+    tx: Transaction, project: str, client: str | None, before: Known | None = None
+) -> Known | None:
+    """What `tell` noted last for a client; None for one that does not say who it is.
+
+    *before*: what this said earlier, to spare the reading if it is so still.
+    """
     project_id = _reports.find_project(tx.execute, project)
     if client is None or project_id is None:
         return None
-    return _known(tx, project_id, _load_of(client))
+    return _known(tx, project_id, _load_of(client), before)
 
 
 def absorb(
@@ -269,7 +274,7 @@ def _period(
     tx: Transaction, found: Ref | None, stands: Standing | None, written: Written
 ) -> Period | None:
     """The period the budget is to have; None if the one it has stays. Raises `InvalidInput`."""
-    unit = None if written.days is None else _UNITS.get(written.days)
+    unit = None if written.days is None else UNITS.get(written.days)
     if stands is not None:
         told_days = budget_fields(*stands).get("duration")
         if written.days == told_days or (unit is not None and unit == stands.budget.period.per):
@@ -341,9 +346,13 @@ def _load_of(client: str) -> tuple[object, ...]:
     return "told", client
 
 
-def _known(tx: Transaction, project_id: int, about: tuple[object, ...]) -> Known | None:
+def _known(
+    tx: Transaction, project_id: int, about: tuple[object, ...], before: Known | None = None
+) -> Known | None:
     entry = _last(tx, project_id, _prefix(about))
-    return None if entry is None else Known(entry.id, entry.tags)
+    if entry is None or (before is not None and before.entry_id == entry.id):
+        return before
+    return Known(entry.id, entry.tags)
 
 
 def _note(

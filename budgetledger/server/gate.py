@@ -13,7 +13,8 @@ _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 class Gate:
     """*tokens* None: everything is open, to requests that name this machine as their host.
 
-    That keeps out web pages, which can lead a browser here under a name of their own.
+    That keeps out web pages, which can lead a browser here under a name of their own, or under
+    ours: then the browser says which page's request it is.
     """
 
     def __init__(self, tokens: Tokens | None) -> None:
@@ -23,7 +24,9 @@ class Gate:
         """The projects the request's token opens; None for all. Raises `Refused` with 401."""
         if self._tokens is None:
             host = request.headers.get("host", "").lower()
-            if host.rpartition(":")[0] in _LOOPBACK or host in _LOOPBACK:
+            is_here = host.rpartition(":")[0] in _LOOPBACK or host in _LOOPBACK
+            origin = request.headers.get("origin")
+            if is_here and (origin is None or origin.lower().partition("://")[2] == host):
                 return None
             raise Refused(403, "Forbidden", "without tokens this server answers to localhost only")
         scheme, _, token = request.headers.get("authorization", "").partition(" ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -11,7 +12,7 @@ from budgetledger._transaction import Transaction
 from budgetledger.errors import InvalidInput
 from budgetledger.names import checked_name
 from budgetledger.server import counters
-from budgetledger.server.counters import Written
+from budgetledger.server.counters import Known, Written
 from budgetledger.server.gate import check_member
 from budgetledger.server.http import Refused, answer, read_json
 from budgetledger.server.service import Service
@@ -20,6 +21,8 @@ CLIENT_HEADER = "X-Budgetledger-Client"
 """Who is writing, unlike any other: its records are compared with what it was told last."""
 
 _MOST_SHOWN = 20
+_AT_ONCE = 200
+"""Users whose records are written together: others write in between."""
 
 
 async def get_budget(service: Service, request: Request) -> Response:
@@ -58,18 +61,22 @@ async def set_budget(service: Service, request: Request) -> Response:
         except InvalidInput as error:
             problems[user] = str(error)
 
-    def operation(tx: Transaction) -> dict[str, str]:
-        refused = {}
-        loaded = counters.last_told(tx, project, client)
-        for record in written:
+    loaded: Known | None = None
+
+    def absorb(tx: Transaction, some: list[Written]) -> dict[str, str]:
+        nonlocal loaded
+        loaded, refused = counters.last_told(tx, project, client, loaded), {}
+        for record in some:
             try:
                 counters.absorb(tx, project, client, loaded, record)
             except InvalidInput as error:
                 refused[record.user] = str(error)
         return refused
 
-    if written:
-        problems |= await service.ledger_of(project)._write(operation)
+    ledger = service.ledger_of(project)
+    for start in range(0, len(written), _AT_ONCE):
+        some = written[start : start + _AT_ONCE]
+        problems |= await ledger._write(partial(absorb, some=some))
     if not problems:
         return answer({"status": "success"})
     shown = dict(list(problems.items())[:_MOST_SHOWN])

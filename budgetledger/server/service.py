@@ -21,7 +21,7 @@ class Service:
         self.gate = gate
         self.most_bytes = most_bytes
         self._projects: OrderedDict[str, AsyncLedger] = OrderedDict()
-        self._holds: OrderedDict[tuple[str, int], Granted] = OrderedDict()
+        self._holds: OrderedDict[tuple[int, str, int], Granted] = OrderedDict()
 
     def ledger_of(self, project: str) -> AsyncLedger:
         """The ledger, as *project* sees it."""
@@ -33,11 +33,14 @@ class Service:
         return found
 
     def remember(self, project: str, granted: Granted) -> None:
-        """Keep a hold's row at hand, which never changes: it will be settled soon."""
-        self._holds[project, granted.entry.id] = granted
+        """Keep a hold's row at hand, which will be settled soon.
+
+        It never changes, unless a database was given back an older state of itself.
+        """
+        self._holds[self.ledger._store.renewals, project, granted.entry.id] = granted
         if len(self._holds) > _MOST_HOLDS:
             self._holds.popitem(last=False)
 
     def recall(self, project: str, hold_id: int) -> Granted | None:
         """The row of a hold, if it is at hand."""
-        return self._holds.get((project, hold_id))
+        return self._holds.get((self.ledger._store.renewals, project, hold_id))

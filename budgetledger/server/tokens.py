@@ -12,7 +12,9 @@ from pathlib import Path
 from budgetledger.errors import InvalidInput
 from budgetledger.names import checked_name
 
-_LINE = re.compile(r"(?P<project>.+?):(?:sha256:(?P<digest>[0-9a-fA-F]{64})|(?P<token>[^\s:]+))")
+_LINE = re.compile(
+    r"(?P<project>.+?):(?:sha256:(?P<digest>[0-9a-fA-F]{64})|(?P<token>(?<!:sha256:)[^\s:]+))"
+)
 _FORM = "write project:token, or project:sha256:<64 hex digits>, one to a line"
 
 
@@ -43,7 +45,7 @@ class Tokens:
     def from_file(cls, path: str | PathLike[str]) -> Tokens:
         """The tokens in a file. Raises `InvalidInput`."""
         try:
-            return cls(Path(path).read_text("utf-8").splitlines())
+            return cls(Path(path).read_text("utf-8-sig").splitlines())
         except (OSError, UnicodeDecodeError) as error:
             raise InvalidInput(f"the tokens in {path} cannot be read: {error}") from error
 

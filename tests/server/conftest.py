@@ -15,9 +15,6 @@ import httpx
 import pytest
 
 COMMAND = ("-m", "budgetledger.cli", "serve")
-TOKEN = "a-token-of-the-first-project"
-OTHER_COMMAND = ("-m", "budgetledger.cli", "serve")
-TOKEN = "a-token-of-another-project"
 
 
 class Server(NamedTuple):

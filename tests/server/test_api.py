@@ -283,6 +283,45 @@ def test_other_hosts_names_are_turned_away_without_tokens(api, server):
     refused(answer, 403, "Forbidden")
 
 
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1"])
+def test_pages_are_turned_away_without_tokens(api, origin):
+    """A page may send this unasked: it has no body, and names the right host."""
+    done(api.post("accounts/a/budgets", json={"limit": 1}))
+    for verb in ("freeze", "shift"):
+        answer = api.post(f"accounts/a/{verb}", headers={"Origin": origin})
+        refused(answer, 403, "Forbidden")
+    own = {"Origin": f"{api.base_url.scheme}://{api.base_url.netloc.decode()}"}
+    done(api.post("accounts/a/freeze", headers=own))
+
+
+def test_one_key_at_a_time(api):
+    keys = [("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
+    answer = api.post("accounts/a/charges", json={"cost": 1, "model": "m"}, headers=keys)
+    refused(answer, 422, "InvalidInput")
+    assert done(api.get("accounts"))["accounts"] == []
+
+
+def test_an_entry_is_corrected_to_what_it_cost_in_all(api):
+    charge = {"model": "nobody-knows", "usage": {"input_tokens": 1000}}
+    entry = done(api.post("accounts/a/charges", json=charge, headers=key("one")), 201)
+    assert done(api.get("keys/one")) == entry
+    refused(api.get("keys/two"), 404, "UnknownEntry")
+    path = f"entries/{entry['id']}/adjust"
+    done(api.post(path, json={"amount": "0.25", "reason": "guessed"}), 201)
+    stated = {"total": "0.5", "reason": "invoice"}
+    first = done(api.post(path, json=stated, headers=key("x")), 201)
+    assert first["cost"] == "0.25"
+    done(api.post(path, json={"total": "0.10", "reason": "credit"}), 201)
+    assert done(api.post(path, json=stated, headers=key("x")), 201) == first
+    again = api.post(path, json=stated | {"total": "0.6"}, headers=key("x"))
+    refused(again, 409, "IdempotencyConflict")
+    refused(api.post(path, json=stated | {"amount": "1"}), 422, "InvalidInput")
+    refused(api.post(path, json={"reason": "nothing"}), 422, "InvalidInput")
+    refused(api.post(path, json={"total": "-1", "reason": "x"}), 422, "InvalidInput")
+    balance = done(api.get("accounts/a/balance"))
+    assert (balance["posted"], balance["unpriced"]) == ("0.10", 0)
+
+
 def test_concurrent_clients_never_overspend(api, server):
     done(api.post("accounts/c/budgets", json={"limit": "5.00", "per": "day"}))
 

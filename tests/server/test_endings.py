@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -10,9 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+import uvicorn
 
 from budgetledger import Ledger
+from budgetledger.server import create_app
+from budgetledger.server.connections import Connection
 
+COMMAND = ("-m", "budgetledger.cli", "serve")
 ACCOUNT = "/v1/projects/default/accounts/a"
 
 
@@ -112,6 +120,54 @@ def test_a_database_that_restarts_amid_load_loses_nothing_and_nothing_is_overspe
         assert ledger.verify().ok
     assert statuses[201] >= 800, statuses
     server.stop()
+
+
+def test_it_ends_though_it_has_hardly_begun(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, *COMMAND, "--db", str(tmp_path / "x.db"), "--port", "0"],
+        stderr=subprocess.PIPE, text=True, env={**os.environ, "BUDGETLEDGER_TOKENS": ""},
+    )  # fmt: skip
+    try:
+        assert "on http://" in process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+def test_connections_that_ask_for_nothing_end(tmp_path, monkeypatch):
+    monkeypatch.setattr("budgetledger.server.connections.SECONDS_TO_ASK", 0.3)
+    with Ledger(tmp_path / "x.db") as ledger:
+        config = uvicorn.Config(create_app(ledger), port=0, http=Connection, log_level="warning")
+        listening = config.bind_socket()
+        listening.listen()
+        server = uvicorn.Server(config)
+        running = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        running.start()
+        address = listening.getsockname()
+        try:
+            head = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+            silent, slow, served = (socket.create_connection(address) for _ in range(3))
+            slow.sendall(head)
+            began = time.monotonic()
+            while time.monotonic() - began < 1:  # who goes on asking is served
+                served.sendall(head + b"\r\n")
+                answer = b""
+                while b"ok" not in answer:
+                    got = served.recv(1000)
+                    assert got
+                    answer += got
+                time.sleep(0.05)
+            for waiting in (silent, slow):
+                waiting.settimeout(5)
+                assert waiting.recv(1) == b""
+        finally:
+            server.should_exit = True
+            running.join(20)
+            for one in (silent, slow, served, listening):
+                one.close()
 
 
 def test_what_is_under_way_is_answered_before_the_end(serve):

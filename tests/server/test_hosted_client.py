@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 import warnings
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import litellm
@@ -21,10 +23,12 @@ from budgetledger.errors import (
     ServerUnavailable,
     UnknownAccount,
     UnknownAccountWarning,
+    UnpricedWarning,
 )
 
 CALL = {"model": "gpt-4o", "usage": {"prompt_tokens": 1000, "completion_tokens": 500}}
 COST = 0.0075
+YEARS_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -79,7 +83,10 @@ def test_a_user_without_budget_is_recorded(server, connect):
     manager = connect()
     with pytest.warns(UnknownAccountWarning):
         assert manager.update_cost("stranger", CALL)["user"]["current_cost"] == COST
-    assert manager.create_budget(1, "stranger")["current_cost"] == COST
+    with pytest.warns(UnknownAccountWarning):
+        manager.update_cost("stranger", CALL)
+    assert manager.get_current_cost("stranger") == 2 * COST
+    assert manager.create_budget(1, "stranger")["current_cost"] == 2 * COST
 
 
 def test_many_clients_of_one_user_lose_nothing_beside_litellms_own(server, connect):
@@ -202,6 +209,105 @@ def test_what_a_killed_server_missed_is_sent_to_the_next(serve, server, connect,
         balance = ledger.balance("u")
         assert (balance.posted, balance.held) == (Decimal("0.2575"), 0)
     assert again.get_current_cost("u") == pytest.approx(0.25 + COST)
+
+
+UNKNOWN = {"model": "nobody-knows", "usage": {"prompt_tokens": 1000, "completion_tokens": 500}}
+
+
+@pytest.mark.parametrize("priced", ["before", "between", "after", "never"])
+def test_a_call_without_a_price_here_counts_once(server, connect, priced):
+    """Whether the server knows one, and whoever states it, in which order."""
+
+    def price_there():
+        with at_server(server) as ledger:
+            ledger.set_price("nobody-knows", input=1000, output=2000, effective_at=YEARS_AGO)
+            ledger.reprice(dry_run=False)
+
+    manager = connect()
+    manager.create_budget(10, "u")
+    if priced == "before":
+        price_there()
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        manager.update_cost("u", UNKNOWN)
+    assert [one.category for one in said] == ([] if priced == "before" else [UnpricedWarning])
+    assert manager.get_current_cost("u") == (2 if priced == "before" else 0)
+    if priced == "between":
+        price_there()
+    [entry] = [entry for entry in manager.ledger.entries("u") if entry.kind == "charge"]
+    manager.ledger.adjust(entry, "0.75", reason="invoice")
+    manager.ledger.adjust(entry, "-0.25", reason="credit")
+    manager.save_data()
+    if priced == "after":
+        price_there()
+    manager.load_data()
+    assert manager.get_current_cost("u") == 0.5
+    with at_server(server) as ledger:
+        balance = ledger.balance("u")
+        assert (balance.posted, balance.unpriced) == (Decimal("0.5"), 0)
+        assert sum(entry.requests for entry in ledger.entries("u")) == 1
+
+
+def test_what_is_corrected_here_is_corrected_there(server, connect):
+    manager = connect()
+    manager.create_budget(10, "u")
+    manager.update_cost("u", CALL)
+    [entry] = [entry for entry in manager.ledger.entries("u") if entry.kind == "charge"]
+    manager.ledger.adjust(entry, "-0.0025", reason="credit")
+    manager.save_data()
+    with at_server(server) as ledger:
+        assert ledger.balance("u").posted == Decimal("0.005")
+
+
+def test_a_settle_outlives_what_the_server_forgot_or_refuses(serve, server, connect, tmp_path):
+    first = serve()
+    manager = connect(of=first)
+    manager.create_budget(10, "u")
+    lost, kept, refused = (manager.hold("u", "0.5") for _ in range(3))
+    port = first.url.rpartition(":")[2]
+
+    def next_server(**options):
+        running[0].stop()
+        running[0] = serve("--port", port, **options)
+
+    running = [first]
+    next_server(path=first.path, tokens="another-project:its-token")
+    with pytest.raises(ServerRefused, match="do not do it again"):
+        refused.settle("0.125")
+    running[0].stop()
+    with pytest.raises(ServerUnavailable, match="do not do it again"):
+        kept.settle("0.25")
+    with pytest.raises(HoldAlreadyClosed, match=r"with 0\.25 USD"):  # not both
+        kept.settle("0.3")
+    running[0] = serve("--port", port, path=tmp_path / "new.db")  # the file was lost
+    assert lost.settle("0.5").cost == Decimal("0.5")
+    with pytest.warns(UnknownAccountWarning):
+        manager.update_cost("u", CALL)
+    with Ledger(tmp_path / "new.db", project=server.project) as ledger:
+        assert ledger.balance("u").posted == Decimal("0.8825")
+    assert manager.get_current_cost("u") == pytest.approx(0.8825)
+
+
+def test_an_idle_client_begins_no_window_that_the_server_has_begun(server, connect):
+    idle, busy = connect(), connect("busy")
+    idle.create_budget(10, "u", "daily", created_at=time.time() - 1.5 * 86_400)
+    idle._books._seen.records["u"]["last_updated_at"] -= 86_400  # as it was read yesterday
+    busy.update_cost("u", CALL)
+    idle.update_budget_all_users()
+    busy.load_data()
+    assert busy.get_current_cost("u") == COST
+
+
+def test_a_proxy_before_the_server_is_no_plain_server(connect, monkeypatch):
+    """Else its costs would be written over those of others, as LiteLLM's client does."""
+    manager = connect()
+
+    def away(*arguments):
+        raise ServerUnavailable("bad gateway", status=502, retry_after=None)
+
+    monkeypatch.setattr(manager._books._server, "request", away)
+    with pytest.raises(ServerUnavailable):
+        manager._books._sender.api.is_there()
 
 
 def test_a_token_opens_its_project_and_no_other(serve, tmp_path):

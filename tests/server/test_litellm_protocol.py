@@ -14,6 +14,8 @@ import litellm
 import pytest
 
 from budgetledger import Ledger
+from budgetledger._litellm_records import unique
+from budgetledger.errors import InvalidInput
 
 CREATED = 1_760_000_000.25
 
@@ -360,6 +362,27 @@ def test_malformed_requests(server, body, status):
     answer = httpx.post(f"{server.url}/set_budget", content=body, headers=headers)
     assert answer.status_code == status, answer.text
     assert json.loads(answer.text)["error"]["message"]
+
+
+def test_more_users_than_are_written_together(server, raw):
+    now = time.time()
+    users = {f"u{number}": record(0.25, created=now, updated=now) for number in range(450)}
+    raw.set(**users)
+    named = Raw(server, **{"X-Budgetledger-Client": "one"})
+    assert len(named.get()) == 450
+    users = {user: record(0.5, created=now, updated=now) for user in users}
+    answer = named.post("/set_budget", user_dict={**users, "u7": {}, "u449": {}})
+    assert list(answer.json()["error"]["users"]) == ["u7", "u449"]
+    costs = [told["current_cost"] for told in raw.get().values()]
+    assert (costs.count(0.5), costs.count(0.25)) == (448, 2)
+
+
+def test_many_names_are_read_at_once():
+    names = [(str(number), None) for number in range(30_000)]
+    began = time.process_time()
+    with pytest.raises(InvalidInput, match="29999"):
+        unique([*names, names[-1]])
+    assert time.process_time() - began < 1
 
 
 def test_a_default_budget_litellm_does_not_know_is_left_alone(server, raw):

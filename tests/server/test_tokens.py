@@ -131,12 +131,20 @@ def test_lines_of_tokens():
     assert "secret" not in repr(tokens)
 
 
-@pytest.mark.parametrize("line", ["secret-alone", "p:", ":secret", "p:two words", " : "])
+@pytest.mark.parametrize(
+    "line", ["secret-alone", "p:", ":secret", "p:two words", " : ", "p:sha256:ab"]
+)
 def test_lines_that_cannot_be_read_are_refused_unseen(line):
     with pytest.raises(InvalidInput) as raised:
         Tokens(["p:good", line])
     assert "secret" not in str(raised.value)
     assert "line 2" in str(raised.value)
+
+
+def test_a_file_of_another_editor(tmp_path):
+    (tmp_path / "tokens.txt").write_bytes("\ufeffp:one\r\nq:two\r\n".encode())
+    tokens = Tokens.from_file(tmp_path / "tokens.txt")
+    assert (tokens.projects_of("one"), tokens.projects_of("two")) == ({"p"}, {"q"})
 
 
 def test_no_tokens_are_a_mistake(tmp_path):
