@@ -13,7 +13,7 @@ from budgetledger._transaction import Transaction
 from budgetledger._writer import Cursor
 from budgetledger.entries import Entry
 from budgetledger.errors import IdempotencyConflict
-from budgetledger.rules import SETTINGS, Draft, Head, follow, next_time
+from budgetledger.rules import SETTINGS, Draft, Head, follow
 
 _MODEL_HEAD = compiled(_sql.MODEL_HEAD)
 _SELDOM, _OF_HOLD = map(Draft._fields.index, ("tags_json", "hold_id"))
@@ -79,7 +79,7 @@ def append_after(
     """
     if head.model != draft.model:  # mostly it is that of the row before
         head = _another_model(tx, account, head, draft.model)
-    at_us = max(next_time(head, tx.now_us), not_before_us)
+    at_us = max(head.recorded_at_us, tx.now_us, not_before_us)
     follows = follow(head, at_us, draft, detail)
     count = head.settings_count + (draft.kind in SETTINGS)
     insert: str = _sql.INSERT_ENTRY

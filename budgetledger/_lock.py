@@ -11,7 +11,9 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from threading import Lock
 
 from budgetledger._helper import Helper
@@ -54,9 +56,18 @@ class LockTimeout(Exception):
 class ProcessLock:
     """Taken and given back by turns; not reentrant, and not a lock between threads by itself."""
 
+    take: Callable[[], object]
+    """Take the lock at once; or raise `BlockingIOError`, so that `acquire` is to wait for it."""
+
+    release: Callable[[], object]
+    """Let the next process go on. Harmless if the lock was not taken."""
+
     def __init__(self, path: str) -> None:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         self._line: _Line | None = None  # from the first time that it was taken
+        # Calls of the system without a frame of Python, which no interrupt can come between.
+        self.take = partial(_lock, self._descriptor, _TAKE_NOW)
+        self.release = partial(_lock, self._descriptor, _GIVE)
 
     def acquire(self, seconds: float | None = None) -> None:
         """Wait for the lock, at most *seconds* (`PATIENCE_SECONDS`); raise `LockTimeout`.
@@ -70,11 +81,11 @@ class ProcessLock:
             except BlockingIOError:
                 pass
         if line is None:
-            line = self._line = _Line(self._descriptor)
+            line = _Line(self._descriptor)
+            self.release, self.take, self._line = self._leave, self.acquire, line
         line.take(PATIENCE_SECONDS if seconds is None else seconds)
 
-    def release(self) -> None:
-        """Let the next process go on. Harmless if the lock was not taken."""
+    def _leave(self) -> None:
         if self._line is not None:
             self._line.leave()
         _lock(self._descriptor, _GIVE)
@@ -174,10 +185,9 @@ class _Line:
 class NoLock(ProcessLock):
     """For a database that no other process can open."""
 
-    def __init__(self) -> None: ...
+    def __init__(self) -> None:
+        self.take = self.release = self.acquire
 
     def acquire(self, seconds: float | None = None) -> None: ...
-
-    def release(self) -> None: ...
 
     def close(self) -> None: ...

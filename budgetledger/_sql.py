@@ -365,10 +365,11 @@ SHIFT_DETAIL = "SELECT budget, start_us, turned FROM window_shifts WHERE entry_i
 ROWS_AFTER = """
 SELECT origin_id, kind, account_id FROM entries WHERE id > :id ORDER BY id LIMIT :most"""
 
-# adjust: what was stated of the cost of an entry without a price.
+# adjust: what was stated of the cost of an entry since. Sums of whole amounts could overflow.
 STATED_SINCE = """
-SELECT CAST(coalesce(sum(cost_pico), 0) AS BIGINT) FROM entries
-WHERE corrects_id = :id AND origin_id IS NULL"""
+SELECT CAST(coalesce(sum(cost_pico / 1000000), 0) AS BIGINT),
+       CAST(coalesce(sum(cost_pico % 1000000), 0) AS BIGINT)
+FROM entries WHERE corrects_id = :id AND origin_id IS NULL"""
 
 # An adjustment's hash covers the entry it corrects, not only that entry's number.
 CORRECTED_DETAIL = "SELECT lower(hex(hash)) FROM entries WHERE id = :id"

@@ -9,7 +9,6 @@ import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
-from math import inf
 from threading import Condition, Lock, get_ident
 from time import monotonic
 from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
@@ -117,7 +116,6 @@ class Store:
         self._reading = self._writing if self.path == MEMORY else set[int]()
         self._files: Opened | None = None
         self._identity: tuple[int, int] | None = None
-        self._identified = -inf
         with _translating(self.path), self._writer.turn:
             self._open()
         _stores.add(self)
@@ -142,7 +140,7 @@ class Store:
         if self._pid != _here:
             self._refuse_after_fork()
         thread = get_ident()
-        if thread in self._writing or self._writer.is_amid_write():
+        if thread in self._writing or self._writer.thread == thread:
             raise self._amid_it()
         try:
             self._writing.add(thread)
@@ -161,7 +159,8 @@ class Store:
 
     def is_amid_write(self) -> bool:
         """Whether this thread is amid a write: finalisers and signal handlers run anywhere."""
-        return get_ident() in self._writing or self._writer.is_amid_write()
+        thread = get_ident()
+        return thread in self._writing or self._writer.thread == thread
 
     def leave(
         self, operation: Callable[[Execute], T], hear: Callable[[T], object] | None = None
@@ -330,15 +329,10 @@ class Store:
         self._count_up()
         self._files = files
 
-    def _check_now_and_then(self) -> None:
-        """`_check_identity`, but not more often than every hundredth of a second.
-
-        It takes a twentieth of a write.
-        """
-        now = monotonic()
-        if now - self._identified >= _IDENTIFIED_SECONDS:
-            self._check_identity()
-            self._identified = now
+    def _check_now_and_then(self) -> float:
+        """`_check_identity`, for a hundredth of a second: it takes a twentieth of a write."""
+        self._check_identity()
+        return monotonic() + _IDENTIFIED_SECONDS
 
     def _check_identity(self) -> None:
         """Raise `StoreNotFound` if the path leads to another file by now, or to none.

@@ -13,8 +13,10 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import takewhile
+from math import inf
 from operator import attrgetter
 from threading import Lock, get_ident
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from budgetledger._helper import Helper
@@ -179,16 +181,16 @@ class Writer:
         self._undone = undone
         self._connection: Connection | None = None
         self._execute: Execute
-        self._acquire: Callable[[], None]
-        self._release: Callable[[], None]
+        self._lock: ProcessLock
         self._queue: deque[_Request] = deque()
         self._next: dict[str, object] = {}
         """Who leads next: whose request, or operation. At most one waits for the turn, so that
         the others queue instead and share its transaction. It is a dictionary as setdefault
         decides between threads at one stroke, and leaves who is interrupted able to see it."""
-        self._check: Callable[[], object]
-        self._thread = 0
-        """The thread that is amid a write."""
+        self._check: Callable[[], float]
+        self._check_at = 0.0
+        self.thread = 0
+        """The thread that is amid a write: a finaliser or a signal handler may run anywhere."""
         self._is_crowded = False
         """The last transaction was of several, so that more callers are on their way."""
         self._helper = Helper(self._lead_for_tasks)
@@ -199,15 +201,15 @@ class Writer:
         self,
         connection: Connection,
         process_lock: ProcessLock,
-        check: Callable[[], object] = lambda: None,
+        check: Callable[[], float] = lambda: inf,
     ) -> None:
         """Write on *connection* from now on, while holding *process_lock*.
 
-        *check* raises if the connection is not to be written on any more.
+        *check* raises if the connection is not to be written on any more, and else returns
+        until when (by `time.monotonic`) it need not be asked again.
         """
         self._connection, self._execute = connection, connection.execute
-        self._acquire, self._release = process_lock.acquire, process_lock.release
-        self._check = check
+        self._lock, self._check, self._check_at = process_lock, check, 0.0
 
     def detach(self) -> None:
         """Write no more on the connection there was."""
@@ -279,10 +281,6 @@ class Writer:
         result: T = request.outcome()
         return result
 
-    def is_amid_write(self) -> bool:
-        """Whether this thread is: a finaliser or a signal handler may run anywhere."""
-        return self._thread == get_ident()
-
     def leave(
         self, operation: Callable[[Execute], T], hear: Callable[[T], object] | None = None
     ) -> None:
@@ -297,10 +295,10 @@ class Writer:
                 return action()
             try:
                 with suppress(LockTimeout):
-                    self._acquire()
+                    self._lock.acquire()
                 return action()
             finally:
-                self._release()
+                self._lock.release()
 
     def write_out(self) -> None:
         """Write all that is queued. The caller holds the turn."""
@@ -387,12 +385,16 @@ class Writer:
             except Exception as error:
                 self._fail_queued(error)
                 raise
-        execute = self._execute
+        execute, lock = self._execute, self._lock
         begun = committing = False
-        self._thread = get_ident()
+        self.thread = get_ident()
         try:
-            self._acquire()
-            self._check()
+            try:
+                lock.take()
+            except BlockingIOError:
+                lock.acquire()
+            if monotonic() >= self._check_at:
+                self._check_at = self._check()
             execute("BEGIN IMMEDIATE")
             begun = True
             result = operation(execute)
@@ -412,8 +414,12 @@ class Writer:
                 self._fail_queued(error)
             raise
         finally:
-            self._thread = 0
-            self._release()
+            self.thread = 0
+            try:
+                lock.release()
+            except BaseException:  # an interrupt, perhaps before it had begun
+                lock.release()
+                raise
 
     def _fail_queued(self, error: Exception) -> None:
         """Nobody could begin: who waited meanwhile need not wait as long once more."""

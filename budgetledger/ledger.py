@@ -16,7 +16,7 @@ from budgetledger._journal import Appended, find_or_open
 from budgetledger._ledger_prices import PricingLedger
 from budgetledger._ledger_reading import ReadingLedger
 from budgetledger._ledger_settings import SettingLedger
-from budgetledger._posting import adjust, post_once
+from budgetledger._posting import adjust, post, post_once
 from budgetledger._pricing import ANSWERED, extreme
 from budgetledger._reports import Ref
 from budgetledger._sql import compiled
@@ -265,16 +265,16 @@ class Ledger(SettingLedger, ReadingLedger, PricingLedger):
             response, cost, model, usage, key, tags, occurred_at, self._clock, self._book
         )
         accounts = self._accounts
-        if checked_name(account, "account") not in accounts:
+        if not isinstance(account, str) or account not in accounts:
             return self._charged(account, self._write(self._charging(account, draft)))
-        begin = self._begin
+        begin, posting = self._begin, post if key is None else post_once
 
         def operation(execute: Execute) -> tuple[Appended, tuple[Alert, ...]]:
             tx = begin(execute)
             ref = accounts.get(account)
             if ref is None:  # forgotten meanwhile
                 return self._find_and_charge(tx, account, draft)[0], tx.alerts
-            return post_once(tx, ref, draft), tx.alerts
+            return posting(tx, ref, draft), tx.alerts
 
         # What `_charging`, `_write` and `_charged` do, in half the time: this is called most.
         appended, alerts = self._store.write(operation)
