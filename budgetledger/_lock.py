@@ -186,7 +186,7 @@ class NoLock(ProcessLock):
     """For a database that no other process can open."""
 
     def __init__(self) -> None:
-        self.take = self.release = self.acquire
+        self.take, self.release = self.acquire, self.close
 
     def acquire(self, seconds: float | None = None) -> None: ...
 
