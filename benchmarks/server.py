@@ -127,7 +127,7 @@ def main() -> None:
             report(
                 f"requests a second, {clients} clients: echo to ours",
                 statistics.median(floor / ours for floor, ours in rates),
-                3,
+                4,
                 f"{2 * shown[0]:,.0f} against {2 * floors[0]:,.0f}",
             )
             report(
