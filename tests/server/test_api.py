@@ -376,3 +376,23 @@ def test_it_can_be_mounted():
         with TestClient(app, base_url="http://localhost") as client:
             path = "/ledger/v1/projects/p/accounts/a%2Fb/budgets"
             assert done(client.post(path, json={"limit": 1}))["account"] == "a/b"
+
+
+@pytest.mark.postgres
+def test_a_hold_that_a_restored_backup_does_not_have_is_not_taken_for_another(common_schema):
+    path = "/v1/projects/p/accounts/{}/holds"
+    with Ledger(common_schema.target, project="p") as ledger:
+        client = TestClient(create_app(ledger), base_url="http://localhost")
+        ledger.set_budget("alice", 9)
+        first = done(client.post(path.format("alice"), json={"amount": 1}), 201)
+        for opened in ledger._store._files.writing, ledger._store._files.reading:
+            process = opened.driver.info.backend_pid
+            common_schema.sql(f"SELECT pg_terminate_backend({process}, 5000)")
+        common_schema.empty()
+        with Ledger(common_schema.target, project="p") as restored:
+            restored.set_budget("zoe", 9)
+            assert restored.hold("zoe", 1).id == first["id"]
+            done(client.get("/healthz"))
+            settle = f"{path.format('alice')}/{first['id']}/settle"
+            refused(client.post(settle, json={"cost": 1}), 404, "UnknownEntry")
+            assert len(restored.holds("zoe")) == 1
