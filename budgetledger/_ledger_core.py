@@ -12,9 +12,9 @@ from typing import Any, Self, TypeAlias, TypeVar
 
 from budgetledger import _reports
 from budgetledger._context import AsUser
+from budgetledger._file_store import open_store
 from budgetledger._reports import EVER, Ref
 from budgetledger._sqlite import Synchronous
-from budgetledger._store import open_store
 from budgetledger._transaction import Memory, Transaction
 from budgetledger._writer import Execute
 from budgetledger.entries import Alert

@@ -1,4 +1,4 @@
-"""An open ledger on PostgreSQL: what `Store` is for a file."""
+"""A ledger on PostgreSQL: its connections, and how it goes on when they are lost."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from psycopg import IsolationLevel
 
 from budgetledger import _migrate, _sqlite
+from budgetledger._file_store import FileStore
 from budgetledger._lock import NoLock
 from budgetledger._postgres import Again, Connection, Patience, WritingConnection, closed
 from budgetledger._postgres_schema import inspection, revision, upgrade
@@ -128,7 +129,7 @@ class PostgresStore(Store):
         if path == _sqlite.MEMORY or os.path.exists(path):
             raise InvalidInput(f"a backup needs a file that is not there yet, got {path}")
         try:
-            with closing(Store(path, "FULL")) as made:
+            with closing(FileStore(path, "FULL")) as made:
                 copy(self, made)
         except BaseException:
             for name in (path, f"{path}-wal", f"{path}-shm", f"{path}.lock"):

@@ -1,4 +1,4 @@
-"""An open ledger: one connection that writes, one that reads, and their lives."""
+"""An open ledger, wherever it is: who writes and reads when, and its life in a process."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ import atexit
 import os
 import sqlite3
 import weakref
+from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from threading import Condition, Lock, get_ident
-from time import monotonic
 from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
 
-from budgetledger import _migrate, _sqlite
-from budgetledger._lock import LockTimeout, NoLock, ProcessLock
-from budgetledger._paths import is_server
+from budgetledger import _sqlite
+from budgetledger._lock import LockTimeout
 from budgetledger._sqlite import MEMORY, Synchronous
 from budgetledger._writer import Connection, Execute, Writer
-from budgetledger.errors import InvalidInput, StoreBusy, StoreError, StoreNotFound
+from budgetledger.errors import InvalidInput, StoreBusy, StoreError
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -26,9 +25,6 @@ if TYPE_CHECKING:
     from budgetledger._migrate import Inspection
 
 T = TypeVar("T")
-
-_CLOSING_SECONDS = 5.0
-_IDENTIFIED_SECONDS = 0.01
 
 
 class Opened(Protocol):
@@ -44,48 +40,10 @@ class Opened(Protocol):
         """Give all of it back."""
 
 
-class _Files:
-    """An SQLite file."""
+class Store(ABC):
+    """An open ledger, wherever it is. Safe to share between threads, and to carry over a fork."""
 
-    writing: Connection
-    reading: Connection
-
-    def __init__(self, path: str, synchronous: Synchronous) -> None:
-        self.lock: ProcessLock = NoLock() if path == MEMORY else ProcessLock(f"{path}.lock")
-        try:
-            self.of_file = self.writing = _sqlite.connect(path, synchronous)
-        except BaseException:
-            self.lock.close()
-            raise
-        self.reading = self.writing
-
-    def close(self) -> None:
-        # The last connection to close writes the log back into the file. SQLite up to 3.51.2
-        # can corrupt it if another process commits meanwhile, so nobody may. A process that
-        # hangs amid a write has the file open, so that this connection is not the last one.
-        try:
-            with suppress(LockTimeout):
-                self.lock.acquire(_CLOSING_SECONDS)
-            self.reading.close()
-            self.writing.close()
-        finally:
-            self.lock.release()
-            self.lock.close()
-
-
-def open_store(target: str | os.PathLike[str], synchronous: Synchronous) -> Store:
-    """The store that *target* names: an SQLite file, or a database of a PostgreSQL server."""
-    if is_server(target):
-        from budgetledger._postgres_store import PostgresStore
-
-        return PostgresStore(target, synchronous)
-    return Store(target, synchronous)
-
-
-class Store:
-    """An open ledger file. Safe to share between threads, and to carry over a fork."""
-
-    inspection: Inspection = _migrate.INSPECTION
+    inspection: Inspection
     """What `verify` looks into beside the rows."""
 
     def __init__(self, target: str | os.PathLike[str], synchronous: Synchronous) -> None:
@@ -115,15 +73,31 @@ class Store:
         self._writing: set[int] = set()
         self._reading = self._writing if self.path == MEMORY else set[int]()
         self._files: Opened | None = None
-        self._identity: tuple[int, int] | None = None
-        with _translating(self.path), self._writer.turn:
+        with translating(self.path), self._writer.turn:
             self._open()
         _stores.add(self)
 
+    # -- what depends on where it is ----------------------------------------------------------
+
+    @abstractmethod
     def _locate(self, target: str | os.PathLike[str]) -> str:
         """What *target* names, as `path` shows it."""
-        _sqlite.check_version()
-        return _sqlite.path_of(target)
+
+    @abstractmethod
+    def _open(self) -> Opened:
+        """Open what there is, in the writer's turn: at first, and when a fork has closed it."""
+
+    @abstractmethod
+    def reading_apart(self) -> AbstractContextManager[Connection]:
+        """One snapshot on a connection of its own, for what takes long."""
+
+    @abstractmethod
+    def session_engine(self) -> AbstractContextManager[Engine]:
+        """An SQLAlchemy engine on one snapshot, read-only."""
+
+    @abstractmethod
+    def backup(self, target: str | os.PathLike[str]) -> None:
+        """Copy the whole ledger, as of now, into the new SQLite file *target*."""
 
     def _make_writer(self) -> Writer:
         return Writer(self._open, self._count_up)
@@ -202,7 +176,7 @@ class Store:
             raise self._amid_it()
         try:
             amid.add(thread)
-            with _translating(self.path), self._read_lock:
+            with translating(self.path), self._read_lock:
                 connection = (self._files or self._reopen()).reading
                 try:
                     connection.execute("BEGIN")
@@ -212,38 +186,6 @@ class Store:
                         connection.execute("COMMIT")
         finally:
             amid.discard(thread)
-
-    @contextmanager
-    def reading_apart(self) -> Iterator[Connection]:
-        """One snapshot on a connection of its own, for what takes long."""
-        with self._reading_file_apart() as connection:
-            yield connection
-
-    @contextmanager
-    def _reading_file_apart(self) -> Iterator[sqlite3.Connection]:
-        if self.path == MEMORY:
-            with _translating(self.path), closing(sqlite3.connect(MEMORY)) as copy:
-                with self._read_lock:
-                    files = self._files or self._reopen()
-                    assert isinstance(files, _Files)
-                    files.of_file.backup(copy)
-                yield copy
-            return
-        thread = get_ident()
-        with _translating(self.path):
-            with self._apart:
-                # Who reads already goes on; others let pass who waits for the readers' end.
-                self._apart.wait_for(lambda: not self._rests_wanted or self._readers_apart[thread])
-                connection = self._connect_to_read()
-                self._readers_apart[thread] += 1
-            try:
-                connection.execute("BEGIN")
-                yield connection
-            finally:
-                self._exclusively(connection.close)
-                with self._apart:
-                    self._readers_apart[thread] -= 1
-                    self._apart.notify_all()
 
     def _exclusively(self, action: Callable[[], object]) -> None:
         """Run *action* while nobody else writes; at once, if this thread is amid a write."""
@@ -257,94 +199,13 @@ class Store:
         finally:
             self._writing.discard(thread)
 
-    def _connect_to_read(self) -> sqlite3.Connection:
-        if self._closed:
-            raise _sqlite.closed(self.path)
-        connection = _sqlite.connect(self.path, self._synchronous)
-        connection.execute("PRAGMA query_only = ON")
-        return connection
-
-    def backup(self, target: str | os.PathLike[str]) -> None:
-        """Copy the whole ledger, as of now, into the new file *target*."""
-        path = _sqlite.path_of(target)
-        if path == MEMORY or os.path.exists(path):
-            raise InvalidInput(f"a backup needs a file that is not there yet, got {path}")
-        with self._reading_file_apart() as connection, _translating(path):
-            copy = sqlite3.connect(path, isolation_level=None)
-            try:
-                copy.execute("PRAGMA user_version")  # creates the file, empty
-                connection.backup(copy)
-                _sqlite.make_private(path)
-            finally:
-                copy.close()
-
-    @contextmanager
-    def session_engine(self) -> Iterator[Engine]:
-        """An SQLAlchemy engine on one snapshot, read-only."""
-        from sqlalchemy import create_engine
-        from sqlalchemy.pool import StaticPool
-
-        with self._reading_file_apart() as connection:
-            yield create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
-
     # -- opening and closing ------------------------------------------------------------------
-
-    def _open(self) -> Opened:
-        """Open the files, in the writer's turn: at first, and when a fork has closed them."""
-        if self._closed:
-            raise _sqlite.closed(self.path)
-        if self._files is not None:
-            return self._files
-        self._check_identity()
-        is_file = self.path != MEMORY
-        is_new = is_file and not os.path.exists(self.path)
-        found = _sqlite.found_revision(self.path) if is_file else None
-        if found != _migrate.HEAD:
-            _migrate.prepare(found, self.path)
-        files = _Files(self.path, self._synchronous)
-        try:
-            if found != _migrate.HEAD:
-                if is_new:
-                    files.writing.execute("PRAGMA user_version")  # creates the file, empty
-                    _sqlite.make_private(self.path)
-                files.lock.acquire()
-                try:
-                    _sqlite.make_current(files.of_file, self.path)
-                finally:
-                    files.lock.release()
-            if is_file:
-                files.reading = self._connect_to_read()
-        except BaseException:
-            files.close()
-            raise
-        if is_file and self._identity is None:
-            self._identity = _sqlite.identity(self.path)
-        self._keep(files)
-        self._writer.attach(files.writing, files.lock, self._check_now_and_then)
-        return files
 
     def _keep(self, files: Opened) -> None:
         self._forgetting = weakref.finalize(self, _forgotten.append, files)
         self._forgetting.atexit = False
         self._count_up()
         self._files = files
-
-    def _check_now_and_then(self) -> float:
-        """`_check_identity`, for a hundredth of a second: it takes a twentieth of a write."""
-        self._check_identity()
-        return monotonic() + _IDENTIFIED_SECONDS
-
-    def _check_identity(self) -> None:
-        """Raise `StoreNotFound` if the path leads to another file by now, or to none.
-
-        SQLite would go on writing into the one that is gone, and lose it all at the end.
-        """
-        if self._identity is not None and _sqlite.identity(self.path) != self._identity:
-            raise StoreNotFound(
-                f"{self.path} was deleted or replaced while it was open; nothing was recorded; "
-                "put it back, or close the ledger and open it again",
-                target=self.path,
-            )
 
     def _count_up(self) -> None:
         self.generation += 1
@@ -405,7 +266,8 @@ class Store:
 
 
 @contextmanager
-def _translating(path: str) -> Iterator[None]:
+def translating(path: str) -> Iterator[None]:
+    """Raise errors of the system and of SQLite as those of this package."""
     try:
         yield
     except _FOREIGN as error:

@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from budgetledger import Ledger, Usage
+from budgetledger._file_store import FileStore
 from budgetledger._holding import Granted
-from budgetledger._store import Store
 from budgetledger.errors import (
     AccountFrozen,
     BudgetExceededError,
@@ -103,9 +103,9 @@ which = st.integers(0, 30)  # counted from the newest
 def the_schema_is_made_once():
     """It is what takes verify() long, which runs after every step here."""
     with pytest.MonkeyPatch.context() as patch:
-        inspection = Store.inspection
+        inspection = FileStore.inspection
         once = inspection._replace(expected_schema=cache(inspection.expected_schema))
-        patch.setattr(Store, "inspection", once)
+        patch.setattr(FileStore, "inspection", once)
         yield
 
 

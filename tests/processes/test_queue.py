@@ -10,8 +10,8 @@ from contextlib import contextmanager
 import pytest
 
 from budgetledger import Ledger, _helper, _lock
+from budgetledger._file_store import FileStore
 from budgetledger._lock import LockTimeout, NoLock, ProcessLock
-from budgetledger._store import Store
 from budgetledger._writer import Writer
 from budgetledger.errors import StoreBusy, StoreClosed
 
@@ -176,7 +176,7 @@ def test_a_process_that_was_stopped_amid_a_write_is_not_waited_for(
             ledger.charge("alice", cost="0.01", key="k")
         with pytest.raises(StoreBusy):
             asyncio.run(ledger._store.awrite(lambda execute: None))
-        monkeypatch.setattr("budgetledger._store._CLOSING_SECONDS", 0.3)
+        monkeypatch.setattr("budgetledger._file_store._CLOSING_SECONDS", 0.3)
         second.close()
 
         timer.cancel()
@@ -519,7 +519,7 @@ def test_who_should_lead_next_and_is_interrupted_passes_it_on(path, connection, 
 
 @pytest.fixture
 def store(path):
-    opened = Store(path, "NORMAL")
+    opened = FileStore(path, "NORMAL")
     yield opened
     opened.close()
 
