@@ -60,7 +60,7 @@ class BudgetManager:
         self.headers = headers
         self._books: LocalBooks | HostedBooks
         if client_type == "hosted":
-            from budgetledger.hosted import open_hosted
+            from budgetledger._hosted import open_hosted
 
             self._ledger, self._books = open_hosted(
                 project_name, api_base, headers, timeout, ledger
