@@ -322,6 +322,16 @@ def test_an_entry_is_corrected_to_what_it_cost_in_all(api):
     assert (balance["posted"], balance["unpriced"]) == ("0.10", 0)
 
 
+def test_a_total_that_is_too_far_from_what_stands_is_refused(api):
+    paid = done(api.post("accounts/big/charges", json={"cost": "9000000", "model": "m"}), 201)
+    path = f"entries/{paid['id']}/adjust"
+    done(api.post(path, json={"amount": "9000000", "reason": "invoice"}), 201)
+    refused(api.post(path, json={"total": "0", "reason": "credit"}), 422, "InvalidAmount")
+    assert done(api.get("accounts/big/balance"))["posted"] == "18000000.00"
+    done(api.post(path, json={"total": "9000000", "reason": "credit"}), 201)
+    assert done(api.get("accounts/big/balance"))["posted"] == "9000000.00"
+
+
 def test_concurrent_clients_never_overspend(api, server):
     done(api.post("accounts/c/budgets", json={"limit": "5.00", "per": "day"}))
 
