@@ -613,7 +613,8 @@ busy = [threading.Thread(target=lambda: [ledger.balance("alice") for _ in range(
 interrupts = 0
 while interrupts < 60:
     try:
-        signal.setitimer(signal.ITIMER_REAL, random.uniform(0.0002, 0.01))
+        # And again, should it come in a callback of the collector, which swallows it.
+        signal.setitimer(signal.ITIMER_REAL, random.uniform(0.0002, 0.01), 0.5)
         while True:
             ledger.balance("alice")
     except KeyboardInterrupt:
