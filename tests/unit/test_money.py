@@ -84,6 +84,20 @@ def test_rounds_like_exact_arithmetic(value):
     assert to_pico(value, signed=True) == round(Fraction(value) * PICO)
 
 
+@given(
+    st.from_regex(r"\A\d{0,9}\.?\d{0,15}\Z").filter(lambda text: text.strip("."))
+    | st.decimals(0, 10**9, places=12).map(lambda value: f"{value:f}")
+    | st.sampled_from(["1_0.5", "+1.50", " 2.5\n", "\u0663.\u0661", "1.5e-7", "-0.0", "00.010"])
+)
+def test_text_means_what_it_means_to_decimal(text):
+    assert to_pico(text) == round(Fraction(Decimal(text)) * PICO)
+
+
+@given(st.floats(0, 1e12))
+def test_a_float_means_what_its_repr_says(value):
+    assert to_pico(value) == round(Fraction(repr(value)) * PICO)
+
+
 @pytest.mark.parametrize(
     "value",
     [
