@@ -37,6 +37,7 @@ class FileStore(Store):
     """See `Store`; ``path`` is absolute, or ``:memory:``."""
 
     inspection = _migrate.INSPECTION
+    data_version = "PRAGMA data_version"
     _identity: tuple[int, int] | None = None
 
     def _locate(self, target: str | os.PathLike[str]) -> str:

@@ -11,12 +11,12 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from threading import Condition, Lock, get_ident
-from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from budgetledger import _sqlite
 from budgetledger._lock import LockTimeout
 from budgetledger._sqlite import MEMORY, Synchronous
-from budgetledger._writer import Connection, Execute, Writer
+from budgetledger._writer import Connection, Execute, Reentered, Writer
 from budgetledger.errors import InvalidInput, StoreBusy, StoreError
 
 if TYPE_CHECKING:
@@ -46,6 +46,9 @@ class Store(ABC):
     inspection: Inspection
     """What `verify` looks into beside the rows."""
 
+    data_version: str | None = None
+    """The statement for a number that stays as it is until somebody else writes, if any."""
+
     def __init__(self, target: str | os.PathLike[str], synchronous: Synchronous) -> None:
         if synchronous not in ("FULL", "NORMAL"):
             raise InvalidInput(
@@ -54,10 +57,7 @@ class Store(ABC):
             )
         _close_forgotten()
         self.path = self._locate(target)
-        if self.path in _unsafe:
-            self._refuse_after_fork()
         self._synchronous = synchronous
-        self._pid = _here
         self._closed = False
         self.generation = 0
         """Counts up, in the writer's turn, whenever rows that an operation wrote may be gone
@@ -70,11 +70,10 @@ class Store(ABC):
         self._read_lock = self._writer.turn if self.path == MEMORY else Lock()
         # Threads that are amid it, and would wait for themselves. In memory, reading takes turns
         # with writing.
-        self._writing: set[int] = set()
-        self._reading = self._writing if self.path == MEMORY else set[int]()
+        self._reading = self._writer.amid if self.path == MEMORY else set[int]()
         self._files: Opened | None = None
         with translating(self.path), self._writer.turn:
-            self._open()
+            self._open_here()
         _stores.add(self)
 
     # -- what depends on where it is ----------------------------------------------------------
@@ -100,7 +99,7 @@ class Store(ABC):
         """Copy the whole ledger, as of now, into the new SQLite file *target*."""
 
     def _make_writer(self) -> Writer:
-        return Writer(self._open, self._count_up)
+        return Writer(self._open_here, self._count_up)
 
     @property
     def renewals(self) -> int:
@@ -111,30 +110,14 @@ class Store(ABC):
 
     def write(self, operation: Callable[[Execute], T]) -> T:
         """Run *operation* in a write transaction of its own; durable on return."""
-        if self._pid != _here:
-            self._refuse_after_fork()
-        thread = get_ident()
-        if thread in self._writing or self._writer.thread == thread:
-            raise self._amid_it()
         try:
-            self._writing.add(thread)
             return self._writer.run(operation)
         except _FOREIGN as error:
             raise _translated(error, self.path) from error
-        finally:
-            self._writing.discard(thread)
-
-    def _amid_it(self) -> StoreBusy:
-        return StoreBusy(
-            f"{self.path} is in use by this very thread, and a signal handler or finaliser "
-            "would go amid that; nothing was done; do it from elsewhere",
-            target=self.path,
-        )
 
     def is_amid_write(self) -> bool:
         """Whether this thread is amid a write: finalisers and signal handlers run anywhere."""
-        thread = get_ident()
-        return thread in self._writing or self._writer.thread == thread
+        return get_ident() in self._writer.amid
 
     def leave(
         self, operation: Callable[[Execute], T], hear: Callable[[T], object] | None = None
@@ -154,8 +137,6 @@ class Store(ABC):
         withdraw it, and only its outcome is lost; but *hear*, called on the loop with its
         result. Closing the store, or ending the program, waits until it is written.
         """
-        if self._pid != _here:
-            self._refuse_after_fork()
         try:
             return await self._writer.arun(operation, hear)
         except _FOREIGN as error:
@@ -169,11 +150,9 @@ class Store(ABC):
 
     def read(self, operation: Callable[[Execute], T]) -> T:
         """Run *operation* on one snapshot of the ledger."""
-        if self._pid != _here:
-            self._refuse_after_fork()
         amid, thread = self._reading, get_ident()
         if thread in amid:
-            raise self._amid_it()
+            raise _translated(Reentered(), self.path)
         try:
             amid.add(thread)
             with translating(self.path), self._read_lock:
@@ -189,15 +168,10 @@ class Store(ABC):
 
     def _exclusively(self, action: Callable[[], object]) -> None:
         """Run *action* while nobody else writes; at once, if this thread is amid a write."""
-        thread = get_ident()
         if self.is_amid_write():
             action()
-            return
-        try:
-            self._writing.add(thread)
+        else:
             self._writer.exclusively(action)
-        finally:
-            self._writing.discard(thread)
 
     # -- opening and closing ------------------------------------------------------------------
 
@@ -211,16 +185,23 @@ class Store(ABC):
         self.generation += 1
 
     def _reopen(self) -> Opened:
+        """`_open`, in the reader's turn."""
         if self._read_lock is self._writer.turn:
-            return self._open()
+            return self._open_here()
         with self._writer.turn:
-            return self._open()
+            return self._open_here()
+
+    def _open_here(self) -> Opened:
+        if self.path in _unsafe:
+            raise StoreError(
+                f"{self.path} was in use when this process was forked, in a way that could not be "
+                "paused; close sessions before forking, or start processes by spawn",
+                target=self.path,
+            )
+        return self._open()
 
     def close(self) -> None:
         """Give files and locks back, when what is running has ended. Harmless when repeated."""
-        if self._pid != _here:
-            self._closed = True
-            return
         with self._at_rest():
             self._writer.write_out()
             self._closed = True
@@ -233,8 +214,8 @@ class Store(ABC):
         """Nobody reads or writes meanwhile; but for what this thread itself reads apart."""
         own = get_ident()
         if self.is_amid_write() or own in self._reading:
-            raise self._amid_it()
-        with self._apart:
+            raise _translated(Reentered(), self.path)
+        with self._apart, self._writer.marking():
             self._rests_wanted += 1
             try:
                 self._apart.wait_for(lambda: set(+self._readers_apart) <= {own})
@@ -255,15 +236,6 @@ class Store(ABC):
             self._forgetting.detach()
             files.close()
 
-    # -- over a fork ----------------------------------------------------------------------------
-
-    def _refuse_after_fork(self) -> NoReturn:
-        raise StoreError(
-            f"{self.path} was in use when this process was forked, in a way that could not be "
-            "paused; close sessions before forking, or start processes by spawn",
-            target=self.path,
-        )
-
 
 @contextmanager
 def translating(path: str) -> Iterator[None]:
@@ -274,10 +246,16 @@ def translating(path: str) -> Iterator[None]:
         raise _translated(error, path) from error
 
 
-_FOREIGN = (sqlite3.Error, OSError, LockTimeout)
+_FOREIGN = (sqlite3.Error, OSError, LockTimeout, Reentered)
 
 
 def _translated(error: Exception, path: str) -> StoreError:
+    if isinstance(error, Reentered):
+        return StoreBusy(
+            f"{path} is in use by this very thread, and a signal handler or finaliser would go "
+            "amid that; nothing was done; do it from elsewhere",
+            target=path,
+        )
     if isinstance(error, LockTimeout):
         return StoreBusy(
             f"{path} stayed locked by another process, which may have been stopped; nothing was "
@@ -321,8 +299,6 @@ atexit.register(_close_all)
 # the record but not the locks, trust it, and lose what it commits once the parent closes the
 # file. So nothing is open while a process forks; both sides open again when they need to.
 
-_here = os.getpid()
-"""This process. Asking the system at each write would take longer than all its other checks."""
 _forking = Lock()
 _resting: list[tuple[Store, AbstractContextManager[None]]] = []
 _unsafe: set[str] = set()
@@ -347,16 +323,11 @@ def _after_fork_in_parent() -> None:
 
 
 def _after_fork_in_child() -> None:
-    global _here
-    _here = os.getpid()
     for store, _ in _resting:
         store._writer.forget_queue()  # of threads that are not here
-        store._writing.clear()
         store._reading.clear()
         if +store._readers_apart:
             _unsafe.add(store.path)
-        else:
-            store._pid = _here
     _after_fork_in_parent()
 
 

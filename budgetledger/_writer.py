@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import takewhile
 from math import inf
 from operator import attrgetter
@@ -56,6 +56,10 @@ class Execute(Protocol):
     """Runs one statement inside the transaction."""
 
     def __call__(self, sql: str, parameters: Any = ..., /) -> Cursor: ...
+
+
+class Reentered(Exception):
+    """This thread is amid a write already: a finaliser or a signal handler may run anywhere."""
 
 
 _MOST_AT_ONCE = 256  # keeps one transaction short for whoever waits in another process
@@ -189,8 +193,8 @@ class Writer:
         decides between threads at one stroke, and leaves who is interrupted able to see it."""
         self._check: Callable[[], float]
         self._check_at = 0.0
-        self.thread = 0
-        """The thread that is amid a write: a finaliser or a signal handler may run anywhere."""
+        self.amid: set[int] = set()
+        """The threads that are amid a write, and would wait for themselves with another."""
         self._is_crowded = False
         """The last transaction was of several, so that more callers are on their way."""
         self._helper = Helper(self._lead_for_tasks)
@@ -219,6 +223,7 @@ class Writer:
         """Drop what is queued, in a forked child: its callers exist in the parent only."""
         self._queue.clear()
         self._next.clear()
+        self.amid.clear()
         self._helper = Helper(self._lead_for_tasks)
 
     # -- ways in ------------------------------------------------------------------------------
@@ -227,15 +232,21 @@ class Writer:
         """*operation*'s result, once its rows are committed; or what it raised, without rows.
 
         *operation* may be called again after a failure that was not its own, so it keeps its
-        effects inside the transaction.
+        effects inside the transaction. Raises `Reentered`.
         """
-        # Nobody waits: no need to queue, nor to keep anybody's rows apart.
-        if (
-            not self._is_crowded
-            and not self._queue
-            and not self.turn.locked()
-            and self._next.setdefault("leader", operation) is operation
-        ):
+        thread, amid = get_ident(), self.amid
+        if thread in amid:
+            raise Reentered
+        try:
+            amid.add(thread)
+            # Nobody waits: no need to queue, nor to keep anybody's rows apart.
+            if (
+                self._is_crowded
+                or self._queue
+                or self.turn.locked()
+                or self._next.setdefault("leader", operation) is not operation
+            ):
+                return self._run_in_queue(operation)
             try:
                 with self.turn:
                     self._next.clear()
@@ -246,6 +257,10 @@ class Writer:
             finally:
                 if self._queue:  # somebody came before the turn did
                     self._find_leader()
+        finally:
+            amid.discard(thread)
+
+    def _run_in_queue(self, operation: Callable[[Execute], T]) -> T:
         request = _Request(operation)
         try:
             self._queue.append(request)
@@ -290,7 +305,7 @@ class Writer:
 
     def exclusively(self, action: Callable[[], T]) -> T:
         """Run *action* while nobody writes in any process, but for one that hangs."""
-        with self.turn:
+        with self.marking(), self.turn:
             if self._connection is None:  # closed meanwhile
                 return action()
             try:
@@ -315,8 +330,19 @@ class Writer:
         self._find_leader()  # there may be more than one transaction's worth
 
     def _lead_for_tasks(self) -> None:
-        # No interrupt reaches this thread: whatever is raised here is the operations' own.
-        self._lead(BaseException)
+        with self.marking():
+            # No interrupt reaches this thread: whatever is raised here is the operations' own.
+            self._lead(BaseException)
+
+    @contextmanager
+    def marking(self) -> Iterator[None]:
+        """This thread is `amid` a write meanwhile."""
+        thread = get_ident()
+        try:
+            self.amid.add(thread)
+            yield
+        finally:
+            self.amid.discard(thread)
 
     def _step_back(self, chosen: object) -> None:
         """Lead no more, if *chosen* has not led yet: it was interrupted."""
@@ -387,7 +413,6 @@ class Writer:
                 raise
         execute, lock = self._execute, self._lock
         begun = committing = False
-        self.thread = get_ident()
         try:
             try:
                 lock.take()
@@ -414,7 +439,6 @@ class Writer:
                 self._fail_queued(error)
             raise
         finally:
-            self.thread = 0
             try:
                 lock.release()
             except BaseException:  # an interrupt, perhaps before it had begun
