@@ -31,7 +31,7 @@ WHOLE_PROJECT = "*"
 """The account that all others of a project are under."""
 
 _HEAD = compiled(_sql.HEAD)
-_head = partial(tuple.__new__, Head)  # a third of the time that Head._make takes
+head_in = partial(tuple.__new__, Head)  # a third of the time that Head._make takes
 _HELD = compiled(_sql.HELD)
 _MOST_PERIODS = 1000
 _HELD_OF_MODEL = compiled(_sql.HELD_OF_MODEL)
@@ -46,12 +46,19 @@ class Level(NamedTuple):
 
 
 def head_of(tx: Transaction, account: Ref) -> Head:
-    """The account's head."""
+    """The account's head, from memory if nobody else wrote since it was seen last."""
+    return tx.memory.heads.get(account.id) or _read_head(tx, account)
+
+
+def _read_head(tx: Transaction, account: Ref) -> Head:
     row = tx.execute(_HEAD, (account.project_id, account.id)).fetchone()
     if row is not None:
-        return _head(row)
-    whole = tx.execute(compiled(_sql.WHOLE_PROJECT), (account.project_id,)).fetchone()
-    return genesis(account.project, account.name, account.created_at_us, whole and whole[0])
+        head = head_in(row)
+    else:
+        whole = tx.execute(compiled(_sql.WHOLE_PROJECT), (account.project_id,)).fetchone()
+        head = genesis(account.project, account.name, account.created_at_us, whole and whole[0])
+    tx.memory.heads[account.id] = head
+    return head
 
 
 def settings_of(tx: Transaction, account: Ref, version: int) -> Settings:

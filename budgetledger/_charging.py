@@ -20,6 +20,8 @@ from budgetledger.rules import Draft
 from budgetledger.usage import MAX_TOKENS, Usage, checked
 from budgetledger.windows import from_us, to_us
 
+_draft = partial(tuple.__new__, Draft)  # all fields, in order: a fifth of Draft(...)'s time
+
 ASSUMED = "assumed_output_tokens"
 """In the usage of a hold whose call has no bound on its output: what was held for it."""
 
@@ -46,10 +48,13 @@ def draft_charge(
     knows; then its price names the model that answered, if it is another.
     """
     cost_pico = None if cost is None else to_pico(cost, one_entry=True)
-    source, price_json = "given", None
     if model is not None:
         checked_name(model, "model")
     occurred_at_us = None if occurred_at is None else to_us(occurred_at)
+    tags_json = None if tags is None else to_json(tags, "tags")
+    if key is not None:
+        checked_name(key, "key")
+    source, used_input, used_output, usage_json, price_json = "given", 0, 0, None, None
     if response is not None or usage is not None:
         answered, usage, litellm_cost = _read(response, model, usage, cost_pico is not None)
         if cost_pico is None:
@@ -58,29 +63,16 @@ def draft_charge(
                 answered, model, usage, litellm_cost, at_us, book
             )
         model = model or answered
+        if usage is not None:
+            used_input, used_output = usage.input_tokens, usage.output_tokens
+            usage_json = to_json(_nonzero(usage), "usage")
     elif cost_pico is None:
         raise InvalidInput("nothing to charge; pass a response, usage= with model=, or cost=")
-    used_input, used_output, usage_json = 0, 0, None
-    if usage is not None:
-        used_input, used_output = usage.input_tokens, usage.output_tokens
-        usage_json = to_json(_nonzero(usage), "usage")
-    # By position, in Draft's order: by name it takes three times as long.
-    return Draft(
-        "charge",
-        model or UNKNOWN_MODEL,
-        cost_pico,
-        source,
-        occurred_at_us,
-        used_input,
-        used_output,
-        1,
-        usage_json,
-        price_json,
-        None if tags is None else to_json(tags, "tags"),
-        None,
-        None,
-        None if key is None else checked_name(key, "key"),
-    )
+    return _draft((
+        "charge", model or UNKNOWN_MODEL, cost_pico, source, occurred_at_us,
+        used_input, used_output, 1, usage_json, price_json, tags_json, None, None, key,
+        None, None, None, None, None,
+    ))  # fmt: skip
 
 
 def needs_loading() -> bool:

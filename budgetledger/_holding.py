@@ -11,7 +11,7 @@ from typing import NamedTuple, NoReturn
 
 from budgetledger import _reports, _sql
 from budgetledger._budgeting import Level, checks, line
-from budgetledger._journal import append, append_after, find_or_open, recorded
+from budgetledger._journal import append, find_or_open, recorded
 from budgetledger._posting import post, post_along
 from budgetledger._refusals import refusal
 from budgetledger._reports import Ref
@@ -81,7 +81,7 @@ def hold(
                 _expire(tx, level.account)
         levels = line(tx, account)  # where rows may have been written meanwhile
     draft = Draft._make((*draft[:-1], tx.now_us + expires_in_us))
-    entry, _ = append_after(tx, account, levels[0].head, draft)
+    entry = append(tx, account, draft).entry
     path = "/".join([str(level.account.id) for level in levels[1:]])
     of_hold = (entry.id, draft.expires_at_us, draft.model, need.pico, need.tokens, path)
     for level in levels:

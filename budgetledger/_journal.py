@@ -6,20 +6,20 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from budgetledger import _reports, _sql
-from budgetledger._budgeting import head_of
+from budgetledger._budgeting import head_in, head_of
 from budgetledger._reports import Ref
 from budgetledger._sql import compiled
 from budgetledger._transaction import Transaction
-from budgetledger._writer import Cursor
+from budgetledger._writer import Cursor, Execute
 from budgetledger.entries import Entry
 from budgetledger.errors import IdempotencyConflict
 from budgetledger.rules import SETTINGS, Draft, Head, follow
 
 _MODEL_HEAD = compiled(_sql.MODEL_HEAD)
-_SELDOM, _OF_HOLD = map(Draft._fields.index, ("tags_json", "hold_id"))
+_SOURCE, _SELDOM, _OF_HOLD = map(Draft._fields.index, ("price_source", "tags_json", "hold_id"))
+_COST_ALONE = Draft("", price_source="given", requests=1)[_SOURCE:]
 _NONE_OF_SELDOM = (None,) * (_OF_HOLD - _SELDOM)
-_NONE_OF_HOLD = (None,) * (len(Draft._fields) - _OF_HOLD)
-_entry = partial(tuple.__new__, Entry)  # an eighth of the time that Entry(...) takes
+_NONE_FROM_SELDOM = (None,) * (len(Draft._fields) - _SELDOM)
 
 
 class Appended(NamedTuple):
@@ -36,6 +36,11 @@ class Appended(NamedTuple):
     """Whether the account was new."""
 
 
+# An eighth and a third of the time that Entry(...) and Appended(...) take.
+_entry = partial(tuple.__new__, Entry)
+_appended = partial(tuple.__new__, Appended)
+
+
 def find_or_open(tx: Transaction, project: str, name: str) -> Ref:
     """The account *name*, opened if it is new."""
     execute = tx.execute
@@ -46,6 +51,7 @@ def find_or_open(tx: Transaction, project: str, name: str) -> Ref:
     if project_id is None:
         project_id = inserted(execute(_sql.INSERT_PROJECT, (project,)))
     opened = execute(_sql.INSERT_ACCOUNT, (project_id, name, tx.now_us))
+    tx.memory.heads.clear()  # it may be the project's own account, which heads tell
     return Ref(inserted(opened), project_id, project, name, tx.now_us)
 
 
@@ -61,38 +67,45 @@ def append(
     *detail* is what another row holds that belongs to this one, so that the hash covers it.
     """
     head = head_of(tx, account)
-    entry, count = append_after(tx, account, head, draft, detail, not_before_us)
-    return Appended(entry, head.recorded_at_us - tx.now_us, True, count, head.whole_id)
-
-
-def append_after(
-    tx: Transaction,
-    account: Ref,
-    head: Head,
-    draft: Draft,
-    detail: tuple[Any, ...] = (),
-    not_before_us: int = 0,
-) -> tuple[Entry, int]:
-    """Append *draft* after *head*, which was just read.
-
-    Returns the entry and the count of settings it carries.
-    """
     if head.model != draft.model:  # mostly it is that of the row before
         head = _another_model(tx, account, head, draft.model)
-    at_us = max(head.recorded_at_us, tx.now_us, not_before_us)
-    follows = follow(head, at_us, draft, detail)
+    at_us = max(tx.now_us, head.recorded_at_us, not_before_us)
+    entry, follower = insert_after(tx.execute, account, head, at_us, draft, detail)
+    tx.memory.heads[account.id] = follower
+    behind_us = head.recorded_at_us - tx.now_us
+    return _appended((entry, behind_us, True, follower.settings_count, head.whole_id, False))
+
+
+def insert_after(
+    execute: Execute,
+    account: Ref,
+    head: Head,
+    at_us: int,
+    draft: Draft,
+    detail: tuple[Any, ...] = (),
+) -> tuple[Entry, Head]:
+    """Insert the row that *draft* makes after *head*, which has the totals of its model.
+
+    Returns the entry and the account's new head.
+    """
+    account_id, project_id, project, name, _ = account
+    insert: str
+    values: tuple[Any, ...]
+    if draft[_SOURCE:] == _COST_ALONE:
+        insert, values = _sql.INSERT_COST_ALONE, draft[:_SOURCE]
+    elif draft[_SELDOM:] == _NONE_FROM_SELDOM:
+        insert, values = _sql.INSERT_PLAIN_ENTRY, draft[:_SELDOM]
+    elif draft[_SELDOM:_OF_HOLD] == _NONE_OF_SELDOM:
+        insert, values = _sql.INSERT_STEP_OF_HOLD, draft[:_SELDOM] + draft[_OF_HOLD:]
+    else:
+        insert, values = _sql.INSERT_ENTRY, draft
+    totals, digest = follow(head, at_us, draft, detail)
     count = head.settings_count + (draft.kind in SETTINGS)
-    insert: str = _sql.INSERT_ENTRY
-    values: tuple[Any, ...] = draft
-    if draft[_SELDOM:_OF_HOLD] == _NONE_OF_SELDOM:
-        if draft[_OF_HOLD:] == _NONE_OF_HOLD:
-            insert, values = _sql.INSERT_PLAIN_ENTRY, draft[:_SELDOM]
-        else:
-            insert, values = _sql.INSERT_STEP_OF_HOLD, draft[:_SELDOM] + draft[_OF_HOLD:]
-    place = (account.project_id, account.id, at_us)
-    cursor = tx.execute(insert, (*place, *values, *follows, count))
-    digest = follows[-1]
-    return _entry((cursor.lastrowid, account.project, account.name, at_us, *draft, digest)), count
+    # sqlite3 looks for adapters of bytes, and not of bytearray, which is stored alike.
+    row = (project_id, account_id, at_us, *values, *totals, bytearray(digest), count)
+    entry_id = execute(insert, row).lastrowid
+    entry = _entry((entry_id, project, name, at_us, *draft, digest))
+    return entry, head_in((digest, at_us, *totals, count, entry_id, draft.model, head.whole_id))
 
 
 def _another_model(tx: Transaction, account: Ref, head: Head, model: str | None) -> Head:

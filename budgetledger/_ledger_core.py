@@ -129,11 +129,19 @@ class LedgerCore:
         return run
 
     def _begin(self, execute: Execute) -> Transaction:
-        memory, generation = self._memory, self._store.generation
-        if memory.generation != generation:  # what was read may have been undone
+        memory, store = self._memory, self._store
+        if memory.generation != store.generation:  # what was read may have been undone
             memory.settings.clear()
-            memory.generation = generation
-            memory.forget_before(self._store.renewals)  # which follow a failure, so come in here
+            memory.heads.clear()
+            memory.generation = store.generation
+            memory.forget_before(store.renewals)  # which follow a failure, so come in here
+        if store.data_version is None:
+            memory.heads.clear()
+        else:
+            (version,) = execute(store.data_version).fetchone()
+            if memory.data_version != version:
+                memory.data_version = version
+                memory.heads.clear()
         return Transaction(execute, self._clock(), memory)
 
     def _tell(self, alerts: tuple[Alert, ...]) -> None:

@@ -313,9 +313,7 @@ class WritingConnection(Connection):
 
 
 _HASHED = {  # of statements that write a hash: the table, and where their parameters have it
-    _sql.INSERT_ENTRY: ("entries", -2),
-    _sql.INSERT_PLAIN_ENTRY: ("entries", -2),
-    _sql.INSERT_STEP_OF_HOLD: ("entries", -2),
+    **dict.fromkeys(_sql.INSERTS_OF_ENTRIES, ("entries", -2)),
     _sql.INSERT_PRICE_REVISION: ("price_revisions", -1),
 }
 _DONE = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)

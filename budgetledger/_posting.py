@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from budgetledger import _reports, _sql
 from budgetledger._alerts import raise_alerts
-from budgetledger._budgeting import above, head_of, settings_of
-from budgetledger._journal import Appended, append, append_after, recorded
+from budgetledger._budgeting import above, settings_of
+from budgetledger._journal import Appended, append, recorded
 from budgetledger._reports import Ref
 from budgetledger._sql import compiled
 from budgetledger._transaction import Transaction
@@ -18,23 +17,19 @@ from budgetledger.errors import IdempotencyConflict, InvalidAmount, UnknownEntry
 from budgetledger.money import to_pico, to_usd
 from budgetledger.rules import Draft
 
-_appended = partial(tuple.__new__, Appended)  # a third of the time that Appended(...) takes
 _SOME = 50  # rows to look at; more than an entry is repeated and raises alerts
 
 
 def post(tx: Transaction, account: Ref, draft: Draft, detail: tuple[Any, ...] = ()) -> Appended:
     """Append *draft*, repeat it in the journals above, and raise the alerts it leads to."""
-    head = head_of(tx, account)
-    whole_id = head.whole_id
-    entry, count = append_after(tx, account, head, draft, detail)
-    appended = _appended((entry, head.recorded_at_us - tx.now_us, True, count, whole_id, False))
-    settings = settings_of(tx, account, count)
+    appended = append(tx, account, draft, detail)
+    settings = settings_of(tx, account, appended.settings_count)
     if settings.has_alerts:
         raise_alerts(tx, account)
-    if settings.parent_id is None and whole_id is None:
+    if settings.parent_id is None and appended.whole_id is None:
         return appended
-    repeated = draft._replace(origin_id=entry.id, idempotency_key=None)
-    upper = above(tx, account, settings, whole_id)
+    repeated = draft._replace(origin_id=appended.entry.id, idempotency_key=None)
+    upper = above(tx, account, settings, appended.whole_id)
     while upper is not None:
         row = append(tx, upper, repeated, detail)
         settings = settings_of(tx, upper, row.settings_count)

@@ -6,7 +6,7 @@ from budgetledger._reports import Ref
 from budgetledger._writer import Execute
 from budgetledger.entries import Alert, Budget
 from budgetledger.prices import PriceBook
-from budgetledger.rules import Crossed
+from budgetledger.rules import Crossed, Head
 from budgetledger.windows import Period, Window
 
 _MOST_REMEMBERED = 20_000  # accounts; a little over a kilobyte each
@@ -24,6 +24,7 @@ class Settings:
         "frozen",
         "has_alerts",
         "parent_id",
+        "plain_version",
         "shifts",
         "standing",
         "version",
@@ -45,20 +46,33 @@ class Settings:
         self.frozen = frozen
         self.standing = standing
         self.has_alerts = bool(standing) or any(budget.alert_at for budget in budgets)
+        self.plain_version = -1 if self.has_alerts or parent_id is not None else version
         self.cuts: dict[str, tuple[Window, tuple[int, ...]]] = {}
 
 
 class Memory:
     """The settings that were read, by account; they hold for one *generation* of the store.
 
-    And the last window of each period; and by project, accounts and own prices (with the id of
-    the newest), which hold until the store is reached anew.
+    So do the heads of the accounts written to from here, but only until somebody else writes,
+    which *data_version* tells. And the last window of each period; and by project, accounts and
+    own prices (with the id of the newest), which hold until the store is reached anew.
     """
 
-    __slots__ = ("accounts", "books", "generation", "renewals", "settings", "windows")
+    __slots__ = (
+        "accounts",
+        "books",
+        "data_version",
+        "generation",
+        "heads",
+        "renewals",
+        "settings",
+        "windows",
+    )
 
     def __init__(self) -> None:
         self.generation = -1
+        self.data_version = -1
+        self.heads: dict[int, Head] = {}
         self.renewals = 0
         self.settings: dict[int, Settings] = {}
         self.windows: dict[Period, Window] = {}
@@ -69,6 +83,7 @@ class Memory:
         """Keep *settings*; forget all others when there are too many."""
         if len(self.settings) >= _MOST_REMEMBERED:
             self.settings.clear()
+            self.heads.clear()  # of no more accounts than that
         self.settings[account_id] = settings
 
     def forget_before(self, renewals: int) -> None:

@@ -113,10 +113,10 @@ def _journal_problems(
         if detail is None:
             problem = f"what belongs to this {draft.kind} is missing"
         before = Head._make((*head[:6], *models.get(draft.model, _NO_TOTALS), *head[10:]))
-        *totals, digest = follow(before, recorded_at_us, draft, detail or ())
+        totals, digest = follow(before, recorded_at_us, draft, detail or ())
         if problem is None and digest != found_hash:
             problem = "the row, or the one before it, was changed, removed or put there by hand"
-        if problem is None and tuple(totals) != found_totals:
+        if problem is None and totals != found_totals:
             problem = "its running totals do not add up"
         if problem is None and row_project_id != project_id:
             problem = "it belongs to another project than the account"

@@ -12,7 +12,7 @@ from budgetledger._budgeting import WHOLE_PROJECT, line
 from budgetledger._charging import draft_charge, draft_hold
 from budgetledger._estimates import Estimate, largest_output
 from budgetledger._holding import Granted
-from budgetledger._journal import Appended, find_or_open
+from budgetledger._journal import Appended, find_or_open, insert_after
 from budgetledger._ledger_prices import PricingLedger
 from budgetledger._ledger_reading import ReadingLedger
 from budgetledger._ledger_settings import SettingLedger
@@ -264,26 +264,51 @@ class Ledger(SettingLedger, ReadingLedger, PricingLedger):
         draft = draft_charge(
             response, cost, model, usage, key, tags, occurred_at, self._clock, self._book
         )
-        accounts = self._accounts
-        if not isinstance(account, str) or account not in accounts:
+        if key is not None or not isinstance(account, str) or account not in self._accounts:
             return self._charged(account, self._write(self._charging(account, draft)))
-        begin, posting = self._begin, post if key is None else post_once
-
-        def operation(execute: Execute) -> tuple[Appended, tuple[Alert, ...]]:
-            tx = begin(execute)
-            ref = accounts.get(account)
-            if ref is None:  # forgotten meanwhile
-                return self._find_and_charge(tx, account, draft)[0], tx.alerts
-            return posting(tx, ref, draft), tx.alerts
-
-        # What `_charging`, `_write` and `_charged` do, in half the time: this is called most.
-        appended, alerts = self._store.write(operation)
-        if alerts:
+        entry, remarks = self._store.write(partial(self._charge_known, account, draft))
+        if remarks is not None:
+            appended, alerts = remarks
             self._tell(alerts)
-        entry = appended.entry
-        if entry.cost_pico is None or appended.opened or appended.behind_us > _TOLERATED_US:
             self._warn(appended)
         return entry
+
+    def _charge_known(
+        self, account: str, draft: Draft, execute: Execute
+    ) -> tuple[Entry, tuple[Appended, tuple[Alert, ...]] | None]:
+        """Charge an account that was charged before; and what is to be said of it, if anything.
+
+        In one piece where nothing but the row is to be written and all else is in memory: most
+        charges are like that, and each waits for this.
+        """
+        memory, data_version = self._memory, self._store.data_version
+        ref = self._accounts.get(account)
+        if (
+            ref is not None
+            and memory.generation == self._store.generation
+            and data_version is not None
+            and memory.data_version == execute(data_version).fetchone()[0]
+            and (head := memory.heads.get(ref.id)) is not None
+            and (settings := memory.settings.get(ref.id)) is not None
+            and settings.plain_version == head.settings_count
+            and head.whole_id is None
+            and head.model == draft.model
+        ):
+            now_us, at_us = self._clock(), head.recorded_at_us
+            behind_us = at_us - now_us
+            if behind_us < 0:
+                at_us = now_us
+            entry, memory.heads[ref.id] = insert_after(execute, ref, head, at_us, draft)
+            if behind_us > _TOLERATED_US or draft.cost_pico is None:
+                return entry, (Appended(entry, behind_us), ())
+            return entry, None
+        tx = self._begin(execute)
+        ref = self._accounts.get(account)
+        if ref is None:  # forgotten meanwhile
+            appended, _ = self._find_and_charge(tx, account, draft)
+        else:
+            appended = post(tx, ref, draft)
+        return appended.entry, (appended, tx.alerts)
 
     def _charging(
         self, account: str, draft: Draft

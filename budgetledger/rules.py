@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from budgetledger.entries import Budget, Measure
 from budgetledger.money import PICO, Sum
@@ -77,6 +77,9 @@ def settling(charge: Draft, hold_id: int, tags_json: str | None, note: str | Non
     return Draft("settle", *charge[1:10], tags_json, note, None, key, None, hold_id)
 
 
+_blank_hash = sha256().copy
+"""A new one; OpenSSL looks the algorithm up anew each time that it is asked for by name."""
+
 _BEFORE_HOLDS = Draft._fields.index("origin_id")
 _NOTHING_OF_HOLDS = (None,) * (len(Draft._fields) - _BEFORE_HOLDS)
 
@@ -96,9 +99,13 @@ def next_time(head: Head, now_us: int) -> int:
     return now_us if now_us > head.recorded_at_us else head.recorded_at_us
 
 
+_NO_TOTALS = (None,) * 4
+_ZEROS = (0,) * 4
+
+
 def follow(
     head: Head, recorded_at_us: int, draft: Draft, detail: tuple[object, ...] = ()
-) -> tuple[int | bytes | None, ...]:
+) -> tuple[tuple[int | None, ...], bytes]:
     """The running totals of the row that *draft* makes after *head*, in its order, and its hash.
 
     The totals of the model are None for a row without one. The hash is sha256 over the hash of
@@ -107,22 +114,21 @@ def follow(
     time of hashing it.)
     """
     evidence = draft[:_BEFORE_HOLDS] if draft[_BEFORE_HOLDS:] == _NOTHING_OF_HOLDS else draft
-    digest = sha256(head.hash + ascii((recorded_at_us, *evidence, *detail)).encode()).digest()
-    cost, requests = draft.cost_pico or 0, draft.requests
-    tokens = draft.input_tokens + draft.output_tokens
-    carry, pico = divmod(head.pico + cost, PICO)
-    of_account = head.usd + carry, pico, head.tokens + tokens, head.requests + requests
+    hashed = _blank_hash()
+    hashed.update(head.hash + ascii((recorded_at_us, *evidence, *detail)).encode())
+    more = draft.cost_pico or 0, draft.input_tokens + draft.output_tokens, draft.requests
+    of_account = _sums(head[2:6], *more)
     if draft.model is None:
-        return *of_account, None, None, None, None, digest
-    carry, pico = divmod((head.model_pico or 0) + cost, PICO)
-    return (
-        *of_account,
-        (head.model_usd or 0) + carry,
-        pico,
-        (head.model_tokens or 0) + tokens,
-        (head.model_requests or 0) + requests,
-        digest,
-    )
+        of_model: tuple[int | None, ...] = _NO_TOTALS
+    else:
+        of_model = _sums(_ZEROS if head.model_usd is None else head[6:10], *more)
+    return of_account + of_model, hashed.digest()
+
+
+def _sums(totals: tuple[Any, ...], cost: int, tokens: int, requests: int) -> tuple[int, ...]:
+    usd, pico, tokens_before, requests_before = totals
+    pico += cost
+    return usd + pico // PICO, pico % PICO, tokens_before + tokens, requests_before + requests
 
 
 class Need(NamedTuple):

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from budgetledger import Ledger, Usage
+from budgetledger._sql import HEAD, compiled
 from budgetledger.errors import (
     ClockWarning,
     IdempotencyConflict,
@@ -248,6 +249,20 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
         self.verify()
         self.ledgers[number].close()
         self.ledgers[number] = self.opened(PROJECTS[number])
+
+    @rule(number=st.sampled_from(range(len(PROJECTS))))
+    def what_is_remembered_is_what_the_file_says(self, number):
+        ledger = self.ledgers[number]
+
+        def compare(tx):
+            for account_id, head in list(tx.memory.heads.items()):
+                (project_id,) = tx.execute(
+                    "SELECT project_id FROM accounts WHERE id = ?", (account_id,)
+                ).fetchone()
+                found = tx.execute(compiled(HEAD), (project_id, account_id)).fetchone()
+                assert head == tuple(found)
+
+        ledger._write(compare)
 
     def verify(self):
         verification = self.ledgers[0].verify()

@@ -474,14 +474,14 @@ def test_a_hold_cancelled_once_it_is_written_is_given_back(ledger, shared, told)
 
 
 def test_a_hold_cancelled_amid_its_transaction_is_given_back(ledger, shared, monkeypatch):
-    within, go_on, append_after = threading.Event(), threading.Event(), _holding.append_after
+    within, go_on, append = threading.Event(), threading.Event(), _holding.append
 
     def slowly(*arguments):
         within.set()
         assert go_on.wait(SOON)
-        return append_after(*arguments)
+        return append(*arguments)
 
-    monkeypatch.setattr(_holding, "append_after", slowly)
+    monkeypatch.setattr(_holding, "append", slowly)
 
     async def cancel():
         task = asyncio.create_task(shared.hold("alice", 10))
