@@ -107,6 +107,8 @@ class FileStore(Store):
                     files.writing.backup(copy)
                 yield copy
             return
+        if not self._is_here:
+            self._refuse_after_fork()
         thread = get_ident()
         with translating(self.path):
             with self._apart:

@@ -140,8 +140,8 @@ class LedgerCore:
         else:
             (version,) = execute(store.data_version).fetchone()
             if memory.data_version != version:
-                memory.data_version = version
                 memory.heads.clear()
+                memory.data_version = version
         return Transaction(execute, self._clock(), memory)
 
     def _tell(self, alerts: tuple[Alert, ...]) -> None:

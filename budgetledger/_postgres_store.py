@@ -43,7 +43,7 @@ class PostgresStore(Store):
         return self._address.shown
 
     def _make_writer(self) -> Writer:
-        return _PatientWriter(self._open_here, self._count_up)
+        return _PatientWriter(self._open, self._count_up)
 
     def _open(self) -> _Connections:
         if self._closed:

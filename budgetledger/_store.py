@@ -11,7 +11,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from threading import Condition, Lock, get_ident
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
 
 from budgetledger import _sqlite
 from budgetledger._lock import LockTimeout
@@ -57,7 +57,10 @@ class Store(ABC):
             )
         _close_forgotten()
         self.path = self._locate(target)
+        if self.path in _unsafe:
+            self._refuse_after_fork()
         self._synchronous = synchronous
+        self._pid = _here
         self._closed = False
         self.generation = 0
         """Counts up, in the writer's turn, whenever rows that an operation wrote may be gone
@@ -73,7 +76,7 @@ class Store(ABC):
         self._reading = self._writer.amid if self.path == MEMORY else set[int]()
         self._files: Opened | None = None
         with translating(self.path), self._writer.turn:
-            self._open_here()
+            self._open()
         _stores.add(self)
 
     # -- what depends on where it is ----------------------------------------------------------
@@ -99,7 +102,7 @@ class Store(ABC):
         """Copy the whole ledger, as of now, into the new SQLite file *target*."""
 
     def _make_writer(self) -> Writer:
-        return Writer(self._open_here, self._count_up)
+        return Writer(self._open, self._count_up)
 
     @property
     def renewals(self) -> int:
@@ -110,6 +113,8 @@ class Store(ABC):
 
     def write(self, operation: Callable[[Execute], T]) -> T:
         """Run *operation* in a write transaction of its own; durable on return."""
+        if self._pid != _here:
+            self._refuse_after_fork()
         try:
             return self._writer.run(operation)
         except _FOREIGN as error:
@@ -137,6 +142,8 @@ class Store(ABC):
         withdraw it, and only its outcome is lost; but *hear*, called on the loop with its
         result. Closing the store, or ending the program, waits until it is written.
         """
+        if self._pid != _here:
+            self._refuse_after_fork()
         try:
             return await self._writer.arun(operation, hear)
         except _FOREIGN as error:
@@ -150,6 +157,8 @@ class Store(ABC):
 
     def read(self, operation: Callable[[Execute], T]) -> T:
         """Run *operation* on one snapshot of the ledger."""
+        if self._pid != _here:
+            self._refuse_after_fork()
         amid, thread = self._reading, get_ident()
         if thread in amid:
             raise _translated(Reentered(), self.path)
@@ -185,23 +194,16 @@ class Store(ABC):
         self.generation += 1
 
     def _reopen(self) -> Opened:
-        """`_open`, in the reader's turn."""
         if self._read_lock is self._writer.turn:
-            return self._open_here()
+            return self._open()
         with self._writer.turn:
-            return self._open_here()
-
-    def _open_here(self) -> Opened:
-        if self.path in _unsafe:
-            raise StoreError(
-                f"{self.path} was in use when this process was forked, in a way that could not be "
-                "paused; close sessions before forking, or start processes by spawn",
-                target=self.path,
-            )
-        return self._open()
+            return self._open()
 
     def close(self) -> None:
         """Give files and locks back, when what is running has ended. Harmless when repeated."""
+        if self._pid != _here:
+            self._closed = True
+            return
         with self._at_rest():
             self._writer.write_out()
             self._closed = True
@@ -235,6 +237,19 @@ class Store(ABC):
         if files is not None:
             self._forgetting.detach()
             files.close()
+
+    # -- over a fork ----------------------------------------------------------------------------
+
+    @property
+    def _is_here(self) -> bool:
+        return self._pid == _here
+
+    def _refuse_after_fork(self) -> NoReturn:
+        raise StoreError(
+            f"{self.path} was in use when this process was forked, in a way that could not be "
+            "paused; close sessions before forking, or start processes by spawn",
+            target=self.path,
+        )
 
 
 @contextmanager
@@ -299,6 +314,8 @@ atexit.register(_close_all)
 # the record but not the locks, trust it, and lose what it commits once the parent closes the
 # file. So nothing is open while a process forks; both sides open again when they need to.
 
+_here = os.getpid()
+"""This process. Asking the system at each write would take longer than all its other checks."""
 _forking = Lock()
 _resting: list[tuple[Store, AbstractContextManager[None]]] = []
 _unsafe: set[str] = set()
@@ -323,11 +340,15 @@ def _after_fork_in_parent() -> None:
 
 
 def _after_fork_in_child() -> None:
+    global _here
+    _here = os.getpid()
     for store, _ in _resting:
         store._writer.forget_queue()  # of threads that are not here
         store._reading.clear()
         if +store._readers_apart:
             _unsafe.add(store.path)
+        else:
+            store._pid = _here
     _after_fork_in_parent()
 
 

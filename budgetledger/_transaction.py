@@ -53,9 +53,10 @@ class Settings:
 class Memory:
     """The settings that were read, by account; they hold for one *generation* of the store.
 
-    So do the heads of the accounts written to from here, but only until somebody else writes,
-    which *data_version* tells. And the last window of each period; and by project, accounts and
-    own prices (with the id of the newest), which hold until the store is reached anew.
+    So do the heads of the accounts that were seen while writing, but only until somebody else
+    writes, which *data_version* tells. And the last window of each period; and by project,
+    accounts and own prices (with the id of the newest), which hold until the store is reached
+    anew.
     """
 
     __slots__ = (

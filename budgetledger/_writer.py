@@ -239,24 +239,24 @@ class Writer:
             raise Reentered
         try:
             amid.add(thread)
-            # Nobody waits: no need to queue, nor to keep anybody's rows apart.
-            if (
-                self._is_crowded
-                or self._queue
-                or self.turn.locked()
-                or self._next.setdefault("leader", operation) is not operation
-            ):
-                return self._run_in_queue(operation)
             try:
-                with self.turn:
-                    self._next.clear()
-                    return self._transact(operation)
+                # Nobody waits: no need to queue, nor to keep anybody's rows apart.
+                if (
+                    not self._is_crowded
+                    and not self._queue
+                    and not self.turn.locked()
+                    and self._next.setdefault("leader", operation) is operation
+                ):
+                    with self.turn:
+                        self._next.clear()
+                        return self._transact(operation)
             except BaseException:
                 self._step_back(operation)
                 raise
             finally:
                 if self._queue:  # somebody came before the turn did
                     self._find_leader()
+            return self._run_in_queue(operation)
         finally:
             amid.discard(thread)
 

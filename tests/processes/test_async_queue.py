@@ -174,7 +174,7 @@ def test_holds_that_a_loop_left_in_the_queue_are_not_taken(ledger, path):
 def test_holds_that_were_being_written_when_their_loop_ended_are_given_back(
     ledger, path, monkeypatch
 ):
-    shared, append_after = AsyncLedger(ledger), _holding.append_after
+    shared, append = AsyncLedger(ledger), _holding.append
     third, go_on, written = threading.Event(), threading.Event(), []
 
     def slowly(*arguments):
@@ -182,7 +182,7 @@ def test_holds_that_were_being_written_when_their_loop_ended_are_given_back(
         if len(written) == 3:
             third.set()
             assert go_on.wait(SOON)
-        return append_after(*arguments)
+        return append(*arguments)
 
     async def leave():
         with ledger._store._writer.turn:
@@ -191,7 +191,7 @@ def test_holds_that_were_being_written_when_their_loop_ended_are_given_back(
         await until(third.is_set)
         return tasks
 
-    monkeypatch.setattr(_holding, "append_after", slowly)
+    monkeypatch.setattr(_holding, "append", slowly)
     tasks = asyncio.run(leave())
     assert all(task.cancelled() for task in tasks)
     go_on.set()

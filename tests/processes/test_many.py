@@ -352,6 +352,66 @@ def test_a_child_of_a_fork_inside_a_session_is_refused(path, elsewhere):
     assert_recorded(path, acknowledged)
 
 
+REFUSED = """
+from budgetledger.errors import StoreError
+other = Ledger(path + ".other")
+other.set_budget("alice", 1)
+other.charge("alice", cost="0.01")
+charge()
+
+def child():
+    signal.alarm(9)  # it hangs
+    for shared in refused:
+        try:
+            shared.charge("alice", cost=1)
+        except StoreError as error:
+            assert "when this process was forked" in str(error), error
+        else:
+            raise AssertionError("it writes on its parent's connection")
+    ledger.close()
+    other.close()
+"""
+
+FORKS_THAT_CANNOT_WAIT = {
+    "amid a write": """
+refused = [ledger]
+children = []
+in_transaction = lambda: children or children.append(fork(child))
+charge()
+reap(children[0])
+""",
+    "interrupted while it waits for a reader": """
+refused = [ledger, other]
+reading, end = threading.Event(), threading.Event()
+
+def read():
+    with ledger._store.reading_apart(), other._store.reading_apart():
+        reading.set()
+        end.wait()
+
+reader = threading.Thread(target=read)
+reader.start()
+reading.wait()
+main = threading.main_thread().ident
+threading.Timer(0.5, lambda: signal.pthread_kill(main, signal.SIGINT)).start()
+sys.unraisablehook = lambda raised: None  # that is where the interrupt ends
+pid = fork(child)
+reap(pid)
+end.set()
+reader.join()
+""",
+}
+
+
+@forking
+@pytest.mark.parametrize("story", FORKS_THAT_CANNOT_WAIT)
+def test_a_child_of_a_fork_that_could_not_wait_is_refused(path, elsewhere, story):
+    """Nobody else can write on what it shares with its parent, and lose it."""
+    code = FORK + REFUSED + FORKS_THAT_CANNOT_WAIT[story] + "charge(3)"
+    acknowledged = [int(line) for line in elsewhere(code, path).split()]
+    assert assert_recorded(path, acknowledged) == len(acknowledged)
+
+
 PARENT_KILLED_AMID_A_WRITE = """
 inside = threading.Event()
 in_transaction = lambda: (inside.set(), time.sleep(1))

@@ -298,6 +298,25 @@ def queue_in_thread(writer, operation, outcomes):
     return thread
 
 
+def test_who_is_interrupted_while_being_chosen_to_lead_leads_no_more(path, connection):
+    class Chosen(dict):
+        """Ctrl-C arrives while the leader is chosen: Python raises it when that is done."""
+
+        def setdefault(self, *chosen):
+            super().setdefault(*chosen)
+            raise KeyboardInterrupt
+
+    writer, outcomes = writer_on(connection), []
+    writer._next = Chosen()
+    with pytest.raises(KeyboardInterrupt):
+        writer.run(inserting("interrupted"))
+    writer._next = dict(writer._next)
+
+    join(run_in_thread(writer, inserting("another"), outcomes))
+    assert writer.run(inserting("the same")) == "the same"
+    assert (outcomes, rows(path)) == (["another"], ["another", "the same"])
+
+
 @pytest.mark.parametrize("first", ["queued", "alone"])
 def test_who_waits_behind_a_leader_shares_its_timeout(connection, first):
     attempts, outcomes, threads = [], [], []
