@@ -9,9 +9,10 @@ from uuid import uuid4
 
 from budgetledger._holding import Granted
 from budgetledger._streams import StreamReading
-from budgetledger._warnings import warn
+from budgetledger._warnings import say
 from budgetledger.entries import Entry
 from budgetledger.errors import (
+    BudgetledgerWarning,
     HoldAlreadyClosed,
     ServerRefused,
     ServerUnavailable,
@@ -89,6 +90,6 @@ class HostedHold(Hold):
         try:
             self._record(self._stream_settling(reading))
         except (ServerUnavailable, ServerRefused) as error:  # it is kept
-            warn(str(error), UnrecordedWarning)
-        except (HoldAlreadyClosed, StoreError) as error:
+            say(str(error), UnrecordedWarning)
+        except (HoldAlreadyClosed, StoreError, BudgetledgerWarning) as error:
             self._not_recorded(error)

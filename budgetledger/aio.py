@@ -41,6 +41,7 @@ from budgetledger.entries import Entry
 from budgetledger.errors import (
     BudgetExceededError,
     BudgetledgerError,
+    BudgetledgerWarning,
     HoldAlreadyClosed,
     InvalidInput,
     StoreError,
@@ -387,7 +388,7 @@ class AsyncHold(BaseHold):
     async def _settle_stream(self, reading: StreamReading) -> None:
         try:
             await self._record(partial(self._stream_settling, reading), slow=True)
-        except (HoldAlreadyClosed, StoreError) as error:
+        except (HoldAlreadyClosed, StoreError, BudgetledgerWarning) as error:
             self._not_recorded(error)
 
     async def _end_stream(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import weakref
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import suppress
@@ -15,10 +16,11 @@ from budgetledger import _holding
 from budgetledger._charging import ASSUMED, UNKNOWN_MODEL, draft_charge
 from budgetledger._reading import Reading
 from budgetledger._streams import StreamReading
-from budgetledger._warnings import warn
+from budgetledger._warnings import say, warn
 from budgetledger.entries import Alert, Entry
 from budgetledger.errors import (
     BudgetledgerError,
+    BudgetledgerWarning,
     HoldAlreadyClosed,
     InvalidInput,
     StoreError,
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from budgetledger.ledger import Ledger
 
 T = TypeVar("T")
+
+_log = logging.getLogger("budgetledger")
 
 
 class BaseHold:
@@ -161,6 +165,9 @@ class BaseHold:
 
     def _not_recorded(self, error: Exception) -> None:
         """Say that the last step failed, where raising would eat what the caller has paid for."""
+        if isinstance(error, BudgetledgerWarning):  # warnings are errors here; it is recorded
+            _log.warning("%s", error)
+            return
         if isinstance(error, HoldAlreadyClosed):
             what = f"was settled before; this stream's cost was not recorded ({error})"
             advice = "if it was another call, record it with charge"
@@ -168,7 +175,7 @@ class BaseHold:
             step = "settle" if self._unrecorded is not None else "release"
             what = f"could not be {step}d ({error})"
             advice = f"it counts until {self._deadline()}; call {step}() again"
-        warn(f"hold {self.id} of {self.account!r} {what}; {advice}", UnrecordedWarning)
+        say(f"hold {self.id} of {self.account!r} {what}; {advice}", UnrecordedWarning)
 
     def _deadline(self) -> str:
         return f"{self.expires_at:%Y-%m-%d %H:%M:%S} UTC"
@@ -284,7 +291,7 @@ class Hold(BaseHold):
                 store.leave(settling, self._settled_later)
             else:
                 self._record(draft)
-        except (HoldAlreadyClosed, StoreError) as error:
+        except (HoldAlreadyClosed, StoreError, BudgetledgerWarning) as error:
             self._not_recorded(error)
 
     def _settled_later(self, outcome: tuple[Entry, tuple[Alert, ...]]) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import threading
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -727,6 +728,18 @@ class GeneratorLike(Source):
 class ClosedAtOnce(Source):
     def close(self):
         self.closed += 1
+
+
+def test_where_warnings_are_errors_a_stream_without_a_price_ends_as_it_would(ledger, shared):
+    warnings.simplefilter("error")
+    chunks = [chunk | {"model": "nobody-prices-it"} for chunk in CHUNKS]
+
+    async def read():
+        async with shared.hold("alice", 4) as hold:
+            assert [chunk async for chunk in hold.stream(Source(*chunks))] == chunks
+            assert (hold.closed_by.kind, hold.closed_by.cost) == ("settle", None)
+
+    run(read())
 
 
 @pytest.mark.parametrize("kind", [Source, GeneratorLike, ClosedAtOnce])

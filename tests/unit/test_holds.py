@@ -1618,6 +1618,23 @@ def test_a_store_that_failed_at_the_end_of_a_stream_is_asked_again_on_leaving(le
     assert (kinds(ledger), stand(ledger)[0]) == (["budget", "hold", "settle"], RESPONSE_COST)
 
 
+def test_where_warnings_are_errors_a_stream_without_a_price_ends_as_it_would(ledger, caplog):
+    warnings.simplefilter("error")
+    chunks = [chunk | {"model": "nobody-prices-it"} for chunk in OPENAI]
+    with ledger.hold("alice", 4) as hold:
+        assert list(hold.stream(chunks)) == chunks
+    assert (hold.closed_by.kind, hold.closed_by.cost) == ("settle", None)
+    assert "recorded without a price" in caplog.text
+
+
+def test_where_warnings_are_errors_the_providers_error_stays(ledger, store_fails, caplog):
+    warnings.simplefilter("error")
+    with pytest.raises(ConnectionError, match="reset"), ledger.hold("alice", 4) as hold:
+        store_fails(ledger)
+        list(hold.stream(Source(*OPENAI, fails=ConnectionError("reset"))))
+    assert "could not be settled" in caplog.text
+
+
 def test_an_interrupt_at_the_end_of_a_stream_loses_no_cost(ledger, monkeypatch):
     def interrupted(operation):
         monkeypatch.undo()
