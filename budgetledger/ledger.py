@@ -278,8 +278,8 @@ class Ledger(SettingLedger, ReadingLedger, PricingLedger):
     ) -> tuple[Entry, tuple[Appended, tuple[Alert, ...]] | None]:
         """Charge an account that was charged before; and what is to be said of it, if anything.
 
-        In one piece where nothing but the row is to be written and all else is in memory: most
-        charges are like that, and each waits for this.
+        In one piece where nothing but the row is to be written and all else is in memory, as for
+        most charges: each of them waits for this. It asks all that `_begin` and `post` ask.
         """
         memory, data_version = self._memory, self._store.data_version
         ref = self._accounts.get(account)
