@@ -366,6 +366,19 @@ def test_every_kind_of_call_is_refused(client, ledger, user, call):
     assert "refuses" in str(refused.value)
 
 
+@pytest.mark.parametrize("more", [{}, {"stream": True}, {"extra_body": {"fastest_response": True}}])
+def test_a_call_of_several_models_is_refused_before_any_is_called(client, ledger, user, seen, more):
+    ledger.set_budget(user, 0, model="own")
+    before = len(seen.billed)
+    for account in user, "without-budget-of-several":
+        with pytest.raises(openai.BadRequestError, match="make one call for each"):
+            client.chat.completions.create(
+                model="cheap,own", messages=messages(), user=account, **more
+            )
+    assert len(seen.billed) == before
+    assert spent(ledger, user, 0) == []
+
+
 def test_a_budget_on_a_model_is_on_its_name_in_the_proxy(client, ledger, user):
     ledger.set_budget(user, 0, model="own")
     for name in "own", "nickname":
