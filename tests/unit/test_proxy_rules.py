@@ -140,9 +140,14 @@ def test_an_unpriced_deployment_is_not_free_and_a_free_one_is():
     assert quoted(deployment("local"))[0::3] == (0, True)
 
 
+def test_a_model_that_is_not_deployed_is_held_for_by_its_name():
+    assert quoted(call=CALL | {"model": "gpt-4"}) == quoted(deployment("gpt-4"))
+    with pytest.raises(errors.UnpricedModel, match="unknown"):
+        quoted(call=CALL | {"model": "unknown"})
+
+
 def test_a_call_nobody_can_estimate_still_needs_a_budget_that_is_not_used_up():
     assert quoted(deployment("whisper-1"), call_type="transcription") == LEAST
-    assert quoted() == LEAST
     assert LEAST.pico == LEAST.tokens == 1
 
 
