@@ -1,7 +1,8 @@
 """What an answered call of the LiteLLM Proxy cost: LiteLLM's own figure, where it has one.
 
 LiteLLM's figure is 0 for a model whose price it does not know. It is taken for a price only if
-0 was stated, or the answer came from the Proxy's cache.
+0 was stated, or the answer came from the Proxy's cache. Counts that are all 0 are LiteLLM's for
+what it did not count, such as a stream it has translated.
 """
 
 from __future__ import annotations
@@ -44,10 +45,10 @@ def of_stream(
     """What the part of a stream cost that was read; an estimate, unless it told its usage."""
     used = reading.usage(model, input_tokens)
     answered = _answering(logged) or used.model
-    figure = _usd(used.cost)
+    usage, figure = _counted(used.usage), _usd(used.cost)
     if figure is None:
-        figure = _computed(logged, answered, used.usage)
-    return Paid(answered, used.usage, _believed(figure, _is_cached(logged), is_free))
+        figure = _computed(logged, answered, usage)
+    return Paid(answered, usage, _believed(figure, _is_cached(logged), is_free))
 
 
 def of_event(kwargs: Mapping[str, Any], response: Any, *, is_free: bool) -> Paid:
@@ -79,9 +80,14 @@ class Events:
 
 def _read(response: Any) -> tuple[str | None, Usage | None]:
     try:
-        return read_response(response)[:2]
+        model, usage, _ = read_response(response)
     except UnreadableResponse:
         return model_of(response), None
+    return model, None if usage is None else _counted(usage)
+
+
+def _counted(usage: Usage) -> Usage | None:
+    return usage if any(usage[:-1]) else None
 
 
 def _computed(logged: Any, model: str | None, usage: Usage | None) -> Decimal | None:

@@ -67,8 +67,10 @@ def quote(
     unless the price of each is known; `InvalidInput` for a call that no model would take.
     """
     kind = _KINDS.get(call_type)
-    if kind is None or not deployments:
+    if kind is None:
         return LEAST
+    if not deployments:  # it is called by its own name, or the Proxy finds none either
+        deployments = [{"litellm_params": {"model": call["model"]}}]
     quotes = [
         _quote(kind, call, deployment, listed, default_output_tokens, at, dearest)
         for deployment in deployments

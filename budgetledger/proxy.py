@@ -38,6 +38,7 @@ from budgetledger.entries import Entry
 from budgetledger.errors import (
     BudgetledgerError,
     HoldAlreadyClosed,
+    InvalidInput,
     StoreError,
     UnknownAccount,
     UnpricedModel,
@@ -98,6 +99,10 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
                 raise _answer(error) from error
 
     async def _admitted(self, key: Any, data: dict[str, Any], call_type: str) -> _Call:
+        if "," in data["model"]:  # LiteLLM calls each, and tells of one
+            raise InvalidInput(
+                "several models in one call are not covered by its budget; make one call for each"
+            )
         caller = _caller(key, data)
         line = account_line(caller)
         call = _Call(uuid.uuid4().hex)

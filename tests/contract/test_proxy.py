@@ -237,6 +237,20 @@ def test_every_kind_of_call_is_recorded_to_the_picodollar(client, ledger, user, 
     assert entry.tags["answered_by"] != model
 
 
+def test_a_call_whose_tokens_nobody_counted_is_not_free(proxy, ledger, user):
+    httpx.post(
+        f"{proxy.url}/v1beta/models/cheap:streamGenerateContent",
+        headers={"Authorization": f"Bearer {MASTER}"},
+        json={"user": user, "contents": [{"role": "user", "parts": [{"text": "Count."}]}]},
+        timeout=30,
+    ).raise_for_status()
+    until = time.monotonic() + 10
+    while ledger.balance(user).held and time.monotonic() < until:
+        time.sleep(0.05)
+    balance = ledger.balance(user)
+    assert (balance.held, balance.posted, balance.unpriced) == (0, 0, 1)
+
+
 def test_an_image_is_recorded(client, ledger, user):
     client.images.generate(model="image", prompt="A row.", user=user, size="1024x1024")
     [entry] = spent(ledger, user)
@@ -364,6 +378,19 @@ def test_every_kind_of_call_is_refused(client, ledger, user, call):
         call(client, user)
     assert refused.value.status_code == 402
     assert "refuses" in str(refused.value)
+
+
+@pytest.mark.parametrize("more", [{}, {"stream": True}, {"extra_body": {"fastest_response": True}}])
+def test_a_call_of_several_models_is_refused_before_any_is_called(client, ledger, user, seen, more):
+    ledger.set_budget(user, 0, model="own")
+    before = len(seen.billed)
+    for account in user, "without-budget-of-several":
+        with pytest.raises(openai.BadRequestError, match="make one call for each"):
+            client.chat.completions.create(
+                model="cheap,own", messages=messages(), user=account, **more
+            )
+    assert len(seen.billed) == before
+    assert spent(ledger, user, 0) == []
 
 
 def test_a_budget_on_a_model_is_on_its_name_in_the_proxy(client, ledger, user):

@@ -235,6 +235,26 @@ def test_keys_without_a_name_are_their_hash_and_never_themselves(handler, ledger
     assert "secret" not in name
 
 
+@pytest.mark.parametrize("has_router", [True, False])
+def test_a_model_that_is_not_deployed_is_held_for_by_its_price(
+    handler, ledger, router, monkeypatch, has_router
+):
+    ledger.set_budget("alice", "0.001")
+    router.default_deployment = {"litellm_params": {"model": "any"}, "model_info": {"id": "any"}}
+    if not has_router:
+        monkeypatch.setattr(proxy_server, "llm_router", None)
+
+    async def call(**more):
+        request = Request(handler())
+        request.data |= {"model": "gpt-4o", **more}
+        await request.admit()
+
+    asyncio.run(call(max_tokens=1))
+    with pytest.raises(ProxyException) as refused:
+        asyncio.run(call(max_tokens=1000))
+    assert (refused.value.code, refused.value.type) == ("402", "budget_exceeded")
+
+
 # -- a store that fails ---------------------------------------------------------------------------
 
 

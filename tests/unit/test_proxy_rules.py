@@ -8,10 +8,11 @@ import pytest
 
 from budgetledger import errors
 from budgetledger._proxy_accounts import MASTER, Caller, account_line
-from budgetledger._proxy_costs import Events
+from budgetledger._proxy_costs import Events, of_event, of_response, of_stream
 from budgetledger._proxy_prices import LEAST, quote
 from budgetledger._proxy_refusals import refusal
 from budgetledger._proxy_settings import Limit, settings
+from budgetledger._streams import StreamReading
 
 # -- accounts -------------------------------------------------------------------------------------
 
@@ -140,9 +141,14 @@ def test_an_unpriced_deployment_is_not_free_and_a_free_one_is():
     assert quoted(deployment("local"))[0::3] == (0, True)
 
 
+def test_a_model_that_is_not_deployed_is_held_for_by_its_name():
+    assert quoted(call=CALL | {"model": "gpt-4"}) == quoted(deployment("gpt-4"))
+    with pytest.raises(errors.UnpricedModel, match="unknown"):
+        quoted(call=CALL | {"model": "unknown"})
+
+
 def test_a_call_nobody_can_estimate_still_needs_a_budget_that_is_not_used_up():
     assert quoted(deployment("whisper-1"), call_type="transcription") == LEAST
-    assert quoted() == LEAST
     assert LEAST.pico == LEAST.tokens == 1
 
 
@@ -163,6 +169,20 @@ def test_events_are_read_however_the_bytes_are_cut():
         assert [event for part in parts for event in events.of(part)] == [{"n": 1}, {"n": 2}, "ä"]
     chunk = object()
     assert list(Events().of(chunk)) == [chunk]
+
+
+def test_counts_that_are_all_zero_are_not_what_was_used():
+    nothing = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    answer = {"model": "gpt-4o", "usage": nothing}
+    asked = {"model": "gpt-4o", "response_cost": 0.0}
+    unknown = ("gpt-4o", None, None)
+    assert of_event(asked, answer, is_free=False) == unknown
+    assert of_response(answer, None, is_free=False) == unknown
+    reading = StreamReading()
+    reading.add({"model": "gpt-4o", "choices": [], "usage": nothing})
+    assert of_stream(reading, "cheap", 0, None, is_free=False) == unknown
+    assert of_event(asked, answer, is_free=True).cost == 0
+    assert of_event(asked | {"cache_hit": True}, answer, is_free=False).cost == 0
 
 
 @pytest.mark.parametrize(
