@@ -94,10 +94,19 @@ def taken_from(options: Any, sent: dict[str, Any], own: Caller) -> ClientCall | 
     if told is not None:
         kept = {name: told for name, told in options.headers.items() if name.lower() != CALLER}
         options.headers = kept
-    kind = _KINDS.get(urlsplit(str(options.url)).path.rstrip("/").rpartition("/v1")[2])
+    kind = _kind_of(urlsplit(str(options.url)).path)
     if kind is None or str(options.method).lower() != "post":
         return None
     return ClientCall(kind, options, sent, caller.over(own))
+
+
+def _kind_of(path: str) -> Kind | None:
+    """The API that a path is of: its end tells, as hosts put their own before it."""
+    path = "/" + path.strip("/")
+    if "/threads/" in path:  # messages that are only stored
+        return None
+    ends = [end for end in _KINDS if path.endswith(end)]
+    return _KINDS[max(ends, key=len)] if ends else None
 
 
 def _body(kind: Kind, options: Any) -> dict[str, Any]:

@@ -205,6 +205,27 @@ def test_an_async_call_costs_what_the_provider_bills(provider, url, ledger, name
     assert len(provider.billed) == 1
 
 
+@pytest.mark.parametrize("before", ["", "/", "{url}/openai/", "{url}/v1beta/openai/"])
+def test_a_posted_call_is_metered_however_its_path_begins(provider, url, ledger, before):
+    client = client_for("chat", url, ledger)
+    path = before.format(url=url) + "chat/completions"
+    client.post(path, body=chat(KNOBS), cast_to=httpx.Response)
+    assert [entry.cost_pico for entry in settled(ledger)] == [GPT_COST]
+    assert len(provider.billed) == 1
+
+
+def test_what_costs_nothing_is_not_metered(provider, url, ledger):
+    client = client_for("message", url, ledger)
+    counted = client.messages.count_tokens(model=CLAUDE, messages=says("hi"))
+    assert counted.input_tokens
+    body = {"requests": [{"custom_id": "1", "params": message()}]}
+    with pytest.raises(anthropic.NotFoundError):  # the provider here has none
+        client.post("/v1/messages/batches", body=body, cast_to=object)
+    path = "/threads/thread_1/messages"
+    client_for("chat", url, ledger).post(path, body={"content": "hi"}, cast_to=object)
+    assert (provider.requests, kinds(ledger)) == (3, [])
+
+
 def test_it_holds_before_the_call(provider, url, ledger):
     client = client_for("chat", url, ledger)
     client.chat.completions.create(**chat(n=2))
