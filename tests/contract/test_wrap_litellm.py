@@ -88,6 +88,14 @@ def test_what_is_set_on_it_is_set_on_litellm(ledger, monkeypatch):
     assert litellm.drop_params is True
 
 
+def test_of_two_wrappings_the_newest_counts(ledger, provider, to, router):
+    wrap(wrap(router, ledger, user="alice"), ledger, user="bob").completion("cheap", said())
+    llm = wrap(wrap(litellm, ledger, user="alice"), ledger, user="bob")
+    llm.completion("openai/gpt-4o-mini", said(), **to)
+    assert [row.cost for row in settles(ledger, "bob")] == [MINI, MINI]
+    assert (settles(ledger), provider.requests) == ([], 2)
+
+
 def test_a_refusal_comes_before_the_provider_hears_of_the_call(ledger, provider, to):
     ledger.set_budget("alice", "0.00001")
     llm = wrap(litellm, AsyncLedger(ledger), user="alice")
