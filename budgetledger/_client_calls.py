@@ -54,6 +54,8 @@ class ClientCall:
             if self.hides_usage:
                 told = {"stream_options": asking["stream_options"]}
                 options.json_data = {**(options.json_data or {}), **told}
+                if "stream_options" in (options.extra_json or {}):  # which is sent instead
+                    options.extra_json = {**options.extra_json, **told}
         else:
             self._listen(options)
 

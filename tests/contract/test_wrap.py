@@ -654,6 +654,21 @@ def test_a_stream_shows_its_reader_no_chunk_that_was_not_asked_for(provider, url
     assert [entry.output_tokens for entry in settled(ledger)] == [5, 5, 5]
 
 
+@pytest.mark.parametrize("options", [{"include_obfuscation": False}, None])
+def test_a_stream_with_options_in_its_extra_body_tells_its_usage(provider, url, ledger, options):
+    client = client_for("chat", url, ledger)
+    extra = {"stream_options": options}
+    asked = chat(KNOBS, stream=True, extra_body=extra)
+    assert all(chunk.choices for chunk in client.chat.completions.create(**asked))
+    sent = provider.billed[-1].body["stream_options"]
+    assert sent == {**(options or {}), "include_usage": True}
+    assert extra == {"stream_options": options}
+    assert [entry.cost_pico for entry in settled(ledger)] == [GPT_COST]
+    asked["extra_body"] = {"stream_options": {"include_usage": False}}
+    list(client.chat.completions.create(**asked))
+    assert provider.billed[-1].body["stream_options"] == {"include_usage": False}
+
+
 # -- many at once --------------------------------------------------------------------------------
 
 
