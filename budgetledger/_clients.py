@@ -11,7 +11,7 @@ from functools import cached_property, lru_cache, wraps
 from typing import Any, NamedTuple, NoReturn
 
 from budgetledger import _client_streams
-from budgetledger._client_calls import CALLER, taken_from
+from budgetledger._client_calls import CALLER, answered, taken_from
 from budgetledger._context import NOBODY, Caller, current
 from budgetledger._settling import asettled, settled
 from budgetledger.aio import AsyncLedger
@@ -158,6 +158,11 @@ class _SyncClient(_Metered):
             settled(hold, call.paid(result))
         return result
 
+    def _process_response(self, *, options: Any, response: Any, **more: Any) -> Any:
+        answered(options, response)
+        process = super()._process_response  # type: ignore[misc]
+        return process(options=options, response=response, **more)
+
 
 class _AsyncClient(_Metered):
     async def request(self, cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
@@ -182,6 +187,11 @@ class _AsyncClient(_Metered):
         else:
             await asettled(hold, call.paid(result))
         return result
+
+    async def _process_response(self, *, options: Any, response: Any, **more: Any) -> Any:
+        answered(options, response)
+        process = super()._process_response  # type: ignore[misc]
+        return await process(options=options, response=response, **more)
 
 
 def _response_of(result: Any) -> Any:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import threading
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from types import SimpleNamespace
 
 import anthropic
 import httpx
 import openai
+import provider as provider_module
 import pytest
 from pydantic import BaseModel
 
@@ -249,6 +251,43 @@ def test_an_answer_that_cannot_be_parsed_was_paid(provider, url, ledger):
     with pytest.raises(ValueError, match="missing"):
         client.responses.parse(**reply(KNOBS), text_format=Strict)
     assert [entry.cost_pico for entry in settled(ledger)] == [GPT_COST] * 2
+
+
+UNREADABLE = {"chat": {"choices": "none"}, "message": {"content": "none"}}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+@pytest.mark.parametrize("invalid", [True, False])
+def test_an_answer_that_the_client_cannot_read_was_paid(
+    provider, url, ledger, monkeypatch, name, invalid
+):
+    async def answer(send, status, content):
+        body = json.dumps(content | UNREADABLE[name]).encode() if invalid else b"{bad"
+        headers = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    package = {"chat": openai, "message": anthropic}[name]
+    cost = {"chat": GPT_COST, "message": CLAUDE_COST}[name] if invalid else None
+    raised = package.APIResponseValidationError if invalid else json.JSONDecodeError
+    warned = nullcontext() if invalid else pytest.warns(UnpricedWarning)
+    options = {"_strict_response_validation": invalid}
+    monkeypatch.setattr(provider_module, "_answer", answer)
+
+    async def main():
+        async with async_client_for(name, url, ledger, **options) as client:
+            with pytest.raises(raised):
+                await PLAIN[name][0](client)
+
+    with warned:
+        with pytest.raises(raised):
+            PLAIN[name][0](client_for(name, url, ledger, **options))
+        asyncio.run(main())
+    assert [entry.cost_pico for entry in settled(ledger)] == [cost] * 2
+    assert kinds(ledger) == ["hold", "settle"] * 2
+    with pytest.raises(package.APIStatusError):  # which costs nothing
+        STREAMS[name](client_for(name, url, ledger, **options), "[[status=500]]")
+    assert kinds(ledger)[4:] == ["hold", "release"]
 
 
 def test_a_model_without_price_is_refused_before_the_call(provider, url, ledger):
