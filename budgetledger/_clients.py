@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache, wraps
+from inspect import iscoroutinefunction
 from typing import Any, NamedTuple, NoReturn
 
 from budgetledger import _client_streams
@@ -105,22 +106,35 @@ def _refuse_connection(*_: object, **__: object) -> NoReturn:
 
 
 def _with_caller(method: Callable[..., Any]) -> Callable[..., Any]:
+    if iscoroutinefunction(method):  # frameworks ask, to know whether to await it
+
+        @wraps(method)
+        async def acall(*args: Any, **kwargs: Any) -> Any:
+            return await method(*args, **_naming_caller(**kwargs))
+
+        return acall
+
     @wraps(method)
-    def call(
-        *args: Any,
-        budget_user: str | None = None,
-        budget_tags: Mapping[str, Any] | None = None,
-        budget_key: str | None = None,
-        **kwargs: Any,
-    ) -> Any:
-        caller = Caller(budget_user, budget_tags, budget_key).over(current())
-        headers = kwargs.get("extra_headers") or {}
-        if caller != NOBODY and CALLER not in headers:  # or a method of ours has called this one
-            # In a header, since the manager of a stream makes its request later and elsewhere.
-            kwargs["extra_headers"] = {**headers, CALLER: caller.to_header()}
-        return method(*args, **kwargs)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return method(*args, **_naming_caller(**kwargs))
 
     return call
+
+
+def _naming_caller(
+    *,
+    budget_user: str | None = None,
+    budget_tags: Mapping[str, Any] | None = None,
+    budget_key: str | None = None,
+    **kwargs: Any,
+) -> dict[str, Any]:
+    """The keyword arguments of a call, with whom it is for among its extra headers."""
+    caller = Caller(budget_user, budget_tags, budget_key).over(current())
+    headers = kwargs.get("extra_headers") or {}
+    if caller != NOBODY and CALLER not in headers:  # or a method of ours has called this one
+        # In a header, since the manager of a stream makes its request later and elsewhere.
+        kwargs["extra_headers"] = {**headers, CALLER: caller.to_header()}
+    return kwargs
 
 
 class _Metered:

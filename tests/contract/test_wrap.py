@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import inspect
 import json
 import threading
 from contextlib import nullcontext, suppress
+from operator import attrgetter
 from types import SimpleNamespace
 
 import anthropic
@@ -15,6 +17,7 @@ import openai
 import provider as provider_module
 import pytest
 from pydantic import BaseModel
+from starlette.background import BackgroundTask
 
 import budgetledger
 from budgetledger import AsyncLedger, BudgetExceededError, Ledger
@@ -390,6 +393,36 @@ def test_a_wrapped_client_is_the_client_otherwise(provider, url, ledger):
         assert isinstance(made, openai.OpenAI)
         made.chat.completions.create(**chat())
     assert len(settled(ledger)) == 4
+
+
+@pytest.mark.parametrize("name", ["openai", "message"])
+def test_coroutine_functions_stay_such(url, ledger, name):
+    wrapped = async_client_for(name, url, ledger)
+    kinds_of = {"openai": openai.AsyncOpenAI, "message": anthropic.AsyncAnthropic}
+    plain = kinds_of[name](api_key="none")
+    for path in (
+        "chat.completions.create", "chat.completions.parse", "chat.completions.stream",
+        "responses.create", "responses.parse", "embeddings.create", "images.generate",
+        "messages.create", "messages.parse", "messages.stream", "beta.messages.parse",
+    ):  # fmt: skip
+        if ("messages" in path) != (name == "message"):
+            continue
+        kept, was = attrgetter(path)(wrapped), attrgetter(path)(plain)
+        assert inspect.iscoroutinefunction(kept) == inspect.iscoroutinefunction(was), path
+        assert inspect.signature(kept) == inspect.signature(was)
+
+
+def test_a_background_task_of_a_framework_is_awaited(url, ledger):
+    async def main():
+        async with async_client_for("chat", url, ledger) as client:
+            task = BackgroundTask(client.embeddings.create, model=EMBEDDING, input=KNOBS)
+            with ledger.as_user("alice", tags={"by": "context"}):
+                await task()
+
+    asyncio.run(main())
+    assert [(row.cost_pico, row.tags) for row in settled(ledger)] == [
+        (EMBEDDING_COST, {"by": "context"})
+    ]
 
 
 def test_azure_and_subclasses(provider, ledger, url):
