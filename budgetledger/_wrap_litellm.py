@@ -58,6 +58,8 @@ class _Metered:
         self.__dict__.update(_client=client, _meter=meter)
 
     def __getattr__(self, name: str) -> Any:
+        if name in ("_client", "_meter"):  # of one that copy is only making
+            raise AttributeError(name)
         found = getattr(self._client, name)
         if name in FUNCTIONS:
 
@@ -78,6 +80,9 @@ class _Metered:
 
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self._client, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(self._client, name)
 
     def __dir__(self) -> list[str]:
         return dir(self._client)
