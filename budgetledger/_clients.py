@@ -22,13 +22,13 @@ from budgetledger.ledger import Ledger
 # The methods that take budget_user=, budget_tags= and budget_key=.
 _CHAT = {"completions": ("create", "parse", "stream")}
 _RESPONSES = ("create", "parse", "stream", "compact")
-_MESSAGES = ("create", "parse", "stream")
+_MESSAGES = ("create", "parse", "stream", "tool_runner")
 _METHODS: dict[str, Any] = {
     "chat": _CHAT,
     "responses": _RESPONSES,
     "completions": ("create",),
     "embeddings": ("create",),
-    "images": ("generate", "edit"),
+    "images": ("generate", "edit", "create_variation"),
     "messages": _MESSAGES,
     "beta": {"chat": _CHAT, "responses": _RESPONSES, "messages": _MESSAGES},
 }

@@ -359,6 +359,31 @@ def test_the_user_is_the_arguments_the_contexts_or_the_clients(url, ledger):
         )
 
 
+def test_variations_and_runners_of_tools_take_the_caller_too(url, ledger):
+    called = {"budget_user": "bob", "budget_tags": {"by": "call"}}
+    ledger.set_budget("bob", 1)
+    images = client_for("image", url, ledger).images
+    images.create_variation(model="gpt-image-1", image=b"a", **called)
+    count = 1
+    client = client_for("message", url, ledger)
+    if hasattr(client.beta.messages, "tool_runner"):  # not in the oldest
+        client.beta.messages.tool_runner(**message(), tools=[], **called).until_done()
+        for stream in client.beta.messages.tool_runner(
+            **message(), tools=[], stream=True, **called
+        ):
+            stream.until_done()
+
+        async def main():
+            async with async_client_for("message", url, ledger) as client:
+                runner = client.beta.messages.tool_runner(**message(), tools=[], **called)
+                await runner.until_done()
+
+        asyncio.run(main())
+        count = 4
+    assert [row.tags for row in settled(ledger, "bob")] == [{"by": "call"}] * count
+    assert settled(ledger) == []
+
+
 def test_an_answer_of_a_hold_settled_by_another_call_is_recorded_too(url, ledger):
     client = client_for("chat", url, ledger)
     asking = threading.Thread(
