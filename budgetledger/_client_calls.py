@@ -47,6 +47,7 @@ class ClientCall:
         self.user = caller.account()
         self.hold = hold_arguments(kind, body) | {"tags": caller.tags, "key": caller.key}
         self._answers: list[object] = []
+        self._response: Any = None
         self.streams = bool(sent.get("stream"))
         if self.streams:
             asking = asking_for_usage(kind, body)
@@ -54,33 +55,44 @@ class ClientCall:
             if self.hides_usage:
                 told = {"stream_options": asking["stream_options"]}
                 options.json_data = {**(options.json_data or {}), **told}
+                if "stream_options" in (options.extra_json or {}):  # which is sent instead
+                    options.extra_json = {**options.extra_json, **told}
         else:
             self._listen(options)
 
     def _listen(self, options: Any) -> None:
         """Keep the answer before it is parsed further, which may fail when it has been paid."""
-        parse = options.post_parser
+        self._parse, options.post_parser = options.post_parser, self._keep_and_parse
 
-        def keep_and_parse(answer: Any) -> Any:
-            self._answers.append(answer)
-            return parse(answer) if callable(parse) else answer
-
-        options.post_parser = keep_and_parse
+    def _keep_and_parse(self, answer: Any) -> Any:
+        self._answers.append(answer)
+        return self._parse(answer) if callable(self._parse) else answer
 
     @property
     def is_answered(self) -> bool:
         """Whether an answer came, so that the call is paid, whatever became of it since."""
-        return bool(self._answers)
+        return bool(self._answers) or self._response is not None
 
     def paid(self, result: Any = None) -> Reading:
         """What the answer says, or *result*, which the client made of it."""
         if self._answers:
             return reading_of(self._answers[-1])
+        result = self._response if result is None else result
         response = getattr(result, "http_response", result)  # with_raw_response has it
         if hasattr(response, "num_bytes_downloaded"):
             with suppress(ValueError):  # not JSON: nothing to read
                 return reading_of(response.json())
         return reading_of(result)
+
+
+def answered(options: Any, response: Any) -> None:
+    """Tell the call that *options* are of, if it is metered, of the HTTP *response* to it.
+
+    What the client cannot read, or finds invalid, has been paid all the same.
+    """
+    call = getattr(options.post_parser, "__self__", None)
+    if isinstance(call, ClientCall) and response.is_success:
+        call._response = response
 
 
 def taken_from(options: Any, sent: dict[str, Any], own: Caller) -> ClientCall | None:
@@ -94,10 +106,19 @@ def taken_from(options: Any, sent: dict[str, Any], own: Caller) -> ClientCall | 
     if told is not None:
         kept = {name: told for name, told in options.headers.items() if name.lower() != CALLER}
         options.headers = kept
-    kind = _KINDS.get(urlsplit(str(options.url)).path.rstrip("/").rpartition("/v1")[2])
+    kind = _kind_of(urlsplit(str(options.url)).path)
     if kind is None or str(options.method).lower() != "post":
         return None
     return ClientCall(kind, options, sent, caller.over(own))
+
+
+def _kind_of(path: str) -> Kind | None:
+    """The API that a path is of: its end tells, as hosts put their own before it."""
+    path = "/" + path.strip("/")
+    if "/threads/" in path:  # messages that are only stored
+        return None
+    ends = [end for end in _KINDS if path.endswith(end)]
+    return _KINDS[max(ends, key=len)] if ends else None
 
 
 def _body(kind: Kind, options: Any) -> dict[str, Any]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache, wraps
+from inspect import iscoroutinefunction
 from typing import Any, NamedTuple, NoReturn
 
 from budgetledger import _client_streams
-from budgetledger._client_calls import CALLER, taken_from
+from budgetledger._client_calls import CALLER, answered, taken_from
 from budgetledger._context import NOBODY, Caller, current
 from budgetledger._settling import asettled, settled
 from budgetledger.aio import AsyncLedger
@@ -21,13 +22,13 @@ from budgetledger.ledger import Ledger
 # The methods that take budget_user=, budget_tags= and budget_key=.
 _CHAT = {"completions": ("create", "parse", "stream")}
 _RESPONSES = ("create", "parse", "stream", "compact")
-_MESSAGES = ("create", "parse", "stream")
+_MESSAGES = ("create", "parse", "stream", "tool_runner")
 _METHODS: dict[str, Any] = {
     "chat": _CHAT,
     "responses": _RESPONSES,
     "completions": ("create",),
     "embeddings": ("create",),
-    "images": ("generate", "edit"),
+    "images": ("generate", "edit", "create_variation"),
     "messages": _MESSAGES,
     "beta": {"chat": _CHAT, "responses": _RESPONSES, "messages": _MESSAGES},
 }
@@ -105,22 +106,35 @@ def _refuse_connection(*_: object, **__: object) -> NoReturn:
 
 
 def _with_caller(method: Callable[..., Any]) -> Callable[..., Any]:
+    if iscoroutinefunction(method):  # frameworks ask, to know whether to await it
+
+        @wraps(method)
+        async def acall(*args: Any, **kwargs: Any) -> Any:
+            return await method(*args, **_naming_caller(**kwargs))
+
+        return acall
+
     @wraps(method)
-    def call(
-        *args: Any,
-        budget_user: str | None = None,
-        budget_tags: Mapping[str, Any] | None = None,
-        budget_key: str | None = None,
-        **kwargs: Any,
-    ) -> Any:
-        caller = Caller(budget_user, budget_tags, budget_key).over(current())
-        headers = kwargs.get("extra_headers") or {}
-        if caller != NOBODY and CALLER not in headers:  # or a method of ours has called this one
-            # In a header, since the manager of a stream makes its request later and elsewhere.
-            kwargs["extra_headers"] = {**headers, CALLER: caller.to_header()}
-        return method(*args, **kwargs)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return method(*args, **_naming_caller(**kwargs))
 
     return call
+
+
+def _naming_caller(
+    *,
+    budget_user: str | None = None,
+    budget_tags: Mapping[str, Any] | None = None,
+    budget_key: str | None = None,
+    **kwargs: Any,
+) -> dict[str, Any]:
+    """The keyword arguments of a call, with whom it is for among its extra headers."""
+    caller = Caller(budget_user, budget_tags, budget_key).over(current())
+    headers = kwargs.get("extra_headers") or {}
+    if caller != NOBODY and CALLER not in headers:  # or a method of ours has called this one
+        # In a header, since the manager of a stream makes its request later and elsewhere.
+        kwargs["extra_headers"] = {**headers, CALLER: caller.to_header()}
+    return kwargs
 
 
 class _Metered:
@@ -158,6 +172,11 @@ class _SyncClient(_Metered):
             settled(hold, call.paid(result))
         return result
 
+    def _process_response(self, *, options: Any, response: Any, **more: Any) -> Any:
+        answered(options, response)
+        process = super()._process_response  # type: ignore[misc]
+        return process(options=options, response=response, **more)
+
 
 class _AsyncClient(_Metered):
     async def request(self, cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
@@ -182,6 +201,11 @@ class _AsyncClient(_Metered):
         else:
             await asettled(hold, call.paid(result))
         return result
+
+    async def _process_response(self, *, options: Any, response: Any, **more: Any) -> Any:
+        answered(options, response)
+        process = super()._process_response  # type: ignore[misc]
+        return await process(options=options, response=response, **more)
 
 
 def _response_of(result: Any) -> Any:

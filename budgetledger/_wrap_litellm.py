@@ -14,7 +14,12 @@ from budgetledger.ledger import Ledger
 
 
 def is_litellm(client: object) -> bool:
-    """Whether *client* is the module litellm or a router of its; litellm is not imported."""
+    """Whether *client* is the module litellm or a router of its; litellm is not imported.
+
+    Or what stands for one of them, metered.
+    """
+    if type(client) is _Metered:
+        return True
     if client is sys.modules.get("litellm"):
         return client is not None
     router = sys.modules.get("litellm.router")
@@ -22,7 +27,12 @@ def is_litellm(client: object) -> bool:
 
 
 def wrap_litellm(client: Any, ledger: Ledger | AsyncLedger, caller: Caller) -> Any:
-    """Stand for *client*, with the functions in `FUNCTIONS` metered and all else as it is."""
+    """Stand for *client*, with the functions in `FUNCTIONS` metered and all else as it is.
+
+    Of a client that is metered already, the newest wrapping counts.
+    """
+    if type(client) is _Metered:
+        client = client._client
     ledger = ledger.ledger if isinstance(ledger, AsyncLedger) else ledger
 
     def payer(kwargs: dict[str, Any]) -> Caller:
@@ -48,6 +58,8 @@ class _Metered:
         self.__dict__.update(_client=client, _meter=meter)
 
     def __getattr__(self, name: str) -> Any:
+        if name in ("_client", "_meter"):  # of one that copy is only making
+            raise AttributeError(name)
         found = getattr(self._client, name)
         if name in FUNCTIONS:
 
@@ -68,6 +80,9 @@ class _Metered:
 
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self._client, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(self._client, name)
 
     def __dir__(self) -> list[str]:
         return dir(self._client)

@@ -383,6 +383,7 @@ _SHAPES: dict[str, tuple[Any, Any]] = {
     "/responses": (_Call.response, _Call.response_stream),
     "/images/generations": (_Call.image, _Call.image_stream),
     "/images/edits": (_Call.image, _Call.image_stream),
+    "/images/variations": (_Call.image, None),
     "/messages": (_Call.message, _Call.message_stream),
     "/messages/count_tokens": (_Call.tokens, None),
 }

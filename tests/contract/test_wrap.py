@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import inspect
+import json
 import threading
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from operator import attrgetter
 from types import SimpleNamespace
 
 import anthropic
 import httpx
 import openai
+import provider as provider_module
 import pytest
 from pydantic import BaseModel
+from starlette.background import BackgroundTask
 
 import budgetledger
 from budgetledger import AsyncLedger, BudgetExceededError, Ledger
@@ -205,6 +210,27 @@ def test_an_async_call_costs_what_the_provider_bills(provider, url, ledger, name
     assert len(provider.billed) == 1
 
 
+@pytest.mark.parametrize("before", ["", "/", "{url}/openai/", "{url}/v1beta/openai/"])
+def test_a_posted_call_is_metered_however_its_path_begins(provider, url, ledger, before):
+    client = client_for("chat", url, ledger)
+    path = before.format(url=url) + "chat/completions"
+    client.post(path, body=chat(KNOBS), cast_to=httpx.Response)
+    assert [entry.cost_pico for entry in settled(ledger)] == [GPT_COST]
+    assert len(provider.billed) == 1
+
+
+def test_what_costs_nothing_is_not_metered(provider, url, ledger):
+    client = client_for("message", url, ledger)
+    counted = client.messages.count_tokens(model=CLAUDE, messages=says("hi"))
+    assert counted.input_tokens
+    body = {"requests": [{"custom_id": "1", "params": message()}]}
+    with pytest.raises(anthropic.NotFoundError):  # the provider here has none
+        client.post("/v1/messages/batches", body=body, cast_to=object)
+    path = "/threads/thread_1/messages"
+    client_for("chat", url, ledger).post(path, body={"content": "hi"}, cast_to=object)
+    assert (provider.requests, kinds(ledger)) == (3, [])
+
+
 def test_it_holds_before_the_call(provider, url, ledger):
     client = client_for("chat", url, ledger)
     client.chat.completions.create(**chat(n=2))
@@ -228,6 +254,43 @@ def test_an_answer_that_cannot_be_parsed_was_paid(provider, url, ledger):
     with pytest.raises(ValueError, match="missing"):
         client.responses.parse(**reply(KNOBS), text_format=Strict)
     assert [entry.cost_pico for entry in settled(ledger)] == [GPT_COST] * 2
+
+
+UNREADABLE = {"chat": {"choices": "none"}, "message": {"content": "none"}}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+@pytest.mark.parametrize("invalid", [True, False])
+def test_an_answer_that_the_client_cannot_read_was_paid(
+    provider, url, ledger, monkeypatch, name, invalid
+):
+    async def answer(send, status, content):
+        body = json.dumps(content | UNREADABLE[name]).encode() if invalid else b"{bad"
+        headers = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    package = {"chat": openai, "message": anthropic}[name]
+    cost = {"chat": GPT_COST, "message": CLAUDE_COST}[name] if invalid else None
+    raised = package.APIResponseValidationError if invalid else json.JSONDecodeError
+    warned = nullcontext() if invalid else pytest.warns(UnpricedWarning)
+    options = {"_strict_response_validation": invalid}
+    monkeypatch.setattr(provider_module, "_answer", answer)
+
+    async def main():
+        async with async_client_for(name, url, ledger, **options) as client:
+            with pytest.raises(raised):
+                await PLAIN[name][0](client)
+
+    with warned:
+        with pytest.raises(raised):
+            PLAIN[name][0](client_for(name, url, ledger, **options))
+        asyncio.run(main())
+    assert [entry.cost_pico for entry in settled(ledger)] == [cost] * 2
+    assert kinds(ledger) == ["hold", "settle"] * 2
+    with pytest.raises(package.APIStatusError):  # which costs nothing
+        STREAMS[name](client_for(name, url, ledger, **options), "[[status=500]]")
+    assert kinds(ledger)[4:] == ["hold", "release"]
 
 
 def test_a_model_without_price_is_refused_before_the_call(provider, url, ledger):
@@ -296,6 +359,31 @@ def test_the_user_is_the_arguments_the_contexts_or_the_clients(url, ledger):
         )
 
 
+def test_variations_and_runners_of_tools_take_the_caller_too(url, ledger):
+    called = {"budget_user": "bob", "budget_tags": {"by": "call"}}
+    ledger.set_budget("bob", 1)
+    images = client_for("image", url, ledger).images
+    images.create_variation(model="gpt-image-1", image=b"a", **called)
+    count = 1
+    client = client_for("message", url, ledger)
+    if hasattr(client.beta.messages, "tool_runner"):  # not in the oldest
+        client.beta.messages.tool_runner(**message(), tools=[], **called).until_done()
+        for stream in client.beta.messages.tool_runner(
+            **message(), tools=[], stream=True, **called
+        ):
+            stream.until_done()
+
+        async def main():
+            async with async_client_for("message", url, ledger) as client:
+                runner = client.beta.messages.tool_runner(**message(), tools=[], **called)
+                await runner.until_done()
+
+        asyncio.run(main())
+        count = 4
+    assert [row.tags for row in settled(ledger, "bob")] == [{"by": "call"}] * count
+    assert settled(ledger) == []
+
+
 def test_an_answer_of_a_hold_settled_by_another_call_is_recorded_too(url, ledger):
     client = client_for("chat", url, ledger)
     asking = threading.Thread(
@@ -330,6 +418,36 @@ def test_a_wrapped_client_is_the_client_otherwise(provider, url, ledger):
         assert isinstance(made, openai.OpenAI)
         made.chat.completions.create(**chat())
     assert len(settled(ledger)) == 4
+
+
+@pytest.mark.parametrize("name", ["openai", "message"])
+def test_coroutine_functions_stay_such(url, ledger, name):
+    wrapped = async_client_for(name, url, ledger)
+    kinds_of = {"openai": openai.AsyncOpenAI, "message": anthropic.AsyncAnthropic}
+    plain = kinds_of[name](api_key="none")
+    for path in (
+        "chat.completions.create", "chat.completions.parse", "chat.completions.stream",
+        "responses.create", "responses.parse", "embeddings.create", "images.generate",
+        "messages.create", "messages.parse", "messages.stream", "beta.messages.parse",
+    ):  # fmt: skip
+        if ("messages" in path) != (name == "message"):
+            continue
+        kept, was = attrgetter(path)(wrapped), attrgetter(path)(plain)
+        assert inspect.iscoroutinefunction(kept) == inspect.iscoroutinefunction(was), path
+        assert inspect.signature(kept) == inspect.signature(was)
+
+
+def test_a_background_task_of_a_framework_is_awaited(url, ledger):
+    async def main():
+        async with async_client_for("chat", url, ledger) as client:
+            task = BackgroundTask(client.embeddings.create, model=EMBEDDING, input=KNOBS)
+            with ledger.as_user("alice", tags={"by": "context"}):
+                await task()
+
+    asyncio.run(main())
+    assert [(row.cost_pico, row.tags) for row in settled(ledger)] == [
+        (EMBEDDING_COST, {"by": "context"})
+    ]
 
 
 def test_azure_and_subclasses(provider, ledger, url):
@@ -631,6 +749,21 @@ def test_a_stream_shows_its_reader_no_chunk_that_was_not_asked_for(provider, url
         assert provider.billed[-1].body["stream_options"] == options
         assert asked["stream_options"] is options
     assert [entry.output_tokens for entry in settled(ledger)] == [5, 5, 5]
+
+
+@pytest.mark.parametrize("options", [{"include_obfuscation": False}, None])
+def test_a_stream_with_options_in_its_extra_body_tells_its_usage(provider, url, ledger, options):
+    client = client_for("chat", url, ledger)
+    extra = {"stream_options": options}
+    asked = chat(KNOBS, stream=True, extra_body=extra)
+    assert all(chunk.choices for chunk in client.chat.completions.create(**asked))
+    sent = provider.billed[-1].body["stream_options"]
+    assert sent == {**(options or {}), "include_usage": True}
+    assert extra == {"stream_options": options}
+    assert [entry.cost_pico for entry in settled(ledger)] == [GPT_COST]
+    asked["extra_body"] = {"stream_options": {"include_usage": False}}
+    list(client.chat.completions.create(**asked))
+    assert provider.billed[-1].body["stream_options"] == {"include_usage": False}
 
 
 # -- many at once --------------------------------------------------------------------------------

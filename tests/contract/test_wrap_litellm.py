@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
 import inspect
 import types
 from decimal import Decimal
+from unittest import mock
 
 import litellm
 import pytest
@@ -86,6 +88,33 @@ def test_what_is_set_on_it_is_set_on_litellm(ledger, monkeypatch):
     monkeypatch.setattr(litellm, "drop_params", False)
     wrap(litellm, ledger, user="alice").drop_params = True
     assert litellm.drop_params is True
+
+
+def test_what_is_patched_on_it_is_unpatched_on_litellm(ledger, monkeypatch):
+    monkeypatch.setattr(litellm, "drop_params", False)
+    llm = wrap(litellm, ledger, user="alice")
+    with mock.patch.object(llm, "drop_params", True):
+        assert litellm.drop_params is True
+    assert litellm.drop_params is False
+    llm.made_up = 1
+    del llm.made_up
+    assert not hasattr(litellm, "made_up")
+
+
+def test_a_copy_is_metered_too(ledger, router):
+    copied = copy.copy(wrap(router, ledger, user="alice"))
+    copied.completion("cheap", said())
+    assert [row.cost for row in settles(ledger)] == [MINI]
+    llm = copy.copy(wrap(litellm, ledger, user="alice"))
+    assert llm.token_counter is litellm.token_counter
+
+
+def test_of_two_wrappings_the_newest_counts(ledger, provider, to, router):
+    wrap(wrap(router, ledger, user="alice"), ledger, user="bob").completion("cheap", said())
+    llm = wrap(wrap(litellm, ledger, user="alice"), ledger, user="bob")
+    llm.completion("openai/gpt-4o-mini", said(), **to)
+    assert [row.cost for row in settles(ledger, "bob")] == [MINI, MINI]
+    assert (settles(ledger), provider.requests) == ([], 2)
 
 
 def test_a_refusal_comes_before_the_provider_hears_of_the_call(ledger, provider, to):
