@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, NamedTuple, TypeVar, cast
 
-from budgetledger._calls import Kind, hold_arguments
+from budgetledger._calls import Kind, hold_arguments, is_list
 from budgetledger._context import Caller, current
 from budgetledger._litellm_calls import taken_off
 from budgetledger._metered_streams import AsyncMeteredStream, MeteredStream
@@ -34,9 +34,9 @@ def metered(
 
     Before it runs, a hold is taken: of what its arguments tell, if among them are a ``model``
     and a prompt (``messages``, ``input`` or ``prompt``; also ``tools``, ``max_tokens`` and such,
-    named as the APIs name them); else of *amount* USD; without either, of the least there is
-    (10⁻¹² USD and one token), which is refused only once a budget is used up. What it returns
-    settles the hold, an exception releases it.
+    named as the APIs name them, in texts and lists); else of *amount* USD; without either, of the
+    least there is (10⁻¹² USD and one token), which is refused only once a budget is used up.
+    What it returns settles the hold, an exception releases it.
 
     *user* pays, unless ``with ledger.as_user(...)`` or ``budget_user=`` says otherwise; *tags*
     go with the rows. Calls take ``budget_user=``, ``budget_tags=`` and ``budget_key=``, which
@@ -75,6 +75,9 @@ class _Meter(NamedTuple):
         for name, parameter in takes.parameters.items():
             if parameter.kind is parameter.VAR_KEYWORD:
                 given |= given.pop(name)
+        for name in ("tools", "functions"):
+            if not _are_objects(given.get(name)):
+                given.pop(name, None)
         kind = _kind(given)
         found = []
         if kind is not None:
@@ -108,11 +111,28 @@ def _kind(given: Mapping[str, Any]) -> Kind | None:
     model = given.get("model")
     if not isinstance(model, str):
         return None
+    kind: Kind
     if given.get("messages") is not None:
-        return "messages" if given.get("system") is not None else "chat"
-    if given.get("input") is not None:
-        return "embedding" if "embed" in model.lower() else "responses"
-    return "text" if given.get("prompt") is not None else None
+        name, kind = "messages", "messages" if given.get("system") is not None else "chat"
+    elif given.get("input") is not None:
+        name, kind = "input", "embedding" if "embed" in model.lower() else "responses"
+    else:
+        name, kind = "prompt", "text"
+    prompt = given.get(name)
+    is_prompt = _are_texts if kind in ("text", "embedding") else _are_objects
+    return kind if isinstance(prompt, str) or is_prompt(prompt) else None
+
+
+def _are_objects(value: Any) -> bool:
+    """Whether these are messages or tools, and not what a function just calls so."""
+    return is_list(value) and all(
+        isinstance(item, Mapping) or hasattr(item, "model_dump") for item in value
+    )
+
+
+def _are_texts(value: Any) -> bool:
+    """Whether these are texts, or their tokens."""
+    return is_list(value) and all(isinstance(item, str | int | Sequence) for item in value)
 
 
 def _plain(meter: _Meter, function: Any, takes: inspect.Signature) -> Callable[..., Any]:

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import threading
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from decimal import Decimal
 
 import pytest
@@ -16,6 +17,7 @@ from budgetledger.errors import InvalidInput, UnpricedModel, UnpricedWarning
 USAGE = {"prompt_tokens": 8, "completion_tokens": 5}
 RESPONSE = {"model": "gpt-4o", "usage": USAGE}
 COST = Decimal("0.00007")
+LEAST = Decimal(10) ** -12
 CHUNKS = [
     {"model": "gpt-4o", "choices": [{"index": 0, "delta": {"content": "row"}}]},
     {"model": "gpt-4o", "choices": [{"index": 0, "delta": {"content": " row"}}]},
@@ -272,3 +274,38 @@ def test_threads_together_never_overspend(ledger):
     for thread in threads:
         thread.join()
     assert ledger.balance("bob").posted == Decimal("0.50")
+
+
+@dataclass
+class Question:
+    text: str
+
+
+@pytest.mark.parametrize("asked", [5, {"q": "x"}, Question("x"), [Question("x")], ["x", "y"]])
+@pytest.mark.parametrize(("amount", "held"), [("0.05", Decimal("0.05")), (None, LEAST)])
+def test_an_argument_that_is_only_called_like_a_prompt_tells_nothing(asked, amount, held, ledger):
+    @metered(ledger, user="alice", amount=amount)
+    def ask(model, input):
+        assert input is asked
+        return RESPONSE
+
+    assert ask("gpt-4o", asked) is RESPONSE
+    assert [hold.held for hold in rows(ledger, "hold")] == [held]
+
+
+def test_tools_that_are_none_of_an_api_tell_nothing(ledger):
+    @metered(ledger, user="alice")
+    def ask(model, messages, tools=None):
+        return RESPONSE
+
+    for tools in (None, 3, "look", [len], iter([])):
+        ask("gpt-4o", MESSAGES, tools)
+    assert len({hold.held for hold in rows(ledger, "hold")}) == 1
+    assert rows(ledger, "hold")[0].held > LEAST
+
+
+def test_a_wrong_number_beside_a_prompt_is_refused(ledger):
+    ask = metered(ledger, user="alice")(lambda **call: RESPONSE)
+    with pytest.raises(InvalidInput, match=r"n must be a whole .*; pass an int"):
+        ask(model="gpt-3.5-turbo-instruct", prompt="hi", n="2")
+    assert rows(ledger, "hold") == []
