@@ -309,3 +309,15 @@ def test_a_wrong_number_beside_a_prompt_is_refused(ledger):
     with pytest.raises(InvalidInput, match=r"n must be a whole .*; pass an int"):
         ask(model="gpt-3.5-turbo-instruct", prompt="hi", n="2")
     assert rows(ledger, "hold") == []
+
+
+def test_arguments_that_can_be_read_only_once_are_the_functions(ledger):
+    @metered(ledger, user="alice", amount="0.05")
+    def ask(model, messages, tools=()):
+        assert (list(messages), list(tools)) == (MESSAGES, ["tool"])
+        return RESPONSE
+
+    ask("gpt-4o", (message for message in MESSAGES), iter(["tool"]))
+    ask("gpt-4o", MESSAGES, iter(["tool"]))
+    first, second = rows(ledger, "hold")
+    assert first.held == Decimal("0.05") != second.held
