@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial, wraps
 from typing import Any, NamedTuple, TypeVar, cast
 
 from budgetledger._calls import Kind, hold_arguments, is_list
 from budgetledger._context import Caller, current
+from budgetledger._holding import Granted
 from budgetledger._litellm_calls import taken_off
 from budgetledger._metered_streams import AsyncMeteredStream, MeteredStream
 from budgetledger._settling import asettled, reading_of, settled
 from budgetledger.aio import AsyncHold, AsyncLedger
 from budgetledger.errors import UnpricedModel
-from budgetledger.holds import Hold
+from budgetledger.holds import BaseHold, Hold
 from budgetledger.ledger import Ledger
 from budgetledger.money import Amount, to_usd
 
@@ -42,9 +43,10 @@ def metered(
     go with the rows. Calls take ``budget_user=``, ``budget_tags=`` and ``budget_key=``, which
     the function does not see.
 
-    For plain functions, coroutine functions, and generators of both kinds, which are held for
-    when they begin. What tells no usage is recorded as unpriced, with an `UnpricedWarning`. A
-    wrapped client inside would count the call a second time: meter either.
+    For plain functions, also those that return what is to be awaited, coroutine functions, and
+    generators of both kinds, which are held for when they begin. A stream's context manager is
+    to be entered inside the function. What tells no usage is recorded as unpriced, with an
+    `UnpricedWarning`. A wrapped client inside would count the call a second time: meter either.
 
     The function raises what `Ledger.hold` does, before it runs.
     """
@@ -145,6 +147,10 @@ def _plain(meter: _Meter, function: Any, takes: inspect.Signature) -> Callable[.
             raise
         if hasattr(type(returned), "__next__"):
             return MeteredStream(returned, hold)
+        if inspect.isawaitable(returned):
+            return _answered(_awaited(hold), lambda: returned)
+        if hasattr(type(returned), "__anext__"):
+            return AsyncMeteredStream(returned, _awaited(hold))
         settled(hold, reading_of(returned))
         return returned
 
@@ -154,17 +160,33 @@ def _plain(meter: _Meter, function: Any, takes: inspect.Signature) -> Callable[.
 def _coroutine(meter: _Meter, function: Any, takes: inspect.Signature) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> Any:
         hold = await meter.ahold(meter.terms(takes, args, kwargs))
-        try:
-            returned = await function(*args, **kwargs)
-        except BaseException as error:
-            await hold.__aexit__(type(error), error, None)
-            raise
-        if hasattr(type(returned), "__anext__"):
-            return AsyncMeteredStream(returned, hold)
-        await asettled(hold, reading_of(returned))
-        return returned
+        return await _answered(hold, partial(function, *args, **kwargs))
 
     return call
+
+
+async def _answered(hold: AsyncHold, ask: Callable[[], Awaitable[Any]]) -> Any:
+    """What is answered, which settles the hold; an exception releases it."""
+    try:
+        returned = await ask()
+    except BaseException as error:
+        await hold.__aexit__(type(error), error, None)
+        raise
+    if hasattr(type(returned), "__anext__"):
+        return AsyncMeteredStream(returned, hold)
+    if hasattr(type(returned), "__next__"):
+        return MeteredStream(returned, Hold(hold._ledger, _granted(hold), hold._estimate))
+    await asettled(hold, reading_of(returned))
+    return returned
+
+
+def _awaited(hold: Hold) -> AsyncHold:
+    """The same hold, for an answer that is still to be awaited."""
+    return AsyncHold(AsyncLedger(hold._ledger), _granted(hold), hold._estimate)
+
+
+def _granted(hold: BaseHold) -> Granted:
+    return Granted(hold.entry, hold._account, hold.refusal)
 
 
 def _generator(meter: _Meter, function: Any, takes: inspect.Signature) -> Callable[..., Any]:

@@ -190,6 +190,8 @@ def test_coroutines(ledger):
         assert await ask("gpt-4o", MESSAGES) is RESPONSE
         with pytest.raises(RuntimeError):
             await ask("gpt-4o", MESSAGES, fail=True)
+        with pytest.raises(TypeError):
+            await ask("gpt-4o")
         with pytest.raises(BudgetExceededError):
             await ask("gpt-4o", [{"role": "user", "content": "word " * 500_000}])
 
@@ -321,3 +323,57 @@ def test_arguments_that_can_be_read_only_once_are_the_functions(ledger):
     ask("gpt-4o", MESSAGES, iter(["tool"]))
     first, second = rows(ledger, "hold")
     assert first.held == Decimal("0.05") != second.held
+
+
+def test_a_plain_function_that_returns_what_is_to_be_awaited(ledger):
+    async def answer(model, messages, fail=None):
+        await asyncio.sleep(0)
+        if fail is not None:
+            raise fail
+        return RESPONSE
+
+    ask = metered(ledger, user="alice")(lambda **call: answer(**call))
+    call = {"model": "gpt-4o", "messages": MESSAGES}
+
+    async def main():
+        coming = ask(**call)
+        assert (len(rows(ledger, "hold")), rows(ledger)) == (1, [])
+        assert await coming is RESPONSE
+        with pytest.raises(RuntimeError):
+            await ask(**call, fail=RuntimeError("no"))
+        with pytest.raises(asyncio.CancelledError):
+            await ask(**call, fail=asyncio.CancelledError())
+        task = asyncio.create_task(ask(**call))
+        await asyncio.sleep(0)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert [row.cost for row in rows(ledger)] == [COST]
+    assert (len(rows(ledger, "release")), ledger.balance("alice").held) == (3, 0)
+
+
+def test_streams_of_the_other_kind_than_their_function(ledger):
+    async def chunks():
+        for chunk in CHUNKS:
+            yield chunk
+
+    async def of_chunks():
+        return chunks()
+
+    @metered(ledger, user="alice")
+    async def asynchronous(model, messages):
+        return iter(CHUNKS)
+
+    plain = metered(ledger, user="alice")(lambda model, messages: chunks())
+    awaited = metered(ledger, user="alice")(lambda model, messages: of_chunks())
+
+    async def main():
+        assert list(await asynchronous("gpt-4o", MESSAGES)) == CHUNKS
+        assert [chunk async for chunk in plain("gpt-4o", MESSAGES)] == CHUNKS
+        assert [chunk async for chunk in await awaited("gpt-4o", MESSAGES)] == CHUNKS
+
+    asyncio.run(main())
+    assert [row.cost for row in rows(ledger)] == [COST] * 3
+    assert ledger.balance("alice").held == 0
