@@ -8,10 +8,12 @@ import threading
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 
 from budgetledger import AsyncLedger, BudgetExceededError, Ledger, Usage, metered
+from budgetledger._metered_streams import MeteredStream
 from budgetledger.errors import InvalidInput, UnpricedModel, UnpricedWarning
 
 USAGE = {"prompt_tokens": 8, "completion_tokens": 5}
@@ -377,3 +379,61 @@ def test_streams_of_the_other_kind_than_their_function(ledger):
     asyncio.run(main())
     assert [row.cost for row in rows(ledger)] == [COST] * 3
     assert ledger.balance("alice").held == 0
+
+
+class Helper:
+    """A client's stream with helpers that read it themselves."""
+
+    def __init__(self, response=None):
+        self._chunks, self.model, self._hidden = iter(CHUNKS), "gpt-4o", {}
+        if response is not None:
+            self.response = response
+
+    def __next__(self):
+        return next(self._chunks)
+
+    def __iter__(self):
+        return self._chunks
+
+    def get_final_text(self):
+        return "".join(c["choices"][0]["delta"].get("content", "") for c in list(self._chunks)[:3])
+
+
+def test_a_stream_read_past_its_iterator_costs_what_was_held(ledger):
+    @metered(ledger, user="alice")
+    def ask(model, messages, max_tokens=50):
+        return Helper()
+
+    stream = ask("gpt-4o", MESSAGES)
+    assert stream.get_final_text() == "row row"
+    stream.close()
+    with ask("gpt-4o", MESSAGES) as stream:
+        assert stream._hidden == {}  # is asked for by whoever passes streams on
+    read, unread = rows(ledger)
+    held = rows(ledger, "hold")[0]
+    assert (read.usage["output_tokens"], read.cost) == (50, held.held)
+    assert read.note.startswith("estimated")
+    assert 0 < unread.cost < read.cost
+    stream = ask("gpt-4o", MESSAGES)
+    assert (stream.get_final_text(), list(stream)) == ("row row", [])
+    stream.close()
+    assert [row.cost for row in rows(ledger)] == [held.held, unread.cost, held.held]
+    assert (rows(ledger, "release"), ledger.balance("alice").held) == ([], 0)
+
+
+def test_a_stream_read_past_its_iterator_is_unpriced_if_only_an_amount_was_held(ledger):
+    stream = MeteredStream(Helper(), ledger.hold("alice", "0.05", model="gpt-4o"))
+    stream.get_final_text()
+    with pytest.warns(UnpricedWarning):
+        stream.close()
+    assert (rows(ledger)[0].cost, ledger.balance("alice").held) == (None, 0)
+
+
+@pytest.mark.parametrize(("downloaded", "output"), [(0, 0), (9, 50)])
+def test_a_stream_whose_response_tells_whether_it_was_read(downloaded, output, ledger):
+    ask = metered(ledger, user="alice")(
+        lambda model, messages, max_tokens: Helper(SimpleNamespace(num_bytes_downloaded=downloaded))
+    )
+    with ask("gpt-4o", MESSAGES, 50) as stream:
+        assert stream.response
+    assert rows(ledger)[0].usage.get("output_tokens", 0) == output
