@@ -11,7 +11,7 @@ from budgetledger._calls import Kind, hold_arguments, is_list
 from budgetledger._context import Caller, current
 from budgetledger._holding import Granted
 from budgetledger._litellm_calls import taken_off
-from budgetledger._metered_streams import AsyncMeteredStream, MeteredStream
+from budgetledger._metered_streams import AsyncDriven, AsyncMeteredStream, Driven, MeteredStream
 from budgetledger._settling import asettled, reading_of, settled
 from budgetledger.aio import AsyncHold, AsyncLedger
 from budgetledger.errors import UnpricedModel
@@ -192,7 +192,15 @@ def _granted(hold: BaseHold) -> Granted:
 def _generator(meter: _Meter, function: Any, takes: inspect.Signature) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         with meter.hold(meter.terms(takes, args, kwargs)) as hold:
-            yield from hold.stream(function(*args, **kwargs))
+            driven = Driven(function(*args, **kwargs))
+            for chunk in hold.stream(driven):
+                try:
+                    driven.sent = yield chunk
+                except GeneratorExit:
+                    raise
+                except BaseException as error:
+                    driven.thrown = error
+            return driven.returned
 
     return call
 
@@ -200,8 +208,14 @@ def _generator(meter: _Meter, function: Any, takes: inspect.Signature) -> Callab
 def _async_generator(meter: _Meter, function: Any, takes: inspect.Signature) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> Any:
         async with await meter.ahold(meter.terms(takes, args, kwargs)) as hold:
-            async for chunk in hold.stream(function(*args, **kwargs)):
-                yield chunk
+            driven = AsyncDriven(function(*args, **kwargs))
+            async for chunk in hold.stream(driven):
+                try:
+                    driven.sent = yield chunk
+                except GeneratorExit:
+                    raise
+                except BaseException as error:
+                    driven.thrown = error
 
     return call
 

@@ -437,3 +437,59 @@ def test_a_stream_whose_response_tells_whether_it_was_read(downloaded, output, l
     with ask("gpt-4o", MESSAGES, 50) as stream:
         assert stream.response
     assert rows(ledger)[0].usage.get("output_tokens", 0) == output
+
+
+def test_generators_get_what_is_sent_and_thrown_and_return(ledger):
+    @metered(ledger, user="alice", amount="0.10")
+    def ask():
+        got = yield CHUNKS[0]
+        try:
+            yield got
+        except ValueError as error:
+            yield str(error)
+        yield from CHUNKS[2:]
+        return "done"
+
+    def whole(begun):
+        return (yield from begun)
+
+    begun = whole(ask())
+    assert (next(begun), begun.send("more"), begun.throw(ValueError("thrown"))) == (
+        CHUNKS[0],
+        "more",
+        "thrown",
+    )
+    assert (next(begun), next(begun)) == (CHUNKS[2], CHUNKS[3])
+    with pytest.raises(StopIteration) as ended:
+        next(begun)
+    assert ended.value.value == "done"
+    begun = ask()
+    next(begun)
+    with pytest.raises(KeyError, match="not caught"):
+        begun.throw(KeyError("not caught"))
+    assert [row.cost == COST for row in rows(ledger)] == [True, False]
+    assert ledger.balance("alice").held == 0
+
+
+def test_asynchronous_generators_get_what_is_sent_and_thrown(ledger):
+    @metered(ledger, user="alice", amount="0.10")
+    async def ask():
+        got = yield CHUNKS[0]
+        try:
+            yield got
+        except ValueError as error:
+            yield str(error)
+        yield CHUNKS[3]
+
+    async def main():
+        begun = ask()
+        assert await anext(begun) == CHUNKS[0]
+        assert await begun.asend("more") == "more"
+        assert await begun.athrow(ValueError("thrown")) == "thrown"
+        assert [chunk async for chunk in begun] == [CHUNKS[3]]
+        begun = ask()
+        await anext(begun)
+        await begun.aclose()
+
+    asyncio.run(main())
+    assert (len(rows(ledger)), ledger.balance("alice").held) == (2, 0)
