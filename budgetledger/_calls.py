@@ -13,6 +13,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
+from budgetledger.errors import InvalidInput
+from budgetledger.money import count
+
 Kind: TypeAlias = Literal["chat", "responses", "text", "embedding", "image", "messages"]
 """Which API a call is of: OpenAI's chat completions, Responses, text completions, embeddings,
 images; or Anthropic's messages."""
@@ -33,32 +36,35 @@ def hold_arguments(kind: Kind, call: Mapping[str, Any]) -> dict[str, Any]:
     """The keyword arguments of `Ledger.hold` by which a *call* is estimated.
 
     ``model``, ``messages`` or ``text``, and where there are any ``tools``, ``max_output_tokens``
-    (of one answer) and ``n``. Nothing is checked: what cannot be held, `Ledger.hold` refuses.
+    (of one answer) and ``n``. Raises `InvalidInput` for an argument of a type no API takes, from
+    which nothing was read; what else cannot be held, `Ledger.hold` refuses.
     """
     found: dict[str, Any] = {"model": _given(call, "model")}
     if kind == "chat":
         found["messages"] = _said(call, None, "messages")
-        functions = [{"function": told} for told in _given(call, "functions") or ()]
-        found["tools"] = [*(_given(call, "tools") or ()), *functions]
+        functions = [{"function": told} for told in _listed(call, "functions")]
+        found["tools"] = [*_listed(call, "tools"), *functions]
         found["max_output_tokens"] = _given(call, "max_completion_tokens", "max_tokens")
         found["n"] = _given(call, "n")
     elif kind == "responses":
         found["messages"] = _said(call, "instructions", "input")
-        found["tools"] = _given(call, "tools")
+        found["tools"] = _listed(call, "tools")
         found["max_output_tokens"] = _given(call, "max_output_tokens")
     elif kind == "messages":
         found["messages"] = _said(call, "system", "messages")
-        found["tools"] = _given(call, "tools")
+        found["tools"] = _listed(call, "tools")
         found["max_output_tokens"] = _given(call, "max_tokens")
     elif kind == "text":
-        prompts = _texts(_given(call, "prompt"))
+        prompts = _prompts(call, "prompt")
         suffix = _given(call, "suffix")
+        if suffix is not None and not isinstance(suffix, str):
+            raise _refused("suffix", suffix, "a text")
         found["text"] = "\n".join(prompts if suffix is None else [*prompts, suffix])
         found["max_output_tokens"] = _given(call, "max_tokens")
-        answers = max(_given(call, "n") or 1, _given(call, "best_of") or 1)
+        answers = max(count(_given(call, name) or 1, name) for name in ("n", "best_of"))
         found["n"] = answers * max(len(prompts), 1)
     elif kind == "embedding":
-        found["text"] = "\n".join(_texts(_given(call, "input")))
+        found["text"] = "\n".join(_prompts(call, "input"))
     else:
         found["messages"] = _drawn(call)
         found["n"] = _given(call, "n")
@@ -75,7 +81,7 @@ def asking_for_usage(kind: Kind, call: Mapping[str, Any]) -> Mapping[str, Any]:
     if kind not in ("chat", "text") or not _given(call, "stream"):
         return call
     options = _given(call, "stream_options") or {}
-    if "include_usage" in options:
+    if not isinstance(options, Mapping) or "include_usage" in options:
         return call
     return {**call, "stream_options": {**options, "include_usage": True}}
 
@@ -89,10 +95,31 @@ def _given(call: Mapping[str, Any], *names: str) -> Any:
     return None
 
 
+def is_list(value: object) -> bool:
+    """Whether these are several values, which can be read without taking them from the call."""
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+
+
+def _listed(call: Mapping[str, Any], name: str) -> list[Any]:
+    """The values of an argument that is a list; none if it was not given."""
+    value = _given(call, name)
+    if value and not is_list(value):
+        raise _refused(name, value, "a list")
+    return list(value or ())
+
+
+def _refused(name: str, value: object, wanted: str) -> InvalidInput:
+    return InvalidInput(
+        f"{name} is of type {type(value).__name__}, so nothing can be held for the call; "
+        f"pass {wanted}"
+    )
+
+
 def _said(call: Mapping[str, Any], system: str | None, prompt: str) -> list[Any]:
     """All that the model is given to read, but for tools, as the messages of a chat."""
     said = _given(call, prompt)
-    messages = [{"role": "user", "content": said}] if isinstance(said, str) else list(said or ())
+    is_text = isinstance(said, str)
+    messages = [{"role": "user", "content": said}] if is_text else _listed(call, prompt)
     told = None if system is None else _given(call, system)
     if told is not None:
         messages.insert(0, {"role": "system", "content": told})
@@ -110,6 +137,13 @@ def _schemas(call: Mapping[str, Any]) -> list[Any]:
     told = [place for place in places if isinstance(place, Mapping)]
     found = [place.get("json_schema") or place.get("schema") for place in told]
     return [schema for schema in found if schema]
+
+
+def _prompts(call: Mapping[str, Any], name: str) -> list[str]:
+    prompt = _given(call, name)
+    if prompt and not isinstance(prompt, Sequence | Mapping):
+        raise _refused(name, prompt, "a text or a list")
+    return _texts(prompt)
 
 
 def _texts(prompt: Any) -> list[str]:
@@ -133,6 +167,7 @@ def _drawn(call: Mapping[str, Any]) -> list[Any]:
 
 
 def _image_tokens(call: Mapping[str, Any]) -> int:
-    by_size = _IMAGE_TOKENS.get(_given(call, "quality") or "", {})
-    made = by_size.get(_given(call, "size") or "", _MOST_IMAGE_TOKENS)
-    return made + _PARTIAL_IMAGE_TOKENS * int(_given(call, "partial_images") or 0)
+    by_size = _IMAGE_TOKENS.get(str(_given(call, "quality")), {})
+    made = by_size.get(str(_given(call, "size")), _MOST_IMAGE_TOKENS)
+    shown = count(_given(call, "partial_images") or 0, "partial_images")
+    return made + _PARTIAL_IMAGE_TOKENS * shown

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from contextlib import suppress
 from decimal import Decimal
 from inspect import isawaitable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from budgetledger._holding import Granted
 from budgetledger._reading import Reading
-from budgetledger._streams import StreamReading
+from budgetledger._streams import StreamReading, StreamUsage
 from budgetledger.aio import AsyncHold
 from budgetledger.errors import BudgetledgerError
 from budgetledger.holds import BaseHold, Hold
+from budgetledger.usage import Usage
+
+if TYPE_CHECKING:
+    from budgetledger._estimates import Estimate
+
+
+class _ReadPast(StreamReading):
+    """A stream of which others saw the chunks: all the output held for, or unknown if none was."""
+
+    def __init__(self, estimate: Estimate | None) -> None:
+        super().__init__()
+        self._output_tokens = None if estimate is None else estimate.output_tokens
+
+    def usage(self, model: str | None, input_tokens: int | None) -> StreamUsage:
+        if self._output_tokens is None:
+            return StreamUsage(model, None, None, False)
+        return StreamUsage(model, Usage(input_tokens or 0, self._output_tokens), None, False)
 
 
 class _Stream:
@@ -21,21 +38,35 @@ class _Stream:
 
     def __init__(self, stream: Any, hold: Any) -> None:
         self._stream, self._hold, self._begun = stream, hold, False
+        self._is_asked = False  # for something of the client's, which may read it past this one
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+        value = getattr(self._stream, name)
+        self._is_asked |= not name.startswith("_")
+        return value
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:  # so that isinstance says what it says of the client's
         return type(self._stream)
 
     def _settle_unread(self) -> None:
-        """Settle a stream that nobody has read: it was asked for, so its prompt may be billed."""
+        """Settle a stream that nobody has read here: its prompt at least may be billed."""
         if not self._begun:
             self._begun = True
             hold = self._hold
             now = Hold(hold._ledger, Granted(hold.entry, hold._account), hold._estimate)
-            now._settle_stream(StreamReading())
+            past = self._is_read_past()
+            now._settle_stream(_ReadPast(hold._estimate) if past else StreamReading())
+
+    def _settle_empty(self) -> None:
+        """Settle a stream that was at its end when it was first read here."""
+        if self._is_read_past():
+            self._begun = False
+            self._settle_unread()
+
+    def _is_read_past(self) -> bool:
+        response = getattr(self._stream, "response", None)
+        return self._is_asked and getattr(response, "num_bytes_downloaded", 1) > 0
 
     def __del__(self) -> None:
         with suppress(Exception):
@@ -53,10 +84,12 @@ class MeteredStream(_Stream):
         return self
 
     def __next__(self) -> Any:
-        self._begun = True
+        is_first, self._begun = not self._begun, True
         try:
             return next(self._passing)
         except BaseException as error:
+            if is_first and isinstance(error, StopIteration):
+                self._settle_empty()
             # Nothing is left to do but for a stream that broke before its first chunk.
             self._hold.__exit__(type(error), error, None)
             raise
@@ -84,10 +117,12 @@ class AsyncMeteredStream(_Stream):
         return self
 
     async def __anext__(self) -> Any:
-        self._begun = True
+        is_first, self._begun = not self._begun, True
         try:
             return await anext(self._passing)
         except BaseException as error:
+            if is_first and isinstance(error, StopAsyncIteration):
+                self._settle_empty()
             await self._hold.__aexit__(type(error), error, None)
             raise
 
@@ -103,6 +138,50 @@ class AsyncMeteredStream(_Stream):
 
     async def __aexit__(self, *error: object) -> None:
         await self.aclose()
+
+
+class _Driven:
+    """A generator read as a stream, which gets what is sent and thrown meanwhile."""
+
+    sent: Any = None
+    thrown: BaseException | None = None
+
+    def _step(self, send: Callable[[Any], Any], throw: Callable[[BaseException], Any]) -> Any:
+        sent, thrown = self.sent, self.thrown
+        self.sent = self.thrown = None
+        return send(sent) if thrown is None else throw(thrown)
+
+
+class Driven(_Driven):
+    """A generator; ``returned`` is what it gave at its end."""
+
+    returned: Any = None
+
+    def __init__(self, generator: Generator[Any, Any, Any]) -> None:
+        self._generator, self.close = generator, generator.close
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        try:
+            return self._step(self._generator.send, self._generator.throw)
+        except StopIteration as end:
+            self.returned = end.value
+            raise
+
+
+class AsyncDriven(_Driven):
+    """An asynchronous generator."""
+
+    def __init__(self, generator: AsyncGenerator[Any, Any]) -> None:
+        self._generator, self.aclose = generator, generator.aclose
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        return await self._step(self._generator.asend, self._generator.athrow)
 
 
 def _chunks(stream: Any, hold: Hold, is_free: bool) -> Generator[Any, None, None]:

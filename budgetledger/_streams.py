@@ -48,7 +48,7 @@ class StreamUsage(NamedTuple):
     """
 
     model: str | None
-    usage: Usage
+    usage: Usage | None
     cost: Decimal | None
     reported: bool
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
-from functools import wraps
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial, wraps
 from typing import Any, NamedTuple, TypeVar, cast
 
-from budgetledger._calls import Kind, hold_arguments
+from budgetledger._calls import Kind, hold_arguments, is_list
 from budgetledger._context import Caller, current
+from budgetledger._holding import Granted
 from budgetledger._litellm_calls import taken_off
-from budgetledger._metered_streams import AsyncMeteredStream, MeteredStream
+from budgetledger._metered_streams import AsyncDriven, AsyncMeteredStream, Driven, MeteredStream
 from budgetledger._settling import asettled, reading_of, settled
 from budgetledger.aio import AsyncHold, AsyncLedger
 from budgetledger.errors import UnpricedModel
-from budgetledger.holds import Hold
+from budgetledger.holds import BaseHold, Hold
 from budgetledger.ledger import Ledger
 from budgetledger.money import Amount, to_usd
 
@@ -34,17 +35,18 @@ def metered(
 
     Before it runs, a hold is taken: of what its arguments tell, if among them are a ``model``
     and a prompt (``messages``, ``input`` or ``prompt``; also ``tools``, ``max_tokens`` and such,
-    named as the APIs name them); else of *amount* USD; without either, of the least there is
-    (10⁻¹² USD and one token), which is refused only once a budget is used up. What it returns
-    settles the hold, an exception releases it.
+    named as the APIs name them, in texts and lists); else of *amount* USD; without either, of the
+    least there is (10⁻¹² USD and one token), which is refused only once a budget is used up.
+    What it returns settles the hold, an exception releases it.
 
     *user* pays, unless ``with ledger.as_user(...)`` or ``budget_user=`` says otherwise; *tags*
     go with the rows. Calls take ``budget_user=``, ``budget_tags=`` and ``budget_key=``, which
     the function does not see.
 
-    For plain functions, coroutine functions, and generators of both kinds, which are held for
-    when they begin. What tells no usage is recorded as unpriced, with an `UnpricedWarning`. A
-    wrapped client inside would count the call a second time: meter either.
+    For plain functions, also those that return what is to be awaited, coroutine functions, and
+    generators of both kinds, which are held for when they begin. A stream's context manager is
+    to be entered inside the function. What tells no usage is recorded as unpriced, with an
+    `UnpricedWarning`. A wrapped client inside would count the call a second time: meter either.
 
     The function raises what `Ledger.hold` does, before it runs.
     """
@@ -75,6 +77,9 @@ class _Meter(NamedTuple):
         for name, parameter in takes.parameters.items():
             if parameter.kind is parameter.VAR_KEYWORD:
                 given |= given.pop(name)
+        for name in ("tools", "functions"):
+            if not _are_objects(given.get(name)):
+                given.pop(name, None)
         kind = _kind(given)
         found = []
         if kind is not None:
@@ -108,11 +113,28 @@ def _kind(given: Mapping[str, Any]) -> Kind | None:
     model = given.get("model")
     if not isinstance(model, str):
         return None
+    kind: Kind
     if given.get("messages") is not None:
-        return "messages" if given.get("system") is not None else "chat"
-    if given.get("input") is not None:
-        return "embedding" if "embed" in model.lower() else "responses"
-    return "text" if given.get("prompt") is not None else None
+        name, kind = "messages", "messages" if given.get("system") is not None else "chat"
+    elif given.get("input") is not None:
+        name, kind = "input", "embedding" if "embed" in model.lower() else "responses"
+    else:
+        name, kind = "prompt", "text"
+    prompt = given.get(name)
+    is_prompt = _are_texts if kind in ("text", "embedding") else _are_objects
+    return kind if isinstance(prompt, str) or is_prompt(prompt) else None
+
+
+def _are_objects(value: Any) -> bool:
+    """Whether these are messages or tools, and not what a function just calls so."""
+    return is_list(value) and all(
+        isinstance(item, Mapping) or hasattr(item, "model_dump") for item in value
+    )
+
+
+def _are_texts(value: Any) -> bool:
+    """Whether these are texts, or their tokens."""
+    return is_list(value) and all(isinstance(item, str | int | Sequence) for item in value)
 
 
 def _plain(meter: _Meter, function: Any, takes: inspect.Signature) -> Callable[..., Any]:
@@ -125,6 +147,10 @@ def _plain(meter: _Meter, function: Any, takes: inspect.Signature) -> Callable[.
             raise
         if hasattr(type(returned), "__next__"):
             return MeteredStream(returned, hold)
+        if inspect.isawaitable(returned):
+            return _answered(_awaited(hold), lambda: returned)
+        if hasattr(type(returned), "__anext__"):
+            return AsyncMeteredStream(returned, _awaited(hold))
         settled(hold, reading_of(returned))
         return returned
 
@@ -134,23 +160,47 @@ def _plain(meter: _Meter, function: Any, takes: inspect.Signature) -> Callable[.
 def _coroutine(meter: _Meter, function: Any, takes: inspect.Signature) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> Any:
         hold = await meter.ahold(meter.terms(takes, args, kwargs))
-        try:
-            returned = await function(*args, **kwargs)
-        except BaseException as error:
-            await hold.__aexit__(type(error), error, None)
-            raise
-        if hasattr(type(returned), "__anext__"):
-            return AsyncMeteredStream(returned, hold)
-        await asettled(hold, reading_of(returned))
-        return returned
+        return await _answered(hold, partial(function, *args, **kwargs))
 
     return call
+
+
+async def _answered(hold: AsyncHold, ask: Callable[[], Awaitable[Any]]) -> Any:
+    """What is answered, which settles the hold; an exception releases it."""
+    try:
+        returned = await ask()
+    except BaseException as error:
+        await hold.__aexit__(type(error), error, None)
+        raise
+    if hasattr(type(returned), "__anext__"):
+        return AsyncMeteredStream(returned, hold)
+    if hasattr(type(returned), "__next__"):
+        return MeteredStream(returned, Hold(hold._ledger, _granted(hold), hold._estimate))
+    await asettled(hold, reading_of(returned))
+    return returned
+
+
+def _awaited(hold: Hold) -> AsyncHold:
+    """The same hold, for an answer that is still to be awaited."""
+    return AsyncHold(AsyncLedger(hold._ledger), _granted(hold), hold._estimate)
+
+
+def _granted(hold: BaseHold) -> Granted:
+    return Granted(hold.entry, hold._account, hold.refusal)
 
 
 def _generator(meter: _Meter, function: Any, takes: inspect.Signature) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         with meter.hold(meter.terms(takes, args, kwargs)) as hold:
-            yield from hold.stream(function(*args, **kwargs))
+            driven = Driven(function(*args, **kwargs))
+            for chunk in hold.stream(driven):
+                try:
+                    driven.sent = yield chunk
+                except GeneratorExit:
+                    raise
+                except BaseException as error:
+                    driven.thrown = error
+            return driven.returned
 
     return call
 
@@ -158,8 +208,14 @@ def _generator(meter: _Meter, function: Any, takes: inspect.Signature) -> Callab
 def _async_generator(meter: _Meter, function: Any, takes: inspect.Signature) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> Any:
         async with await meter.ahold(meter.terms(takes, args, kwargs)) as hold:
-            async for chunk in hold.stream(function(*args, **kwargs)):
-                yield chunk
+            driven = AsyncDriven(function(*args, **kwargs))
+            async for chunk in hold.stream(driven):
+                try:
+                    driven.sent = yield chunk
+                except GeneratorExit:
+                    raise
+                except BaseException as error:
+                    driven.thrown = error
 
     return call
 

@@ -4,6 +4,7 @@ import pytest
 
 from budgetledger import Ledger
 from budgetledger._calls import asking_for_usage, hold_arguments
+from budgetledger.errors import InvalidInput
 
 ASKED = [{"role": "user", "content": "hi"}]
 TOLD = {"role": "system", "content": "be brief"}
@@ -138,3 +139,34 @@ def test_a_stream_is_asked_for_its_usage_unless_the_caller_said():
         ("messages", stream),
     ):
         assert asking_for_usage(kind, call) is call
+
+
+@pytest.mark.parametrize(
+    ("kind", "call", "told"),
+    [
+        ("chat", {"messages": 5}, "messages is of type int, .*; pass a list"),
+        ("chat", {"messages": {"role": "user"}}, "messages is of type dict"),
+        ("chat", {"messages": ASKED, "tools": 3}, "tools is of type int"),
+        ("chat", {"messages": ASKED, "functions": "look"}, "functions is of type str"),
+        ("chat", {"messages": (message for message in ASKED)}, "messages is of type generator"),
+        ("messages", {"messages": ASKED, "tools": 3}, "tools is of type int"),
+        ("responses", {"input": 5}, "input is of type int"),
+        ("responses", {"input": "hi", "tools": 3}, "tools is of type int"),
+        ("text", {"prompt": 5}, "prompt is of type int, .*; pass a text or a list"),
+        ("text", {"prompt": "hi", "suffix": 5}, "suffix is of type int, .*; pass a text"),
+        ("text", {"prompt": "hi", "n": "2"}, "n must be a whole number.*; pass an int"),
+        ("text", {"prompt": "hi", "best_of": [2]}, "best_of must be a whole number"),
+        ("embedding", {"input": 5.5}, "input is of type float"),
+        ("image", {"prompt": "a cat", "partial_images": "x"}, "partial_images must be a whole"),
+    ],
+)
+def test_an_argument_of_a_type_that_no_api_takes_is_named(kind, call, told):
+    with pytest.raises(InvalidInput, match=told):
+        hold_arguments(kind, {"model": "gpt-image-1" if kind == "image" else "gpt-4o", **call})
+
+
+def test_what_a_provider_will_refuse_is_left_to_it():
+    odd = {"model": "gpt-image-1", "prompt": "a cat", "quality": ["low"], "size": {}}
+    assert hold_arguments("image", odd)["max_output_tokens"] == 6240
+    call = {"stream": True, "messages": ASKED, "stream_options": 5}
+    assert asking_for_usage("chat", call) is call

@@ -6,16 +6,20 @@ import asyncio
 import inspect
 import threading
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 
 from budgetledger import AsyncLedger, BudgetExceededError, Ledger, Usage, metered
+from budgetledger._metered_streams import MeteredStream
 from budgetledger.errors import InvalidInput, UnpricedModel, UnpricedWarning
 
 USAGE = {"prompt_tokens": 8, "completion_tokens": 5}
 RESPONSE = {"model": "gpt-4o", "usage": USAGE}
 COST = Decimal("0.00007")
+LEAST = Decimal(10) ** -12
 CHUNKS = [
     {"model": "gpt-4o", "choices": [{"index": 0, "delta": {"content": "row"}}]},
     {"model": "gpt-4o", "choices": [{"index": 0, "delta": {"content": " row"}}]},
@@ -188,6 +192,8 @@ def test_coroutines(ledger):
         assert await ask("gpt-4o", MESSAGES) is RESPONSE
         with pytest.raises(RuntimeError):
             await ask("gpt-4o", MESSAGES, fail=True)
+        with pytest.raises(TypeError):
+            await ask("gpt-4o")
         with pytest.raises(BudgetExceededError):
             await ask("gpt-4o", [{"role": "user", "content": "word " * 500_000}])
 
@@ -272,3 +278,218 @@ def test_threads_together_never_overspend(ledger):
     for thread in threads:
         thread.join()
     assert ledger.balance("bob").posted == Decimal("0.50")
+
+
+@dataclass
+class Question:
+    text: str
+
+
+@pytest.mark.parametrize("asked", [5, {"q": "x"}, Question("x"), [Question("x")], ["x", "y"]])
+@pytest.mark.parametrize(("amount", "held"), [("0.05", Decimal("0.05")), (None, LEAST)])
+def test_an_argument_that_is_only_called_like_a_prompt_tells_nothing(asked, amount, held, ledger):
+    @metered(ledger, user="alice", amount=amount)
+    def ask(model, input):
+        assert input is asked
+        return RESPONSE
+
+    assert ask("gpt-4o", asked) is RESPONSE
+    assert [hold.held for hold in rows(ledger, "hold")] == [held]
+
+
+def test_tools_that_are_none_of_an_api_tell_nothing(ledger):
+    @metered(ledger, user="alice")
+    def ask(model, messages, tools=None):
+        return RESPONSE
+
+    for tools in (None, 3, "look", [len], iter([])):
+        ask("gpt-4o", MESSAGES, tools)
+    assert len({hold.held for hold in rows(ledger, "hold")}) == 1
+    assert rows(ledger, "hold")[0].held > LEAST
+
+
+def test_a_wrong_number_beside_a_prompt_is_refused(ledger):
+    ask = metered(ledger, user="alice")(lambda **call: RESPONSE)
+    with pytest.raises(InvalidInput, match=r"n must be a whole .*; pass an int"):
+        ask(model="gpt-3.5-turbo-instruct", prompt="hi", n="2")
+    assert rows(ledger, "hold") == []
+
+
+def test_arguments_that_can_be_read_only_once_are_the_functions(ledger):
+    @metered(ledger, user="alice", amount="0.05")
+    def ask(model, messages, tools=()):
+        assert (list(messages), list(tools)) == (MESSAGES, ["tool"])
+        return RESPONSE
+
+    ask("gpt-4o", (message for message in MESSAGES), iter(["tool"]))
+    ask("gpt-4o", MESSAGES, iter(["tool"]))
+    first, second = rows(ledger, "hold")
+    assert first.held == Decimal("0.05") != second.held
+
+
+def test_a_plain_function_that_returns_what_is_to_be_awaited(ledger):
+    async def answer(model, messages, fail=None):
+        await asyncio.sleep(0)
+        if fail is not None:
+            raise fail
+        return RESPONSE
+
+    ask = metered(ledger, user="alice")(lambda **call: answer(**call))
+    call = {"model": "gpt-4o", "messages": MESSAGES}
+
+    async def main():
+        coming = ask(**call)
+        assert (len(rows(ledger, "hold")), rows(ledger)) == (1, [])
+        assert await coming is RESPONSE
+        with pytest.raises(RuntimeError):
+            await ask(**call, fail=RuntimeError("no"))
+        with pytest.raises(asyncio.CancelledError):
+            await ask(**call, fail=asyncio.CancelledError())
+        task = asyncio.create_task(ask(**call))
+        await asyncio.sleep(0)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert [row.cost for row in rows(ledger)] == [COST]
+    assert (len(rows(ledger, "release")), ledger.balance("alice").held) == (3, 0)
+
+
+def test_streams_of_the_other_kind_than_their_function(ledger):
+    async def chunks():
+        for chunk in CHUNKS:
+            yield chunk
+
+    async def of_chunks():
+        return chunks()
+
+    @metered(ledger, user="alice")
+    async def asynchronous(model, messages):
+        return iter(CHUNKS)
+
+    plain = metered(ledger, user="alice")(lambda model, messages: chunks())
+    awaited = metered(ledger, user="alice")(lambda model, messages: of_chunks())
+
+    async def main():
+        assert list(await asynchronous("gpt-4o", MESSAGES)) == CHUNKS
+        assert [chunk async for chunk in plain("gpt-4o", MESSAGES)] == CHUNKS
+        assert [chunk async for chunk in await awaited("gpt-4o", MESSAGES)] == CHUNKS
+
+    asyncio.run(main())
+    assert [row.cost for row in rows(ledger)] == [COST] * 3
+    assert ledger.balance("alice").held == 0
+
+
+class Helper:
+    """A client's stream with helpers that read it themselves."""
+
+    def __init__(self, response=None):
+        self._chunks, self.model, self._hidden = iter(CHUNKS), "gpt-4o", {}
+        if response is not None:
+            self.response = response
+
+    def __next__(self):
+        return next(self._chunks)
+
+    def __iter__(self):
+        return self._chunks
+
+    def get_final_text(self):
+        return "".join(c["choices"][0]["delta"].get("content", "") for c in list(self._chunks)[:3])
+
+
+def test_a_stream_read_past_its_iterator_costs_what_was_held(ledger):
+    @metered(ledger, user="alice")
+    def ask(model, messages, max_tokens=50):
+        return Helper()
+
+    stream = ask("gpt-4o", MESSAGES)
+    assert stream.get_final_text() == "row row"
+    stream.close()
+    with ask("gpt-4o", MESSAGES) as stream:
+        assert stream._hidden == {}  # is asked for by whoever passes streams on
+    read, unread = rows(ledger)
+    held = rows(ledger, "hold")[0]
+    assert (read.usage["output_tokens"], read.cost) == (50, held.held)
+    assert read.note.startswith("estimated")
+    assert 0 < unread.cost < read.cost
+    stream = ask("gpt-4o", MESSAGES)
+    assert (stream.get_final_text(), list(stream)) == ("row row", [])
+    stream.close()
+    assert [row.cost for row in rows(ledger)] == [held.held, unread.cost, held.held]
+    assert (rows(ledger, "release"), ledger.balance("alice").held) == ([], 0)
+
+
+def test_a_stream_read_past_its_iterator_is_unpriced_if_only_an_amount_was_held(ledger):
+    stream = MeteredStream(Helper(), ledger.hold("alice", "0.05", model="gpt-4o"))
+    stream.get_final_text()
+    with pytest.warns(UnpricedWarning):
+        stream.close()
+    assert (rows(ledger)[0].cost, ledger.balance("alice").held) == (None, 0)
+
+
+@pytest.mark.parametrize(("downloaded", "output"), [(0, 0), (9, 50)])
+def test_a_stream_whose_response_tells_whether_it_was_read(downloaded, output, ledger):
+    ask = metered(ledger, user="alice")(
+        lambda model, messages, max_tokens: Helper(SimpleNamespace(num_bytes_downloaded=downloaded))
+    )
+    with ask("gpt-4o", MESSAGES, 50) as stream:
+        assert stream.response
+    assert rows(ledger)[0].usage.get("output_tokens", 0) == output
+
+
+def test_generators_get_what_is_sent_and_thrown_and_return(ledger):
+    @metered(ledger, user="alice", amount="0.10")
+    def ask():
+        got = yield CHUNKS[0]
+        try:
+            yield got
+        except ValueError as error:
+            yield str(error)
+        yield from CHUNKS[2:]
+        return "done"
+
+    def whole(begun):
+        return (yield from begun)
+
+    begun = whole(ask())
+    assert (next(begun), begun.send("more"), begun.throw(ValueError("thrown"))) == (
+        CHUNKS[0],
+        "more",
+        "thrown",
+    )
+    assert (next(begun), next(begun)) == (CHUNKS[2], CHUNKS[3])
+    with pytest.raises(StopIteration) as ended:
+        next(begun)
+    assert ended.value.value == "done"
+    begun = ask()
+    next(begun)
+    with pytest.raises(KeyError, match="not caught"):
+        begun.throw(KeyError("not caught"))
+    assert [row.cost == COST for row in rows(ledger)] == [True, False]
+    assert ledger.balance("alice").held == 0
+
+
+def test_asynchronous_generators_get_what_is_sent_and_thrown(ledger):
+    @metered(ledger, user="alice", amount="0.10")
+    async def ask():
+        got = yield CHUNKS[0]
+        try:
+            yield got
+        except ValueError as error:
+            yield str(error)
+        yield CHUNKS[3]
+
+    async def main():
+        begun = ask()
+        assert await anext(begun) == CHUNKS[0]
+        assert await begun.asend("more") == "more"
+        assert await begun.athrow(ValueError("thrown")) == "thrown"
+        assert [chunk async for chunk in begun] == [CHUNKS[3]]
+        begun = ask()
+        await anext(begun)
+        await begun.aclose()
+
+    asyncio.run(main())
+    assert (len(rows(ledger)), ledger.balance("alice").held) == (2, 0)
