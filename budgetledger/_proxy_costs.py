@@ -83,11 +83,11 @@ def _read(response: Any) -> tuple[str | None, Usage | None]:
         model, usage, _ = read_response(response)
     except UnreadableResponse:
         return model_of(response), None
-    return model, None if usage is None else _counted(usage)
+    return model, _counted(usage)
 
 
-def _counted(usage: Usage) -> Usage | None:
-    return usage if any(usage[:-1]) else None
+def _counted(usage: Usage | None) -> Usage | None:
+    return None if usage is None or not any(usage[:-1]) else usage
 
 
 def _computed(logged: Any, model: str | None, usage: Usage | None) -> Decimal | None:

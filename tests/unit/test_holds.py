@@ -1629,8 +1629,9 @@ def test_where_warnings_are_errors_a_stream_without_a_price_ends_as_it_would(led
 
 def test_where_warnings_are_errors_the_providers_error_stays(ledger, store_fails, caplog):
     warnings.simplefilter("error")
-    with pytest.raises(ConnectionError, match="reset"), ledger.hold("alice", 4) as hold:
-        store_fails(ledger)
+    hold = ledger.hold("alice", 4)
+    store_fails(ledger)
+    with pytest.raises(ConnectionError, match="reset"), hold:
         list(hold.stream(Source(*OPENAI, fails=ConnectionError("reset"))))
     assert "could not be settled" in caplog.text
 
