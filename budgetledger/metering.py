@@ -43,7 +43,7 @@ def metered(
     go with the rows. Calls take ``budget_user=``, ``budget_tags=`` and ``budget_key=``, which
     the function does not see.
 
-    For plain functions, also those that return what is to be awaited, coroutine functions, and
+    For plain functions, also those that return a coroutine, coroutine functions, and
     generators of both kinds, which are held for when they begin. A stream's context manager is
     to be entered inside the function. What tells no usage is recorded as unpriced, with an
     `UnpricedWarning`. A wrapped client inside would count the call a second time: meter either.
@@ -147,7 +147,7 @@ def _plain(meter: _Meter, function: Any, takes: inspect.Signature) -> Callable[.
             raise
         if hasattr(type(returned), "__next__"):
             return MeteredStream(returned, hold)
-        if inspect.isawaitable(returned):
+        if inspect.iscoroutine(returned):  # a task is the caller's, and answers without us
             return _answered(_awaited(hold), lambda: returned)
         if hasattr(type(returned), "__anext__"):
             return AsyncMeteredStream(returned, _awaited(hold))
