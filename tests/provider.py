@@ -401,6 +401,7 @@ def serving() -> Any:
     provider = Provider()
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
+        listening.listen()  # a call may come before the server runs
         provider.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         config = uvicorn.Config(
             provider, log_config=None, log_level=100, lifespan="off", ws="none",

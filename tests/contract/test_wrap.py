@@ -17,7 +17,6 @@ import openai
 import provider as provider_module
 import pytest
 from pydantic import BaseModel
-from starlette.background import BackgroundTask
 
 import budgetledger
 from budgetledger import AsyncLedger, BudgetExceededError, Ledger
@@ -432,15 +431,21 @@ def test_coroutine_functions_stay_such(url, ledger, name):
     ):  # fmt: skip
         if ("messages" in path) != (name == "message"):
             continue
-        kept, was = attrgetter(path)(wrapped), attrgetter(path)(plain)
+        try:
+            kept, was = attrgetter(path)(wrapped), attrgetter(path)(plain)
+        except AttributeError:  # not in the oldest
+            assert "parse" in path
+            continue
         assert inspect.iscoroutinefunction(kept) == inspect.iscoroutinefunction(was), path
         assert inspect.signature(kept) == inspect.signature(was)
 
 
 def test_a_background_task_of_a_framework_is_awaited(url, ledger):
+    background = pytest.importorskip("starlette.background")
+
     async def main():
         async with async_client_for("chat", url, ledger) as client:
-            task = BackgroundTask(client.embeddings.create, model=EMBEDDING, input=KNOBS)
+            task = background.BackgroundTask(client.embeddings.create, model=EMBEDDING, input=KNOBS)
             with ledger.as_user("alice", tags={"by": "context"}):
                 await task()
 
