@@ -6,9 +6,11 @@ those that parse or stream, ``with_raw_response``, ``beta``, and ``client.post``
 
 from __future__ import annotations
 
+import asyncio
+import inspect
+import sys
 from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache, wraps
-from inspect import iscoroutinefunction
 from typing import Any, NamedTuple, NoReturn
 
 from budgetledger import _client_streams
@@ -106,35 +108,32 @@ def _refuse_connection(*_: object, **__: object) -> NoReturn:
 
 
 def _with_caller(method: Callable[..., Any]) -> Callable[..., Any]:
-    if iscoroutinefunction(method):  # frameworks ask, to know whether to await it
-
-        @wraps(method)
-        async def acall(*args: Any, **kwargs: Any) -> Any:
-            return await method(*args, **_naming_caller(**kwargs))
-
-        return acall
-
     @wraps(method)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        return method(*args, **_naming_caller(**kwargs))
+    def call(
+        *args: Any,
+        budget_user: str | None = None,
+        budget_tags: Mapping[str, Any] | None = None,
+        budget_key: str | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        # Asked now, and not where it is awaited, which may be elsewhere.
+        caller = Caller(budget_user, budget_tags, budget_key).over(current())
+        headers = kwargs.get("extra_headers") or {}
+        if caller != NOBODY and CALLER not in headers:  # or a method of ours has called this one
+            # In a header, since the manager of a stream makes its request later and elsewhere.
+            kwargs["extra_headers"] = {**headers, CALLER: caller.to_header()}
+        return method(*args, **kwargs)
 
+    if inspect.iscoroutinefunction(method):  # frameworks ask, to know whether to await it
+        _mark_coroutine_function(call)
     return call
 
 
-def _naming_caller(
-    *,
-    budget_user: str | None = None,
-    budget_tags: Mapping[str, Any] | None = None,
-    budget_key: str | None = None,
-    **kwargs: Any,
-) -> dict[str, Any]:
-    """The keyword arguments of a call, with whom it is for among its extra headers."""
-    caller = Caller(budget_user, budget_tags, budget_key).over(current())
-    headers = kwargs.get("extra_headers") or {}
-    if caller != NOBODY and CALLER not in headers:  # or a method of ours has called this one
-        # In a header, since the manager of a stream makes its request later and elsewhere.
-        kwargs["extra_headers"] = {**headers, CALLER: caller.to_header()}
-    return kwargs
+def _mark_coroutine_function(function: Any) -> None:
+    if sys.version_info >= (3, 12):
+        inspect.markcoroutinefunction(function)
+    else:
+        function._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined, unused-ignore]
 
 
 class _Metered:
