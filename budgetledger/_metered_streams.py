@@ -146,6 +146,15 @@ class _Driven:
     sent: Any = None
     thrown: BaseException | None = None
 
+    def __enter__(self) -> None:
+        """Around the ``yield`` by which its reader may throw something."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if error is None or isinstance(error, GeneratorExit):
+            return False
+        self.thrown = error
+        return True
+
     def _step(self, send: Callable[[Any], Any], throw: Callable[[BaseException], Any]) -> Any:
         sent, thrown = self.sent, self.thrown
         self.sent = self.thrown = None

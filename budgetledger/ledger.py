@@ -294,10 +294,8 @@ class Ledger(SettingLedger, ReadingLedger, PricingLedger):
             and head.whole_id is None
             and head.model == draft.model
         ):
-            now_us, at_us = self._clock(), head.recorded_at_us
-            behind_us = at_us - now_us
-            if behind_us < 0:
-                at_us = now_us
+            now_us = self._clock()
+            at_us, behind_us = max(now_us, head.recorded_at_us), head.recorded_at_us - now_us
             entry, memory.heads[ref.id] = insert_after(execute, ref, head, at_us, draft)
             if behind_us > _TOLERATED_US or draft.cost_pico is None:
                 return entry, (Appended(entry, behind_us), ())

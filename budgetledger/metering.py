@@ -194,12 +194,8 @@ def _generator(meter: _Meter, function: Any, takes: inspect.Signature) -> Callab
         with meter.hold(meter.terms(takes, args, kwargs)) as hold:
             driven = Driven(function(*args, **kwargs))
             for chunk in hold.stream(driven):
-                try:
+                with driven:
                     driven.sent = yield chunk
-                except GeneratorExit:
-                    raise
-                except BaseException as error:
-                    driven.thrown = error
             return driven.returned
 
     return call
@@ -210,12 +206,8 @@ def _async_generator(meter: _Meter, function: Any, takes: inspect.Signature) -> 
         async with await meter.ahold(meter.terms(takes, args, kwargs)) as hold:
             driven = AsyncDriven(function(*args, **kwargs))
             async for chunk in hold.stream(driven):
-                try:
+                with driven:
                     driven.sent = yield chunk
-                except GeneratorExit:
-                    raise
-                except BaseException as error:
-                    driven.thrown = error
 
     return call
 

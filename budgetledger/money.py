@@ -57,7 +57,7 @@ def to_pico(
     which names *what* and the value.
     """
     if type(value) is float or type(value) is str:
-        usd, _, rest = str(value).partition(".")  # for plain digits Decimal takes twice as long
+        usd, _, rest = str(value).partition(".")  # plain digits need no Decimal
         if usd.isdecimal() and rest.isdecimal() and len(usd) <= _PLAIN and len(rest) <= _PLACES:
             return int(usd + rest.ljust(_PLACES, "0"))
     exact = exact_usd(value, what, signed=signed)
