@@ -85,8 +85,8 @@ def users(ledger: Ledger, size: int, title: str) -> None:
     """Each has a budget of its own, and a charge."""
 
     def fill(tx):
-        from budgetledger import _settings
-        from budgetledger._journal import find_or_open
+        from budgetledger.journal import settings as _settings
+        from budgetledger.journal.append import find_or_open
         from budgetledger.money import Sum
         from budgetledger.windows import Period
 
@@ -100,8 +100,8 @@ def users(ledger: Ledger, size: int, title: str) -> None:
 
 
 def past_holds(ledger: Ledger, size: int, title: str) -> None:
-    from budgetledger import _holding
-    from budgetledger.rules import Draft
+    from budgetledger.journal import holding as _holding
+    from budgetledger.journal.rules import Draft
 
     account = ledger.hold("alice", "0.01")
     account.release()
@@ -119,8 +119,8 @@ def past_holds(ledger: Ledger, size: int, title: str) -> None:
 
 
 def charge_all(ledger, accounts, size, title):
-    from budgetledger import _posting
-    from budgetledger.rules import Draft
+    from budgetledger.journal import posting as _posting
+    from budgetledger.journal.rules import Draft
 
     ledger.charge("alice", cost=EACH, model="gpt-4o")
     ref = ledger._accounts["alice"]

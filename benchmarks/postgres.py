@@ -19,10 +19,11 @@ from types import ModuleType
 import psycopg
 from common import describe, paired, report, us
 
-from budgetledger import Ledger, _sql
-from budgetledger._postgres import WritingConnection
-from budgetledger._postgres_url import address_of
-from budgetledger._sql import compiled
+from budgetledger import Ledger
+from budgetledger.journal import statements as _sql
+from budgetledger.journal.statements import compiled
+from budgetledger.storage.postgres.connection import WritingConnection
+from budgetledger.storage.postgres.url import address_of
 
 SCHEMA = "budgetledger_benchmark"
 THREADS = 16

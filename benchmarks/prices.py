@@ -20,8 +20,8 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # or it would fetch its pri
 import litellm
 from openai.types.chat import ChatCompletion
 
-from budgetledger._catalog import price
-from budgetledger._reading import read_response
+from budgetledger.pricing.catalog import price
+from budgetledger.responses.response import read_response
 
 CHAT: dict[str, Any] = {
     "id": "chatcmpl-1",

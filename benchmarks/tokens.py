@@ -12,7 +12,7 @@ from typing import Any
 from common import describe, paired, report, us
 
 from budgetledger import count_tokens
-from budgetledger._encodings import _load
+from budgetledger.tokens.encodings import _load
 
 SENTENCE = (
     "Budgets are checked before a call is made, and the cost is written once the answer is there. "

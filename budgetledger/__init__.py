@@ -10,10 +10,13 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from budgetledger._package import Package
+from budgetledger.litellm.package import Package
 
 if TYPE_CHECKING:
-    from budgetledger._cap import (
+    from budgetledger.aio import AsyncLedger
+    from budgetledger.errors import AccountFrozen, BudgetExceededError, BudgetledgerError
+    from budgetledger.ledger import Ledger
+    from budgetledger.litellm.cap import (
         acompletion,
         aembedding,
         atext_completion,
@@ -21,10 +24,7 @@ if TYPE_CHECKING:
         embedding,
         text_completion,
     )
-    from budgetledger._package import CapTarget
-    from budgetledger.aio import AsyncLedger
-    from budgetledger.errors import AccountFrozen, BudgetExceededError, BudgetledgerError
-    from budgetledger.ledger import Ledger
+    from budgetledger.litellm.package import CapTarget
     from budgetledger.manager import BudgetManager
     from budgetledger.metering import metered
     from budgetledger.money import Amount
@@ -46,14 +46,14 @@ _HOMES = {
     "BudgetledgerError": "budgetledger.errors",
     "Ledger": "budgetledger.ledger",
     "Usage": "budgetledger.usage",
-    "acompletion": "budgetledger._cap",
-    "aembedding": "budgetledger._cap",
-    "atext_completion": "budgetledger._cap",
-    "completion": "budgetledger._cap",
+    "acompletion": "budgetledger.litellm.cap",
+    "aembedding": "budgetledger.litellm.cap",
+    "atext_completion": "budgetledger.litellm.cap",
+    "completion": "budgetledger.litellm.cap",
     "count_tokens": "budgetledger.tokens",
-    "embedding": "budgetledger._cap",
+    "embedding": "budgetledger.litellm.cap",
     "metered": "budgetledger.metering",
-    "text_completion": "budgetledger._cap",
+    "text_completion": "budgetledger.litellm.cap",
     "wrap": "budgetledger.wrapping",
 }
 

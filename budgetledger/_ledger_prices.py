@@ -7,18 +7,19 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from budgetledger import _price_rows, _repricing
-from budgetledger._ledger_core import LedgerCore
-from budgetledger._writer import Execute
 from budgetledger.errors import StoreError
+from budgetledger.journal import price_rows as _price_rows
+from budgetledger.journal import repricing as _repricing
+from budgetledger.journal.journal import LedgerCore
 from budgetledger.money import Amount
 from budgetledger.names import checked_name, checked_reason
 from budgetledger.prices import OwnPrice, PriceBook, Repriced, price_name
+from budgetledger.storage.writer import Execute
 from budgetledger.windows import to_us
 
 if TYPE_CHECKING:
-    from budgetledger._catalog import Price
-    from budgetledger._repricing import Unpriced
+    from budgetledger.journal.repricing import Unpriced
+    from budgetledger.pricing.catalog import Price
     from budgetledger.usage import Usage
 
 _PAGE = 100  # entries priced in one transaction: others get their turn between
@@ -61,7 +62,7 @@ class PricingLedger(LedgerCore):
         *all_projects*, until another row of the same model; the rows before it stay. Returns
         the row; the one that stands, if it says the same. Raises `InvalidInput`.
         """
-        from budgetledger import _own_rates
+        from budgetledger.pricing import own_rates as _own_rates
 
         by_name = {
             "input_mtok": (input, 1), "output_mtok": (output, 1),
@@ -165,7 +166,7 @@ class PricingLedger(LedgerCore):
 
     def _price_of(self, model: str, usage: Usage, at: datetime) -> Price:
         """What a call costs that is made at a moment. Raises `UnpricedModel`."""
-        from budgetledger._pricing import price_of
+        from budgetledger.pricing.sources import price_of
 
         return price_of(model, usage, at, self._book)
 

@@ -8,16 +8,18 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, TypeVar
 
-from budgetledger import _reports, _sql, _verify
-from budgetledger._alerts import alert_of
-from budgetledger._budgeting import crossing
-from budgetledger._ledger_core import LedgerCore
-from budgetledger._reports import EVER, Ref
-from budgetledger._sql import compiled
-from budgetledger._verify import Verification
-from budgetledger._writer import Execute
 from budgetledger.entries import Account, Alert, Balance, Budget, Entry
+from budgetledger.journal import reports as _reports
+from budgetledger.journal import statements as _sql
+from budgetledger.journal import verify as _verify
+from budgetledger.journal.alerts import alert_of
+from budgetledger.journal.journal import LedgerCore
+from budgetledger.journal.reports import EVER, Ref
+from budgetledger.journal.standing import crossing
+from budgetledger.journal.statements import compiled
+from budgetledger.journal.verify import Verification
 from budgetledger.money import to_usd
+from budgetledger.storage.writer import Execute
 from budgetledger.windows import to_us
 
 if TYPE_CHECKING:

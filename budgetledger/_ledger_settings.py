@@ -7,17 +7,18 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 
-from budgetledger import _reports, _settings
-from budgetledger._budgeting import WHOLE_PROJECT
-from budgetledger._journal import find_or_open
-from budgetledger._ledger_core import LedgerCore
-from budgetledger._reports import Ref
-from budgetledger._transaction import Transaction
 from budgetledger.entries import Budget, Measure
 from budgetledger.errors import (
     InvalidInput,
     InvalidPeriod,
 )
+from budgetledger.journal import reports as _reports
+from budgetledger.journal import settings as _settings
+from budgetledger.journal.append import find_or_open
+from budgetledger.journal.journal import LedgerCore
+from budgetledger.journal.reports import Ref
+from budgetledger.journal.standing import WHOLE_PROJECT
+from budgetledger.journal.transaction import Transaction
 from budgetledger.money import Amount, Sum, count, limit_sum, to_pico, to_usd
 from budgetledger.names import checked_name, checked_reason
 from budgetledger.windows import UNITS, Period, Window, make_period, to_us

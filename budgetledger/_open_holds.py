@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from budgetledger import _reports, _sql
-from budgetledger._holding import Granted
-from budgetledger._sql import compiled
-from budgetledger._writer import Execute
 from budgetledger.entries import Entry
 from budgetledger.errors import UnknownEntry
 from budgetledger.holds import Hold
+from budgetledger.journal import reports as _reports
+from budgetledger.journal import statements as _sql
+from budgetledger.journal.holding import Granted
+from budgetledger.journal.statements import compiled
 from budgetledger.ledger import Ledger
+from budgetledger.storage.writer import Execute
 
 
 def hold_with_id(ledger: Ledger, hold_id: int) -> Hold:

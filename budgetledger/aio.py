@@ -29,14 +29,7 @@ from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
 
-from budgetledger import _holding, _sql
-from budgetledger._charging import draft_charge, needs_loading
-from budgetledger._context import AsUser
-from budgetledger._estimates import Estimate
-from budgetledger._holding import Granted
-from budgetledger._sql import compiled
-from budgetledger._streams import StreamReading
-from budgetledger._transaction import Transaction
+from budgetledger.callers import AsUser
 from budgetledger.entries import Entry
 from budgetledger.errors import (
     BudgetExceededError,
@@ -47,17 +40,25 @@ from budgetledger.errors import (
     StoreError,
 )
 from budgetledger.holds import BaseHold
+from budgetledger.journal import holding as _holding
+from budgetledger.journal import statements as _sql
+from budgetledger.journal.drafts import draft_charge, needs_loading
+from budgetledger.journal.holding import Granted
+from budgetledger.journal.rules import Draft
+from budgetledger.journal.statements import compiled
+from budgetledger.journal.transaction import Transaction
 from budgetledger.ledger import Ledger, with_largest_output
 from budgetledger.money import Amount
 from budgetledger.names import checked_reason
-from budgetledger.rules import Draft
+from budgetledger.pricing.estimates import Estimate
+from budgetledger.responses.stream import StreamReading
 from budgetledger.usage import Usage
 from budgetledger.windows import span_us
 
 if TYPE_CHECKING:
-    from budgetledger._ledger_core import Clock
-    from budgetledger._sqlite import Synchronous
     from budgetledger.entries import Alert
+    from budgetledger.journal.journal import Clock
+    from budgetledger.storage.sqlite.connection import Synchronous
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -12,11 +12,7 @@ from numbers import Number
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from budgetledger import _holding
-from budgetledger._charging import ASSUMED, UNKNOWN_MODEL, draft_charge
-from budgetledger._reading import Reading
-from budgetledger._streams import StreamReading
-from budgetledger._warnings import say, warn
+from budgetledger.caller_warnings import say, warn
 from budgetledger.entries import Alert, Entry
 from budgetledger.errors import (
     BudgetledgerError,
@@ -26,16 +22,20 @@ from budgetledger.errors import (
     StoreError,
     UnrecordedWarning,
 )
+from budgetledger.journal import holding as _holding
+from budgetledger.journal.drafts import ASSUMED, UNKNOWN_MODEL, draft_charge
+from budgetledger.journal.rules import Draft, settling
 from budgetledger.money import Amount, to_usd
 from budgetledger.names import checked_reason
-from budgetledger.rules import Draft, settling
+from budgetledger.responses.response import Reading
+from budgetledger.responses.stream import StreamReading
 from budgetledger.usage import Usage
 from budgetledger.windows import from_us, span_us
 
 if TYPE_CHECKING:
-    from budgetledger._estimates import Estimate
-    from budgetledger._holding import Granted
+    from budgetledger.journal.holding import Granted
     from budgetledger.ledger import Ledger
+    from budgetledger.pricing.estimates import Estimate
 
 T = TypeVar("T")
 

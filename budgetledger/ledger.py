@@ -7,22 +7,10 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from budgetledger import _estimates, _holding, _reports, _sql
-from budgetledger._budgeting import WHOLE_PROJECT, line
-from budgetledger._charging import draft_charge, draft_hold
-from budgetledger._estimates import Estimate, largest_output
-from budgetledger._holding import Granted
-from budgetledger._journal import Appended, find_or_open, insert_after
 from budgetledger._ledger_prices import PricingLedger
 from budgetledger._ledger_reading import ReadingLedger
 from budgetledger._ledger_settings import SettingLedger
-from budgetledger._posting import adjust, post, post_once
-from budgetledger._pricing import ANSWERED, extreme
-from budgetledger._reports import Ref
-from budgetledger._sql import compiled
-from budgetledger._transaction import Memory, Transaction
-from budgetledger._warnings import warn
-from budgetledger._writer import Execute
+from budgetledger.caller_warnings import warn
 from budgetledger.entries import MONEY_KINDS, Alert, Entry
 from budgetledger.errors import (
     BudgetExceededError,
@@ -33,9 +21,24 @@ from budgetledger.errors import (
     UnpricedWarning,
 )
 from budgetledger.holds import Hold
+from budgetledger.journal import holding as _holding
+from budgetledger.journal import reports as _reports
+from budgetledger.journal import statements as _sql
+from budgetledger.journal.append import Appended, find_or_open, insert_after
+from budgetledger.journal.drafts import draft_charge, draft_hold
+from budgetledger.journal.holding import Granted
+from budgetledger.journal.posting import adjust, post, post_once
+from budgetledger.journal.reports import Ref
+from budgetledger.journal.rules import Draft
+from budgetledger.journal.standing import WHOLE_PROJECT, line
+from budgetledger.journal.statements import compiled
+from budgetledger.journal.transaction import Memory, Transaction
 from budgetledger.money import Amount, count, to_pico
 from budgetledger.names import checked_name, checked_reason
-from budgetledger.rules import Draft
+from budgetledger.pricing import estimates as _estimates
+from budgetledger.pricing.estimates import Estimate, largest_output
+from budgetledger.pricing.sources import ANSWERED, extreme
+from budgetledger.storage.writer import Execute
 from budgetledger.usage import Usage
 from budgetledger.windows import from_us, span_us
 

@@ -12,18 +12,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-from budgetledger._local_books import LocalBooks
-from budgetledger._paths import default_path
-from budgetledger._reports import no_budget
 from budgetledger.errors import InvalidInput, InvalidPeriod
+from budgetledger.journal.reports import no_budget
 from budgetledger.ledger import Ledger
+from budgetledger.litellm.local_books import LocalBooks
 from budgetledger.money import Amount, count, limit_sum, to_pico, to_usd
 from budgetledger.names import checked_name
+from budgetledger.storage.targets import default_path
 from budgetledger.usage import Usage
 
 if TYPE_CHECKING:
-    from budgetledger._hosted_books import HostedBooks
     from budgetledger.holds import Hold
+    from budgetledger.hosted.books import HostedBooks
 
 _DURATIONS = ("daily", "weekly", "monthly", "yearly")
 
@@ -60,7 +60,7 @@ class BudgetManager:
         self.headers = headers
         self._books: LocalBooks | HostedBooks
         if client_type == "hosted":
-            from budgetledger._hosted import open_hosted
+            from budgetledger.hosted.opening import open_hosted
 
             self._ledger, self._books = open_hosted(
                 project_name, api_base, headers, timeout, ledger

@@ -7,16 +7,21 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial, wraps
 from typing import Any, NamedTuple, TypeVar, cast
 
-from budgetledger._calls import Kind, hold_arguments, is_list
-from budgetledger._context import Caller, current
-from budgetledger._holding import Granted
-from budgetledger._litellm_calls import taken_off
-from budgetledger._metered_streams import AsyncDriven, AsyncMeteredStream, Driven, MeteredStream
-from budgetledger._settling import asettled, reading_of, settled
 from budgetledger.aio import AsyncHold, AsyncLedger
+from budgetledger.callers import Caller, current
+from budgetledger.clients.call_arguments import Kind, hold_arguments, is_list
+from budgetledger.clients.metered_streams import (
+    AsyncDriven,
+    AsyncMeteredStream,
+    Driven,
+    MeteredStream,
+)
+from budgetledger.clients.settling import asettled, reading_of, settled
 from budgetledger.errors import UnpricedModel
 from budgetledger.holds import BaseHold, Hold
+from budgetledger.journal.holding import Granted
 from budgetledger.ledger import Ledger
+from budgetledger.litellm.calls import taken_off
 from budgetledger.money import Amount, to_usd
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from budgetledger._fields import MAX_COUNT, checked_count
 from budgetledger.errors import UnreadableResponse
+from budgetledger.responses.fields import MAX_COUNT, checked_count
 
 MAX_TOKENS = MAX_COUNT
 """A larger count is taken for a defect of the sender, not for a call."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from budgetledger._clients import is_client, metered_client
-from budgetledger._context import Caller
-from budgetledger._wrap_litellm import is_litellm, wrap_litellm
 from budgetledger.aio import AsyncLedger
+from budgetledger.callers import Caller
+from budgetledger.clients.sdk_clients import is_client, metered_client
 from budgetledger.errors import InvalidInput
 from budgetledger.ledger import Ledger
+from budgetledger.litellm.wrapping import is_litellm, wrap_litellm
 from budgetledger.names import checked_name
 
 T = TypeVar("T")

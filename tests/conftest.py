@@ -82,8 +82,8 @@ class Schema:
     kind = "postgres"
 
     def __init__(self, url):
-        from budgetledger._postgres import connect
-        from budgetledger._postgres_url import address_of
+        from budgetledger.storage.postgres.connection import connect
+        from budgetledger.storage.postgres.url import address_of
 
         self.target = url
         self._address = address_of(url)

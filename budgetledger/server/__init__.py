@@ -5,7 +5,7 @@ Needs the extra ``server``. ``budgetledger serve`` runs it; `create_app` is for 
 
 from __future__ import annotations
 
+from budgetledger.server.access_tokens import Tokens
 from budgetledger.server.app import create_app
-from budgetledger.server.tokens import Tokens
 
 __all__ = ["Tokens", "create_app"]

@@ -11,9 +11,15 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from budgetledger import _reports, _sql
-from budgetledger._holding import Granted
-from budgetledger._render_json import (
+from budgetledger.aio import AsyncHold
+from budgetledger.entries import Account, Budget, Entry
+from budgetledger.errors import HoldAlreadyClosed, InvalidInput, UnknownEntry
+from budgetledger.journal import reports as _reports
+from budgetledger.journal import statements as _sql
+from budgetledger.journal.holding import Granted
+from budgetledger.journal.reports import EVER
+from budgetledger.journal.statements import compiled
+from budgetledger.render.documents import (
     account_settings_json,
     alert_json,
     balance_json,
@@ -23,16 +29,11 @@ from budgetledger._render_json import (
     model_costs_json,
     window_json,
 )
-from budgetledger._reports import EVER
-from budgetledger._sql import compiled
-from budgetledger._writer import Execute
-from budgetledger.aio import AsyncHold
-from budgetledger.entries import Account, Budget, Entry
-from budgetledger.errors import HoldAlreadyClosed, InvalidInput, UnknownEntry
-from budgetledger.server import fields as kinds
-from budgetledger.server.fields import in_query, required
+from budgetledger.server import request_fields as kinds
 from budgetledger.server.operation import Call, Operation
 from budgetledger.server.price_api import PRICE_OPERATIONS
+from budgetledger.server.request_fields import in_query, required
+from budgetledger.storage.writer import Execute
 from budgetledger.windows import from_us, to_us
 
 _ROWS = 100

@@ -20,16 +20,16 @@ from budgetledger import __version__
 from budgetledger.errors import InvalidInput
 from budgetledger.ledger import Ledger
 from budgetledger.names import checked_name
-from budgetledger.server import litellm
+from budgetledger.server import litellm_protocol as litellm
+from budgetledger.server.access_tokens import Tokens
 from budgetledger.server.api import OPERATIONS
-from budgetledger.server.fields import read_all
 from budgetledger.server.gate import Gate
 from budgetledger.server.http import Refused, answer, error_answer, read_json
 from budgetledger.server.metrics import Metrics
 from budgetledger.server.openapi import PREFIX, description
 from budgetledger.server.operation import Call, Operation
-from budgetledger.server.service import Service
-from budgetledger.server.tokens import Tokens
+from budgetledger.server.request_fields import read_all
+from budgetledger.server.state import Service
 
 Handler: TypeAlias = Callable[[Service, Request], Awaitable[Response]]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
+from budgetledger.server.access_tokens import Tokens
 from budgetledger.server.http import Refused
-from budgetledger.server.tokens import Tokens
 
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 

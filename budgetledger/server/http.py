@@ -10,7 +10,6 @@ from typing import Any, NoReturn
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from budgetledger._render_json import as_json, entry_json, window_json
 from budgetledger.entries import Entry
 from budgetledger.errors import (
     AccountFrozen,
@@ -27,6 +26,7 @@ from budgetledger.errors import (
     UnknownEntry,
     UnpricedModel,
 )
+from budgetledger.render.documents import as_json, entry_json, window_json
 
 _log = logging.getLogger("budgetledger.server")
 _SECONDS_FOR_A_BODY = 30.0
@@ -122,7 +122,7 @@ async def read_json(request: Request, most_bytes: int, *, exact: bool = False) -
         if exact:
             from decimal import Decimal
 
-            from budgetledger._litellm_records import unique
+            from budgetledger.litellm.records import unique
 
             content = json.loads(body, parse_float=Decimal, object_pairs_hook=unique)
         else:

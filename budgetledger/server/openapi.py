@@ -8,8 +8,8 @@ from typing import Any
 
 from budgetledger import __version__
 from budgetledger.server.api import OPERATIONS
-from budgetledger.server.fields import NAME, Schema, body_schema
 from budgetledger.server.operation import Operation
+from budgetledger.server.request_fields import NAME, Schema, body_schema
 
 PREFIX = "/v1/projects/{project}"
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from budgetledger.aio import AsyncLedger
-from budgetledger.server.fields import Field
-from budgetledger.server.service import Service
+from budgetledger.server.request_fields import Field
+from budgetledger.server.state import Service
 
 
 @dataclass(slots=True)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 
-from budgetledger._render_json import estimate_json, price_json, repriced_json
-from budgetledger._repricing import Unpriced
+from budgetledger.journal.repricing import Unpriced
 from budgetledger.prices import Repriced
-from budgetledger.server import fields as kinds
-from budgetledger.server.fields import required
+from budgetledger.render.documents import estimate_json, price_json, repriced_json
+from budgetledger.server import request_fields as kinds
 from budgetledger.server.operation import Call, Operation
+from budgetledger.server.request_fields import required
 
 
 async def estimate(call: Call) -> object:

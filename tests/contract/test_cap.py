@@ -20,8 +20,8 @@ from litellm.caching.caching import Cache
 
 import budgetledger
 from budgetledger import BudgetExceededError, Ledger
-from budgetledger._cap_ledger import ACCOUNT
 from budgetledger.errors import InvalidInput, UnpricedModel
+from budgetledger.litellm.cap_ledger import ACCOUNT
 
 # litellm leaves loops and sockets to the collector.
 pytestmark = [

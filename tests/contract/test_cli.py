@@ -316,7 +316,7 @@ def test_entries(spend):
 
 
 def test_a_long_journal_is_shown_whole(spend, monkeypatch):
-    monkeypatch.setattr("budgetledger._cli_reading._PAGE", 2)
+    monkeypatch.setattr("budgetledger.cli.reports._PAGE", 2)
     shown = run("entries").stdout
     assert shown.count("UTC") == 3
     assert [line.split()[0] for line in shown.splitlines() if line.split()[0] != "id"] == list(

@@ -18,8 +18,8 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
-from budgetledger._demo import play
 from budgetledger.cli import main
+from budgetledger.cli.demo.day import play
 from budgetledger.ledger import Ledger
 
 LINES = 62  # about one screen and a half

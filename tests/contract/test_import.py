@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from budgetledger._importing import import_user_cost
 from budgetledger.cli import main
 from budgetledger.errors import IdempotencyConflict, InvalidInput
 from budgetledger.ledger import Ledger
+from budgetledger.litellm.user_cost_file import import_user_cost
 from budgetledger.manager import BudgetManager
 from budgetledger.testing import FakeClock
 

@@ -15,9 +15,9 @@ from litellm.types.utils import (
 )
 
 from budgetledger import Ledger, Usage
-from budgetledger._own_rates import price
-from budgetledger._price_import import import_prices
 from budgetledger.errors import InvalidInput, UnpricedModel
+from budgetledger.litellm.price_file import import_prices
+from budgetledger.pricing.own_rates import price
 from budgetledger.testing import FakeClock
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -14,10 +14,10 @@ from importlib.metadata import version
 
 import pytest
 
-from budgetledger import _catalog
-from budgetledger._catalog import price
 from budgetledger.errors import UnpricedModel
 from budgetledger.money import to_pico
+from budgetledger.pricing import catalog as _catalog
+from budgetledger.pricing.catalog import price
 from budgetledger.tokens import count_tokens
 from budgetledger.usage import Usage
 

@@ -13,8 +13,8 @@ from litellm.proxy._types import ProxyException, UserAPIKeyAuth
 
 import budgetledger.proxy
 from budgetledger import Ledger
-from budgetledger._proxy_settings import Limit, Settings
 from budgetledger.errors import InvalidInput, StoreBusy
+from budgetledger.litellm.proxy.settings import Limit, Settings
 from budgetledger.proxy import BudgetHandler
 
 MESSAGES = [{"role": "user", "content": "Count the rows."}]

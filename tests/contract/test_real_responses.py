@@ -22,8 +22,8 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.realtime import ResponseDoneEvent
 from openai.types.responses import Response, ResponseCompletedEvent
 
-from budgetledger._reading import Reading, read_response
 from budgetledger.errors import UnreadableResponse
+from budgetledger.responses.response import Reading, read_response
 from budgetledger.usage import Usage
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the clients' own

@@ -15,7 +15,7 @@ import anthropic
 import openai
 import pytest
 
-from budgetledger._streams import StreamReading, StreamUsage
+from budgetledger.responses.stream import StreamReading, StreamUsage
 from budgetledger.tokens import count_tokens
 from budgetledger.usage import Usage
 

@@ -526,7 +526,7 @@ def test_an_answer_is_not_eaten_if_it_cannot_be_recorded(url, ledger, monkeypatc
         raise StoreBusy("others hold the file", target="spend.db")
 
     with monkeypatch.context() as patch:
-        patch.setattr(budgetledger._holding, "settle", busy)
+        patch.setattr(budgetledger.journal.holding, "settle", busy)
         with pytest.warns(UnrecordedWarning, match=r"ledger\.holds"):
             assert client.chat.completions.create(**chat()).usage.total_tokens == 13
         with pytest.warns(UnrecordedWarning, match="settle"):

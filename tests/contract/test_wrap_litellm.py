@@ -69,7 +69,7 @@ def test_the_module_is_what_it_was_and_its_calls_are_metered(ledger, provider, t
     assert llm.token_counter is litellm.token_counter
     assert inspect.signature(llm.completion) == inspect.signature(litellm.completion)
     assert inspect.iscoroutinefunction(llm.acompletion)
-    assert litellm.completion.__module__ != "budgetledger._wrap_litellm"
+    assert litellm.completion.__module__ != "budgetledger.litellm.wrapping"
     llm.completion("openai/gpt-4o", said(), **to)
     llm.completion("openai/gpt-4o", said(), budget_user="bob", budget_tags={"n": 1}, **to)
     with ledger.as_user("bob", tags={"app": "y"}):

@@ -167,7 +167,7 @@ def server():
 @pytest.fixture(autouse=True)
 def soon(monkeypatch):
     """Tries follow each other at once."""
-    monkeypatch.setattr("budgetledger._hosted_http._PAUSES", (0.001, 0.002))
+    monkeypatch.setattr("budgetledger.hosted.http._PAUSES", (0.001, 0.002))
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from budgetledger import Ledger, _migrate
+from budgetledger import Ledger
+from budgetledger.storage import schema as _migrate
 from budgetledger.testing import FakeClock
 from budgetledger.usage import Usage
 

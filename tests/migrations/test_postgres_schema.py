@@ -8,9 +8,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, event
 
-from budgetledger import Ledger, _migrate
-from budgetledger._postgres_schema import schema as schema_of
+from budgetledger import Ledger
 from budgetledger.errors import NotALedger, SchemaTooNew, StoreError
+from budgetledger.storage import schema as _migrate
+from budgetledger.storage.postgres.schema import schema as schema_of
 from budgetledger.tables import metadata
 from budgetledger.testing import FakeClock
 

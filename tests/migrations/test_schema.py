@@ -16,7 +16,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from budgetledger import BudgetExceededError, Ledger, Usage, _migrate
+from budgetledger import BudgetExceededError, Ledger, Usage
 from budgetledger.errors import (
     AccountFrozen,
     BudgetledgerError,
@@ -24,6 +24,7 @@ from budgetledger.errors import (
     IdempotencyConflict,
     StoreError,
 )
+from budgetledger.storage import schema as _migrate
 from budgetledger.tables import metadata
 from budgetledger.testing import FakeClock
 
@@ -172,7 +173,7 @@ def test_head_is_the_newest_revision():
 def test_the_scripts_are_found_in_a_wheel_and_in_a_checkout(tmp_path, monkeypatch):
     package = tmp_path / "budgetledger"
     (package / "_migrations").mkdir(parents=True)
-    monkeypatch.setattr(_migrate, "__file__", str(package / "_migrate.py"))
+    monkeypatch.setattr(_migrate, "__file__", str(package / "storage" / "schema.py"))
     assert _migrate.scripts() == package / "_migrations"
     (package / "_migrations").rmdir()
     assert _migrate.scripts() == tmp_path / "migrations"

@@ -24,8 +24,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from budgetledger import Ledger, Usage
-from budgetledger._file_store import FileStore
-from budgetledger._holding import Granted
 from budgetledger.errors import (
     AccountFrozen,
     BudgetExceededError,
@@ -39,6 +37,8 @@ from budgetledger.errors import (
     UnpricedModel,
 )
 from budgetledger.holds import Hold
+from budgetledger.journal.holding import Granted
+from budgetledger.storage.sqlite.store import FileStore
 from budgetledger.testing import FakeClock
 from budgetledger.windows import Window, from_us, to_us
 

@@ -20,7 +20,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from budgetledger import Ledger, Usage
-from budgetledger._sql import HEAD, compiled
 from budgetledger.errors import (
     ClockWarning,
     IdempotencyConflict,
@@ -30,6 +29,7 @@ from budgetledger.errors import (
     UnknownEntry,
     UnpricedWarning,
 )
+from budgetledger.journal.statements import HEAD, compiled
 from budgetledger.testing import FakeClock
 from budgetledger.windows import UNITS, from_us, make_period, to_us, window_at
 

@@ -32,8 +32,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from budgetledger import Ledger
-from budgetledger._ledger_core import system_clock
 from budgetledger.errors import AccountFrozen, BudgetExceededError, HoldAlreadyClosed
+from budgetledger.journal.journal import system_clock
 
 # -- the auditor --------------------------------------------------------------------------------
 

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from budgetledger import Ledger, _posting
+from budgetledger import Ledger
+from budgetledger.journal import posting as _posting
 from budgetledger.testing import FakeClock
 
 KEYS = {  # of each table: its primary key, and its other unique keys

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from budgetledger import AsyncLedger, Ledger, _holding
+from budgetledger import AsyncLedger, Ledger
 from budgetledger.errors import (
     BudgetExceededError,
     HoldAlreadyClosed,
@@ -17,6 +17,7 @@ from budgetledger.errors import (
     StoreClosed,
     UnknownAccount,
 )
+from budgetledger.journal import holding as _holding
 
 SOON = 20  # seconds; only what hangs comes near it
 

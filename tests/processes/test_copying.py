@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 import pytest
 from click.testing import CliRunner
 
-from budgetledger import Ledger, _copying
+from budgetledger import Ledger
 from budgetledger.cli import main
 from budgetledger.errors import InvalidInput, StoreError
+from budgetledger.journal import copying as _copying
 from budgetledger.tables import metadata
 from budgetledger.testing import FakeClock
 

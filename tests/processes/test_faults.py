@@ -25,8 +25,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from budgetledger import AsyncLedger, Ledger, _lock, _sqlite
-from budgetledger._lock import LockTimeout, ProcessLock
+from budgetledger import AsyncLedger, Ledger
 from budgetledger.errors import (
     BudgetExceededError,
     HoldAlreadyClosed,
@@ -35,6 +34,9 @@ from budgetledger.errors import (
     UnpricedWarning,
     UnrecordedWarning,
 )
+from budgetledger.storage import process_lock as _lock
+from budgetledger.storage.process_lock import LockTimeout, ProcessLock
+from budgetledger.storage.sqlite import connection as _sqlite
 from budgetledger.testing import FakeClock
 
 START = datetime(2026, 1, 31, 10, tzinfo=UTC)

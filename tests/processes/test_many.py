@@ -12,9 +12,9 @@ from decimal import Decimal
 import pytest
 
 from budgetledger import Ledger
-from budgetledger._lock import NoLock
-from budgetledger._writer import Writer
 from budgetledger.errors import IdempotencyConflict, StoreClosed
+from budgetledger.storage.process_lock import NoLock
+from budgetledger.storage.writer import Writer
 
 forking = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
@@ -151,7 +151,7 @@ def test_killed_while_making_a_ledger(path, launch):
 FORK = """
 import os, signal, sys, threading, time, warnings
 warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: fork beside threads
-import budgetledger._sqlite as sqlite
+import budgetledger.storage.sqlite.connection as sqlite
 from budgetledger import Ledger
 
 sqlite.BUSY_SECONDS = 3.0

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from budgetledger import Ledger, _migrate, _sqlite, errors
+from budgetledger import Ledger, errors
 from budgetledger.errors import (
     InvalidInput,
     NotALedger,
@@ -27,6 +27,8 @@ from budgetledger.errors import (
     StoreNotFound,
     StoreReadOnly,
 )
+from budgetledger.storage import schema as _migrate
+from budgetledger.storage.sqlite import connection as _sqlite
 
 # -- many at once -------------------------------------------------------------------------------
 

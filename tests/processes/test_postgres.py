@@ -19,11 +19,12 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import func, insert, select, text
 
-from budgetledger import AsyncLedger, BudgetExceededError, Ledger, Usage, _postgres
-from budgetledger._posting import post
-from budgetledger._reports import known
+from budgetledger import AsyncLedger, BudgetExceededError, Ledger, Usage
 from budgetledger.errors import InvalidInput, StoreBusy, StoreClosed, StoreError, StoreNotFound
-from budgetledger.rules import Draft
+from budgetledger.journal.posting import post
+from budgetledger.journal.reports import known
+from budgetledger.journal.rules import Draft
+from budgetledger.storage.postgres import connection as _postgres
 from budgetledger.tables import EntryRow, Project
 
 pytestmark = [

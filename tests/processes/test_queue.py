@@ -9,11 +9,13 @@ from contextlib import contextmanager
 
 import pytest
 
-from budgetledger import Ledger, _helper, _lock
-from budgetledger._file_store import FileStore
-from budgetledger._lock import LockTimeout, NoLock, ProcessLock
-from budgetledger._writer import Writer
+from budgetledger import Ledger
 from budgetledger.errors import StoreBusy, StoreClosed
+from budgetledger.storage import on_demand_thread as _helper
+from budgetledger.storage import process_lock as _lock
+from budgetledger.storage.process_lock import LockTimeout, NoLock, ProcessLock
+from budgetledger.storage.sqlite.store import FileStore
+from budgetledger.storage.writer import Writer
 
 SOON = 20  # seconds; only what hangs comes near it
 
@@ -176,7 +178,7 @@ def test_a_process_that_was_stopped_amid_a_write_is_not_waited_for(
             ledger.charge("alice", cost="0.01", key="k")
         with pytest.raises(StoreBusy):
             asyncio.run(ledger._store.awrite(lambda execute: None))
-        monkeypatch.setattr("budgetledger._file_store._CLOSING_SECONDS", 0.3)
+        monkeypatch.setattr("budgetledger.storage.sqlite.store._CLOSING_SECONDS", 0.3)
         second.close()
 
         timer.cancel()
@@ -190,7 +192,7 @@ def test_a_process_that_was_stopped_amid_a_write_is_not_waited_for(
 INTERRUPTED_WHILE_LOCKED = """
 import os, signal, sys, threading, time
 from budgetledger import Ledger
-from budgetledger._lock import ProcessLock
+from budgetledger.storage.process_lock import ProcessLock
 ledger = Ledger(sys.argv[1])
 ledger.set_budget("alice", 1)
 other = ProcessLock(sys.argv[1] + ".lock")

@@ -18,7 +18,7 @@ import uvicorn
 
 from budgetledger import Ledger
 from budgetledger.server import create_app
-from budgetledger.server.connections import Connection
+from budgetledger.server.idle_connections import Connection
 
 COMMAND = ("-m", "budgetledger.cli", "serve")
 ACCOUNT = "/v1/projects/default/accounts/a"
@@ -138,7 +138,7 @@ def test_it_ends_though_it_has_hardly_begun(tmp_path):
 
 
 def test_connections_that_ask_for_nothing_end(tmp_path, monkeypatch):
-    monkeypatch.setattr("budgetledger.server.connections.SECONDS_TO_ASK", 0.3)
+    monkeypatch.setattr("budgetledger.server.idle_connections.SECONDS_TO_ASK", 0.3)
     with Ledger(tmp_path / "x.db") as ledger:
         config = uvicorn.Config(create_app(ledger), port=0, http=Connection, log_level="warning")
         listening = config.bind_socket()

@@ -33,7 +33,7 @@ YEARS_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 def connect(server, tmp_path, monkeypatch):
-    monkeypatch.setattr("budgetledger._hosted_http._PAUSES", (0.001, 0.002))
+    monkeypatch.setattr("budgetledger.hosted.http._PAUSES", (0.001, 0.002))
     opened = []
 
     def connected(name="ledger", of=server):

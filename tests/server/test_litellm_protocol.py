@@ -14,8 +14,8 @@ import litellm
 import pytest
 
 from budgetledger import Ledger
-from budgetledger._litellm_records import unique
 from budgetledger.errors import InvalidInput
+from budgetledger.litellm.records import unique
 
 CREATED = 1_760_000_000.25
 

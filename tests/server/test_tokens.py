@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from budgetledger.cli import main
 from budgetledger.errors import InvalidInput
-from budgetledger.server.tokens import Tokens
+from budgetledger.server.access_tokens import Tokens
 
 TOKEN, OTHER = "a-token-of-the-first-project", "a-token-of-another-project"
 LIMIT = 4096

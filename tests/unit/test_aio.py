@@ -12,8 +12,7 @@ from decimal import Decimal
 
 import pytest
 
-from budgetledger import AsyncLedger, Ledger, Usage, _charging, _holding, aio
-from budgetledger._lock import ProcessLock
+from budgetledger import AsyncLedger, Ledger, Usage, aio
 from budgetledger.aio import AsyncHold
 from budgetledger.errors import (
     AccountFrozen,
@@ -28,6 +27,9 @@ from budgetledger.errors import (
     UnrecordedWarning,
 )
 from budgetledger.holds import Hold
+from budgetledger.journal import drafts as _charging
+from budgetledger.journal import holding as _holding
+from budgetledger.storage.process_lock import ProcessLock
 from budgetledger.testing import FakeClock
 
 SOON = 20  # seconds; only what hangs comes near it
@@ -968,7 +970,9 @@ STEPS = {
 @pytest.mark.of_a_file
 @pytest.mark.parametrize("step", STEPS)
 def test_the_loop_goes_on_while_another_process_writes(ledger, shared, step, monkeypatch):
-    monkeypatch.setattr("budgetledger._lock.PATIENCE_SECONDS", SOON / 4)  # should it stop
+    monkeypatch.setattr(
+        "budgetledger.storage.process_lock.PATIENCE_SECONDS", SOON / 4
+    )  # should it stop
     other = ProcessLock(f"{ledger.path}.lock")
 
     async def wait():

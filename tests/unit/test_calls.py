@@ -3,7 +3,7 @@
 import pytest
 
 from budgetledger import Ledger
-from budgetledger._calls import asking_for_usage, hold_arguments
+from budgetledger.clients.call_arguments import asking_for_usage, hold_arguments
 from budgetledger.errors import InvalidInput
 
 ASKED = [{"role": "user", "content": "hi"}]

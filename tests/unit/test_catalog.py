@@ -19,10 +19,10 @@ from genai_prices.types import (
     ModelPrice,
 )
 
-from budgetledger import _catalog
-from budgetledger._catalog import cheapest, dearest, price
-from budgetledger._model_names import is_version
 from budgetledger.errors import UnpricedModel
+from budgetledger.pricing import catalog as _catalog
+from budgetledger.pricing.catalog import cheapest, dearest, price
+from budgetledger.pricing.model_names import is_version
 from budgetledger.usage import Usage
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)

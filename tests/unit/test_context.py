@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from budgetledger import AsyncLedger, Ledger
-from budgetledger._context import NOBODY, Caller, current
+from budgetledger.callers import NOBODY, Caller, current
 from budgetledger.errors import InvalidInput, InvalidName
 
 

@@ -17,11 +17,13 @@ from genai_prices.types import ClauseEquals, ModelInfo, ModelPrice, Tier, Tiered
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgetledger import AsyncLedger, Ledger, _catalog, _estimates
-from budgetledger._catalog import price
-from budgetledger._estimates import Estimate, estimate, largest_output
+from budgetledger import AsyncLedger, Ledger
 from budgetledger.errors import InvalidAmount, InvalidInput, UnpricedModel
 from budgetledger.money import MAX_ENTRY_PICO, PICO, to_pico
+from budgetledger.pricing import catalog as _catalog
+from budgetledger.pricing import estimates as _estimates
+from budgetledger.pricing.catalog import price
+from budgetledger.pricing.estimates import Estimate, estimate, largest_output
 from budgetledger.testing import FakeClock
 from budgetledger.tokens import CountBounds, count_bounds
 from budgetledger.usage import MAX_TOKENS, Usage
@@ -457,7 +459,7 @@ def test_a_ledger_estimates_as_it_holds() -> None:
 
 def test_importing_loads_neither_prices_nor_vocabularies() -> None:
     program = (
-        "import sys, budgetledger._estimates\n"
+        "import sys, budgetledger.pricing.estimates\n"
         "print([name for name in ('genai_prices', 'tiktoken') if name in sys.modules])"
     )
     done = subprocess.run(

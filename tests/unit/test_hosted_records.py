@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from budgetledger._hosted_records import (
+from budgetledger.hosted.records import (
     Cost,
     Creation,
     Reset,

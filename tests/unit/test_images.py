@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgetledger import _images
-from budgetledger._families import family_of
-from budgetledger._images import image_size
+from budgetledger.tokens import images as _images
+from budgetledger.tokens.images import image_size
+from budgetledger.tokens.model_families import family_of
 
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x04\x00\x00\x00\x03\x00\x08\x02\x00\x00\x00"
 GIF = b"GIF89a\x2c\x01\xc8\x00\xf7\x00\x00"

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from budgetledger import AsyncLedger, BudgetExceededError, Ledger, Usage, metered
-from budgetledger._metered_streams import MeteredStream
+from budgetledger.clients.metered_streams import MeteredStream
 from budgetledger.errors import InvalidInput, UnpricedModel, UnpricedWarning
 
 USAGE = {"prompt_tokens": 8, "completion_tokens": 5}

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from budgetledger import AsyncLedger, Ledger, Usage, _sql
+from budgetledger import AsyncLedger, Ledger, Usage
 from budgetledger.errors import (
     BudgetExceededError,
     InvalidAmount,
@@ -21,6 +21,7 @@ from budgetledger.errors import (
     UnpricedModel,
     UnpricedWarning,
 )
+from budgetledger.journal import statements as _sql
 from budgetledger.prices import OwnPrice, PriceBook
 from budgetledger.testing import FakeClock
 
@@ -410,7 +411,7 @@ def test_the_tier_is_kept_for_later(ledger):
 
 
 def test_the_shipped_list_prices_what_its_successor_knows(ledger, monkeypatch):
-    from budgetledger import _catalog
+    from budgetledger.pricing import catalog as _catalog
 
     with monkeypatch.context() as patched:
         patched.setattr(_catalog, "_find", lambda name: None)

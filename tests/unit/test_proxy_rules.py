@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 import pytest
 
 from budgetledger import errors
-from budgetledger._proxy_accounts import MASTER, Caller, account_line
-from budgetledger._proxy_costs import Events, of_event, of_response, of_stream
-from budgetledger._proxy_prices import LEAST, quote
-from budgetledger._proxy_refusals import refusal
-from budgetledger._proxy_settings import Limit, settings
-from budgetledger._streams import StreamReading
+from budgetledger.litellm.proxy.accounts import MASTER, Caller, account_line
+from budgetledger.litellm.proxy.costs import Events, of_event, of_response, of_stream
+from budgetledger.litellm.proxy.quotes import LEAST, quote
+from budgetledger.litellm.proxy.refusals import refusal
+from budgetledger.litellm.proxy.settings import Limit, settings
+from budgetledger.responses.stream import StreamReading
 
 # -- accounts -------------------------------------------------------------------------------------
 

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from budgetledger._reading import Reading, model_of, read_response
 from budgetledger.errors import UnreadableResponse
+from budgetledger.responses.response import Reading, model_of, read_response
 from budgetledger.usage import MAX_TOKENS, Usage, checked
 
 OPENAI = {"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150}

@@ -9,8 +9,8 @@ import sqlite3
 import pytest
 
 from budgetledger import Ledger
-from budgetledger._charging import draft_charge
 from budgetledger.errors import BudgetExceededError
+from budgetledger.journal.drafts import draft_charge
 
 
 @pytest.fixture

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from budgetledger.entries import Budget
-from budgetledger.money import PICO, Sum
-from budgetledger.rules import (
+from budgetledger.journal.rules import (
     Check,
     Crossed,
     Draft,
@@ -22,6 +21,7 @@ from budgetledger.rules import (
     next_time,
     refusing,
 )
+from budgetledger.money import PICO, Sum
 from budgetledger.windows import Window, make_period
 
 CENT = PICO // 100

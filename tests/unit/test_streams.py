@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgetledger import _streams
-from budgetledger._streams import StreamReading, StreamUsage
+from budgetledger.responses import stream as _streams
+from budgetledger.responses.stream import StreamReading, StreamUsage
 from budgetledger.tokens import count_tokens
 from budgetledger.usage import Usage, checked
 

@@ -19,9 +19,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tiktoken_ext import openai_public
 
-from budgetledger import _encodings, vocabularies
 from budgetledger.errors import BudgetledgerError, InvalidInput
-from budgetledger.tokens import count_bounds, count_tokens
+from budgetledger.tokens import count_bounds, count_tokens, vocabularies
+from budgetledger.tokens import encodings as _encodings
 
 SEVEN = "one two three four five six seven"
 JAPANESE = "お誕生日おめでとう"  # 9 tokens of cl100k, 8 of o200k
@@ -498,7 +498,7 @@ def test_a_prompt_without_end_is_refused(
         counted += len(text)
         return len(text), True
 
-    monkeypatch.setattr("budgetledger._prompts.count_text", count)
+    monkeypatch.setattr("budgetledger.tokens.chat.count_text", count)
     with pytest.raises(InvalidInput):
         count_tokens("gpt-4o", **call)
     assert counted <= 100_000_000
@@ -625,7 +625,7 @@ def test_threads_load_a_vocabulary_once(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_heavy_packages_are_imported_late() -> None:
     code = (
-        "import sys, budgetledger, budgetledger._catalog, budgetledger._estimates\n"
+        "import sys, budgetledger, budgetledger.pricing.catalog, budgetledger.pricing.estimates\n"
         "budgetledger.Ledger, budgetledger.BudgetManager, budgetledger.count_tokens\n"
         "heavy = {'tiktoken', 'genai_prices', 'litellm', 'openai', 'anthropic'}\n"
         "assert not heavy & sys.modules.keys(), heavy & sys.modules.keys()\n"

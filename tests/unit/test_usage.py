@@ -11,10 +11,10 @@ from genai_prices.data import providers
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgetledger import _catalog
-from budgetledger._catalog import price
-from budgetledger._reading import read_response
 from budgetledger.errors import UnpricedModel, UnreadableResponse
+from budgetledger.pricing import catalog as _catalog
+from budgetledger.pricing.catalog import price
+from budgetledger.responses.response import read_response
 from budgetledger.usage import MAX_TOKENS, Usage, checked
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)

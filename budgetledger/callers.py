@@ -1,0 +1,88 @@
+"""For whom the code that runs now makes its calls: carried by a context variable."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from contextvars import ContextVar, Token
+from types import TracebackType
+from typing import Any, NamedTuple
+
+from budgetledger.errors import InvalidInput
+from budgetledger.journal.drafts import to_json
+from budgetledger.names import checked_name
+
+
+class Caller(NamedTuple):
+    """Whose budgets a metered call counts against, and what is noted with its rows."""
+
+    user: str | None = None
+    tags: Mapping[str, Any] | None = None
+    key: str | None = None
+
+    def over(self, outer: Caller) -> Caller:
+        """This, and of *outer* what this leaves open; tags are merged, ours over its."""
+        tags = {**outer.tags, **self.tags} if outer.tags and self.tags else self.tags or outer.tags
+        return Caller(
+            outer.user if self.user is None else self.user,
+            tags,
+            outer.key if self.key is None else self.key,
+        )
+
+    def to_header(self) -> str:
+        """As ASCII text. Raises `InvalidInput` for tags that are not plain JSON values."""
+        tags = None if self.tags is None else to_json(self.tags, "tags")
+        return json.dumps([self.user, tags, self.key])
+
+    @classmethod
+    def from_header(cls, text: str) -> Caller:
+        """What `to_header` wrote."""
+        user, tags, key = json.loads(text)
+        return cls(user, None if tags is None else json.loads(tags), key)
+
+    def account(self) -> str:
+        """The user. Raises `InvalidInput` if none was named."""
+        if self.user is None:
+            raise InvalidInput(
+                "no user to count this call for; pass user= to wrap, budget_user= to the call, "
+                "or make it inside `with ledger.as_user(...)`"
+            )
+        return self.user
+
+
+NOBODY = Caller()
+_current: ContextVar[Caller] = ContextVar("budgetledger_caller", default=NOBODY)
+
+
+def current() -> Caller:
+    """What the innermost `as_user` around the code that runs now says, and those around it."""
+    return _current.get()
+
+
+class AsUser:
+    """What `Ledger.as_user` returns: for ``with``, once, around plain and asynchronous code."""
+
+    _entered: Token[Caller] | None = None
+
+    def __init__(self, user: str, tags: Mapping[str, Any] | None, key: str | None) -> None:
+        if key is not None:
+            checked_name(key, "key")
+        self._caller = Caller(checked_name(user, "account"), tags, key)
+
+    def __enter__(self) -> None:
+        if self._entered is not None:
+            raise InvalidInput("this was entered before; call as_user again for each `with`")
+        # A key is for one call of one user: what the block around it says is not for this one.
+        outer = _current.get()._replace(key=None)
+        self._entered = _current.set(self._caller.over(outer))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._entered is not None
+        with suppress(ValueError):  # a generator that is closed from elsewhere: not its context
+            _current.reset(self._entered)

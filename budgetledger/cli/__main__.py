@@ -1,0 +1,5 @@
+"""``python -m budgetledger.cli``."""
+
+from budgetledger.cli.commands import main
+
+main()

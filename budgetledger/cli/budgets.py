@@ -1,0 +1,181 @@
+"""The commands that set something: budgets, what an account is under, and freezing."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from budgetledger.cli.options import (
+    Where,
+    examples,
+    names_a_ledger,
+    to_anchor,
+    to_shares,
+    to_span,
+)
+
+if TYPE_CHECKING:
+    from budgetledger.entries import Account
+    from budgetledger.ledger import Ledger
+
+
+@click.command(
+    epilog=examples(
+        "set-budget alice 10 --per month --timezone Asia/Shanghai",
+        "set-budget alice 10 --per month --alert-at 50% --alert-at 80%",
+        "set-budget team:research --tokens 2000000 --per day",
+        "set-budget '*' 100 --per month",
+    )
+)
+@click.argument("account")
+@click.argument("limit", required=False)
+@click.option("--tokens", type=int, help="Limit tokens instead of US dollars.")
+@click.option("--requests", type=int, help="Limit calls instead of US dollars.")
+@click.option(
+    "--per",
+    type=click.Choice(["minute", "hour", "day", "week", "month", "year"]),
+    help="Window, by the calendar; without it (and --rolling) the budget is for ever.",
+)
+@click.option(
+    "--rolling", metavar="SPAN", callback=to_span, help="Window that ends now: 24h, 30d or 12w."
+)
+@click.option(
+    "--timezone", default="UTC", show_default=True, is_eager=True, help="Whose calendar: IANA name."
+)
+@click.option("--week-start", default="monday", show_default=True, help="First day of a week.")
+@click.option(
+    "--anchor",
+    metavar="ISO|creation",
+    callback=to_anchor,
+    help="Step windows from this moment (in --timezone), or from the budget's creation.",
+)
+@click.option("--model", help="Limit this model alone.")
+@click.option(
+    "--alert-at",
+    metavar="SHARE",
+    multiple=True,
+    callback=to_shares,
+    help="Alert when this share of the limit is used: 0.8 or 80%, or none. May be repeated.",
+)
+@click.option("--name", help="Name of the budget; by default what it limits, as usd/month.")
+@names_a_ledger
+def set_budget(
+    account: str,
+    limit: str | None,
+    tokens: int | None,
+    requests: int | None,
+    per: str | None,
+    rolling: timedelta | None,
+    anchor: datetime | Literal["creation"] | None,
+    where: Where,
+    **options: Any,
+) -> None:
+    """Limit what ACCOUNT may use.
+
+    By LIMIT in US dollars, or by --tokens or --requests. The same name again revises the
+    budget and keeps what is spent; another name adds one. A budget of '*' limits all accounts
+    of the project together.
+    """
+    if [limit, tokens, requests].count(None) != 2:
+        raise click.UsageError("pass one of LIMIT (US dollars), --tokens or --requests")
+    if rolling is not None and (per is not None or anchor is not None):
+        raise click.UsageError("--rolling stands alone; leave out --per and --anchor")
+    options |= {"tokens": tokens, "requests": requests, "anchor": anchor}
+    options["per"] = per if rolling is None else rolling
+    from budgetledger.ledger import Ledger
+    from budgetledger.render.documents import budget_json, print_json
+    from budgetledger.render.text import alerts_text, limit_text, plain
+
+    path, exists = where.locate()
+    if not exists:  # tried where it leaves nothing, so that a misuse makes no file
+        with Ledger(":memory:", project=where.project) as draft:
+            draft.set_budget(account, limit, **options)
+    with Ledger(path, project=where.project) as ledger:
+        budget = ledger.set_budget(account, limit, **options)
+        if not exists:
+            click.echo(f"created {ledger.path}", err=True)
+    if where.as_json:
+        print_json({"project": where.project, **budget_json(budget)})
+    else:
+        told = ", ".join(filter(None, (limit_text(budget), alerts_text(budget))))
+        click.echo(plain(f"budget {budget.name} of {budget.account}: {told}"))
+
+
+@click.command(
+    epilog=examples("set-parent alice team:research", "set-parent alice --none"),
+)
+@click.argument("account")
+@click.argument("parent", required=False)
+@click.option("--none", "is_none", is_flag=True, help="Put it under no other account.")
+@names_a_ledger
+def set_parent(account: str, parent: str | None, is_none: bool, where: Where) -> None:
+    """Put ACCOUNT under PARENT.
+
+    What is recorded from now on counts against the budgets of PARENT too; what was, stays
+    where it counted. Everything is under '*', the project itself, once that has a budget.
+    """
+    if (parent is None) != is_none:
+        raise click.UsageError("pass one of PARENT or --none")
+    with where.existing() as ledger:
+        known = {one.name for one in ledger.accounts()}
+        ledger.set_parent(account, parent)
+        found = _account(ledger, account)
+    from budgetledger.render.text import plain
+
+    for name in (account, parent):
+        if name is not None and name not in known:
+            click.echo(plain(f"opened {name}, a new account"), err=True)
+    _show_settings(found, f"{account} is under {found.parent or 'no other account'}", where)
+
+
+@click.command(epilog=examples("freeze alice --reason 'looks like a stolen key'"))
+@click.argument("account")
+@click.option("--reason", help="Why, for whoever is refused.")
+@names_a_ledger
+def freeze(account: str, reason: str | None, where: Where) -> None:
+    """Refuse all holds on ACCOUNT and those under it.
+
+    What a call cost is still recorded.
+    """
+    with where.existing() as ledger:
+        ledger.freeze(account, reason=reason)
+        found = _account(ledger, account)
+    from budgetledger.render.text import plain
+
+    if reason not in (None, found.frozen):
+        remark = f"{account} was frozen already, for another reason; that one stays"
+        click.echo(plain(remark), err=True)
+    why = f" ({found.frozen})" if found.frozen else ""
+    frozen = f"{account} is frozen{why}: it and the accounts under it take no holds"
+    _show_settings(found, frozen, where)
+
+
+@click.command(epilog=examples("unfreeze alice --reason 'the key was replaced'"))
+@click.argument("account")
+@click.option("--reason", help="Why, for the journal.")
+@names_a_ledger
+def unfreeze(account: str, reason: str | None, where: Where) -> None:
+    """Let ACCOUNT take holds again.
+
+    Unless an account above it is frozen too.
+    """
+    with where.existing() as ledger:
+        ledger.unfreeze(account, reason=reason)
+        found = _account(ledger, account)
+    _show_settings(found, f"{account} is not frozen", where)
+
+
+def _account(ledger: Ledger, name: str) -> Account:
+    return next(account for account in ledger.accounts() if account.name == name)
+
+
+def _show_settings(account: Account, text: str, where: Where) -> None:
+    from budgetledger.render.documents import account_settings_json, print_json
+    from budgetledger.render.text import plain
+
+    if where.as_json:
+        print_json(account_settings_json(account))
+    else:
+        click.echo(plain(text))

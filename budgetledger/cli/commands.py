@@ -1,0 +1,138 @@
+"""The command line: the ledger's own verbs, a table for people, JSON for programs.
+
+Results go to stdout, everything else to stderr. The ledger and rich are imported by the
+command that needs them, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import click
+
+from budgetledger import __version__
+from budgetledger.cli.budgets import freeze, set_budget, set_parent, unfreeze
+from budgetledger.cli.copying import copy
+from budgetledger.cli.holds import holds, release
+from budgetledger.cli.options import Where, examples, names_a_ledger
+from budgetledger.cli.prices import prices, reprice
+from budgetledger.cli.reports import accounts, alerts, balance, entries, model_costs
+from budgetledger.cli.serve import serve
+from budgetledger.errors import BudgetledgerError, InvalidInput
+from budgetledger.storage.targets import is_server
+
+_DIFFERS = 4  # exit code; 3 is kept for a call that a budget refuses
+
+
+class _Commands(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BudgetledgerError as error:
+            from budgetledger.render.text import plain
+
+            misused = isinstance(error, InvalidInput)  # exit code 2, else 1
+            raise (click.UsageError if misused else click.ClickException)(plain(error)) from None
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 done, 1 failed, 2 misused, 4 verify found differences.",
+)
+@click.version_option(__version__, prog_name="budgetledger")
+def main() -> None:
+    """Budgets for LLM calls, in an append-only ledger: an SQLite file, or PostgreSQL."""
+
+
+@main.command(epilog=examples("demo"))
+@click.option(
+    "--db",
+    metavar="PATH",
+    default="budgetledger-demo.db",
+    show_default=True,
+    help="The ledger's file; one that exists gets another project.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON.")
+def demo(db: str, as_json: bool) -> None:
+    """Play a day of three users and show the bill. No key, no network."""
+    from budgetledger.cli.demo.day import play
+    from budgetledger.cli.demo.show import show, summary
+
+    day = play(db)
+    if as_json:
+        from budgetledger.render.documents import print_json
+
+        print_json(summary(day))
+    else:
+        from budgetledger.render.tables import console
+
+        show(console(), day)
+
+
+@main.command(epilog=examples("verify --db spend.db"))
+@names_a_ledger
+def verify(where: Where) -> None:
+    """Recount every row of the file and report differences.
+
+    Takes in all projects, repairs nothing, and exits with 4 if anything differs.
+    """
+    from budgetledger.render.documents import print_json, verification_json
+    from budgetledger.render.tables import console, progress_on_terminal, show_verification
+
+    with where.existing() as ledger, progress_on_terminal("recounting") as progress:
+        found, path = ledger.verify(progress=progress), ledger.path
+    if where.as_json:
+        print_json(verification_json(found, path))
+    else:
+        show_verification(console(), found)
+    if not found.ok:
+        sys.exit(_DIFFERS)
+
+
+@main.command("import", epilog=examples("import user_cost.json --project my-app"))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@names_a_ledger
+def import_(file: str, where: Where) -> None:
+    """Bring in the user_cost.json of LiteLLM's BudgetManager.
+
+    Users, budgets and costs come in as a whole or not at all; the same file again changes
+    nothing.
+    """
+    from budgetledger.ledger import Ledger
+    from budgetledger.litellm.user_cost_file import read_user_cost, write_records
+    from budgetledger.render.documents import import_json, print_json
+    from budgetledger.render.tables import console, import_table, progress_on_terminal
+    from budgetledger.render.text import plain
+
+    path, exists = where.locate()
+    if exists and not is_server(path) and os.path.samefile(file, path):
+        raise InvalidInput(f"{file} is the ledger itself; pass LiteLLM's user_cost.json")
+    records = read_user_cost(file)
+    with (
+        Ledger(path, project=where.project) as ledger,
+        progress_on_terminal("importing", len(records) >= 1000) as progress,
+    ):
+        result = write_records(ledger, records, progress=progress)
+        click.echo(f"{'imported into' if exists else 'created'} {ledger.path}", err=True)
+    for remark in result.remarks:
+        click.echo(plain(remark), err=True)
+    if where.as_json:
+        print_json(import_json(result, where.project))
+    else:
+        out = console()
+        out.print(import_table(out, result))
+
+
+for command in (
+    *(accounts, alerts, balance, entries, model_costs),
+    *(holds, release, prices, reprice, copy),
+    *(set_budget, set_parent, freeze, unfreeze),
+    serve,
+):
+    main.add_command(command)
+
+if __name__ == "__main__":
+    main()

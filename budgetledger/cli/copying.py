@@ -1,0 +1,49 @@
+"""The command that moves a ledger: from a file to a server, or back."""
+
+from __future__ import annotations
+
+import click
+
+from budgetledger.cli.options import examples, open_existing
+from budgetledger.errors import InvalidInput
+
+
+@click.command(
+    epilog=examples("copy spend.db postgresql://user@host/database", "copy spend.db new.db")
+)
+@click.argument("source")
+@click.argument("target")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a line.")
+def copy(source: str, target: str, as_json: bool) -> None:
+    """Copy the ledger SOURCE into the empty TARGET, and verify it.
+
+    Each is a path or a URL. All rows and hashes stay as they are. If it fails or is stopped,
+    TARGET is as empty as before. What is written to SOURCE meanwhile is not copied, so let
+    nobody write to it before you move.
+    """
+    from budgetledger.journal.copying import copy as copy_rows
+    from budgetledger.ledger import Ledger
+    from budgetledger.render.documents import print_json
+    from budgetledger.render.tables import progress_on_terminal
+
+    with open_existing(source) as old:
+        if old.path == _path(target):
+            raise InvalidInput(f"{old.path} cannot be copied into itself; name another target")
+        with Ledger(target) as new, progress_on_terminal("copying") as progress:
+            found = copy_rows(old._store, new._store, progress)
+        where = {"source": old.path, "target": new.path}
+    if as_json:
+        print_json(where | {"accounts": found.accounts, "entries": found.entries})
+    else:
+        click.echo(
+            f"copied and verified {found.entries:,} entries of {found.accounts:,} accounts from "
+            f"{where['source']} to {where['target']}"
+        )
+
+
+def _path(target: str) -> str:
+    """*target* as a ledger's path shows it."""
+    from budgetledger.storage.sqlite.connection import path_of
+    from budgetledger.storage.targets import is_server, without_password
+
+    return without_password(target) if is_server(target) else path_of(target)

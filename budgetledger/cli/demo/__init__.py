@@ -1,0 +1,1 @@
+"""The demo: a day of invented calls."""

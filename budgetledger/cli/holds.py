@@ -1,0 +1,57 @@
+"""The commands about open holds: which there are, and giving back what a process left."""
+
+from __future__ import annotations
+
+import click
+
+from budgetledger.cli.options import Where, examples, names_a_ledger
+
+_LARGEST_ID = 2**63 - 1
+
+
+@click.command(epilog=examples("holds alice", "holds '*' --json"))
+@click.argument("account")
+@names_a_ledger
+def holds(account: str, where: Where) -> None:
+    """List the open holds that count against ACCOUNT.
+
+    Its own, and those of accounts under it. Times are in UTC.
+    """
+    from budgetledger.render.documents import hold_json, print_json
+
+    with where.existing() as ledger:
+        found = ledger.holds(account)
+    if where.as_json:
+        print_json([hold_json(hold) for hold in found])
+    elif found:
+        from budgetledger.render.tables import console, holds_table
+
+        out = console()
+        out.print(holds_table(out, found))
+    else:
+        click.echo("no open holds", err=True)
+
+
+@click.command(epilog=examples("release 1042 --reason 'the worker was killed'"))
+@click.argument("hold_id", type=click.IntRange(1, _LARGEST_ID))
+@click.option("--reason", help="Why, for the journal.")
+@names_a_ledger
+def release(hold_id: int, reason: str | None, where: Where) -> None:
+    """Close the hold HOLD_ID unspent, at once.
+
+    For what a process left behind that is gone: a hold counts until its deadline. Should the
+    call have been made after all, its cost can still be recorded.
+    """
+    from budgetledger._open_holds import hold_with_id
+    from budgetledger.render.documents import entry_json, hold_json, print_json
+    from budgetledger.render.text import held_text, plain
+
+    with where.existing() as ledger:
+        hold = hold_with_id(ledger, hold_id)
+        entry = hold.release(reason=reason)
+    if where.as_json:
+        print_json({**hold_json(hold), "closed_by": entry_json(entry)})
+    else:
+        held = held_text(hold.amount, hold.tokens)
+        past = ", which counted no more" if entry.recorded_at >= hold.expires_at else ""
+        click.echo(plain(f"released hold {hold.id} of {hold.account}: {held}{past}"))

@@ -1,0 +1,168 @@
+"""What the commands have in common: the options that name a ledger, and kinds of values."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import wraps
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from zoneinfo import ZoneInfo
+
+import click
+
+from budgetledger.errors import StoreNotFound
+
+if TYPE_CHECKING:
+    from budgetledger.ledger import Ledger
+
+_SPANS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_MOST_AS_SHARE = 10  # as a bare number; who writes 80 means 80 %
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Where(NamedTuple):
+    """What the options of every command say."""
+
+    db: str | None
+    project: str
+    as_json: bool
+
+    def locate(self) -> tuple[str, bool]:
+        """The ledger's path or URL, and whether there is a ledger."""
+        from budgetledger.storage.targets import default_path
+
+        return located(self.db or default_path())
+
+    def existing(self) -> Ledger:
+        """The ledger, for a command that makes none."""
+        from budgetledger.storage.targets import default_path
+
+        return open_existing(self.db or default_path(), self.project)
+
+
+def located(target: str) -> tuple[str, bool]:
+    """The path or URL that *target* is, and whether there is a ledger."""
+    from budgetledger.storage.targets import is_server
+
+    if is_server(target):
+        from budgetledger.storage.postgres.store import exists
+
+        return target, exists(target)
+    from budgetledger.storage.sqlite.connection import path_of
+
+    path = path_of(target)
+    return path, os.path.exists(path) and os.path.getsize(path) > 0
+
+
+def open_existing(target: str, project: str = "default") -> Ledger:
+    """The ledger at *target*. Raises `StoreNotFound` rather than make one."""
+    from budgetledger.storage.targets import without_password
+
+    path, exists = located(target)
+    if not exists:
+        remedy = "name one with --db, or make one with `budgetledger set-budget`"
+        shown = without_password(path)
+        raise StoreNotFound(f"there is no ledger at {shown}; {remedy}", target=shown)
+    from budgetledger.ledger import Ledger
+
+    return Ledger(path, project=project)
+
+
+def examples(*commands: str) -> str:
+    """An epilog for a command's help, set line by line."""
+    return "\n".join(("\b", "Examples:", *(f"  budgetledger {command}" for command in commands)))
+
+
+def names_a_ledger(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of every command that opens a ledger, handed to it as one `Where`."""
+
+    @wraps(command)
+    def run(db: str | None, project: str, as_json: bool, **rest: Any) -> None:
+        command(where=Where(db, project, as_json), **rest)
+
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table."),
+        click.option("--project", default="default", show_default=True, help="Project in it."),
+        click.option(
+            "--db",
+            metavar="PATH",
+            envvar="BUDGETLEDGER_DB",
+            show_envvar=True,
+            help="The ledger's file or URL; without it, the one in your data directory.",
+        ),
+    ):
+        run = option(run)
+    return run
+
+
+def to_moment(context: click.Context, _: click.Parameter, value: str | None) -> datetime | None:
+    """Without an offset, what the clock of --timezone shows; of UTC where there is no such."""
+    try:
+        moment = None if value is None else datetime.fromisoformat(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not a date such as 2026-03-02T09:00Z") from None
+    if moment is None or moment.tzinfo is not None:
+        return moment
+    try:
+        return moment.replace(tzinfo=ZoneInfo(context.params.get("timezone", "UTC")))
+    except (LookupError, ValueError, OSError):
+        return moment  # set_budget says what is wrong with the zone
+
+
+def to_anchor(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+    """A moment, or the word ``creation``."""
+    return value if value == "creation" else to_moment(context, parameter, value)
+
+
+def to_span(_: click.Context, __: click.Parameter, value: str | None) -> timedelta | None:
+    """``24h`` as a timedelta."""
+    if value is None:
+        return None
+    found = re.fullmatch(r"(\d{1,6})([mhdw])", value)
+    if found is None:
+        raise click.BadParameter(f"{value!r} is not a span such as 24h, 30d or 12w")
+    return timedelta(**{_SPANS[found[2]]: int(found[1])})
+
+
+def to_shares(
+    _: click.Context, __: click.Parameter, values: tuple[str, ...]
+) -> list[Decimal] | None:
+    """``0.8`` and ``80%``, as shares of a limit; ``none`` takes away those there are."""
+    return [_share(value) for value in values if value != "none"] if values else None
+
+
+def _share(value: str) -> Decimal:
+    number, is_percent = value.removesuffix("%").strip(), value.endswith("%")
+    try:
+        share = Decimal(number) / (100 if is_percent else 1)
+    except ArithmeticError:
+        share = Decimal("NaN")
+    if not share.is_finite():
+        raise click.BadParameter(f"{value!r} is not a share such as 0.8 or 80%")
+    if share > _MOST_AS_SHARE and not is_percent:
+        raise click.BadParameter(f"{value} would be {value} times the limit; pass {value}% or less")
+    return share
+
+
+def moment_options(**options: str) -> Callable[[F], F]:
+    """Options that take moments, by name, with what they say in the help."""
+
+    def decorate(command: F) -> F:
+        for name, text in reversed(options.items()):
+            text = f"{text}. ISO 8601; UTC unless it says otherwise."
+            option = f"--{name.replace('_', '-')}"
+            command = click.option(option, name, metavar="ISO", callback=to_moment, help=text)(
+                command
+            )
+        return command
+
+    return decorate
+
+
+past_options = moment_options(
+    at="In the windows that hold this moment", as_of="As the ledger stood at this moment"
+)

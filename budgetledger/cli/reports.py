@@ -1,0 +1,151 @@
+"""The commands that read: what was spent, what is left, and by which rows."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+import click
+
+from budgetledger.cli.options import (
+    Where,
+    examples,
+    moment_options,
+    names_a_ledger,
+    past_options,
+)
+
+_PAGE = 1000  # entries in one table: a long journal is shown while it is read
+
+
+@click.command(epilog=examples("balance alice", "balance alice --at 2026-01-31 --json"))
+@click.argument("account")
+@past_options
+@names_a_ledger
+def balance(account: str, at: datetime | None, as_of: datetime | None, where: Where) -> None:
+    """Show how full each budget of ACCOUNT is, and when it turns."""
+    with where.existing() as ledger:
+        found = ledger.balance(account, at=at, as_of=as_of)
+    if where.as_json:
+        from budgetledger.render.documents import balance_json, print_json
+
+        print_json(balance_json(found, where.project))
+    else:
+        from budgetledger.render.tables import console, show_balance
+
+        show_balance(console(), found, where.project, at or as_of or datetime.now(UTC))
+
+
+@click.command(epilog=examples("accounts --project my-app"))
+@names_a_ledger
+def accounts(where: Where) -> None:
+    """List the accounts and how full their budgets are.
+
+    And what is held on each, which account it is under, and whether it is frozen.
+    """
+    from budgetledger.render.documents import account_json, print_json
+    from budgetledger.render.text import plain
+
+    with where.existing() as ledger:
+        found = ledger.accounts()
+        balances = [ledger.balance(account.name) for account in found]
+        others = ledger._projects()
+    if where.as_json:
+        print_json([account_json(*pair) for pair in zip(found, balances, strict=True)])
+    elif found:
+        from budgetledger.render.tables import accounts_table, console
+
+        out = console()
+        out.print(accounts_table(out, found, balances, datetime.now(UTC)))
+    if not found:
+        known = ", ".join(others) or "none yet"
+        click.echo(plain(f"no accounts in project {where.project}; projects: {known}"), err=True)
+
+
+@click.command(
+    epilog=examples("entries alice --last 20", "entries --since 2026-03-01 --json | jq .cost")
+)
+@click.argument("account", required=False)
+@moment_options(since="Recorded at this moment or later", until="Recorded before this moment")
+@click.option("--last", type=click.IntRange(min=1), metavar="N", help="Only the last N of them.")
+@names_a_ledger
+def entries(
+    account: str | None, since: datetime | None, until: datetime | None, last: int | None,
+    where: Where,
+) -> None:  # fmt: skip
+    """Show the rows of ACCOUNT, or of the project. As JSON, one row a line."""
+    from budgetledger.render.documents import entry_json, print_json
+
+    with where.existing() as ledger:
+        found: Iterable[Any] = ledger.entries(account, since=since, until=until)
+        if last is not None:
+            found = deque(found, maxlen=last)
+        rows = iter(found)
+        if where.as_json:
+            for entry in rows:
+                print_json(entry_json(entry), indent=None)
+            return
+        from budgetledger.render.tables import console, entries_table
+
+        out = console()
+        page = list(islice(rows, _PAGE))
+        if not page:
+            click.echo("no entries", err=True)
+        while page:
+            out.print(entries_table(out, page))
+            page = list(islice(rows, _PAGE))
+
+
+@click.command(epilog=examples("model-costs alice"))
+@click.argument("account")
+@past_options
+@names_a_ledger
+def model_costs(account: str, at: datetime | None, as_of: datetime | None, where: Where) -> None:
+    """Show what each model cost ACCOUNT.
+
+    In the window that balance reports.
+    """
+    with where.existing() as ledger:
+        reported, costs = ledger._snapshot(account, at, as_of)
+    if where.as_json:
+        from budgetledger.render.documents import model_costs_json, print_json
+
+        print_json(model_costs_json(reported, where.project, costs))
+        return
+    from budgetledger.render.tables import console, shares
+    from budgetledger.render.text import window_text
+
+    out = console()
+    now = at or as_of or datetime.now(UTC)
+    click.echo(f"window: {window_text(reported.window, now)}", err=True)
+    if reported.unpriced:
+        click.echo(f"without a price, and not in these figures: {reported.unpriced:,}", err=True)
+    out.print(shares(out, costs, "model", "cyan"))
+
+
+@click.command(epilog=examples("alerts", "alerts team:research --json"))
+@click.argument("account", required=False)
+@names_a_ledger
+def alerts(account: str | None, where: Where) -> None:
+    """List the alerts on ACCOUNT, or in the project, oldest first.
+
+    A row for each threshold of a budget that was reached, and for each that is no more.
+    """
+    from budgetledger.render.documents import alert_json, print_json
+
+    with where.existing() as ledger:
+        if account is not None:
+            ledger.budgets(account)  # says if there is no such account
+        found = ledger.alerts(account)
+    if where.as_json:
+        print_json([alert_json(alert, where.project) for alert in found])
+    elif found:
+        from budgetledger.render.tables import alerts_table, console
+
+        out = console()
+        out.print(alerts_table(out, found, datetime.now(UTC)))
+    else:
+        click.echo("no alerts", err=True)

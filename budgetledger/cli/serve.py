@@ -1,0 +1,143 @@
+"""The command that serves a ledger over HTTP."""
+
+from __future__ import annotations
+
+import gc
+import ipaddress
+import os
+import signal
+import warnings
+from typing import TYPE_CHECKING
+
+import click
+
+from budgetledger.cli.options import examples
+from budgetledger.errors import InvalidInput, UnknownAccountWarning, UnpricedWarning
+from budgetledger.storage.targets import default_path
+
+if TYPE_CHECKING:
+    from budgetledger.server.access_tokens import Tokens
+    from budgetledger.storage.sqlite.connection import Synchronous
+
+TOKENS = "BUDGETLEDGER_TOKENS"
+_SECONDS_TO_FINISH = 30
+
+
+@click.command(
+    epilog=examples("serve --db spend.db", "serve --db spend.db --host 0.0.0.0 --tokens tokens.txt")
+)
+@click.option(
+    "--db",
+    metavar="PATH",
+    envvar="BUDGETLEDGER_DB",
+    show_envvar=True,
+    help="The ledger's file or URL, made if missing; without it, the one in your data directory.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8787,
+    show_default=True,
+    help="Port to listen on; 0 for any that is free.",
+)
+@click.option(
+    "--tokens",
+    "tokens_file",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False),
+    help=f"Who may use what: a line `project:token` (or project:sha256:HEX) each. Else {TOKENS}.",
+)
+@click.option(
+    "--max-body",
+    metavar="BYTES",
+    type=click.IntRange(1024),
+    default=16 * 1024 * 1024,
+    show_default=True,
+    help="The largest request that is read.",
+)
+@click.option(
+    "--synchronous",
+    type=click.Choice(["FULL", "NORMAL"]),
+    default="FULL",
+    show_default=True,
+    help="What is answered survives power loss (FULL) or a killed process (NORMAL).",
+)
+def serve(
+    db: str | None,
+    host: str,
+    port: int,
+    tokens_file: str | None,
+    max_body: int,
+    synchronous: Synchronous,
+) -> None:
+    """Serve the ledger over HTTP.
+
+    For LiteLLM's hosted budget manager, and by a JSON API (described at /openapi.json) for
+    everything else. Without tokens it serves this machine only, and starts on no other address.
+    SIGTERM or Ctrl-C ends it, once the requests that are under way have been answered.
+    """
+    try:
+        import uvicorn
+
+        from budgetledger.server.app import create_app
+        from budgetledger.server.idle_connections import Connection
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"{error.name} is not installed; install budgetledger with the extra: "
+            "budgetledger[server]"
+        ) from None
+    tokens = _tokens(tokens_file)
+    if tokens is None and not _is_loopback(host):
+        raise InvalidInput(
+            f"{host} can be reached from other machines, and there are no tokens: whoever "
+            f"connects could read and write everything; pass --tokens FILE or set {TOKENS}, or "
+            "listen on 127.0.0.1"
+        )
+    from budgetledger.ledger import Ledger
+
+    # Clients see these in the answers; here each would be kept in memory, once for each account.
+    for kind in (UnknownAccountWarning, UnpricedWarning):
+        warnings.simplefilter("ignore", kind)
+    with Ledger(db or default_path(), synchronous=synchronous) as ledger:
+        config = uvicorn.Config(
+            create_app(ledger, tokens, max_body_bytes=max_body),
+            host=host,
+            port=port,
+            http=Connection,
+            log_level="warning",
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=_SECONDS_TO_FINISH,
+        )
+        listening = config.bind_socket()
+        with listening:
+            listening.listen()  # who connects from now on is served once the server is up
+            address, bound = listening.getsockname()[:2]
+            shown = f"[{address}]" if ":" in address else address
+            server = uvicorn.Server(config)
+            # One may come before the server listens to signals. And it ends by raising again the
+            # one that stopped it: the ledger is to be closed first.
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, server.handle_exit)
+            click.echo(f"serving {ledger.path} on http://{shown}:{bound}", err=True)
+            # What is loaded by now stays: looked through for garbage again and again, it would
+            # hold all requests up for 30 ms each time.
+            gc.freeze()
+            server.run(sockets=[listening])
+
+
+def _tokens(file: str | None) -> Tokens | None:
+    from budgetledger.server.access_tokens import Tokens
+
+    if file is not None:
+        return Tokens.from_file(file)
+    listed = os.environ.get(TOKENS)
+    return Tokens(listed.split()) if listed else None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,1 @@
+"""Calls under a hold: functions, streams and the clients of OpenAI and Anthropic."""

@@ -1,0 +1,238 @@
+"""Streams that a call returned, passed on under a hold that is settled however they end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from contextlib import suppress
+from decimal import Decimal
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any
+
+from budgetledger.aio import AsyncHold
+from budgetledger.errors import BudgetledgerError
+from budgetledger.holds import BaseHold, Hold
+from budgetledger.journal.holding import Granted
+from budgetledger.responses.response import Reading
+from budgetledger.responses.stream import StreamReading, StreamUsage
+from budgetledger.usage import Usage
+
+if TYPE_CHECKING:
+    from budgetledger.pricing.estimates import Estimate
+
+
+class _ReadPast(StreamReading):
+    """A stream of which others saw the chunks: all the output held for, or unknown if none was."""
+
+    def __init__(self, estimate: Estimate | None) -> None:
+        super().__init__()
+        self._output_tokens = None if estimate is None else estimate.output_tokens
+
+    def usage(self, model: str | None, input_tokens: int | None) -> StreamUsage:
+        if self._output_tokens is None:
+            return StreamUsage(model, None, None, False)
+        return StreamUsage(model, Usage(input_tokens or 0, self._output_tokens), None, False)
+
+
+class _Stream:
+    """Stands for a client's stream: what is not asked of this one is asked of that."""
+
+    def __init__(self, stream: Any, hold: Any) -> None:
+        self._stream, self._hold, self._begun = stream, hold, False
+        self._is_asked = False  # for something of the client's, which may read it past this one
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._stream, name)
+        self._is_asked |= not name.startswith("_")
+        return value
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:  # so that isinstance says what it says of the client's
+        return type(self._stream)
+
+    def _settle_unread(self) -> None:
+        """Settle a stream that nobody has read here: its prompt at least may be billed."""
+        if not self._begun:
+            self._begun = True
+            hold = self._hold
+            now = Hold(hold._ledger, Granted(hold.entry, hold._account), hold._estimate)
+            past = self._is_read_past()
+            now._settle_stream(_ReadPast(hold._estimate) if past else StreamReading())
+
+    def _settle_empty(self) -> None:
+        """Settle a stream that was at its end when it was first read here."""
+        if self._is_read_past():
+            self._begun = False
+            self._settle_unread()
+
+    def _is_read_past(self) -> bool:
+        response = getattr(self._stream, "response", None)
+        return self._is_asked and getattr(response, "num_bytes_downloaded", 1) > 0
+
+    def __del__(self) -> None:
+        with suppress(Exception):
+            self._settle_unread()
+
+
+class MeteredStream(_Stream):
+    """A stream to be read by ``for``."""
+
+    def __init__(self, stream: Any, hold: Hold, is_free: bool = False) -> None:
+        super().__init__(stream, hold)
+        self._passing = hold.stream(_chunks(stream, hold, is_free))
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        is_first, self._begun = not self._begun, True
+        try:
+            return next(self._passing)
+        except BaseException as error:
+            if is_first and isinstance(error, StopIteration):
+                self._settle_empty()
+            # Nothing is left to do but for a stream that broke before its first chunk.
+            self._hold.__exit__(type(error), error, None)
+            raise
+
+    def close(self) -> None:
+        """Stop reading: the provider is told, and what came is settled."""
+        self._passing.close()
+        self._settle_unread()
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+class AsyncMeteredStream(_Stream):
+    """A stream to be read by ``async for``."""
+
+    def __init__(self, stream: Any, hold: AsyncHold, is_free: bool = False) -> None:
+        super().__init__(stream, hold)
+        self._passing = hold.stream(_achunks(stream, hold, is_free))
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        is_first, self._begun = not self._begun, True
+        try:
+            return await anext(self._passing)
+        except BaseException as error:
+            if is_first and isinstance(error, StopAsyncIteration):
+                self._settle_empty()
+            await self._hold.__aexit__(type(error), error, None)
+            raise
+
+    async def aclose(self) -> None:
+        """Stop reading: the provider is told, and what came is settled."""
+        await self._passing.aclose()
+        self._settle_unread()
+
+    close = aclose  # as OpenAI's and Anthropic's call it
+
+    async def __aenter__(self) -> Any:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.aclose()
+
+
+class _Driven:
+    """A generator read as a stream, which gets what is sent and thrown meanwhile."""
+
+    sent: Any = None
+    thrown: BaseException | None = None
+
+    def __enter__(self) -> None:
+        """Around the ``yield`` by which its reader may throw something."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if error is None or isinstance(error, GeneratorExit):
+            return False
+        self.thrown = error
+        return True
+
+    def _step(self, send: Callable[[Any], Any], throw: Callable[[BaseException], Any]) -> Any:
+        sent, thrown = self.sent, self.thrown
+        self.sent = self.thrown = None
+        return send(sent) if thrown is None else throw(thrown)
+
+
+class Driven(_Driven):
+    """A generator; ``returned`` is what it gave at its end."""
+
+    returned: Any = None
+
+    def __init__(self, generator: Generator[Any, Any, Any]) -> None:
+        self._generator, self.close = generator, generator.close
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        try:
+            return self._step(self._generator.send, self._generator.throw)
+        except StopIteration as end:
+            self.returned = end.value
+            raise
+
+
+class AsyncDriven(_Driven):
+    """An asynchronous generator."""
+
+    def __init__(self, generator: AsyncGenerator[Any, Any]) -> None:
+        self._generator, self.aclose = generator, generator.aclose
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        return await self._step(self._generator.asend, self._generator.athrow)
+
+
+def _chunks(stream: Any, hold: Hold, is_free: bool) -> Generator[Any, None, None]:
+    reading = StreamReading()
+    try:
+        for chunk in stream:
+            if is_free:
+                reading.add(chunk)
+            yield chunk
+    finally:
+        # litellm's streams can only be closed within.
+        close = getattr(getattr(stream, "completion_stream", stream), "close", None)
+        try:
+            if callable(close):
+                close()
+        finally:
+            if reading.started:
+                with suppress(BudgetledgerError):
+                    hold.settle(_for_nothing(reading, hold))
+
+
+async def _achunks(stream: Any, hold: AsyncHold, is_free: bool) -> AsyncGenerator[Any, None]:
+    reading = StreamReading()
+    try:
+        async for chunk in stream:
+            if is_free:
+                reading.add(chunk)
+            yield chunk
+    finally:
+        inner = getattr(stream, "completion_stream", stream)
+        close = getattr(inner, "aclose", None) or getattr(inner, "close", None)
+        try:
+            if callable(close):
+                closing = close()
+                if isawaitable(closing):
+                    await closing
+        finally:
+            if reading.started:
+                with suppress(BudgetledgerError):
+                    await hold.settle(_for_nothing(reading, hold))
+
+
+def _for_nothing(reading: StreamReading, hold: BaseHold) -> Reading:
+    used = reading.usage(hold.model, None)
+    return Reading(used.model or hold.model, used.usage, Decimal(0))

@@ -1,0 +1,156 @@
+"""A request that an OpenAI or Anthropic client is about to make, as a call to hold for.
+
+Both clients are made by the same generator, and every call of theirs, whichever method makes
+it, goes through ``client.request(cast_to, options, stream=..., stream_cls=...)``. Here is read
+and changed what ``options`` says; nothing is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+from budgetledger.callers import Caller, current
+from budgetledger.clients.call_arguments import Kind, asking_for_usage, hold_arguments
+from budgetledger.clients.settling import reading_of
+from budgetledger.errors import InvalidInput
+from budgetledger.responses.response import Reading
+
+CALLER = "x-budgetledger-caller"
+"""Among a request's extra headers, until it is sent: the `Caller` that the call names."""
+
+_RAW = "x-stainless-raw-response"
+_KINDS: dict[str, Kind] = {
+    "/chat/completions": "chat",
+    "/completions": "text",
+    "/embeddings": "embedding",
+    "/images/edits": "image",
+    "/images/generations": "image",
+    "/images/variations": "image",
+    "/messages": "messages",
+    "/responses": "responses",
+    "/responses/compact": "responses",
+}
+
+
+class ClientCall:
+    """A call that costs money: what to hold for it, and what its answer says."""
+
+    hides_usage = False
+    """Whether the stream's last chunk is there only because we asked for it."""
+
+    def __init__(self, kind: Kind, options: Any, sent: dict[str, Any], caller: Caller) -> None:
+        body = _body(kind, options)
+        _refuse_unmetered(body, options, sent)
+        self.user = caller.account()
+        self.hold = hold_arguments(kind, body) | {"tags": caller.tags, "key": caller.key}
+        self._answers: list[object] = []
+        self._response: Any = None
+        self.streams = bool(sent.get("stream"))
+        if self.streams:
+            asking = asking_for_usage(kind, body)
+            self.hides_usage = asking is not body
+            if self.hides_usage:
+                told = {"stream_options": asking["stream_options"]}
+                options.json_data = {**(options.json_data or {}), **told}
+                if "stream_options" in (options.extra_json or {}):  # which is sent instead
+                    options.extra_json = {**options.extra_json, **told}
+        else:
+            self._listen(options)
+
+    def _listen(self, options: Any) -> None:
+        """Keep the answer before it is parsed further, which may fail when it has been paid."""
+        self._parse, options.post_parser = options.post_parser, self._keep_and_parse
+
+    def _keep_and_parse(self, answer: Any) -> Any:
+        self._answers.append(answer)
+        return self._parse(answer) if callable(self._parse) else answer
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether an answer came, so that the call is paid, whatever became of it since."""
+        return bool(self._answers) or self._response is not None
+
+    def paid(self, result: Any = None) -> Reading:
+        """What the answer says, or *result*, which the client made of it."""
+        if self._answers:
+            return reading_of(self._answers[-1])
+        result = self._response if result is None else result
+        response = getattr(result, "http_response", result)  # with_raw_response has it
+        if hasattr(response, "num_bytes_downloaded"):
+            with suppress(ValueError):  # not JSON: nothing to read
+                return reading_of(response.json())
+        return reading_of(result)
+
+
+def answered(options: Any, response: Any) -> None:
+    """Tell the call that *options* are of, if it is metered, of the HTTP *response* to it.
+
+    What the client cannot read, or finds invalid, has been paid all the same.
+    """
+    call = getattr(options.post_parser, "__self__", None)
+    if isinstance(call, ClientCall) and response.is_success:
+        call._response = response
+
+
+def taken_from(options: Any, sent: dict[str, Any], own: Caller) -> ClientCall | None:
+    """The call that a request makes; None if it is of none that is metered.
+
+    *sent*: the keyword arguments beside *options*. *own*: whom the client is wrapped for.
+    Raises `InvalidInput` for a call whose cost would not be seen.
+    """
+    told = _header(options, CALLER)
+    caller = current() if told is None else Caller.from_header(told)
+    if told is not None:
+        kept = {name: told for name, told in options.headers.items() if name.lower() != CALLER}
+        options.headers = kept
+    kind = _kind_of(urlsplit(str(options.url)).path)
+    if kind is None or str(options.method).lower() != "post":
+        return None
+    return ClientCall(kind, options, sent, caller.over(own))
+
+
+def _kind_of(path: str) -> Kind | None:
+    """The API that a path is of: its end tells, as hosts put their own before it."""
+    path = "/" + path.strip("/")
+    if "/threads/" in path:  # messages that are only stored
+        return None
+    ends = [end for end in _KINDS if path.endswith(end)]
+    return _KINDS[max(ends, key=len)] if ends else None
+
+
+def _body(kind: Kind, options: Any) -> dict[str, Any]:
+    told = options.json_data if options.json_data is not None else {}
+    if not isinstance(told, Mapping) or getattr(options, "content", None) is not None:
+        raise InvalidInput(
+            f"the body of this call is a {type(told).__name__}, so nothing can be held for it; "
+            "pass a dict"
+        )
+    body = {**told, **(options.extra_json or {})}
+    if kind == "image" and options.files:
+        files = options.files.items() if isinstance(options.files, Mapping) else options.files
+        body["image"] = [name for name, _ in files if name.startswith("image")]
+    return body
+
+
+def _refuse_unmetered(body: Mapping[str, Any], options: Any, sent: Mapping[str, Any]) -> None:
+    """Turn away, before it is made, a call whose cost nobody would see."""
+    if str(_header(options, _RAW)).lower() == "stream":
+        raise InvalidInput(
+            "with_streaming_response is not metered; use the call itself, with stream=True if it "
+            "should stream, or with_raw_response"
+        )
+    if sent.get("stream") and sent.get("stream_cls") is None:
+        raise InvalidInput("a stream is metered by its class; pass stream_cls=openai.Stream[...]")
+    if body.get("background"):
+        raise InvalidInput(
+            "a response made in the background tells its usage only later, so it is not metered; "
+            "leave background out, or hold and settle around it with the client itself"
+        )
+
+
+def _header(options: Any, name: str) -> Any:
+    headers = options.headers if isinstance(options.headers, Mapping) else {}
+    return next((value for given, value in headers.items() if given.lower() == name), None)

@@ -1,0 +1,212 @@
+"""OpenAI's and Anthropic's clients, metered: the same objects, of a subclass of their class.
+
+What is metered is ``request``, through which every method of a client goes: the plain calls,
+those that parse or stream, ``with_raw_response``, ``beta``, and ``client.post``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from functools import cached_property, lru_cache, wraps
+from typing import Any, NamedTuple, NoReturn
+
+from budgetledger.aio import AsyncLedger
+from budgetledger.callers import NOBODY, Caller, current
+from budgetledger.clients import sdk_streams as _client_streams
+from budgetledger.clients.sdk_calls import CALLER, answered, taken_from
+from budgetledger.clients.settling import asettled, settled
+from budgetledger.errors import InvalidInput
+from budgetledger.ledger import Ledger
+
+# The methods that take budget_user=, budget_tags= and budget_key=.
+_CHAT = {"completions": ("create", "parse", "stream")}
+_RESPONSES = ("create", "parse", "stream", "compact")
+_MESSAGES = ("create", "parse", "stream", "tool_runner")
+_METHODS: dict[str, Any] = {
+    "chat": _CHAT,
+    "responses": _RESPONSES,
+    "completions": ("create",),
+    "embeddings": ("create",),
+    "images": ("generate", "edit", "create_variation"),
+    "messages": _MESSAGES,
+    "beta": {"chat": _CHAT, "responses": _RESPONSES, "messages": _MESSAGES},
+}
+
+
+class _Metering(NamedTuple):
+    ledger: Ledger
+    own: Caller
+
+
+def is_client(client: object) -> bool:
+    """Whether *client* is made by OpenAI's or Anthropic's package, or a subclass of such."""
+    return _is_async(type(client)) is not None
+
+
+def metered_client(client: Any, ledger: Ledger | AsyncLedger, own: Caller) -> Any:
+    """A copy of *client* that holds before its calls and settles after them."""
+    kind: Any = type(client)
+    metered = kind if issubclass(kind, _Metered) else _metered_class(kind)
+    wrapped = object.__new__(metered)
+    for name, value in vars(client).items():
+        # The parts that it has made of itself would go on to call the client it was.
+        if not isinstance(getattr(kind, name, None), cached_property):
+            vars(wrapped)[name] = value
+    ledger = ledger.ledger if isinstance(ledger, AsyncLedger) else ledger
+    wrapped._budgetledger = _Metering(ledger, own)
+    return wrapped
+
+
+def _is_async(kind: type) -> bool | None:
+    """Whether clients of a class are asynchronous; None if they are of neither package."""
+    names = {
+        part.__name__
+        for part in kind.__mro__
+        if part.__module__ in ("openai._base_client", "anthropic._base_client")
+    }
+    return "AsyncAPIClient" in names if names & {"SyncAPIClient", "AsyncAPIClient"} else None
+
+
+@lru_cache(maxsize=256)
+def _metered_class(kind: type) -> type:
+    base = _AsyncClient if _is_async(kind) else _SyncClient
+
+    def resource(name: str, methods: Any) -> Any:
+        def get(self: Any) -> Any:
+            return _taking_arguments(getattr(super(metered, self), name), methods)
+
+        return cached_property(get)
+
+    names: dict[str, Any] = {
+        name: resource(name, methods) for name, methods in _METHODS.items() if hasattr(kind, name)
+    }
+    names |= {"__module__": kind.__module__, "__doc__": kind.__doc__}
+    metered = type(kind.__name__, (base, kind), names)
+    return metered
+
+
+def _taking_arguments(resource: Any, methods: Any) -> Any:
+    """Let the *methods* of a client's part take the arguments that name the caller."""
+    for name in methods:
+        part = getattr(resource, name, None)
+        if part is None:
+            continue
+        if isinstance(methods, Mapping):
+            _taking_arguments(part, methods[name])
+        else:
+            setattr(resource, name, _with_caller(part))
+            if hasattr(resource, "connect"):
+                resource.connect = _refuse_connection
+    return resource
+
+
+def _refuse_connection(*_: object, **__: object) -> NoReturn:
+    raise InvalidInput("responses over a WebSocket are not metered; use responses.create")
+
+
+def _with_caller(method: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(method)
+    def call(
+        *args: Any,
+        budget_user: str | None = None,
+        budget_tags: Mapping[str, Any] | None = None,
+        budget_key: str | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        # Asked now, and not where it is awaited, which may be elsewhere.
+        caller = Caller(budget_user, budget_tags, budget_key).over(current())
+        headers = kwargs.get("extra_headers") or {}
+        if caller != NOBODY and CALLER not in headers:  # or a method of ours has called this one
+            # In a header, since the manager of a stream makes its request later and elsewhere.
+            kwargs["extra_headers"] = {**headers, CALLER: caller.to_header()}
+        return method(*args, **kwargs)
+
+    if inspect.iscoroutinefunction(method):  # frameworks ask, to know whether to await it
+        _mark_coroutine_function(call)
+    return call
+
+
+def _mark_coroutine_function(function: Any) -> None:
+    if sys.version_info >= (3, 12):
+        inspect.markcoroutinefunction(function)
+    else:
+        function._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined, unused-ignore]
+
+
+class _Metered:
+    _budgetledger: _Metering
+
+    def copy(self, *args: Any, **kwargs: Any) -> Any:
+        made = super().copy(*args, **kwargs)  # type: ignore[misc]
+        made._budgetledger = self._budgetledger
+        return made
+
+    with_options = copy
+
+
+class _SyncClient(_Metered):
+    def request(self, cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
+        send = super().request  # type: ignore[misc]
+        ledger, own = self._budgetledger
+        call = taken_from(options, kwargs, own)
+        if call is None:
+            return send(cast_to, options, *args, **kwargs)
+        if call.streams:
+            kwargs["stream_cls"] = _client_streams.metered(kwargs["stream_cls"])
+        hold = ledger.hold(call.user, **call.hold)
+        try:
+            result = send(cast_to, options, *args, **kwargs)
+        except BaseException as error:
+            if call.is_answered:
+                settled(hold, call.paid())
+            else:
+                hold.__exit__(type(error), error, error.__traceback__)
+            raise
+        if call.streams:
+            _client_streams.meter(_response_of(result), hold, call.hides_usage)
+        else:
+            settled(hold, call.paid(result))
+        return result
+
+    def _process_response(self, *, options: Any, response: Any, **more: Any) -> Any:
+        answered(options, response)
+        process = super()._process_response  # type: ignore[misc]
+        return process(options=options, response=response, **more)
+
+
+class _AsyncClient(_Metered):
+    async def request(self, cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
+        send = super().request  # type: ignore[misc]
+        ledger, own = self._budgetledger
+        call = taken_from(options, kwargs, own)
+        if call is None:
+            return await send(cast_to, options, *args, **kwargs)
+        if call.streams:
+            kwargs["stream_cls"] = _client_streams.metered(kwargs["stream_cls"])
+        hold = await AsyncLedger(ledger).hold(call.user, **call.hold)
+        try:
+            result = await send(cast_to, options, *args, **kwargs)
+        except BaseException as error:
+            if call.is_answered:
+                await asettled(hold, call.paid())
+            else:
+                await hold._give_back(error)
+            raise
+        if call.streams:
+            _client_streams.meter_async(_response_of(result), hold, call.hides_usage)
+        else:
+            await asettled(hold, call.paid(result))
+        return result
+
+    async def _process_response(self, *, options: Any, response: Any, **more: Any) -> Any:
+        answered(options, response)
+        process = super()._process_response  # type: ignore[misc]
+        return await process(options=options, response=response, **more)
+
+
+def _response_of(result: Any) -> Any:
+    """The HTTP response of a stream, or of what ``with_raw_response`` returns."""
+    return result.http_response if hasattr(result, "http_response") else result.response

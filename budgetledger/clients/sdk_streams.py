@@ -1,0 +1,177 @@
+"""Streams of the OpenAI and Anthropic clients that settle their hold, however they end.
+
+Such a stream has two parts: the chunks, which its ``__stream__`` reads, and the HTTP response,
+which is closed by whoever is done (some helpers close it past the stream). So the chunks are
+metered where they are read, and the response tells when it is closed.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
+from copy import copy
+from functools import lru_cache
+from types import new_class
+from typing import Any, get_origin
+
+from budgetledger.aio import AsyncHold
+from budgetledger.holds import BaseHold, Hold
+from budgetledger.journal.holding import Granted
+from budgetledger.responses.stream import StreamReading, StreamUsage
+from budgetledger.usage import Usage
+
+_METER = "budgetledger"  # among the extensions of the HTTP response
+
+
+class _Unseen(StreamReading):
+    """A stream of which no chunk was seen, for its prompt and so many tokens of output."""
+
+    def __init__(self, output_tokens: int) -> None:
+        super().__init__()
+        self._output_tokens = output_tokens
+
+    def usage(self, model: str | None, input_tokens: int | None) -> StreamUsage:
+        used = Usage(input_tokens=input_tokens or 0, output_tokens=self._output_tokens)
+        return StreamUsage(model, used, None, False)
+
+
+class _Meter:
+    """The hold for a stream, and whether it is somebody else's to settle it."""
+
+    is_begun = False  # the chunks are read, and settle it; or it was closed unread
+
+    def __init__(self, hold: Hold | AsyncHold, hides_usage: bool) -> None:
+        self.hold, self._hides_usage = hold, hides_usage
+
+    def shows(self, chunk: object) -> bool:
+        """Whether the caller would have got the chunk without our asking for the usage."""
+        usage = getattr(chunk, "usage", None)
+        return not self._hides_usage or usage is None or bool(getattr(chunk, "choices", None))
+
+    def unread(self, response: Any) -> _Unseen:
+        """What a stream is taken to have used that was closed before a chunk was read.
+
+        The prompt; and all that was held, if the response was read without us.
+        """
+        self.is_begun = True
+        estimate = self.hold._estimate
+        read = response.num_bytes_downloaded and estimate is not None
+        return _Unseen(estimate.output_tokens if read and estimate is not None else 0)
+
+    def __del__(self) -> None:
+        if self.is_begun or sys.is_finalizing():
+            return
+        hold = self.hold  # of a stream that was thrown away; there is no waiting here
+        if not isinstance(hold, Hold):
+            hold = Hold(hold._ledger, Granted(hold.entry, hold._account), hold._estimate)
+        hold._settle_stream(_Unseen(0))
+
+
+def meter(response: Any, hold: Hold, hides_usage: bool) -> None:
+    """Settle *hold* for the stream whose HTTP *response* has begun."""
+    told = response.extensions[_METER] = _Meter(hold, hides_usage)
+    close = response.close
+
+    def close_and_settle() -> None:
+        try:
+            close()
+        finally:
+            if not told.is_begun:
+                hold._settle_stream(told.unread(response))
+            else:
+                passing = _passing_of(hold)
+                if passing is not None:
+                    with suppress(ValueError):  # it is being read, and settles when that ends
+                        passing.close()
+
+    response.close = close_and_settle
+
+
+def meter_async(response: Any, hold: AsyncHold, hides_usage: bool) -> None:
+    """As `meter`."""
+    told = response.extensions[_METER] = _Meter(hold, hides_usage)
+    close = response.aclose
+
+    async def close_and_settle() -> None:
+        try:
+            await close()
+        finally:
+            if not told.is_begun:
+                await hold._settle_stream(told.unread(response))
+            else:
+                passing = _passing_of(hold)
+                if passing is not None and not passing.ag_running:
+                    await passing.aclose()
+
+    response.aclose = close_and_settle
+
+
+def _passing_of(hold: BaseHold) -> Any:
+    held = getattr(hold, "_stream", None)
+    return None if held is None else held()
+
+
+def _is_left(hold: BaseHold) -> bool:
+    """Whether a stream has broken before its first chunk, so that the call failed."""
+    return hold.closed_by is None and not hold._handed
+
+
+def _chunks(stream: Any, read: Callable[[Any], Iterator[Any]]) -> Iterator[Any]:
+    told: _Meter | None = stream.response.extensions.get(_METER)
+    if told is None or told.is_begun:  # it was closed before, and has nothing to read
+        yield from read(stream)
+        return
+    hold = told.hold
+    assert isinstance(hold, Hold)
+    told.is_begun = True
+    passing = hold.stream(read(stream))
+    try:
+        for chunk in passing:
+            if told.shows(chunk):
+                yield chunk
+    finally:
+        passing.close()
+        if _is_left(hold):
+            hold.__exit__(None, None, None)
+
+
+async def _async_chunks(
+    stream: Any, read: Callable[[Any], AsyncIterator[Any]]
+) -> AsyncIterator[Any]:
+    told: _Meter | None = stream.response.extensions.get(_METER)
+    if told is None or told.is_begun:
+        async for chunk in read(stream):
+            yield chunk
+        return
+    hold = told.hold
+    assert isinstance(hold, AsyncHold)
+    told.is_begun = True
+    passing = hold.stream(read(stream))
+    try:
+        async for chunk in passing:
+            if told.shows(chunk):
+                yield chunk
+    finally:
+        await passing.aclose()
+        if _is_left(hold):
+            await hold._give_back()
+
+
+@lru_cache(maxsize=256)
+def metered(stream_cls: Any) -> Any:
+    """A subclass of the client's class of streams that is metered by its response."""
+    origin = get_origin(stream_cls) or stream_cls
+    passing: Callable[..., Any] = _async_chunks if hasattr(origin, "__aiter__") else _chunks
+
+    def read(stream: Any) -> Any:
+        return super(kind, stream).__stream__()
+
+    def of_copy(self: Any) -> Any:
+        # On a copy: chunks that referred to their own stream would keep it, when it is thrown
+        # away half read, until the next collection of cycles; and the hold with it.
+        return passing(copy(self), read)
+
+    names = {"__stream__": of_copy, "__module__": origin.__module__, "__doc__": origin.__doc__}
+    kind: Any = new_class(origin.__name__, (stream_cls,), exec_body=lambda body: body.update(names))
+    return kind

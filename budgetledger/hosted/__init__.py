@@ -1,0 +1,1 @@
+"""BudgetManager against a server."""

@@ -1,0 +1,277 @@
+"""The JSON API of `budgetledger serve`, as far as hosted mode uses it.
+
+Every request that writes carries an idempotency key, so that trying it again is safe.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from hashlib import sha256
+from typing import Any, NoReturn
+from urllib.parse import quote
+
+from budgetledger import errors
+from budgetledger.entries import Budget, Entry
+from budgetledger.hosted.http import Answer, Server
+from budgetledger.hosted.records import Creation, Record
+from budgetledger.journal.drafts import UNKNOWN_MODEL
+from budgetledger.journal.reports import DEFAULT_BUDGET
+from budgetledger.journal.rules import Draft
+from budgetledger.litellm.records import UNITS
+from budgetledger.money import limit_sum, to_pico, to_usd
+from budgetledger.windows import Window, from_us, make_period, to_us
+
+_SAME_HERE = (
+    errors.InvalidInput,
+    errors.InvalidAmount,
+    errors.InvalidName,
+    errors.InvalidPeriod,
+    errors.UnknownAccount,
+    errors.UnknownEntry,
+    errors.AccountFrozen,
+    errors.HoldAlreadyClosed,
+    errors.IdempotencyConflict,
+    errors.BudgetExceededError,
+)
+_KINDS: dict[str, type[errors.BudgetledgerError]] = {kind.__name__: kind for kind in _SAME_HERE}
+
+
+class Api:
+    """The accounts of *project* on a server."""
+
+    def __init__(self, server: Server, project: str) -> None:
+        self._server = server
+        self._project = project
+
+    def is_there(self) -> bool:
+        """Whether the server has this API. Raises `ServerUnavailable` if it says nothing."""
+        try:
+            told = self._server.request("GET", "/v1").document
+        except errors.ServerRefused:
+            return False
+        except errors.ServerUnavailable as error:
+            if error.status not in (500, 501):  # a server that has no such page may say so thus
+                raise
+            return False
+        return isinstance(told, dict) and told.get("service") == "budgetledger"
+
+    def hold(self, account: str, draft: Draft, expires_in_us: int, key: str) -> Entry:
+        """Set money aside; the row that holds. Raises what `Ledger.hold` raises."""
+        asked = {
+            "amount": _usd(draft.held_pico),
+            "tokens": draft.held_tokens,
+            "model": _model(draft),
+            "tags": _json(draft.tags_json),
+            "expires_in": expires_in_us / 1e6,
+        }
+        told = self._write(account, "holds", asked, key)
+        return _hold_entry(told, draft)
+
+    def settle(self, account: str, hold_id: int, draft: Draft, key: str) -> Entry:
+        """Close a hold with what the call cost; one that the server has lost is charged for."""
+        try:
+            return entry_of(self._write(account, f"holds/{hold_id}/settle", _paid(draft), key))
+        except errors.UnknownEntry:
+            return self.charge(account, draft, key)
+
+    def release(self, account: str, hold_id: int, reason: str | None, key: str) -> Entry:
+        """Close a hold unspent."""
+        asked = {"reason": reason}
+        return entry_of(self._write(account, f"holds/{hold_id}/release", asked, key))
+
+    def extend(self, account: str, hold_id: int, expires_in_us: int, key: str) -> datetime:
+        """Move the deadline of a hold; returns it."""
+        asked = {"expires_in": expires_in_us / 1e6}
+        told = self._write(account, f"holds/{hold_id}/extend", asked, key)
+        return datetime.fromisoformat(told["expires_at"])
+
+    def charge(self, account: str, draft: Draft, key: str) -> Entry:
+        """Record what a call cost."""
+        return entry_of(self._write(account, "charges", _paid(draft), key))
+
+    def adjust(self, entry: Entry, pico: int, reason: str, key: str, *, is_total: bool) -> None:
+        """Correct an entry by an amount; or, *is_total*, to it."""
+        asked = {"total" if is_total else "amount": _usd(pico), "reason": reason}
+        self._told(self._path("entries", str(entry.id), "adjust"), asked, key)
+
+    def entry_with_key(self, key: str) -> Entry | None:
+        """The entry that was recorded under *key*."""
+        path = self._path("keys", _header(key))
+        answer = self._server.retrying(lambda: self._server.request("GET", path))
+        try:
+            return entry_of(self._checked(path, answer))
+        except errors.UnknownEntry:
+            return None
+
+    def record(self, account: str) -> Record:
+        """What an account without a budget spent, as LiteLLM's record of one that may not."""
+        path = f"{self._path('accounts', account)}/model-costs"
+        answer = self._server.retrying(lambda: self._server.request("GET", path))
+        costs = {
+            model: to_pico(usd, signed=True)
+            for model, usd in self._checked(path, answer)["model_costs"].items()
+        }
+        return {
+            "total_budget": 0.0,
+            "current_cost": float(to_usd(sum(costs.values()))),
+            "model_cost": {model: float(to_usd(pico)) for model, pico in costs.items()},
+        }
+
+    def set_budget(self, change: Creation) -> None:
+        """Set the budget that `BudgetManager` knows."""
+        days, created_at = change.duration, change.created_at
+        asked = {
+            "name": DEFAULT_BUDGET,
+            "limit": _usd(to_pico(change.total_budget)),
+            "per": None if days is None else UNITS[days],
+            "anchor": None if days is None else "creation",
+            "created_at": None if created_at is None else _moment(round(created_at * 1e6)),
+        }
+        self._write(change.user, "budgets", asked, "")
+
+    def shift(self, account: str, key: str) -> None:
+        """Start a new window of that budget."""
+        asked = {"budget": DEFAULT_BUDGET, "reason": "reset_cost"}
+        self._write(account, "shift", asked, key)
+
+    def _write(
+        self, account: str, what: str, asked: Mapping[str, Any], key: str
+    ) -> Mapping[str, Any]:
+        return self._told(f"{self._path('accounts', account)}/{what}", asked, key)
+
+    def _path(self, *names: str) -> str:
+        return "/v1/projects/" + "/".join(quote(name, safe="") for name in (self._project, *names))
+
+    def _told(self, path: str, asked: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+        document = {name: value for name, value in asked.items() if value is not None}
+        headers = {"idempotency-key": _header(key)} if key else None
+        answer = self._server.retrying(lambda: self._server.post(path, document, headers))
+        return self._checked(path, answer)
+
+    def _checked(self, path: str, answer: Answer) -> Mapping[str, Any]:
+        if answer.status >= 400:
+            self._raise(path, answer)
+        if not isinstance(answer.document, dict):
+            raise self._server.misunderstood(path, answer.document)
+        return answer.document
+
+    def _raise(self, path: str, answer: Answer) -> NoReturn:
+        told = answer.document.get("error") if isinstance(answer.document, dict) else None
+        kind = _KINDS.get(told.get("type", "")) if isinstance(told, dict) else None
+        if kind is None:
+            raise self._server.refused(path, answer)
+        assert isinstance(told, dict)
+        facts = {name: value for name, value in told.items() if name not in ("type", "message")}
+        if kind is errors.BudgetExceededError:
+            facts |= _refusal(facts, told["message"])
+        elif facts.get("entry") is not None:
+            facts["entry"] = entry_of(facts["entry"])
+        raise kind(told["message"], **facts)
+
+
+def entry_of(told: Mapping[str, Any]) -> Entry:
+    """The entry that a document tells of."""
+    return Entry(
+        told["id"],
+        told["project"],
+        told["account"],
+        _us(told["recorded_at"]) or 0,
+        told["kind"],
+        told["model"],
+        None if told["cost"] is None else to_pico(told["cost"], signed=True),
+        told["price_source"],
+        _us(told["occurred_at"]),
+        told["input_tokens"],
+        told["output_tokens"],
+        told["requests"],
+        _text(told["usage"]),
+        _text(told["price"]),
+        _text(told["tags"]),
+        told["note"],
+        told["corrects_id"],
+        told["idempotency_key"],
+        told["origin_id"],
+        told["hold_id"],
+        None if told["held"] is None else to_pico(told["held"]),
+        told["held_tokens"],
+        _us(told["expires_at"]),
+        bytes.fromhex(told["hash"]),
+    )
+
+
+def _hold_entry(told: Mapping[str, Any], draft: Draft) -> Entry:
+    """The row of a hold, of which the server shows less than of an entry."""
+    evidence = draft._replace(
+        held_pico=to_pico(told["amount"]),
+        held_tokens=told["tokens"],
+        expires_at_us=_us(told["expires_at"]),
+        idempotency_key=told["idempotency_key"],
+    )
+    where = (told["id"], told["project"], told["account"], _us(told["recorded_at"]) or 0)
+    return Entry._make((*where, *evidence, b""))
+
+
+def _paid(draft: Draft) -> dict[str, Any]:
+    if draft.cost_pico is None and draft.usage_json is None:  # only a model is known
+        return {"response": {"model": draft.model}, "tags": _json(draft.tags_json)}
+    return {
+        "cost": _usd(draft.cost_pico),
+        "model": _model(draft),
+        "usage": _json(draft.usage_json),
+        "tags": _json(draft.tags_json),
+        "occurred_at": None if draft.occurred_at_us is None else _moment(draft.occurred_at_us),
+    }
+
+
+def _refusal(told: Mapping[str, Any], message: str) -> dict[str, Any]:
+    """The attributes of a `BudgetExceededError`; its budget as far as the server tells of it."""
+    measure = told["measure"]
+    amounts: dict[str, Any] = {
+        name: Decimal(told[name]) if measure == "usd" else int(told[name])
+        for name in ("limit", "posted", "held", "available", "requested")
+    }
+    start, end = (_us(told["window"][name]) for name in ("start", "end"))
+    limit = limit_sum(amounts["limit"])
+    period = make_period(timezone=told["window"]["timezone"])
+    budget = Budget(told["account"], told["budget"], measure, limit, None, period, 0.0)
+    return {
+        **amounts,
+        "budget": budget,
+        "window": Window(start, end, told["window"]["timezone"]),
+        "current_cost": float(amounts["posted"]),
+        "max_budget": float(amounts["limit"]),
+        "message": message,
+    }
+
+
+def _header(key: str) -> str:
+    """*key* as a header can carry it, which is not every text."""
+    is_plain = key.isascii() and key.isprintable() and key == key.strip()
+    return key if is_plain else f"sha256:{sha256(key.encode()).hexdigest()}"
+
+
+def _model(draft: Draft) -> str | None:
+    return None if draft.model == UNKNOWN_MODEL else draft.model
+
+
+def _moment(us: int) -> str:
+    return from_us(us).isoformat()
+
+
+def _usd(pico: int | None) -> str | None:
+    return None if pico is None else f"{to_usd(pico):f}"
+
+
+def _us(moment: str | None) -> int | None:
+    return None if moment is None else to_us(datetime.fromisoformat(moment))
+
+
+def _json(text: str | None) -> Any:
+    return None if text is None else json.loads(text)
+
+
+def _text(value: Any) -> str | None:
+    return json.dumps(value) if value else None

@@ -1,0 +1,261 @@
+"""The records of `BudgetManager` in hosted mode: kept by a server, changed through the outbox."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from budgetledger.caller_warnings import warn
+from budgetledger.entries import Entry
+from budgetledger.errors import (
+    InvalidInput,
+    ServerRefused,
+    ServerUnavailable,
+    StoreError,
+    UnknownAccountWarning,
+    UnpricedWarning,
+)
+from budgetledger.hosted.api import Api
+from budgetledger.hosted.holds import HostedHold, Kept
+from budgetledger.hosted.http import Server
+from budgetledger.hosted.outbox import Outbox, changes_of, settle_note
+from budgetledger.hosted.records import (
+    DAYS,
+    Creation,
+    Record,
+    Reset,
+    shown,
+    turned,
+    with_changes,
+)
+from budgetledger.hosted.sending import Seen, Sender
+from budgetledger.journal.drafts import draft_charge
+from budgetledger.journal.holding import Granted
+from budgetledger.journal.reports import Ref, no_budget
+from budgetledger.journal.rules import Draft
+from budgetledger.ledger import Ledger
+from budgetledger.money import Amount, Sum, to_pico, to_usd
+from budgetledger.names import checked_name
+from budgetledger.usage import Usage
+from budgetledger.windows import span_us
+
+E = TypeVar("E", bound=StoreError)
+
+
+class HostedBooks:
+    """What `BudgetManager` works with in hosted mode.
+
+    Reads are of the records as last seen, which every change brings up to date, with what was
+    not sent yet; after a hold was settled they are asked for anew. A change is a row of the
+    local ledger before it is sent.
+    """
+
+    def __init__(self, project: str, server: Server, outbox: Outbox) -> None:
+        self.project = project
+        self._server = server
+        self._sender = Sender(project, server, outbox)
+        self._outbox = outbox
+        self._seen = Seen()
+        self._is_outdated = False  # a hold was settled since
+        self._failure: tuple[float, StoreError] | None = None
+        self.load()
+
+    # -- reading --------------------------------------------------------------------------------
+
+    def load(self) -> None:
+        """Send what was not sent, and read the records anew."""
+        self._send(anew=True)
+
+    def users(self) -> list[str]:
+        """Who has a record."""
+        return [*self._records()]
+
+    def has(self, user: str) -> bool:
+        """Whether *user* has a record."""
+        return user in self._records()
+
+    def record(self, user: str) -> Record:
+        """The record of *user*. Raises `UnknownAccount`."""
+        records = self._records()
+        if user not in records:
+            raise no_budget(self.project, user, None)
+        return shown(user, records[user], time.time())
+
+    def current_pico(self, user: str) -> int:
+        """What *user* spent in the active window, in picodollars."""
+        return to_pico(self.record(user)["current_cost"], signed=True)
+
+    def _records(self) -> dict[str, Record]:
+        if self._is_outdated:
+            self._send()
+        seen = self._seen
+        unseen = changes_of(self._outbox.after(seen.through))
+        return with_changes(seen.records, unseen, time.time())
+
+    # -- changing -------------------------------------------------------------------------------
+
+    def set_budget(
+        self, user: str, limit: Sum, duration: str | None, created_at: float | None
+    ) -> None:
+        """Give *user* a budget."""
+        self._outbox.record(
+            Creation(
+                user,
+                float(to_usd(limit.total_pico)),
+                None if duration is None else DAYS[duration],
+                created_at,
+                time.time(),
+            )
+        )
+        self._send_change()
+
+    def charge(
+        self, user: str, response: object, model: str | None = None, usage: Usage | None = None
+    ) -> None:
+        """Record what a call of *user* cost."""
+        draft = draft_charge(
+            response, None, model, usage, None, None, None, self._outbox.clock, self.ledger._book
+        )
+        entry = self._outbox.add(user, draft)
+        self._send_change()
+        self._warn(entry)
+
+    def shift(self, user: str) -> None:
+        """Set the cost of *user* back to 0. Raises `UnknownAccount`."""
+        self.record(user)
+        self._outbox.record(Reset(user, time.time()))
+        self._send_change()
+
+    def shift_if_due(self, user: str) -> None:
+        """Write down that the window of *user* has turned, if the server's record is older.
+
+        Where the server has the API its windows turn by themselves, and a reset sent there would
+        take what was spent since out of the one that is active.
+        """
+        if self._sender.has_api:
+            return
+        written = self._seen.records.get(user, {})
+        since = turned(user, written, time.time()).get("last_updated_at")
+        if since is not None and since != written.get("last_updated_at"):
+            self._outbox.record(Reset(user, since))
+            self._send_change()
+
+    # -- holds, which the hosted protocol does not know ------------------------------------------
+
+    @property
+    def ledger(self) -> Ledger:
+        """The local ledger, as the outbox."""
+        return self._outbox.ledger
+
+    @property
+    def api(self) -> Api:
+        """The server's API. Raises `InvalidInput` if it has none."""
+        if not self._sender.has_api:
+            raise InvalidInput(
+                f"the budget server {self._server.address} speaks LiteLLM's hosted protocol "
+                "alone, which has no holds; they need `budgetledger serve` there"
+            )
+        return self._sender.api
+
+    def hold(
+        self,
+        user: str,
+        amount: Amount | None = None,
+        *,
+        model: str | None = None,
+        messages: Sequence[Mapping[str, Any]] | None = None,
+        text: str | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        max_output_tokens: int | None = None,
+        n: int = 1,
+        tokens: int | None = None,
+        key: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+        expires_in: float | timedelta = 1800,
+    ) -> HostedHold:
+        """See `Ledger.hold`."""
+        api = self.api
+        checked_name(user, "user")
+        draft, estimate, unpriced = self.ledger._draft_hold(
+            amount, model, messages, text, tools, max_output_tokens, n, tokens, key, tags
+        )
+        if unpriced is not None:
+            raise unpriced
+        if any(self._outbox.after(self._seen.through)):
+            self._send(only_changes=True)  # what was spent already is to count
+        in_us = span_us(expires_in, "expires_in")
+        entry = api.hold(user, draft, in_us, key or f"hold-{uuid4().hex}")
+        granted = Granted(entry, Ref(0, 0, self.project, user, 0))
+        return HostedHold(self, granted, estimate)
+
+    def settle(self, account: str, hold_id: int, draft: Draft, key: str) -> Entry:
+        """Close a hold. Raises `Kept` if the server cannot be told now, or will not listen."""
+        try:
+            entry = self.api.settle(account, hold_id, draft, key)
+            self._is_outdated = True
+            return entry
+        except (ServerUnavailable, ServerRefused) as error:
+            charge = draft._replace(
+                kind="charge", hold_id=None, note=settle_note(hold_id), idempotency_key=key
+            )
+            raise Kept(self._outbox.add(account, charge), self._is_kept(error)) from error
+
+    # -- sending --------------------------------------------------------------------------------
+
+    def save(self) -> dict[str, Any]:
+        """Send what was not sent."""
+        self._send()
+        return {"status": "success"}
+
+    def close(self) -> None:
+        """Close the connections and the local ledger."""
+        self._server.close()
+        self.ledger.close()
+
+    def _warn(self, entry: Entry) -> None:
+        if entry.cost_pico is None and entry.id not in self._seen.priced:
+            warn(
+                f"no price is known for {entry.model!r}, so that nothing was added on the budget "
+                f"server; entry {entry.id} of {self.ledger!r} keeps the call: adjust "
+                "it there with the cost, and the server is told",
+                UnpricedWarning,
+            )
+        if entry.account in self._seen.strangers:
+            warn(
+                f"user {entry.account!r} of project {self.project!r} had no budget on the budget "
+                "server; call create_budget for it",
+                UnknownAccountWarning,
+            )
+
+    def _send_change(self) -> None:
+        try:
+            self._send(only_changes=True)
+        except StoreError as error:
+            raise self._is_kept(error) from error
+
+    def _is_kept(self, error: E) -> E:
+        return type(error)(
+            f"{error}; what you did is kept in {self.ledger.path} and sent with the next change "
+            "or save_data(): do not do it again",
+            **error.__dict__,
+        )
+
+    def _send(self, *, only_changes: bool = False, anew: bool = False) -> None:
+        asked = time.monotonic()
+        with self._outbox.sending():
+            if self._failure is not None and self._failure[0] > asked:
+                raise self._failure[1]  # it was tried while this call waited
+            # Before it asks: a hold that is settled meanwhile is to be asked for again.
+            was_outdated, self._is_outdated = self._is_outdated, False
+            only_changes = only_changes and not was_outdated
+            try:
+                self._seen = self._server.retrying(
+                    lambda: self._sender.exchange(self._seen, anew=anew, only_changes=only_changes)
+                )
+            except StoreError as error:
+                self._is_outdated |= was_outdated
+                self._failure = time.monotonic(), error
+                raise

@@ -1,0 +1,95 @@
+"""Holds that a budget server keeps, in the hands of a caller in hosted mode."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from budgetledger.caller_warnings import say
+from budgetledger.entries import Entry
+from budgetledger.errors import (
+    BudgetledgerWarning,
+    HoldAlreadyClosed,
+    ServerRefused,
+    ServerUnavailable,
+    StoreError,
+    UnrecordedWarning,
+)
+from budgetledger.holds import Hold
+from budgetledger.journal.holding import Granted
+from budgetledger.journal.rules import Draft
+from budgetledger.names import checked_reason
+from budgetledger.responses.stream import StreamReading
+from budgetledger.windows import span_us, to_us
+
+if TYPE_CHECKING:
+    from budgetledger.hosted.books import HostedBooks
+    from budgetledger.pricing.estimates import Estimate
+
+
+class Kept(Exception):
+    """A settle stands in the local ledger as *entry* until the server can be reached."""
+
+    def __init__(self, entry: Entry, error: ServerUnavailable | ServerRefused) -> None:
+        super().__init__(entry, error)
+        self.entry = entry
+        self.error = error
+
+
+class HostedHold(Hold):
+    """A hold that the server grants and keeps."""
+
+    def __init__(self, books: HostedBooks, granted: Granted, estimate: Estimate | None) -> None:
+        super().__init__(books.ledger, granted, estimate)
+        self._books = books
+        self._key = uuid4().hex
+        self._kept: Entry | None = None  # its settle, in the local ledger
+
+    def _record(self, draft: Draft) -> Entry:
+        key = self._key_of(draft)
+        if self._kept is not None and self._kept.idempotency_key != key:
+            raise HoldAlreadyClosed(
+                f"hold {self.id} of {self.account!r} was settled with {self._kept.cost} USD, which "
+                "the budget server is still to be told: save_data() does",
+                hold_id=self.id,
+                entry=self._kept,
+            )
+        self._unrecorded = draft
+        try:
+            entry = self._books.settle(self.account, self.id, draft, key)
+        except HoldAlreadyClosed as error:
+            self.closed_by, self._unrecorded = error.entry, None
+            raise
+        except Kept as kept:  # nothing is left to do here
+            self._kept = self.closed_by = kept.entry
+            self._unrecorded = None
+            raise kept.error from None
+        return self._settled(entry)
+
+    def _key_of(self, draft: Draft) -> str:
+        """The same for the same settle again, and another for another cost."""
+        return f"settle-{self._key}-{sha256(ascii(draft).encode()).hexdigest()[:16]}"
+
+    def release(self, *, reason: str | None = None) -> Entry:
+        """See `Hold.release`."""
+        note = None if reason is None else checked_reason(reason)
+        entry = self._books.api.release(self.account, self.id, note, f"release-{self._key}")
+        self.closed_by = entry
+        return entry
+
+    def extend(self, expires_in: float | timedelta) -> datetime:
+        """See `Hold.extend`."""
+        in_us = span_us(expires_in, "expires_in")
+        until = self._books.api.extend(self.account, self.id, in_us, f"extend-{uuid4().hex}")
+        self._expires_at_us = to_us(until)
+        return self.expires_at
+
+    def _settle_stream(self, reading: StreamReading) -> None:
+        try:
+            self._record(self._stream_settling(reading))
+        except (ServerUnavailable, ServerRefused) as error:  # it is kept
+            say(str(error), UnrecordedWarning)
+        except (HoldAlreadyClosed, StoreError, BudgetledgerWarning) as error:
+            self._not_recorded(error)

@@ -1,0 +1,43 @@
+"""Hosted mode: budgets kept by a server, with the local ledger for what it has not got yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from budgetledger.errors import InvalidInput
+from budgetledger.hosted.books import HostedBooks
+from budgetledger.hosted.http import Server
+from budgetledger.hosted.outbox import Outbox
+from budgetledger.ledger import Ledger
+from budgetledger.storage.targets import default_path, is_server
+
+
+def open_hosted(
+    project: str,
+    api_base: str | None,
+    headers: Mapping[str, str] | None,
+    timeout: float,
+    ledger: Ledger | None,
+) -> tuple[Ledger, HostedBooks]:
+    """The local ledger of *project* on the server at *api_base*, and its records there."""
+    server = Server(api_base, headers, timeout)
+    try:
+        import httpcore2  # noqa: F401
+    except ImportError:
+        raise InvalidInput(
+            "client_type='hosted' needs httpcore2; pip install 'budgetledger[hosted]'"
+        ) from None
+    opened = Ledger(default_path()) if ledger is None else ledger
+    try:
+        if is_server(opened.path):
+            raise InvalidInput(
+                f"what the budget server has not got yet is kept in a file here, not in "
+                f"{opened.path}; pass ledger=Ledger('unsent.db')"
+            )
+        outbox = Outbox(opened, project, server.address)
+        return outbox.ledger, HostedBooks(project, server, outbox)
+    except BaseException:
+        if ledger is None:
+            opened.close()
+        server.close()
+        raise

@@ -1,0 +1,167 @@
+"""Changes made in hosted mode: rows of the local ledger, until the server has acknowledged them.
+
+Under the project ``<project> at <server>`` stands what was done here, in order; under the same
+name with ``: sent`` how far the server knows it. Before something is sent whose answer may get
+lost, a row says what the server should show if it arrived, so that neither a lost answer nor
+a killed process makes a cost count twice.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+from budgetledger.entries import Entry
+from budgetledger.errors import StoreBusy
+from budgetledger.hosted.records import Change, Cost, Creation, Reset
+from budgetledger.journal import reports as _reports
+from budgetledger.journal import statements as _sql
+from budgetledger.journal.append import find_or_open
+from budgetledger.journal.drafts import UNKNOWN_MODEL
+from budgetledger.journal.posting import post, post_once
+from budgetledger.journal.rules import Draft
+from budgetledger.journal.statements import compiled
+from budgetledger.journal.transaction import Transaction
+from budgetledger.ledger import Ledger
+from budgetledger.storage.process_lock import LockTimeout, ProcessLock
+from budgetledger.storage.writer import Execute
+
+_SENT = "sent"  # the account whose last row is the state
+_CREATION, _RESET = "create_budget", "reset_cost"
+_SETTLES = "settles the server's hold "
+_PAGE = 1000
+
+
+class State(NamedTuple):
+    """How far the server knows the changes.
+
+    ``through`` is the id of the last row that it has acknowledged, ``trying`` of the last that
+    was sent to it since, and ``targets`` what its records show, by user, if that arrived.
+    """
+
+    through: int = 0
+    trying: int | None = None
+    targets: dict[str, dict[str, Any]] = {}  # noqa: RUF012
+
+
+class Outbox:
+    """The changes of *project* for the server at *address*, in *ledger*'s file."""
+
+    def __init__(self, ledger: Ledger, project: str, address: str) -> None:
+        name = f"{project} at {address}"
+        self.ledger = ledger._of_project(name)
+        self._sent = ledger._of_project(f"{name}: sent")
+        self._in_memory = threading.Lock()
+        self.clock = ledger._clock
+
+    # -- what was done --------------------------------------------------------------------------
+
+    def add(self, user: str, draft: Draft) -> Entry:
+        """Record a cost, once for each key."""
+        if draft.idempotency_key is None:  # by which the server will know it
+            draft = draft._replace(idempotency_key=f"{draft.kind}-{uuid4().hex}")
+
+        def operation(tx: Transaction) -> Entry:
+            account = find_or_open(tx, self.ledger.project, user)
+            return post_once(tx, account, draft).entry
+
+        return self.ledger._write(operation)
+
+    def record(self, change: Creation | Reset) -> None:
+        """Record what is no cost."""
+        note = _CREATION if isinstance(change, Creation) else _RESET
+        self._note(self.ledger, change.user, note, change._asdict())
+
+    def _note(self, ledger: Ledger, account: str, note: str, what: dict[str, Any]) -> None:
+        draft = Draft("opening", cost_pico=0, tags_json=json.dumps(what), note=note)
+        ledger._write(lambda tx: post(tx, find_or_open(tx, ledger.project, account), draft))
+
+    # -- what the server knows ------------------------------------------------------------------
+
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """One sender at a time, of all threads and processes that use the file."""
+        if self.ledger.path == ":memory:":
+            with self._in_memory:
+                yield
+            return
+        lock = ProcessLock(f"{self.ledger.path}.hosted.lock")
+        try:
+            try:
+                lock.acquire()
+                yield
+            finally:
+                lock.release()
+        except LockTimeout:
+            raise StoreBusy(
+                "another process has been sending to the budget server for a minute; "
+                "what you did is kept and sent later",
+                target=self.ledger.path,
+            ) from None
+        finally:
+            lock.close()
+
+    def state(self) -> State:
+        """How far the server knows the changes."""
+
+        def operation(execute: Execute) -> State:
+            account = _reports.find(execute, self._sent.project, _SENT)
+            if account is None:
+                return State()
+            row = execute(compiled(_sql.LAST_ENTRY), (account.id,)).fetchone()
+            return State(**Entry._make(row).tags)
+
+        return self.ledger._store.read(operation)
+
+    def acknowledged(self, through: int) -> None:
+        """The server has all up to the row *through*."""
+        self._note(self._sent, _SENT, "acknowledged", State(through)._asdict())
+
+    def trying(self, state: State) -> None:
+        """What follows ``state.through`` is about to be sent, and may or may not arrive."""
+        self._note(self._sent, _SENT, "about to be sent", state._asdict())
+
+    def entry(self, entry_id: int | None) -> Entry:
+        """The row with that id."""
+        return next(self.after((entry_id or 0) - 1))
+
+    def after(self, through: int) -> Iterator[Entry]:
+        """The rows after the row *through*, in order."""
+        project_id = self.ledger._store.read(
+            lambda execute: _reports.find_project(execute, self.ledger.project)
+        )
+        statement = compiled(_sql.PROJECT_ENTRIES)
+        while page := self.ledger._page(statement, (project_id, through, 0, _reports.EVER, _PAGE)):
+            yield from page
+            through = page[-1].id
+
+
+def changes_of(entries: Iterable[Entry]) -> Iterator[Change]:
+    """What rows change; nothing for a cost that is not known (yet), and for other rows."""
+    for entry in entries:
+        if entry.kind == "opening" and entry.note == _CREATION:
+            yield Creation(**entry.tags)
+        elif entry.kind == "opening" and entry.note == _RESET:
+            yield Reset(**entry.tags)
+        elif entry.cost_pico:
+            yield Cost(entry.account, entry.model or UNKNOWN_MODEL, entry.cost_pico)
+
+
+def draft_of(entry: Entry) -> Draft:
+    """What was recorded, to be recorded elsewhere."""
+    return Draft._make(getattr(entry, name) for name in Draft._fields)
+
+
+def settle_note(hold_id: int) -> str:
+    """The note on a row that is to settle a hold of the server's."""
+    return f"{_SETTLES}{hold_id}"
+
+
+def hold_of(entry: Entry) -> int | None:
+    """The server's hold that a row is to settle."""
+    note = entry.note or ""
+    return int(note.removeprefix(_SETTLES)) if note.startswith(_SETTLES) else None

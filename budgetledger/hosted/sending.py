@@ -1,0 +1,228 @@
+"""Brings the changes in the outbox to the server, and the server's records back.
+
+To a server of the hosted protocol alone: the records are read, changed by what was done here,
+and written, so that others' changes stay. To one that has budgetledger's API: each cost by
+itself, under its own key, which nothing can overwrite.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from typing import NamedTuple
+
+from budgetledger.entries import Entry
+from budgetledger.errors import (
+    HoldAlreadyClosed,
+    IdempotencyConflict,
+    InvalidInput,
+    ServerRefused,
+    UnknownAccount,
+    UnknownEntry,
+)
+from budgetledger.hosted.api import Api
+from budgetledger.hosted.http import Server
+from budgetledger.hosted.outbox import Outbox, State, changes_of, draft_of, hold_of
+from budgetledger.hosted.records import (
+    Change,
+    Cost,
+    Creation,
+    Record,
+    Reset,
+    contains,
+    target_of,
+    with_changes,
+    with_seen,
+)
+
+_FINAL = (HoldAlreadyClosed, IdempotencyConflict, InvalidInput, UnknownAccount, UnknownEntry)
+
+
+class Seen(NamedTuple):
+    """The server's records when last seen, with the changes up to the row ``through``."""
+
+    records: dict[str, Record] = {}  # noqa: RUF012
+    through: int = 0
+    strangers: frozenset[str] = frozenset()
+    """Users who had no record there before their cost was written."""
+    priced: frozenset[int] = frozenset()
+    """Rows without a price here whose calls the server has priced by its own."""
+
+
+class Sender:
+    """To be used by one thread of one process at a time."""
+
+    def __init__(self, project: str, server: Server, outbox: Outbox) -> None:
+        self._project = project
+        self._server = server
+        self._outbox = outbox
+        self.api = Api(server, project)
+        self.has_api = False
+        """Whether the server has budgetledger's API, when it was last asked."""
+
+    def exchange(self, seen: Seen, *, anew: bool, only_changes: bool) -> Seen:
+        """Read the records, resolve what is in doubt, write what is new or was undone.
+
+        *anew*: whether the server may have forgotten what was *seen*. *only_changes*: whether
+        to leave it at that if all is sent.
+        """
+        outbox = self._outbox
+        state = outbox.state()
+        rows = [*outbox.after(state.through)]
+        if only_changes and not rows and seen.through == state.through:
+            return seen  # sent, and seen, by who sent before
+        if self.has_api and only_changes and state.trying is None:
+            return self._send_each(rows, state.through)
+        stored = self._get()
+        if anew:
+            self.has_api = self.api.is_there()
+        if not stored and seen.records and not anew and not self.has_api:
+            raise self._forgotten(len(seen.records))
+        through = state.through
+        if state.trying is not None and all(
+            contains(stored.get(user), target) for user, target in state.targets.items()
+        ):
+            through = state.trying
+            outbox.acknowledged(through)
+            rows = [row for row in rows if row.id > through]
+        if self.has_api:
+            return self._send_each(rows, through) if rows else Seen(stored, through)
+        records = with_seen(stored, seen.records) if stored else {}
+        return self._send_all(stored, records, rows, through)
+
+    def _send_all(
+        self,
+        stored: dict[str, Record],
+        records: dict[str, Record],
+        rows: list[Entry],
+        through: int,
+    ) -> Seen:
+        by_user = _by_user(rows)
+        strangers = _strangers(by_user, records)
+        if by_user:
+            changes = itertools.chain.from_iterable(by_user.values())
+            records = with_changes(records, changes, time.time())
+            targets = {user: target_of(records[user], done) for user, done in by_user.items()}
+            self._outbox.trying(State(through, rows[-1].id, targets))
+        if records != stored:
+            self._set(records)
+        if rows:
+            through = rows[-1].id
+            self._outbox.acknowledged(through)
+        return Seen(records, through, strangers)
+
+    def _send_each(self, rows: list[Entry], through: int) -> Seen:
+        done, priced = through, set()
+        try:
+            for row in rows:
+                try:
+                    if self._send_one(row):
+                        priced.add(row.id)
+                except _FINAL:
+                    done = row.id  # it would be refused again, and stand before all others
+                    raise
+                done = row.id
+        finally:
+            if done > through:
+                self._outbox.acknowledged(done)
+        records = self._get()
+        strangers = _strangers(_by_user(rows), records)
+        records |= {user: self.api.record(user) for user in strangers}
+        return Seen(records, done, strangers, frozenset(priced))
+
+    def _send_one(self, row: Entry) -> bool:
+        """Whether the server knew a price that was not known here."""
+        if row.kind == "charge":
+            draft, hold_id = draft_of(row), hold_of(row)
+            if hold_id is None:
+                entry = self.api.charge(row.account, draft, _key(row))
+            else:
+                entry = self.api.settle(row.account, hold_id, draft, _key(row))
+            return row.cost_pico is None and entry.cost_pico is not None
+        if row.kind == "adjustment":
+            self._correct(row)
+        for change in changes_of([row]):
+            if isinstance(change, Creation):
+                self.api.set_budget(change)
+            elif isinstance(change, Reset):
+                self.api.shift(row.account, _key(row))
+        return False
+
+    def _correct(self, row: Entry) -> None:
+        """Correct there what was corrected here.
+
+        What had no price here may have got one there, before or since: then the sum of what was
+        stated here is what the call cost.
+        """
+        corrected = self._outbox.entry(row.corrects_id)
+        there = self.api.entry_with_key(_key(corrected))
+        amount = row.cost_pico or 0
+        if there is None:  # the hosted protocol brought it there, which has no entries
+            if amount > 0:
+                self.api.charge(row.account, draft_of(row), _key(row))
+            return
+        is_total = corrected.cost_pico is None
+        if is_total:
+            since = itertools.takewhile(
+                lambda one: one.id <= row.id, self._outbox.after(corrected.id)
+            )
+            amount = sum(one.cost_pico or 0 for one in since if one.corrects_id == corrected.id)
+        self.api.adjust(there, amount, row.note or "corrected", _key(row), is_total=is_total)
+
+    # -- the hosted protocol --------------------------------------------------------------------
+
+    def _get(self) -> dict[str, Record]:
+        path = "/get_budget"
+        answer = self._server.post(path, {"project_name": self._project})
+        if answer.status >= 400:
+            raise self._server.refused(path, answer)
+        told = answer.document
+        status = told.get("status") if isinstance(told, dict) else None
+        records = told.get("data") if status == "success" else {}
+        if status not in ("success", "error") or not isinstance(records, dict):
+            raise self._server.misunderstood(path, told)
+        return records
+
+    def _forgotten(self, count: int) -> ServerRefused:
+        """The error for an answer that would make this client save its own change alone."""
+        return ServerRefused(
+            f"the budget server {self._server.address} has nothing stored for project "
+            f"{self._project!r} any more, and had {count} users; if that is right, call "
+            "load_data()",
+            target=self._server.address,
+            status=200,
+        )
+
+    def _set(self, records: dict[str, Record]) -> None:
+        path = "/set_budget"
+        document = {"project_name": self._project, "user_dict": records}
+        answer = self._server.post(path, document)
+        if answer.status >= 400:
+            raise self._server.refused(path, answer)
+        told = answer.document
+        if isinstance(told, dict) and told.get("status") == "error":
+            raise ServerRefused(
+                f"the budget server {self._server.address}{path} did not save: {told!r:.200}",
+                target=self._server.address,
+                status=answer.status,
+            )
+
+
+def _key(row: Entry) -> str:
+    """By which the server knows a row."""
+    return row.idempotency_key or row.hash.hex()
+
+
+def _by_user(rows: list[Entry]) -> dict[str, list[Change]]:
+    by_user: dict[str, list[Change]] = {}
+    for change in changes_of(rows):
+        by_user.setdefault(change.user, []).append(change)
+    return by_user
+
+
+def _strangers(by_user: dict[str, list[Change]], records: dict[str, Record]) -> frozenset[str]:
+    return frozenset(
+        user
+        for user, (first, *_) in by_user.items()
+        if user not in records and isinstance(first, Cost)
+    )

@@ -1,0 +1,90 @@
+"""Moves a whole ledger into an empty one, row by row as they are: between files and servers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+
+from budgetledger.errors import InvalidInput, StoreError
+from budgetledger.journal import statements as _sql
+from budgetledger.journal.verify import Verification, verify
+from budgetledger.storage.store import Store
+from budgetledger.storage.writer import Execute
+
+_AT_ONCE = 200  # rows in a statement
+
+Progress = Callable[[int, int], None]
+
+
+def copy(source: Store, target: Store, progress: Progress | None = None) -> Verification:
+    """Copy all of *source* as it is now into *target*, and verify it there, or copy nothing.
+
+    One transaction: whatever ends it early leaves the target empty. *progress* is called with
+    the number of rows done and the number there are; each entry counts twice, as it is verified
+    too. Raises `InvalidInput` if the target has rows, `StoreError` if the copy is not in order.
+    """
+    with source.reading_apart() as connection:
+        read = connection.execute
+
+        def operation(execute: Execute) -> Verification:
+            return _copy(read, execute, source, target, progress or _nobody_looks)
+
+        return target.write(operation)
+
+
+def _copy(
+    read: Execute, execute: Execute, source: Store, target: Store, progress: Progress
+) -> Verification:
+    tables = _tables()
+    for table in tables:
+        if execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is not None:
+            raise InvalidInput(
+                f"{target.path} holds rows already; nothing was copied; name an empty ledger, or "
+                "one that does not exist yet"
+            )
+    counts = [read(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables]
+    entries = counts[list(tables).index("entries")]
+    total, done = sum(counts) + entries, 0
+    for table, (columns, key) in tables.items():
+        for rows in _portions(read(_sql.all_rows(table, columns, key))):
+            execute(_sql.insert_rows(table, columns, len(rows)), [v for row in rows for v in row])
+            done += len(rows)
+            progress(done, total)
+    found = verify(execute, target.inspection, lambda rows, _: progress(done + rows, total))
+    if not found.ok:
+        raise StoreError(
+            f"what was copied is not in order: {found.problems[0].message} (and "
+            f"{len(found.problems) - 1} more); nothing was copied; run `budgetledger verify` on "
+            f"{source.path}",
+            target=target.path,
+        )
+    if execute(_sql.DIGESTS).fetchall() != read(_sql.DIGESTS).fetchall():
+        raise StoreError(
+            f"accounts of {target.path} do not end in the rows they end in at {source.path}; "
+            "nothing was copied",
+            target=target.path,
+        )
+    return found
+
+
+def _tables() -> dict[str, tuple[list[str], list[str]]]:
+    """The columns and the key of each table; those that others refer to come first."""
+    from budgetledger.tables import metadata
+
+    return {
+        table.name: (
+            [column.name for column in table.columns],
+            [column.name for column in table.primary_key],
+        )
+        for table in metadata.sorted_tables
+    }
+
+
+def _portions(rows: Any) -> Iterator[list[tuple[Any, ...]]]:
+    rows = iter(rows)
+    while portion := list(islice(rows, _AT_ONCE)):
+        yield portion
+
+
+def _nobody_looks(done: int, total: int) -> None: ...

@@ -1,0 +1,186 @@
+"""From what a caller passes for a call that was paid, to the draft of its row."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+from budgetledger.errors import InvalidAmount, InvalidInput, UnreadableResponse
+from budgetledger.journal.rules import Draft
+from budgetledger.money import Amount, count, to_pico
+from budgetledger.names import checked_name, is_name
+from budgetledger.pricing.estimates import Estimate, estimate
+from budgetledger.pricing.sources import Book, extreme, priced
+from budgetledger.responses.response import Reading, model_of, read_response
+from budgetledger.usage import MAX_TOKENS, Usage, checked
+from budgetledger.windows import from_us, to_us
+
+_draft = partial(tuple.__new__, Draft)  # of all fields, in order: quicker than Draft(...)
+
+ASSUMED = "assumed_output_tokens"
+"""In the usage of a hold whose call has no bound on its output: what was held for it."""
+
+UNKNOWN_MODEL = "unknown"
+"""The model of a cost recorded without one, so that the models add up to the account."""
+
+
+def draft_charge(
+    response: object,
+    cost: Amount | None,
+    model: str | None,
+    usage: Usage | None,
+    key: str | None,
+    tags: Mapping[str, Any] | None,
+    occurred_at: datetime | None,
+    clock: Callable[[], int],
+    book: Book,
+) -> Draft:
+    """The draft of a charge; money that was spent is never turned away for want of a price.
+
+    Price order: *cost* as given; own prices, of the model that answered or else of the one asked
+    for; the cost a litellm response carries; the shipped price list, for the model that answered.
+    The row is filed under *model*, the one asked for, if given. Without a cost where none of them
+    knows; then its price names the model that answered, if it is another.
+    """
+    cost_pico = None if cost is None else to_pico(cost, one_entry=True)
+    if model is not None:
+        checked_name(model, "model")
+    occurred_at_us = None if occurred_at is None else to_us(occurred_at)
+    tags_json = None if tags is None else to_json(tags, "tags")
+    if key is not None:
+        checked_name(key, "key")
+    source, used_input, used_output, usage_json, price_json = "given", 0, 0, None, None
+    if response is not None or usage is not None:
+        answered, usage, litellm_cost = _read(response, model, usage, cost_pico is not None)
+        if cost_pico is None:
+            at_us = clock() if occurred_at_us is None else occurred_at_us
+            cost_pico, source, price_json = priced(
+                answered, model, usage, litellm_cost, at_us, book
+            )
+        model = model or answered
+        if usage is not None:
+            used_input, used_output = usage.input_tokens, usage.output_tokens
+            usage_json = to_json(_nonzero(usage), "usage")
+    elif cost_pico is None:
+        raise InvalidInput("nothing to charge; pass a response, usage= with model=, or cost=")
+    return _draft((
+        "charge", model or UNKNOWN_MODEL, cost_pico, source, occurred_at_us,
+        used_input, used_output, 1, usage_json, price_json, tags_json, None, None, key,
+        None, None, None, None, None,
+    ))  # fmt: skip
+
+
+def needs_loading() -> bool:
+    """Whether the first price is still to be asked for, which takes a third of a second."""
+    catalog = sys.modules.get("budgetledger.pricing.catalog")
+    return catalog is None or not catalog._list.cache_info().currsize
+
+
+def draft_hold(
+    amount: Amount | None,
+    model: str | None,
+    messages: Sequence[Mapping[str, Any]] | None,
+    text: str | None,
+    tools: Sequence[Mapping[str, Any]] | None,
+    max_output_tokens: int | None,
+    n: int,
+    tokens: int | None,
+    key: str | None,
+    tags: Mapping[str, Any] | None,
+    default_output_tokens: int,
+    clock: Callable[[], int],
+    book: Book,
+) -> tuple[Draft, Estimate | None]:
+    """The draft of a hold, but for its deadline; and the estimate it is made from, if any."""
+    if model is not None:
+        checked_name(model, "model")
+    source, price_json, usage_json, estimated = "given", None, None, None
+    prompt = messages is not None or text is not None
+    if prompt:
+        if amount is not None or tokens is not None:
+            raise InvalidInput("pass an amount, or a prompt to estimate from, not both")
+        if model is None:
+            raise InvalidInput("an estimate needs the model; pass model= with the prompt")
+        estimated = estimate(
+            model, messages=messages, text=text, tools=tools,
+            max_output_tokens=max_output_tokens, n=n,
+            default_output_tokens=default_output_tokens, at=from_us(clock()),
+            dearest=partial(extreme, book=book, dearest=True),
+            cheapest=partial(extreme, book=book, dearest=False),
+        )  # fmt: skip
+        pico, source = estimated.pico, estimated.source
+        held_tokens = estimated.input_tokens + estimated.output_tokens
+        price_json = to_json(estimated.unit_prices, "price")
+        counts = {"input_tokens": estimated.input_tokens, "output_tokens": estimated.output_tokens}
+        if not estimated.bounded:
+            counts[ASSUMED] = estimated.output_tokens
+        usage_json = to_json(counts, "usage")
+    elif amount is None and tokens is None:
+        raise InvalidInput(
+            "nothing to hold; pass an amount in USD, tokens=, or model= with messages= or text="
+        )
+    elif tools is not None or max_output_tokens is not None or n != 1:
+        raise InvalidInput(
+            "tools=, max_output_tokens= and n= are for an estimate; pass messages= or text= too"
+        )
+    else:
+        pico = 0 if amount is None else to_pico(amount, "amount", one_entry=True)
+        held_tokens = 0 if tokens is None else count(tokens, "tokens")
+        if held_tokens > MAX_TOKENS:
+            raise InvalidAmount(f"tokens is out of range: {tokens}; pass what one call may use")
+    # By position, as above.
+    draft = Draft(
+        "hold", model or UNKNOWN_MODEL, None, source, None, 0, 0, 0, usage_json, price_json,
+        None if tags is None else to_json(tags, "tags"), None, None,
+        None if key is None else checked_name(key, "key"), None, None, pico, held_tokens,
+    )  # fmt: skip
+    return draft, estimated
+
+
+def _read(
+    response: object, model: str | None, usage: Usage | None, cost_is_known: bool
+) -> tuple[str | None, Usage | None, Decimal | None]:
+    """The model that answered, what it used, and litellm's figure, as far as they can be read."""
+    if usage is not None:
+        if response is not None:
+            raise InvalidInput("pass a response or usage=, not both; a response has its own usage")
+        if not isinstance(usage, Usage):
+            raise InvalidInput(
+                f"usage must be a budgetledger.Usage, got {type(usage).__name__}; "
+                "pass Usage(input_tokens=…, output_tokens=…), or the response itself"
+            )
+        return model, checked(usage), None
+    try:
+        read = response if isinstance(response, Reading) else read_response(response)
+        answered, usage, litellm_cost = read
+    except UnreadableResponse as error:
+        # If a model answered, the call was paid, though nothing says for what.
+        answered, litellm_cost = model_of(response), None
+        is_paid = answered is not None or (model is not None and error.is_answer)
+        if not is_paid and not cost_is_known:
+            raise
+    if answered is not None and not is_name(answered):
+        answered = UNKNOWN_MODEL  # a name that cannot be stored loses its price, not its row
+    return answered, usage, litellm_cost
+
+
+def _nonzero(usage: Usage) -> dict[str, Any]:
+    return {name: count for name, count in usage._asdict().items() if count}
+
+
+def to_json(value: Mapping[str, Any], what: str) -> str:
+    """Compact JSON of a mapping. Raises `InvalidInput`, which names *what* and the remedy."""
+    try:
+        if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+            raise TypeError("not a mapping with str keys")
+        return json.dumps(dict(value), separators=(",", ":"), allow_nan=False, sort_keys=True)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidInput(
+            f"{what} must be a mapping of str to plain JSON values ({error}); "
+            "pass for example {'feature': 'search'}"
+        ) from None

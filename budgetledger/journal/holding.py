@@ -1,0 +1,232 @@
+"""The life of a hold: set aside, then settled, released, or expired at its deadline.
+
+A hold is one row of its account. Every step that follows is another row naming it; which
+holds are open is also listed apart, for every account they count against, so that what is
+held is looked up among the open ones only.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, NoReturn
+
+from budgetledger.entries import Entry
+from budgetledger.errors import (
+    AccountFrozen,
+    BudgetExceededError,
+    BudgetledgerError,
+    HoldAlreadyClosed,
+    UnknownAccount,
+    UnpricedModel,
+)
+from budgetledger.journal import reports as _reports
+from budgetledger.journal import statements as _sql
+from budgetledger.journal.append import append, find_or_open, recorded
+from budgetledger.journal.posting import post, post_along
+from budgetledger.journal.refusals import refusal
+from budgetledger.journal.reports import Ref
+from budgetledger.journal.rules import Draft, Need, refusing
+from budgetledger.journal.standing import Level, checks, line
+from budgetledger.journal.statements import compiled
+from budgetledger.journal.transaction import Transaction
+from budgetledger.windows import from_us
+
+_MOST_EXPIRED = 64  # rows written for others in one hold
+
+_OPEN_HOLD = compiled(_sql.OPEN_HOLD)
+_PASSED = compiled(_sql.PASSED)
+_CLOSE_HOLD = compiled(_sql.CLOSE_HOLD)
+
+
+class Granted(NamedTuple):
+    """The row of a hold, its account, and what would have refused it, where all is granted."""
+
+    entry: Entry
+    account: Ref
+    refusal: BudgetledgerError | None = None
+
+
+def hold(
+    tx: Transaction,
+    project: str,
+    name: str,
+    ref: Ref | None,
+    draft: Draft,
+    expires_in_us: int,
+    unpriced: UnpricedModel | None = None,
+    *,
+    enforce: bool,
+) -> Granted:
+    """Append the hold *draft* if every budget that applies grants it, of every level, at once.
+
+    *ref*: the account *name*, if it is known already. *unpriced*: why nothing was estimated,
+    where that does not refuse it.
+
+    With the key of a hold that is open, returns that one. Raises `BudgetExceededError`,
+    `AccountFrozen`, `UnknownAccount` if there is no budget to count against,
+    `HoldAlreadyClosed` for a key whose hold is over.
+    """
+    account = ref or find_or_open(tx, project, name)
+    first = recorded(tx, account, draft)
+    if first is not None:
+        return _still_open(tx, account, first)
+    levels = line(tx, account)
+    need = need_of(draft)
+    refused = unpriced or judged(tx, name, levels, draft.model, need)
+    if refused is not None:
+        if enforce:
+            raise refused
+        draft = draft._replace(note=f"would have been refused: {refused}"[:500])
+    if tx.passed:
+        for level in levels:
+            if level.account.id in tx.passed:
+                _expire(tx, level.account)
+        levels = line(tx, account)  # where rows may have been written meanwhile
+    draft = Draft._make((*draft[:-1], tx.now_us + expires_in_us))
+    entry = append(tx, account, draft).entry
+    path = "/".join([str(level.account.id) for level in levels[1:]])
+    of_hold = (entry.id, draft.expires_at_us, draft.model, need.pico, need.tokens, path)
+    for level in levels:
+        tx.execute(_sql.INSERT_OPEN_HOLD, (level.account.id, *of_hold))
+    return Granted(entry, account, refused)
+
+
+def no_budget(name: str, project: str) -> UnknownAccount:
+    """The error for an account with no budget to count against."""
+    return UnknownAccount(
+        f"account {name!r} of project {project!r} has no budget, and none above it has; "
+        f"set one with set_budget({name!r}, ...), or for all with set_budget('*', ...)",
+        account=name,
+        project=project,
+    )
+
+
+def need_of(draft: Draft) -> Need:
+    """What the hold of a draft sets aside."""
+    return Need(draft.held_pico or 0, draft.held_tokens or 0)
+
+
+def judged(
+    tx: Transaction, name: str, levels: list[Level], model: str | None, need: Need
+) -> BudgetExceededError | AccountFrozen | UnknownAccount | None:
+    """The refusal of *need* for the account *name*, or None if every level grants it."""
+    for level in levels:
+        if level.settings.budgets:
+            break
+    else:
+        return no_budget(name, levels[0].account.project)
+    for level in levels:
+        if level.settings.frozen is not None:
+            why = f" ({level.settings.frozen})" if level.settings.frozen else ""
+            frozen = level.account.name
+            return AccountFrozen(
+                f"account {frozen!r} is frozen{why}; open it again with unfreeze({frozen!r})",
+                account=frozen,
+                project=level.account.project,
+            )
+    every = [check for level in levels for check in checks(tx, level, model)]
+    refused = refusing(every, need)
+    if not refused:
+        return None
+    named = {level.account.name: level for level in levels}
+    return refusal(tx, [(check, named[check.budget.account]) for check in refused], need, every)
+
+
+def _still_open(tx: Transaction, account: Ref, first: Entry) -> Granted:
+    row = tx.execute(_OPEN_HOLD, (account.id, first.id)).fetchone()
+    if row is None or row[1] <= tx.now_us:
+        _refuse_closed(tx, account, first.id, None if row is None else row[1])
+    return Granted(first._replace(expires_at_us=row[1]), account)
+
+
+def settle(tx: Transaction, account: Ref, draft: Draft) -> Entry:
+    """Post what the held call cost, where the hold counted and for the project, and close it.
+
+    After its deadline too; once it is off the list, the cost counts where a charge would.
+    Raises `HoldAlreadyClosed` if it is settled already, unless with the same key.
+    """
+    assert draft.hold_id is not None
+    first = recorded(tx, account, draft)
+    if first is not None:
+        return first
+    above_ids = _close(tx, account.id, draft.hold_id)
+    if above_ids is not None:
+        return post_along(tx, account, above_ids, draft, and_whole=True).entry
+    closed_by = closing_entry(tx, account, draft.hold_id)
+    if closed_by is not None and closed_by.kind == "settle":
+        _refuse_closed(tx, account, draft.hold_id, None)
+    return post(tx, account, draft).entry
+
+
+def release(tx: Transaction, account: Ref, hold_id: int, reason: str | None) -> Entry:
+    """Close the hold unspent. Raises `HoldAlreadyClosed`."""
+    if _close(tx, account.id, hold_id) is None:
+        _refuse_closed(tx, account, hold_id, None)
+    return append(tx, account, Draft("release", note=reason, hold_id=hold_id)).entry
+
+
+def extend(tx: Transaction, account: Ref, hold_id: int, expires_in_us: int) -> Entry:
+    """Move the deadline of an open hold. Raises `HoldAlreadyClosed`, after the deadline too."""
+    row = tx.execute(_OPEN_HOLD, (account.id, hold_id)).fetchone()
+    if row is None or row[1] <= tx.now_us:  # its money may be somebody else's by now
+        _refuse_closed(tx, account, hold_id, None if row is None else row[1])
+    expires_at_us = tx.now_us + expires_in_us
+    for account_id in _counted_on(account.id, row[0]):
+        tx.execute(compiled(_sql.EXTEND_HOLD), (expires_at_us, account_id, hold_id))
+    draft = Draft("extend", hold_id=hold_id, expires_at_us=expires_at_us)
+    return append(tx, account, draft).entry
+
+
+def closing_entry(tx: Transaction, account: Ref, hold_id: int) -> Entry | None:
+    """The row that closed a hold: the settle, if there is one."""
+    row = tx.execute(compiled(_sql.CLOSED_BY), (account.id, hold_id, hold_id)).fetchone()
+    return None if row is None else Entry._make(row)
+
+
+def _refuse_closed(
+    tx: Transaction, account: Ref, hold_id: int, expired_at_us: int | None
+) -> NoReturn:
+    closed_by = closing_entry(tx, account, hold_id)
+    if closed_by is None:
+        when = (
+            "" if expired_at_us is None else f" at {from_us(expired_at_us):%Y-%m-%d %H:%M:%S} UTC"
+        )
+        what = f"expired{when}"
+    else:
+        verb = {"settle": "settled", "release": "released", "expire": "expired"}[closed_by.kind]
+        what = f"was {verb} by entry {closed_by.id}" if verb != "expired" else "expired"
+    raise HoldAlreadyClosed(
+        f"hold {hold_id} of {account.name!r} {what}; take a new one, under another key if it "
+        "has one; a cost is still recorded with settle, once, or with charge",
+        hold_id=hold_id,
+        entry=closed_by,
+    )
+
+
+def _close(tx: Transaction, account_id: int, hold_id: int) -> list[int] | None:
+    """Take a hold off the list of open ones; the accounts above that it counted on.
+
+    None if it is not on the list.
+    """
+    for (path,) in tx.execute(_CLOSE_HOLD, (account_id, hold_id)).fetchall():
+        above_ids = [int(above_id) for above_id in path.split("/")] if path else []
+        for above_id in above_ids:
+            tx.execute(_CLOSE_HOLD, (above_id, hold_id)).fetchall()
+        return above_ids
+    return None
+
+
+def _counted_on(account_id: int, path: str) -> list[int]:
+    return [account_id, *map(int, path.split("/"))] if path else [account_id]
+
+
+def _expire(tx: Transaction, account: Ref) -> None:
+    """Write down which holds on the account have passed their deadline, some at a time.
+
+    They count no more since then; the rows only say so.
+    """
+    passed = tx.execute(_PASSED, (account.id, tx.now_us, _MOST_EXPIRED)).fetchall()
+    for (hold_id,) in passed:
+        (holder_id,) = tx.execute(compiled(_sql.HOLDER), (hold_id,)).fetchone()
+        holder = _reports.account_by_id(tx.execute, account.project_id, account.project, holder_id)
+        _close(tx, holder_id, hold_id)
+        append(tx, holder, Draft("expire", hold_id=hold_id))

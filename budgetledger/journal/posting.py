@@ -1,0 +1,146 @@
+"""Money rows: in the account's journal, and repeated in those of the accounts above it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from budgetledger.entries import MONEY_KINDS, Entry
+from budgetledger.errors import IdempotencyConflict, InvalidAmount, UnknownEntry
+from budgetledger.journal import reports as _reports
+from budgetledger.journal import statements as _sql
+from budgetledger.journal.alerts import raise_alerts
+from budgetledger.journal.append import Appended, append, recorded
+from budgetledger.journal.reports import Ref
+from budgetledger.journal.rules import Draft
+from budgetledger.journal.standing import above, settings_of
+from budgetledger.journal.statements import compiled
+from budgetledger.journal.transaction import Transaction
+from budgetledger.money import to_pico, to_usd
+
+_SOME = 50  # rows to look at; more than an entry is repeated and raises alerts
+
+
+def post(tx: Transaction, account: Ref, draft: Draft, detail: tuple[Any, ...] = ()) -> Appended:
+    """Append *draft*, repeat it in the journals above, and raise the alerts it leads to."""
+    appended = append(tx, account, draft, detail)
+    settings = settings_of(tx, account, appended.settings_count)
+    if settings.has_alerts:
+        raise_alerts(tx, account)
+    if settings.parent_id is None and appended.whole_id is None:
+        return appended
+    repeated = draft._replace(origin_id=appended.entry.id, idempotency_key=None)
+    upper = above(tx, account, settings, appended.whole_id)
+    while upper is not None:
+        row = append(tx, upper, repeated, detail)
+        settings = settings_of(tx, upper, row.settings_count)
+        if settings.has_alerts:
+            raise_alerts(tx, upper)
+        upper = above(tx, upper, settings, row.whole_id)
+    return appended
+
+
+def post_once(tx: Transaction, account: Ref, draft: Draft) -> Appended:
+    """Post *draft*, or return the entry its idempotency key stands for already.
+
+    Raises `IdempotencyConflict` if that entry says something else.
+    """
+    if draft.idempotency_key is not None:
+        first = recorded(tx, account, draft)
+        if first is not None:
+            return Appended(first, is_new=False)
+    return post(tx, account, draft)
+
+
+def adjust(
+    tx: Transaction, project: str, entry_id: int, draft: Draft, *, is_total: bool = False
+) -> Appended:
+    """Post *draft* as a correction of the entry *entry_id*, under the entry's model.
+
+    *is_total*: its cost is what the call cost in all, whatever was stated until now.
+    """
+    execute = tx.execute
+    project_id = _reports.find_project(execute, project)
+    row = execute(compiled(_sql.ENTRY_WITH_ID), (project_id, entry_id)).fetchone()
+    corrected = None if row is None else Entry._make(row)
+    if corrected is None or corrected.kind not in MONEY_KINDS or corrected.kind == "adjustment":
+        what = "no entry" if corrected is None else f"a {corrected.kind}, not a charge,"
+        raise UnknownEntry(
+            f"there is {what} with id {entry_id} in project {project!r}; "
+            "pass an entry of Ledger.entries(...)"
+        )
+    if corrected.origin_id is not None:
+        raise UnknownEntry(
+            f"entry {entry_id} repeats entry {corrected.origin_id} of an account below; "
+            "correct that one, and this account follows"
+        )
+    account = _reports.find(execute, project, corrected.account)
+    assert account is not None
+    draft = draft._replace(model=corrected.model, corrects_id=corrected.id)
+    total_pico = draft.cost_pico or 0
+    if is_total:  # the amount follows from what stands there, so a key does not stand for it
+        tags_json = f'{{"total":"{to_usd(total_pico)}"}}'
+        draft = draft._replace(price_source="stated", tags_json=tags_json)
+    first = recorded(tx, account, draft)
+    if first is not None:
+        if is_total and first.tags_json != draft.tags_json:
+            raise IdempotencyConflict(
+                f"key {first.idempotency_key!r} stands for entry {first.id}, which states another "
+                "cost; use another key",
+                key=first.idempotency_key,
+                entry=first,
+            )
+        return Appended(first, is_new=False)
+    millions, rest = execute(compiled(_sql.STATED_SINCE), (corrected.id,)).fetchone()
+    stated = millions * 10**6 + rest
+    if is_total:
+        amount = to_usd(total_pico - (corrected.cost_pico or 0) - stated)
+        draft = draft._replace(cost_pico=to_pico(amount, "amount", signed=True, one_entry=True))
+    elif corrected.cost_pico is None and stated + draft.cost_pico < 0:
+        raise InvalidAmount(
+            f"entry {corrected.id} has no price, so the amount states its cost, which cannot "
+            "be below 0; pass what the call cost"
+        )
+    above_ids = _repeated_in(tx, corrected.id)  # where it counts, whatever is above by now
+    return post_along(tx, account, above_ids, draft, (corrected.hash.hex(),))
+
+
+def post_along(
+    tx: Transaction,
+    account: Ref,
+    above_ids: Sequence[int],
+    draft: Draft,
+    detail: tuple[Any, ...] = (),
+    *,
+    and_whole: bool = False,
+) -> Appended:
+    """`post`, but repeated in the journals of *above_ids* (*and_whole*: and the project's)."""
+    appended = append(tx, account, draft, detail)
+    whole_id = appended.whole_id
+    if and_whole and whole_id is not None and whole_id not in (account.id, *above_ids):
+        above_ids = [*above_ids, whole_id]
+    if settings_of(tx, account, appended.settings_count).has_alerts:
+        raise_alerts(tx, account)
+    for account_id in above_ids:
+        upper = _reports.account_by_id(tx.execute, account.project_id, account.project, account_id)
+        repeated = draft._replace(origin_id=appended.entry.id, idempotency_key=None)
+        row = append(tx, upper, repeated, detail)
+        if settings_of(tx, upper, row.settings_count).has_alerts:
+            raise_alerts(tx, upper)
+    return appended
+
+
+def _repeated_in(tx: Transaction, entry_id: int) -> list[int]:
+    """The accounts whose journals repeat an entry: right after it, among alerts it raised."""
+    found = []
+    after_id, rows = entry_id, []
+    while True:
+        rows = tx.execute(compiled(_sql.ROWS_AFTER), (after_id, _SOME)).fetchall()
+        for origin_id, kind, account_id in rows:
+            if origin_id == entry_id:
+                found.append(account_id)
+            elif kind not in ("alert", "resolve"):
+                return found
+        if len(rows) < _SOME:
+            return found
+        after_id += _SOME

@@ -1,0 +1,104 @@
+"""Own prices in the ledger: appended, read, and verified.
+
+They are no account's rows, so they have a chain of hashes of their own, over all projects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import NamedTuple
+
+from budgetledger.errors import UnpricedModel
+from budgetledger.journal import reports as _reports
+from budgetledger.journal import statements as _sql
+from budgetledger.journal.append import inserted
+from budgetledger.journal.statements import compiled
+from budgetledger.journal.transaction import Transaction
+from budgetledger.journal.verify_hierarchy import Problem
+from budgetledger.prices import OwnPrice
+from budgetledger.storage.writer import Execute
+
+_GENESIS = sha256(b"own prices").digest()
+
+
+class Revision(NamedTuple):
+    """What is to be said of a model's price.
+
+    ``project``: None for all projects. ``effective_at_us``: None for now. ``rates_json``: None to
+    end the price.
+    """
+
+    project: str | None
+    model: str
+    effective_at_us: int | None
+    note: str | None
+    rates_json: str | None = None
+
+
+def revise(tx: Transaction, revision: Revision) -> tuple[OwnPrice, bool]:
+    """Append a price, unless it stands exactly so already; the row, and whether it is new.
+
+    Raises `UnpricedModel` where there is none to be ended at that time.
+    """
+    project, model, effective_at_us, note, rates_json = revision
+    at_us = tx.now_us if effective_at_us is None else effective_at_us
+    project_id = None if project is None else _project_id(tx, project)
+    standing = _standing(tx.execute, project_id, model, at_us)
+    if rates_json is None and (standing is None or standing.removed):
+        whose = "all projects have" if project is None else f"project {project!r} has"
+        raise UnpricedModel(
+            model,
+            f"{whose} no own price of {model!r} to be removed; see Ledger.prices() or "
+            "`budgetledger prices list`",
+        )
+    if standing is not None and standing.rates_json == rates_json:
+        return standing, False
+    before, last_us = tx.execute(_sql.PRICE_HEAD).fetchone() or (_GENESIS, 0)
+    recorded_at_us = max(tx.now_us, last_us)  # never before the row it follows
+    said = (model, rates_json, at_us, recorded_at_us, note)
+    row = (project_id, *said, _chained(before, project, said))
+    return OwnPrice(inserted(tx.execute(_sql.INSERT_PRICE_REVISION, row)), project, *said), True
+
+
+def last_id(execute: Execute) -> int | None:
+    """The number of the newest row of all."""
+    newest: int | None = execute(_sql.LAST_PRICE).fetchone()[0]
+    return newest
+
+
+def rows(execute: Execute, project: str) -> list[OwnPrice]:
+    """Every row of *project* and of all projects, in the order they were written."""
+    return [OwnPrice._make(row) for row in execute(compiled(_sql.PRICES), (project,))]
+
+
+def price_problems(execute: Execute) -> Iterator[Problem]:
+    """What in the rows differs from what was written."""
+    digest, number = _GENESIS, 0
+    for *row, found in execute(_sql.PRICE_CHAIN):
+        price, number = OwnPrice._make(row), number + 1
+        if price.id != number or _chained(digest, price.project, price[2:]) != found:
+            yield Problem(
+                f"own price {price.id}, or the one before it, was changed, removed or put there "
+                "by hand"
+            )
+        digest, number = found, price.id
+
+
+def _standing(execute: Execute, project_id: int | None, model: str, at_us: int) -> OwnPrice | None:
+    if project_id is None:
+        found = execute(compiled(_sql.PRICE_OF_ALL_AT), (model, at_us))
+    else:
+        found = execute(compiled(_sql.PRICE_OF_PROJECT_AT), (project_id, model, at_us))
+    row = found.fetchone()
+    return None if row is None else OwnPrice._make(row)
+
+
+def _project_id(tx: Transaction, project: str) -> int:
+    """The id of the project, opened if it is new."""
+    found = _reports.find_project(tx.execute, project)
+    return inserted(tx.execute(_sql.INSERT_PROJECT, (project,))) if found is None else found
+
+
+def _chained(before: bytes, project: str | None, said: tuple[object, ...]) -> bytes:
+    return sha256(before + ascii((project, *said)).encode()).digest()

@@ -1,0 +1,132 @@
+"""What a refused caller is told: which budget, how it stands, and when to come back."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from datetime import timedelta
+from decimal import Decimal
+from math import inf
+
+from budgetledger.entries import Budget
+from budgetledger.errors import BudgetExceededError
+from budgetledger.journal import statements as _sql
+from budgetledger.journal.reports import EVER, totals_before
+from budgetledger.journal.rules import Check, Need, next_time
+from budgetledger.journal.standing import Level
+from budgetledger.journal.statements import compiled
+from budgetledger.journal.transaction import Transaction
+from budgetledger.money import PICO
+
+
+def refusal(
+    tx: Transaction, refused: Sequence[tuple[Check, Level]], need: Need, checks: Sequence[Check]
+) -> BudgetExceededError:
+    """The error for *need*: of the budgets that refuse it, the one that does so for longest.
+
+    Who waits for that one waits once. *checks* are all budgets that apply.
+    """
+    waits = [_retry_at(tx, level, check, need) for check, level in refused]
+    longest = max(range(len(waits)), key=lambda n: inf if waits[n] is None else waits[n] or 0)
+    (check, level), retry_at_us = refused[longest], waits[longest]
+    budget, window, posted, held = check
+    requested = need.of(budget.measure)
+    retry_after = None if retry_at_us is None else max(0, retry_at_us - tx.now_us) / 1e6
+    unit = {"usd": " USD", "tokens": " tokens", "requests": " requests"}[budget.measure]
+    amounts = [
+        budget.amount(units)
+        for units in (budget.limit_units, posted, held, check.available, requested)
+    ]
+    limit, used, reserved, left, asked = amounts
+    told = [f"{amount:f}" if isinstance(amount, Decimal) else str(amount) for amount in amounts]
+    message = (
+        f"budget {budget.name!r} of {level.account.name!r} refuses {told[4]}{unit}: limit "
+        f"{told[0]}, posted {told[1]}, held {told[2]}, available {told[3]}; "
+        f"{_advice(check, requested, retry_after)}"
+    )
+    return BudgetExceededError(
+        message,
+        account=level.account.name,
+        project=level.account.project,
+        budget=budget,
+        window=window,
+        limit=limit,
+        posted=used,
+        held=reserved,
+        available=left,
+        requested=asked,
+        retry_after=retry_after,
+        largest_output=None,
+        least_available={
+            measure: min(
+                (check.available for check in checks if check.budget.measure == measure),
+                default=None,
+            )
+            for measure in ("usd", "tokens", "requests")
+        },
+        current_cost=float(used),
+        max_budget=float(limit),
+        message=message,
+    )
+
+
+def _advice(refused: Check, requested: int, retry_after: float | None) -> str:
+    if requested > refused.budget.limit_units:
+        return "it is more than the whole limit; ask for less, or raise it with set_budget"
+    if retry_after is None:
+        return "raise the limit with set_budget, or ask for less"
+    wait = timedelta(seconds=-(-retry_after // 1))  # whole seconds, upwards
+    return f"retry in {wait}, ask for less, or raise the limit with set_budget"
+
+
+def _retry_at(tx: Transaction, level: Level, refused: Check, need: Need) -> int | None:
+    """The first moment at which *need* fits, if nothing else happens; None if it never does.
+
+    Until then holds expire, and the window turns or rolls on: both only make room, so that
+    the moment is found by halving. (Where costs were refunded it may be found too late.)
+    """
+    budget, window, posted, _ = refused
+    measure, span_us = budget.measure, budget.period.span_us
+    execute, account_id = tx.execute, level.account.id
+    room = budget.limit_units - need.of(measure)
+    shift_us = level.settings.shifts.get(budget.name, 0)
+    deadlines, held_after = _held_after(tx, level, budget)
+    everything = posted
+    if span_us is not None:
+        everything = _units(totals_before(execute, account_id, EVER, budget.model), measure)
+
+    def fits(at_us: int) -> bool:
+        held = held_after[bisect_right(deadlines, at_us)]
+        if span_us is None:
+            turned = window.end_us is not None and at_us >= window.end_us
+            return held + (0 if turned else posted) <= room
+        start_us = max(shift_us, max(at_us, level.head.recorded_at_us) - span_us)
+        gone = _units(totals_before(execute, account_id, start_us, budget.model), measure)
+        return held + everything - gone <= room
+
+    moment_us = next_time(level.head, tx.now_us)
+    ends = [*deadlines[-1:], moment_us + span_us + 1 if span_us is not None else window.end_us]
+    early, late = tx.now_us, max((end_us for end_us in ends if end_us is not None), default=None)
+    if late is None or not fits(late):
+        return None
+    while late - early > 1:
+        middle = (early + late) // 2
+        early, late = (early, middle) if fits(middle) else (middle, late)
+    return late
+
+
+def _held_after(tx: Transaction, level: Level, budget: Budget) -> tuple[list[int], list[int]]:
+    """The deadlines to come, and what is held before the first, the second, … and the last."""
+    where = (level.account.id, tx.now_us, budget.model, budget.model)
+    rows = tx.execute(compiled(_sql.DEADLINES), where).fetchall()
+    held = [0]
+    for _, pico, tokens in reversed(rows):
+        held.append(held[-1] + Need(pico, tokens).of(budget.measure))
+    return [expires_at_us for expires_at_us, _, _ in rows], held[::-1]
+
+
+def _units(totals: tuple[int, ...], measure: str) -> int:
+    usd, pico, tokens, requests = totals
+    if measure == "usd":
+        return usd * PICO + pico
+    return tokens if measure == "tokens" else requests

@@ -1,0 +1,296 @@
+"""Reads: which budgets stand, which window is active, and what was posted in it.
+
+Every function runs on one snapshot. Costs come from running totals, two index seeks for a
+window, however many rows it holds.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import NamedTuple
+
+from budgetledger.entries import Balance, Budget, BudgetStatus, Measure
+from budgetledger.errors import UnknownAccount
+from budgetledger.journal import statements as _sql
+from budgetledger.journal.statements import compiled
+from budgetledger.money import PICO, Sum, to_usd
+from budgetledger.storage.writer import Execute
+from budgetledger.windows import Period, Window, window_at
+
+DEFAULT_BUDGET = "default"
+"""The budget that `Ledger.balance` reports first, and the only one BudgetManager knows."""
+
+NOTHING: tuple[int, ...] = (0, 0, 0, 0)
+"""The running totals of an account, or of a model on it, before its first row."""
+
+EVER = 2**63 - 1
+"""A moment after all others."""
+
+
+class Ref(NamedTuple):
+    """An account that has rows, or is about to."""
+
+    id: int
+    project_id: int
+    project: str
+    name: str
+    created_at_us: int
+
+
+class Posted(NamedTuple):
+    """What was posted in a window, of every measure."""
+
+    pico: int
+    tokens: int
+    requests: int
+
+    def of(self, measure: Measure) -> int:
+        """Picodollars or a count."""
+        if measure == "usd":
+            return self.pico
+        return self.tokens if measure == "tokens" else self.requests
+
+
+class Revision(NamedTuple):
+    """A budget as it stood from a moment on; *removed* ended it then."""
+
+    budget: Budget
+    removed: bool
+    since_us: int
+
+
+def find_project(execute: Execute, project: str) -> int | None:
+    """The id of *project*, or None."""
+    row = execute(compiled(_sql.PROJECT_ID), (project,)).fetchone()
+    return None if row is None else row[0]
+
+
+def find(execute: Execute, project: str, name: str) -> Ref | None:
+    """The account *name* of *project*, or None."""
+    row = execute(compiled(_sql.ACCOUNT), (project, name)).fetchone()
+    return None if row is None else Ref(row[0], row[1], project, name, row[2])
+
+
+def account_by_id(execute: Execute, project_id: int, project: str, account_id: int) -> Ref:
+    """The account with an id that was read from a row of the same project."""
+    name, created_at_us = execute(compiled(_sql.ACCOUNT_BY_ID), (account_id,)).fetchone()
+    return Ref(account_id, project_id, project, name, created_at_us)
+
+
+def known(execute: Execute, project: str, name: str) -> Ref:
+    """The account *name*. Raises `UnknownAccount`."""
+    found = find(execute, project, name)
+    if found is None:
+        raise UnknownAccount(
+            f"there is no account {name!r} in project {project!r}; "
+            "set a budget for it or charge it first",
+            account=name,
+            project=project,
+        )
+    return found
+
+
+def no_budget(project: str, account: str, name: str | None) -> UnknownAccount:
+    """The error for an account that has no budget, or none of that name."""
+    what = "no budget" if name is None else f"no budget named {name!r}"
+    return UnknownAccount(
+        f"account {account!r} of project {project!r} has {what}; set it first",
+        account=account,
+        project=project,
+    )
+
+
+def last_time(execute: Execute, account_id: int) -> int:
+    """The time of the account's last row: a clock behind it does not turn the account back."""
+    row = execute(compiled(_sql.LAST_TIME), (account_id,)).fetchone()
+    return 0 if row is None else row[0]
+
+
+def revisions(execute: Execute, account_id: int, account: str) -> dict[str, list[Revision]]:
+    """All revisions of the account's budgets, by name, oldest first."""
+    found: dict[str, list[Revision]] = {}
+    for row in execute(compiled(_sql.BUDGET_REVISIONS), (account_id,)):
+        name, measure, units, pico, model, per, zone, week_start, anchor, span, *rest = row
+        created_at, alert_at, removed, since_us = rest
+        period = Period(per, zone, week_start, anchor, span)
+        budget = Budget(
+            account, name, measure, Sum(units, pico), model, period, created_at,
+            thresholds(alert_at),
+        )  # fmt: skip
+        found.setdefault(name, []).append(Revision(budget, bool(removed), since_us))
+    return found
+
+
+def thresholds(alert_at: str | None) -> tuple[Decimal, ...]:
+    """What a revision's ``alert_at`` says: shares of the limit, separated by commas."""
+    return tuple(map(Decimal, alert_at.split(","))) if alert_at else ()
+
+
+def budgets_in_force(
+    execute: Execute, account_id: int, account: str, moment_us: int = EVER, known_us: int = EVER
+) -> list[Budget]:
+    """The account's budgets at a moment, as known at another, by name.
+
+    Before its first revision a budget stands as first set: the moments before it have a
+    window too.
+    """
+    standing = []
+    for found in revisions(execute, account_id, account).values():
+        seen = [revision for revision in found if revision.since_us <= known_us]
+        by_then = [revision for revision in seen if revision.since_us <= moment_us] or seen[:1]
+        if by_then and not by_then[-1].removed:
+            standing.append(by_then[-1].budget)
+    return standing
+
+
+def budget_in_force(execute: Execute, account: Ref, name: str) -> Budget:
+    """The budget *name* of the account. Raises `UnknownAccount` if there is none."""
+    for budget in budgets_in_force(execute, account.id, account.name):
+        if budget.name == name:
+            return budget
+    raise no_budget(account.project, account.name, name)
+
+
+def window_of(
+    execute: Execute, account_id: int, budget: Budget, moment_us: int, known_us: int = EVER
+) -> Window:
+    """The window of *budget* that holds a moment, cut by the shifts known at another."""
+    start_us, end_us, zone = window_at(budget.period, moment_us)
+    around = (account_id, budget.name, min(moment_us, known_us))
+    (shift_us,) = execute(compiled(_sql.SHIFT_BEFORE), around).fetchone()
+    if shift_us is not None and (start_us is None or shift_us > start_us):
+        start_us = shift_us
+    (shift_us,) = execute(
+        compiled(_sql.SHIFT_AFTER), (account_id, budget.name, moment_us, known_us)
+    ).fetchone()
+    if shift_us is not None and (end_us is None or shift_us < end_us):
+        end_us = shift_us
+    return Window(start_us, end_us, zone)
+
+
+def has_shift(execute: Execute, account_id: int, budget: str, since_us: int) -> bool:
+    """Whether a window of the budget was started by a row at or after a moment."""
+    (shift_us,) = execute(compiled(_sql.LAST_SHIFT), (account_id, budget)).fetchone()
+    return shift_us is not None and shift_us >= since_us
+
+
+def posted(
+    execute: Execute,
+    account_id: int,
+    window: Window,
+    known_us: int = EVER,
+    model: str | None = None,
+) -> Posted:
+    """What the rows recorded in *window*, up to a moment, add up to; of one model if given."""
+    end_us = _end(window, known_us)
+    until = totals_before(execute, account_id, end_us, model)
+    if window.start_us is None:
+        before = NOTHING
+    else:
+        before = totals_before(execute, account_id, min(window.start_us, end_us), model)
+    usd, pico, tokens, requests = (a - b for a, b in zip(until, before, strict=True))
+    return Posted(usd * PICO + pico, tokens, requests)
+
+
+def _end(window: Window, known_us: int) -> int:
+    """Where *window* ends for who knows the rows up to a moment."""
+    return min(EVER if window.end_us is None else window.end_us, known_us + 1)
+
+
+def totals_before(
+    execute: Execute, account_id: int, moment_us: int, model: str | None
+) -> tuple[int, ...]:
+    """The running totals just before a moment, of one model if given, in `Head`'s order."""
+    if model is None:
+        found = execute(compiled(_sql.TOTALS_BEFORE), (account_id, moment_us))
+    else:
+        where = (model, account_id, moment_us, account_id, model, moment_us)
+        found = execute(compiled(_sql.MODEL_TOTALS_BEFORE), where)
+    totals: tuple[int, ...] | None = found.fetchone()
+    return totals or NOTHING
+
+
+def balance(
+    execute: Execute,
+    account: Ref,
+    moment_us: int,
+    known_us: int,
+    now_us: int | None,
+) -> Balance:
+    """The account's `Balance` in the windows that hold a moment, as known at another.
+
+    What is held counts in windows that hold *now_us*, the clock's time, until its deadline;
+    *now_us* None leaves it out.
+    """
+    open_holds = [] if now_us is None else _open_holds(execute, account.id, now_us)
+    statuses = []
+    for budget in budgets_in_force(execute, account.id, account.name, moment_us, known_us):
+        window = window_of(execute, account.id, budget, moment_us, known_us)
+        used = posted(execute, account.id, window, known_us, budget.model)
+        held = _held(open_holds, budget.model) if _holds_now(window, now_us) else _NOT_HELD
+        statuses.append(_status(budget, window, used.of(budget.measure), held.of(budget.measure)))
+    in_usd = [status for status in statuses if status.budget.measure == "usd"]
+    if in_usd:
+        reported = min(in_usd, key=lambda one: (one.budget.name != DEFAULT_BUDGET, one.available))
+        budget, window, spent, held_usd, available = reported
+        limit, model = budget.limit, budget.model
+    else:
+        window, limit, available, model = Window(None, None), None, None, None
+        spent = to_usd(posted(execute, account.id, window, known_us).pico)
+        held_usd = to_usd(_held(open_holds, None).pico)
+    return Balance(
+        account=account.name,
+        limit=limit,  # type: ignore[arg-type]  # Decimal, as the measure is usd
+        posted=spent,  # type: ignore[arg-type]
+        held=held_usd,  # type: ignore[arg-type]
+        available=available,  # type: ignore[arg-type]
+        window=window,
+        unpriced=_unpriced(execute, account.id, window, known_us, model),
+        budgets=tuple(statuses),
+    )
+
+
+def _status(budget: Budget, window: Window, posted: int, held: int) -> BudgetStatus:
+    left = budget.limit_units - posted - held  # in integers, which no context rounds
+    return BudgetStatus(
+        budget, window, budget.amount(posted), budget.amount(held), budget.amount(left)
+    )
+
+
+def _open_holds(execute: Execute, account_id: int, now_us: int) -> list[tuple[str | None, Posted]]:
+    """What the open holds set aside, each with its model."""
+    rows = execute(compiled(_sql.OPEN_HOLDS), (account_id, now_us))
+    return [(model, Posted(pico, tokens, 1)) for model, pico, tokens in rows]
+
+
+def _held(open_holds: list[tuple[str | None, Posted]], model: str | None) -> Posted:
+    """What the open holds add up to; those of one model if given."""
+    counted = [held for of, held in open_holds if model in (None, of)]
+    return Posted(*map(sum, zip(*counted, strict=True))) if counted else _NOT_HELD
+
+
+_NOT_HELD = Posted(0, 0, 0)
+
+
+def _holds_now(window: Window, now_us: int | None) -> bool:
+    return now_us is None or window.end_us is None or now_us < window.end_us
+
+
+def _unpriced(
+    execute: Execute, account_id: int, window: Window, known_us: int, model: str | None
+) -> int:
+    start_us = 0 if window.start_us is None else window.start_us
+    end_us = _end(window, known_us)
+    found = execute(compiled(_sql.UNPRICED), (account_id, model, model, start_us, end_us, known_us))
+    count: int = found.fetchone()[0]
+    return count
+
+
+def model_costs(execute: Execute, account: Ref, window: Window, known_us: int) -> dict[str, Posted]:
+    """What each model posted in *window*, without those that posted nothing."""
+    found = {}
+    for (model,) in execute(compiled(_sql.MODELS), (account.id,) * 3).fetchall():
+        used = posted(execute, account.id, window, known_us, model)
+        if any(used):
+            found[model] = used
+    return found

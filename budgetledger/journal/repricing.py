@@ -1,0 +1,99 @@
+"""Prices what was recorded without a price, by adjustments: each entry once."""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple
+
+from budgetledger.entries import Entry
+from budgetledger.journal import reports as _reports
+from budgetledger.journal import statements as _sql
+from budgetledger.journal.drafts import UNKNOWN_MODEL, to_json
+from budgetledger.journal.posting import adjust
+from budgetledger.journal.rules import Draft
+from budgetledger.journal.statements import compiled
+from budgetledger.journal.transaction import Transaction
+from budgetledger.money import to_pico, to_usd
+from budgetledger.prices import Repriced, matches
+from budgetledger.pricing.sources import ANSWERED, Book, priced
+from budgetledger.storage.writer import Execute
+from budgetledger.usage import Usage
+
+
+class Unpriced(NamedTuple):
+    """An entry without a price: what the call used, if it is known, and which model answered."""
+
+    entry: Entry
+    usage: Usage | None
+    answered: str | None
+
+    @property
+    def model(self) -> str:
+        """The model to be priced, as far as it is known."""
+        return self.answered or self.entry.model or UNKNOWN_MODEL
+
+
+def unpriced_ids(execute: Execute, project: str, account: str | None) -> list[int]:
+    """The entries without a price that count on *account*, or all of the project's."""
+    if account is not None:
+        ref = _reports.known(execute, project, account)
+        found = execute(compiled(_sql.UNPRICED_OF_ACCOUNT), (ref.id,))
+    else:
+        project_id = _reports.find_project(execute, project)
+        found = execute(compiled(_sql.UNPRICED_OF_PROJECT), (project_id,))
+    return [entry_id for (entry_id,) in found.fetchall()]
+
+
+def calls(execute: Execute, project: str, ids: list[int]) -> list[Unpriced]:
+    """What the entries of those ids tell about their calls."""
+    project_id = _reports.find_project(execute, project)
+    statement = compiled(_sql.ENTRY_WITH_ID)
+    rows = (execute(statement, (project_id, entry_id)).fetchone() for entry_id in ids)
+    return [_told(Entry._make(row)) for row in rows]
+
+
+def is_of(call: Unpriced, model: str | None) -> bool:
+    """Whether the call was answered by, or filed under, what *model* names or matches."""
+    return model is None or any(matches(model, one) for one in (call.model, call.entry.model or ""))
+
+
+def price_call(call: Unpriced, book: Book) -> Repriced | None:
+    """The price of the call at its own time, or None where it is still not known."""
+    entry = call.entry
+    at_us = entry.recorded_at_us if entry.occurred_at_us is None else entry.occurred_at_us
+    asked = None if entry.model == UNKNOWN_MODEL else entry.model
+    found = priced(call.answered, asked, call.usage, None, at_us, book)
+    if found.cost_pico is None:
+        return None
+    unit_prices = json.loads(found.price_json or "{}")
+    return Repriced(entry, to_usd(found.cost_pico), found.source, unit_prices, None)
+
+
+def state(tx: Transaction, project: str, found: list[Repriced]) -> list[Repriced]:
+    """Append the adjustments that state the costs; leaves out what has got one meanwhile."""
+    done = []
+    for one in found:
+        entry_id = one.entry.id
+        if not tx.execute(compiled(_sql.IS_CORRECTED), (entry_id,)).fetchone()[0]:
+            draft = Draft(
+                "adjustment",
+                cost_pico=to_pico(one.cost),
+                price_source=one.source,
+                price_json=to_json(one.unit_prices, "price"),
+                note="priced later",
+            )
+            done.append(one._replace(adjustment=adjust(tx, project, entry_id, draft).entry))
+    return done
+
+
+def _told(entry: Entry) -> Unpriced:
+    model = None if entry.model == UNKNOWN_MODEL else entry.model
+    return Unpriced(entry, _usage(entry.usage_json), entry.price.get(ANSWERED, model))
+
+
+def _usage(usage_json: str | None) -> Usage | None:
+    """What the call used; None where the row does not say all of it."""
+    counts = None if usage_json is None else json.loads(usage_json)
+    if counts is None or not counts.keys() <= set(Usage._fields):
+        return None
+    return Usage(**counts)

@@ -1,0 +1,179 @@
+"""Settings are rows too: budgets, window shifts, parents, and whether an account is frozen."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from budgetledger.entries import Budget, Entry, Measure
+from budgetledger.errors import InvalidInput
+from budgetledger.journal import reports as _reports
+from budgetledger.journal import statements as _sql
+from budgetledger.journal.alerts import raise_alerts, resolve
+from budgetledger.journal.append import append, find_or_open, recorded
+from budgetledger.journal.reports import Ref
+from budgetledger.journal.rules import Draft
+from budgetledger.journal.standing import head_of, line, settings_of
+from budgetledger.journal.transaction import Transaction
+from budgetledger.money import Sum
+from budgetledger.windows import Period, Window, window_at
+
+
+def set_budget(
+    tx: Transaction,
+    account: Ref,
+    name: str,
+    measure: Measure,
+    limit: Sum,
+    model: str | None,
+    period: Period,
+    *,
+    alert_at: tuple[Decimal, ...] | None = None,
+    anchored: bool = False,
+    created_at: float | None = None,
+) -> Budget:
+    """Append a revision of the budget *name*, unless it stands exactly so already.
+
+    *alert_at*: None keeps the thresholds there are. *anchored*: step the windows from the
+    budget's creation. *created_at* (seconds since 1970) says when that was; without it, the
+    first revision's stays.
+    """
+    revisions = _reports.revisions(tx.execute, account.id, account.name).get(name, [])
+    now_us = tx.now_us
+    if created_at is None:
+        created_at = revisions[0].budget.created_at if revisions else now_us / 1e6
+    if anchored:
+        period = period._replace(anchor_us=round(created_at * 1e6))
+    if alert_at is None:
+        stands = revisions and not revisions[-1].removed
+        alert_at = revisions[-1].budget.alert_at if stands else ()
+    budget = Budget(account.name, name, measure, limit, model, period, float(created_at), alert_at)
+    if not revisions or revisions[-1].removed or revisions[-1].budget != budget:
+        head = head_of(tx, account)
+        standing = settings_of(tx, account, head.settings_count).standing
+        _append_revision(tx, account, budget, removed=False)
+        was = revisions[-1].budget if revisions else budget
+        is_another = (was.measure, was.model, was.period) != (measure, model, period)
+        given_up = [
+            crossed
+            for crossed in standing
+            if crossed.budget == name and (is_another or crossed.threshold not in alert_at)
+        ]
+        resolve(tx, account, given_up)
+        raise_alerts(tx, account)
+    return budget
+
+
+def remove_budget(tx: Transaction, account: Ref, name: str) -> None:
+    """Append the revision that ends the budget *name*."""
+    revisions = _reports.revisions(tx.execute, account.id, account.name).get(name, [])
+    if not revisions or revisions[-1].removed:
+        raise _reports.no_budget(account.project, account.name, name)
+    head = head_of(tx, account)
+    standing = settings_of(tx, account, head.settings_count).standing
+    _append_revision(tx, account, revisions[-1].budget, removed=True)
+    resolve(tx, account, [crossed for crossed in standing if crossed.budget == name])
+
+
+def _append_revision(tx: Transaction, account: Ref, budget: Budget, *, removed: bool) -> None:
+    period = budget.period
+    detail = (
+        budget.name,
+        budget.measure,
+        *budget.limit_sum,
+        budget.model,
+        period.per,
+        period.timezone,
+        period.week_start,
+        period.anchor_us,
+        period.span_us,
+        budget.created_at,
+        int(removed),
+    )
+    alert_at = ",".join(map(str, budget.alert_at)) or None
+    # Without thresholds the hash is the one budgets had before there were any.
+    hashed = detail if alert_at is None else (*detail, alert_at)
+    entry = append(tx, account, Draft("budget"), hashed).entry
+    tx.execute(_sql.INSERT_BUDGET_REVISION, (entry.id, account.id, *detail, alert_at))
+
+
+def shift_windows(
+    tx: Transaction, account: Ref, name: str | None, reason: str | None, key: str | None = None
+) -> Window:
+    """Start a new window now of the budget *name*, or of every budget the account has.
+
+    What was spent until now lies before its start, even within the same microsecond. Nothing,
+    if the *key* stands for a shift of the account already.
+    """
+    budgets = _reports.budgets_in_force(tx.execute, account.id, account.name)
+    shifted = [budget for budget in budgets if name is None or budget.name == name]
+    if not shifted:
+        raise _reports.no_budget(account.project, account.name, name)
+    draft = Draft("shift", note=reason, idempotency_key=key)
+    first = recorded(tx, account, draft)
+    if first is not None:
+        moment_us = max(tx.now_us, first.recorded_at_us)
+        return _reports.window_of(tx.execute, account.id, shifted[0], moment_us)
+    start_us = max(tx.now_us, _reports.last_time(tx.execute, account.id) + 1)
+    for budget in shifted:
+        _append_shift(tx, account, budget.name, start_us, draft, not_before_us=start_us)
+        draft = draft._replace(idempotency_key=None)
+    raise_alerts(tx, account)
+    return _reports.window_of(tx.execute, account.id, shifted[0], start_us)
+
+
+def shift_if_due(tx: Transaction, account: Ref, name: str) -> None:
+    """Write down that the window of *name* has turned, once a window; nothing otherwise.
+
+    The row states what already holds: spending falls out of a window when the window ends.
+    """
+    budget = _reports.budget_in_force(tx.execute, account, name)
+    moment_us = max(tx.now_us, _reports.last_time(tx.execute, account.id))
+    turned = window_at(budget.period, moment_us)
+    if budget.period.per == "rolling" or turned.start_us is None:
+        return
+    is_first = turned.start_us <= budget.created_at * 1e6
+    if not is_first and not _reports.has_shift(tx.execute, account.id, name, turned.start_us):
+        _append_shift(tx, account, name, turned.start_us, Draft("shift"), turned=True)
+
+
+def _append_shift(
+    tx: Transaction,
+    account: Ref,
+    budget: str,
+    start_us: int,
+    draft: Draft,
+    *,
+    turned: bool = False,
+    not_before_us: int = 0,
+) -> None:
+    detail = (budget, start_us, int(turned))
+    entry = append(tx, account, draft, detail, not_before_us).entry
+    tx.execute(_sql.INSERT_WINDOW_SHIFT, (entry.id, account.id, *detail))
+
+
+def set_parent(tx: Transaction, account: Ref, parent: str | None) -> None:
+    """Append the row that puts the account under *parent*, opened if new; or under none."""
+    above = None if parent is None else find_or_open(tx, account.project, parent)
+    head = head_of(tx, account)
+    if settings_of(tx, account, head.settings_count).parent_id == (above and above.id):
+        return
+    if above is not None:
+        upwards = [level.account.name for level in line(tx, above)]
+        if account.name in upwards:
+            chain = " under ".join(upwards[: upwards.index(account.name) + 1])
+            raise InvalidInput(
+                f"{account.name!r} cannot be put under {parent!r}: that would be a cycle "
+                f"({chain}); pass another parent, or None for none"
+            )
+    detail = (None if above is None else above.id,)
+    entry = append(tx, account, Draft("parent", note=parent), detail).entry
+    tx.execute(_sql.INSERT_PARENT_CHANGE, (entry.id, account.id, *detail))
+
+
+def set_frozen(tx: Transaction, account: Ref, frozen: bool, reason: str | None) -> Entry | None:
+    """Append the row that freezes the account or opens it again; None if it is so already."""
+    head = head_of(tx, account)
+    settings = settings_of(tx, account, head.settings_count)
+    if (settings.frozen is not None) == frozen:
+        return None
+    return append(tx, account, Draft("freeze" if frozen else "unfreeze", note=reason)).entry

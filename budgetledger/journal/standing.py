@@ -1,0 +1,244 @@
+"""How the budgets on an account stand at this moment, for what is being decided.
+
+An account is judged with those above it: its parent, the parent's parent, and at the top the
+project's own account ``*``, once there is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+from budgetledger.entries import Budget
+from budgetledger.journal import statements as _sql
+from budgetledger.journal.reports import (
+    EVER,
+    NOTHING,
+    Ref,
+    account_by_id,
+    thresholds,
+    totals_before,
+)
+from budgetledger.journal.rules import Check, Crossed, Head, genesis, next_time
+from budgetledger.journal.statements import compiled
+from budgetledger.journal.transaction import Settings, Transaction
+from budgetledger.money import PICO, Sum
+from budgetledger.windows import Period, Window, window_at
+
+WHOLE_PROJECT = "*"
+"""The account that all others of a project are under."""
+
+_HEAD = compiled(_sql.HEAD)
+head_in = partial(tuple.__new__, Head)  # a third of the time that Head._make takes
+_HELD = compiled(_sql.HELD)
+_MOST_PERIODS = 1000
+_HELD_OF_MODEL = compiled(_sql.HELD_OF_MODEL)
+
+
+class Level(NamedTuple):
+    """An account in the line that a hold or cost counts against."""
+
+    account: Ref
+    head: Head
+    settings: Settings
+
+
+def head_of(tx: Transaction, account: Ref) -> Head:
+    """The account's head, from memory if nobody else wrote since it was seen last."""
+    return tx.memory.heads.get(account.id) or _read_head(tx, account)
+
+
+def _read_head(tx: Transaction, account: Ref) -> Head:
+    row = tx.execute(_HEAD, (account.project_id, account.id)).fetchone()
+    if row is not None:
+        head = head_in(row)
+    else:
+        whole = tx.execute(compiled(_sql.WHOLE_PROJECT), (account.project_id,)).fetchone()
+        head = genesis(account.project, account.name, account.created_at_us, whole and whole[0])
+    tx.memory.heads[account.id] = head
+    return head
+
+
+def settings_of(tx: Transaction, account: Ref, version: int) -> Settings:
+    """The account's settings, from memory if they are those of *version*."""
+    found = tx.memory.settings.get(account.id)
+    if found is None or found.version != version:
+        found = _load(tx, account, version)
+        tx.memory.remember(account.id, found)
+    return found
+
+
+def _load(tx: Transaction, account: Ref, version: int) -> Settings:
+    execute, here = tx.execute, (account.id,)
+    budgets = tuple(
+        Budget(
+            account.name, name, measure, Sum(units, pico), model, Period(*period), created_at,
+            thresholds(alert_at),
+        )
+        for name, measure, units, pico, model, *period, created_at, alert_at in execute(
+            compiled(_sql.CURRENT_BUDGETS), here
+        )
+    )  # fmt: skip
+    parent_id, frozen, was_shifted = execute(compiled(_sql.STANDING), here * 3).fetchone()
+    shifts = {}
+    if was_shifted:
+        shifts = dict(execute(compiled(_sql.LAST_SHIFTS), here).fetchall())
+    return Settings(
+        version,
+        budgets,
+        shifts,
+        parent_id,
+        frozen,
+        tuple(_standing(tx, account, budgets)),
+    )
+
+
+def _standing(tx: Transaction, account: Ref, budgets: tuple[Budget, ...]) -> Iterator[Crossed]:
+    """The alerts that were raised and not resolved."""
+    for budget in budgets:
+        for threshold in budget.alert_at:
+            where = (account.id, budget.name, str(threshold))
+            row = tx.execute(compiled(_sql.LAST_CROSSING), where).fetchone()
+            if row is not None and crossing(row)[0] == "alert":
+                yield crossing(row)[1]
+
+
+def crossing(row: tuple[Any, ...]) -> tuple[Literal["alert", "resolve"], Crossed]:
+    """What a row of crossings says."""
+    budget, measure, share, units, pico, posted, posted_pico, start_us, end_us, zone, kind, *_ = row
+    limit, used = Sum(units, pico), Sum(posted, posted_pico)
+    return kind, Crossed(budget, measure, Decimal(share), limit, used, start_us, end_us, zone)
+
+
+def line(tx: Transaction, account: Ref) -> list[Level]:
+    """The account and those above it, from the bottom up."""
+    levels = []
+    level: Ref | None = account
+    while level is not None:
+        head = head_of(tx, level)
+        settings = settings_of(tx, level, head.settings_count)
+        levels.append(Level(level, head, settings))
+        level = above(tx, level, settings, head.whole_id)
+    return levels
+
+
+def above(tx: Transaction, account: Ref, settings: Settings, whole_id: int | None) -> Ref | None:
+    """The next account up, or None at the top."""
+    parent_id = settings.parent_id or whole_id
+    if parent_id is None or parent_id == account.id or account.name == WHOLE_PROJECT:
+        return None
+    return account_by_id(tx.execute, account.project_id, account.project, parent_id)
+
+
+def checks(tx: Transaction, level: Level, model: str | None) -> list[Check]:
+    """The level's budgets that concern a call of *model*, with how they are used."""
+    held = of_model = None
+    found = []
+    for budget in level.settings.budgets:
+        if budget.model is None:
+            held = held or held_on(tx, level.account.id, None)
+            found.append(check(tx, level, budget, held))
+        elif budget.model == model:
+            of_model = of_model or held_on(tx, level.account.id, model)
+            found.append(check(tx, level, budget, of_model))
+    return found
+
+
+def check(tx: Transaction, level: Level, budget: Budget, held: Held | None = None) -> Check:
+    """How *budget*'s active window is used; *held* None where it does not matter."""
+    window, posted = _posted(tx, level, budget)
+    usd, pico, tokens, requests = posted
+    if budget.measure == "usd":
+        return Check(budget, window, usd * PICO + pico, held.pico if held else 0)
+    if budget.measure == "tokens":
+        return Check(budget, window, tokens, held.tokens if held else 0)
+    return Check(budget, window, requests, held.requests if held else 0)
+
+
+class Held(NamedTuple):
+    """What is held on an account, of every measure."""
+
+    requests: int
+    pico: int
+    tokens: int
+
+
+def held_on(tx: Transaction, account_id: int, model: str | None) -> Held:
+    """What open holds set aside on an account whose deadlines are still to come."""
+    requests, micro, pico, tokens, first_us = _sum_held(tx, account_id, model, 0)
+    if requests and first_us <= tx.now_us:
+        tx.passed |= {account_id}
+        requests, micro, pico, tokens, _ = _sum_held(tx, account_id, model, tx.now_us)
+    return Held(requests, micro * 1_000_000 + pico, tokens) if requests else _NOTHING_HELD
+
+
+_NOTHING_HELD = Held(0, 0, 0)
+
+
+def _sum_held(
+    tx: Transaction, account_id: int, model: str | None, from_us: int
+) -> tuple[int, int, int, int, int]:
+    if model is None:
+        found = tx.execute(_HELD, (account_id, from_us))
+    else:
+        found = tx.execute(_HELD_OF_MODEL, (account_id, from_us, model))
+    row: tuple[int, int, int, int, int] = found.fetchone()
+    return row
+
+
+def _posted(tx: Transaction, level: Level, budget: Budget) -> tuple[Window, tuple[int, ...]]:
+    """The active window, and what was posted in it."""
+    account, head, settings = level
+    moment_us = next_time(head, tx.now_us)
+    if budget.model is None:
+        until: tuple[int, ...] = head[2:6]
+    else:
+        until = totals_before(tx.execute, account.id, EVER, budget.model)
+    cut = settings.cuts.get(budget.name)
+    if cut is not None and _within(cut[0], moment_us):
+        window, before = cut
+    else:
+        window, before = _cut(tx, level, budget, moment_us, until)
+    if before is NOTHING:
+        return window, until
+    return window, tuple(a - b for a, b in zip(until, before, strict=True))
+
+
+def _cut(
+    tx: Transaction, level: Level, budget: Budget, moment_us: int, until: tuple[int, ...]
+) -> tuple[Window, tuple[int, ...]]:
+    account, head, settings = level
+    start_us, end_us, zone = _window_at(tx, budget.period, moment_us)
+    shift_us = settings.shifts.get(budget.name)
+    if shift_us is not None and (start_us is None or shift_us > start_us):
+        start_us = shift_us
+    window = Window(start_us, end_us, zone)
+    if start_us is None:
+        before = NOTHING
+    elif head.recorded_at_us < start_us:
+        return window, until  # nothing yet, but something may still come before the start
+    else:
+        before = totals_before(tx.execute, account.id, start_us, budget.model)
+    if budget.period.per != "rolling":
+        settings.cuts[budget.name] = window, before
+    return window, before
+
+
+def _window_at(tx: Transaction, period: Period, moment_us: int) -> Window:
+    """The window of a period, which many accounts share, from memory if it was the last."""
+    if period.per == "rolling":
+        return window_at(period, moment_us)
+    windows = tx.memory.windows
+    window = windows.get(period)
+    if window is None or not _within(window, moment_us):
+        if len(windows) > _MOST_PERIODS:  # anchored ones are nobody else's
+            windows.clear()
+        window = windows[period] = window_at(period, moment_us)
+    return window
+
+
+def _within(window: Window, moment_us: int) -> bool:
+    start_us, end_us, _ = window
+    return (start_us is None or start_us <= moment_us) and (end_us is None or moment_us < end_us)

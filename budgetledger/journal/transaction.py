@@ -1,0 +1,118 @@
+"""One operation's write transaction, and what a ledger remembers between them."""
+
+from __future__ import annotations
+
+from budgetledger.entries import Alert, Budget
+from budgetledger.journal.reports import Ref
+from budgetledger.journal.rules import Crossed, Head
+from budgetledger.prices import PriceBook
+from budgetledger.storage.writer import Execute
+from budgetledger.windows import Period, Window
+
+_MOST_REMEMBERED = 20_000  # accounts; a little over a kilobyte each
+
+
+class Settings:
+    """What is set for an account: decided by rows, and so the same until its version moves on.
+
+    ``cuts`` keeps, by budget, the window last seen active and what was posted before it.
+    """
+
+    __slots__ = (
+        "budgets",
+        "cuts",
+        "frozen",
+        "has_alerts",
+        "parent_id",
+        "plain_version",
+        "shifts",
+        "standing",
+        "version",
+    )
+
+    def __init__(
+        self,
+        version: int,
+        budgets: tuple[Budget, ...],
+        shifts: dict[str, int],
+        parent_id: int | None,
+        frozen: str | None,
+        standing: tuple[Crossed, ...],
+    ) -> None:
+        self.version = version
+        self.budgets = budgets
+        self.shifts = shifts
+        self.parent_id = parent_id
+        self.frozen = frozen
+        self.standing = standing
+        self.has_alerts = bool(standing) or any(budget.alert_at for budget in budgets)
+        self.plain_version = -1 if self.has_alerts or parent_id is not None else version
+        self.cuts: dict[str, tuple[Window, tuple[int, ...]]] = {}
+
+
+class Memory:
+    """The settings that were read, by account; they hold for one *generation* of the store.
+
+    So do the heads of the accounts that were seen while writing, but only until somebody else
+    writes, which *data_version* tells. And the last window of each period; and by project,
+    accounts and own prices (with the id of the newest), which hold until the store is reached
+    anew.
+    """
+
+    __slots__ = (
+        "accounts",
+        "books",
+        "data_version",
+        "generation",
+        "heads",
+        "renewals",
+        "settings",
+        "windows",
+    )
+
+    def __init__(self) -> None:
+        self.generation = -1
+        self.data_version = -1
+        self.heads: dict[int, Head] = {}
+        self.renewals = 0
+        self.settings: dict[int, Settings] = {}
+        self.windows: dict[Period, Window] = {}
+        self.accounts: dict[str, dict[str, Ref]] = {}
+        self.books: dict[str, tuple[int | None, PriceBook]] = {}
+
+    def remember(self, account_id: int, settings: Settings) -> None:
+        """Keep *settings*; forget all others when there are too many."""
+        if len(self.settings) >= _MOST_REMEMBERED:
+            self.settings.clear()
+            self.heads.clear()  # of no more accounts than that
+        self.settings[account_id] = settings
+
+    def forget_before(self, renewals: int) -> None:
+        """Forget all that was read before the store was reached anew so many times.
+
+        A server may have been given back an older state meanwhile, with other rows of those ids.
+        """
+        if self.renewals != renewals:
+            self.renewals = renewals
+            self.settings.clear()
+            self.books.clear()
+            for accounts in self.accounts.values():
+                accounts.clear()
+
+
+class Transaction:
+    """What an operation works with: statements, one time for all its rows, what is known.
+
+    The time is read once the write lock is held: taken before, it would let racing callers
+    write into the wrong window. ``alerts`` are told to the caller once the rows are durable;
+    ``passed`` are accounts (ids) seen to have holds whose deadline has passed.
+    """
+
+    __slots__ = ("alerts", "execute", "memory", "now_us", "passed")
+
+    def __init__(self, execute: Execute, now_us: int, memory: Memory) -> None:
+        self.execute = execute
+        self.now_us = now_us
+        self.memory = memory
+        self.alerts: tuple[Alert, ...] = ()
+        self.passed: frozenset[int] = frozenset()

@@ -1,0 +1,151 @@
+"""Decides every row again from the rows before it, and compares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from budgetledger.journal import statements as _sql
+from budgetledger.journal.price_rows import price_problems
+from budgetledger.journal.rules import SETTINGS, Draft, Head, follow, genesis
+from budgetledger.journal.statements import compiled
+from budgetledger.journal.verify_hierarchy import Problem, line_problems
+from budgetledger.storage.schema import Inspection, Schema
+from budgetledger.storage.writer import Execute
+
+_NO_TOTALS = (None, None, None, None)
+_EVERY = 1000  # rows between two calls of progress
+_DETAILS = {  # what belongs to a row of a kind, so that its hash covers it
+    "budget": _sql.BUDGET_DETAIL,
+    "shift": _sql.SHIFT_DETAIL,
+    "parent": _sql.PARENT_DETAIL,
+    "alert": _sql.CROSSING_DETAIL,
+    "resolve": _sql.CROSSING_DETAIL,
+    "adjustment": _sql.CORRECTED_DETAIL,
+}
+
+
+class Verification(NamedTuple):
+    """What `Ledger.verify` recounted, and every difference it found."""
+
+    accounts: int
+    entries: int
+    problems: tuple[Problem, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing differs."""
+        return not self.problems
+
+
+def verify(
+    execute: Execute, inspection: Inspection, progress: Callable[[int, int], None] | None
+) -> Verification:
+    """Recount the whole file on one snapshot."""
+    found, expected = inspection.schema(execute), inspection.expected_schema()
+    problems = _schema_problems(found, expected)
+    if any(what not in found for what in expected if what[0] == "table"):
+        return Verification(0, 0, tuple(problems))  # nothing else can be said
+    problems += map(Problem, inspection.damage(execute))
+    problems += _numbering_problems(execute)
+    (total,) = execute("SELECT count(*) FROM entries").fetchone()
+    accounts = execute(compiled(_sql.ALL_ACCOUNTS)).fetchall()
+    (counted_from,) = execute(_sql.COUNTED_FROM).fetchone()
+    done = 0
+
+    def count_row() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None and (done % _EVERY == 0 or done == total):
+            progress(done, total)
+
+    for account in accounts:
+        problems += _journal_problems(execute, account, counted_from, count_row)
+    problems += line_problems(execute, counted_from)
+    problems += price_problems(execute)
+    return Verification(len(accounts), done, tuple(problems))
+
+
+def _schema_problems(found: Schema, expected: Schema) -> list[Problem]:
+    problems = []
+    for what, text in expected.items():
+        if what not in found:
+            problems.append(Problem(f"the {' '.join(what)} is missing"))
+        elif found[what] != text:
+            problems.append(Problem(f"the {' '.join(what)} was changed"))
+    for kind, name in found.keys() - expected.keys():
+        table = found[kind, name][0]  # other tools may have tables of their own
+        if kind in ("trigger", "rule") and ("table", table) in expected:
+            problems.append(Problem(f"the {kind} {name} was added"))
+    return problems
+
+
+def _numbering_problems(execute: Execute) -> list[Problem]:
+    problems = []
+    # Rows are numbered without gaps under the write lock, and a failed one gives its number
+    # back; a missing number is a missing row, even the last one of its account.
+    first, last, rows = execute("SELECT min(id), max(id), count(*) FROM entries").fetchone()
+    if (rows and last - first + 1 != rows) or first not in (None, 1):
+        problems.append(Problem(f"{last - rows} of {last} rows are missing from entries"))
+    for (entry_id,) in execute(compiled(_sql.DETAILS_WITHOUT_ENTRY)):
+        problems.append(Problem("a setting does not belong to its entry", None, entry_id))
+    return problems
+
+
+def _journal_problems(
+    execute: Execute,
+    found: tuple[int, int, str, str, int],
+    counted_from: int,
+    count_row: Callable[[], None],
+) -> list[Problem]:
+    account_id, project_id, project, account, created_at_us = found
+    problems: list[Problem] = []
+    head = genesis(project, account, created_at_us)
+    models: dict[str | None, tuple[int | None, ...]] = {}
+    runs: set[tuple[Any, ...]] = set()
+    for row in execute(compiled(_sql.JOURNAL), (account_id,)):
+        entry_id, row_project_id, found_hash = row[:3]
+        found_totals, recorded_at_us, draft = row[3:11], row[11], Draft._make(row[12:-1])
+        found_count: int | None = row[-1]
+        count = head.settings_count + (draft.kind in SETTINGS)
+        detail = _detail(execute, draft, entry_id)
+        problem = None
+        if detail is None:
+            problem = f"what belongs to this {draft.kind} is missing"
+        before = Head._make((*head[:6], *models.get(draft.model, _NO_TOTALS), *head[10:]))
+        totals, digest = follow(before, recorded_at_us, draft, detail or ())
+        if problem is None and digest != found_hash:
+            problem = "the row, or the one before it, was changed, removed or put there by hand"
+        if problem is None and totals != found_totals:
+            problem = "its running totals do not add up"
+        if problem is None and row_project_id != project_id:
+            problem = "it belongs to another project than the account"
+        # Rows of the first schema have no count.
+        if problem is None and found_count != (count if entry_id >= counted_from else None):
+            problem = "its count of settings is wrong"
+        if problem is not None:
+            problems.append(Problem(problem, account, entry_id))
+        # Go on from what the row states, so that one change is not reported at every later row.
+        if head.model not in (None, draft.model):
+            runs.add((head.model, head.recorded_at_us, head.id))
+        place = found_count or 0, entry_id, draft.model, None
+        head = Head._make((found_hash, recorded_at_us, *found_totals, *place))
+        if draft.model is not None:
+            models[draft.model] = found_totals[4:]
+        count_row()
+    runs ^= set(execute(compiled(_sql.MODEL_RUNS), (account_id,)))
+    for entry_id in sorted({entry_id for _, _, entry_id in runs}):
+        problems.append(Problem("the list of runs of a model is wrong about it", account, entry_id))
+    return problems
+
+
+def _detail(execute: Execute, draft: Draft, entry_id: int) -> tuple[object, ...] | None:
+    if draft.kind not in _DETAILS:
+        return ()
+    belonging_to = draft.corrects_id if draft.kind == "adjustment" else entry_id
+    row: tuple[object, ...] | None = execute(
+        compiled(_DETAILS[draft.kind]), (belonging_to,)
+    ).fetchone()
+    if draft.kind == "budget" and row is not None and row[-1] is None:
+        return row[:-1]  # as before there were thresholds
+    return row

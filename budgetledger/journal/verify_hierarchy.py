@@ -1,0 +1,126 @@
+"""Verifies what goes from one journal to another: repeated rows, and where open holds count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from budgetledger.entries import MONEY_KINDS
+from budgetledger.journal import statements as _sql
+from budgetledger.journal.standing import WHOLE_PROJECT
+from budgetledger.journal.statements import compiled
+from budgetledger.storage.writer import Execute
+
+
+class Problem(NamedTuple):
+    """Something in the file that budgetledger did not write so."""
+
+    message: str
+    account: str | None = None
+    entry_id: int | None = None
+
+
+class _Lines:
+    """Which accounts are above another, as it was at a row, while rows go by in their order."""
+
+    def __init__(self, execute: Execute) -> None:
+        self._parent_changes = dict(execute(_sql.PARENT_CHANGES).fetchall())
+        self._parents: dict[int, int | None] = {}
+        self._whole: dict[int, int] = {}
+        self._wholes = {
+            account_id: project_id
+            for account_id, project_id, _, name, _ in execute(compiled(_sql.ALL_ACCOUNTS))
+            if name == WHOLE_PROJECT
+        }
+
+    def pass_row(self, entry_id: int, account_id: int, kind: str) -> None:
+        """Take note of a row that may put accounts under others."""
+        if kind == "parent":
+            self._parents[account_id] = self._parent_changes.get(entry_id)
+        if account_id in self._wholes:
+            self._whole.setdefault(self._wholes[account_id], account_id)
+
+    def whole(self, project_id: int) -> list[int]:
+        """The project's own account, if there is one."""
+        return [self._whole[project_id]] if project_id in self._whole else []
+
+    def above(self, account_id: int, project_id: int) -> list[int]:
+        """The accounts above, from the bottom up."""
+        found: list[int] = []
+        whole_id = self._whole.get(project_id)
+        while account_id != whole_id:
+            upper = self._parents.get(account_id) or whole_id
+            if upper is None or upper in found:
+                break
+            found.append(upper)
+            account_id = upper
+        return found
+
+
+def line_problems(execute: Execute, counted_from: int) -> Iterator[Problem]:
+    """Rows that are not repeated as they should be, and what is wrong with the list of holds.
+
+    Every row in the order they were written: a row's repetitions follow it at once. Rows before
+    *counted_from* are of the first schema, which had nothing above an account.
+    """
+    lines = _Lines(execute)
+    open_holds: dict[int, _Open] = {}
+    corrected = {corrects_id for (corrects_id,) in execute(_sql.CORRECTED)}
+    repeated_in: dict[int, list[int]] = {}  # of those corrected later
+    last_id, last_evidence, missing = 0, (), list[int]()
+    closed: _Open | None = None
+    for row in execute(compiled(_sql.ROWS_IN_ORDER)):
+        entry_id, account_id, project_id, kind, origin_id, *evidence = row
+        if kind in ("alert", "resolve"):
+            continue
+        if origin_id is not None:
+            expected_in = missing.pop(0) if missing else None
+            if origin_id != last_id or expected_in != account_id:
+                yield Problem("the row does not belong in this journal", None, entry_id)
+            elif evidence != last_evidence:
+                yield Problem("the row differs from the one it repeats", None, entry_id)
+            if origin_id in corrected:
+                repeated_in.setdefault(origin_id, []).append(account_id)
+            continue
+        if missing:
+            yield Problem("the row is not repeated in the journals above", None, last_id)
+        last_id, last_evidence, missing = entry_id, evidence, []
+        lines.pass_row(entry_id, account_id, kind)
+        corrects_id, hold_id, model, pico, tokens, expires_at_us, *_ = evidence
+        if kind == "hold":
+            above = lines.above(account_id, project_id)
+            open_holds[entry_id] = _Open([account_id, *above], expires_at_us, model, pico, tokens)
+        elif kind == "extend" and hold_id in open_holds:
+            open_holds[hold_id] = open_holds[hold_id]._replace(expires_at_us=expires_at_us)
+        elif kind in ("settle", "release", "expire"):
+            closed = open_holds.pop(hold_id, None)
+        if kind == "adjustment":
+            missing = list(repeated_in.get(corrects_id, ()))
+        elif kind == "settle" and closed is not None:
+            whole = lines.whole(project_id)
+            missing = closed.counted_on[1:]
+            missing += [one for one in whole if one not in closed.counted_on]
+        elif kind in MONEY_KINDS and entry_id >= counted_from:
+            missing = lines.above(account_id, project_id)
+    if missing:
+        yield Problem("the row is not repeated in the journals above", None, last_id)
+    expected = {row for hold_id, one in open_holds.items() for row in one.rows(hold_id)}
+    astray = {row[1] for row in expected.symmetric_difference(execute(_sql.ALL_OPEN_HOLDS))}
+    for hold_id in sorted(astray):
+        yield Problem("the list of open holds is wrong about it", None, hold_id)
+
+
+class _Open(NamedTuple):
+    """An open hold, and the accounts it counts against, its own first."""
+
+    counted_on: list[int]
+    expires_at_us: int
+    model: str | None
+    pico: int
+    tokens: int
+
+    def rows(self, hold_id: int) -> Iterator[tuple[Any, ...]]:
+        """Its rows in the list of open holds."""
+        path = "/".join(map(str, self.counted_on[1:]))
+        for account_id in self.counted_on:
+            yield account_id, hold_id, *self[1:], path

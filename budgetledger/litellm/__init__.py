@@ -1,0 +1,1 @@
+"""All that is LiteLLM's: wrapped calls, max_budget, records, files, and the Proxy."""

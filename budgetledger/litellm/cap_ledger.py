@@ -1,0 +1,146 @@
+"""The ledger behind the global cap: `max_budget` is a budget in it, on an account of its own.
+
+Its limit is brought up to date in the transaction that decides a hold, so that each call is
+judged by `max_budget` as it is set in this process at that moment, whoever shares the ledger.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from threading import Lock
+from typing import TYPE_CHECKING, cast
+
+from budgetledger.aio import AsyncLedger
+from budgetledger.errors import BudgetExceededError, InvalidInput, UnknownAccount, UnpricedModel
+from budgetledger.journal import settings as _settings
+from budgetledger.journal.append import find_or_open
+from budgetledger.journal.holding import Granted
+from budgetledger.journal.reports import Ref
+from budgetledger.journal.rules import Draft
+from budgetledger.journal.standing import head_of, settings_of
+from budgetledger.journal.transaction import Transaction
+from budgetledger.ledger import Ledger
+from budgetledger.money import Sum
+from budgetledger.windows import make_period
+
+if TYPE_CHECKING:
+    from budgetledger.litellm.package import CapTarget, Package
+
+ACCOUNT = "app:litellm"
+BUDGET = "max_budget"
+
+_NO_LIMIT = Sum(2**63 - 1)  # dollars: the most that a budget can say
+_FOR_EVER = make_period(None)
+
+
+class CapLedger(Ledger):
+    """A ledger that holds no more than `max_budget`, as it is set when the call is made.
+
+    Without a bound on the output only the prompt is held: the call that breaks a small cap is
+    still made, and the next one is not.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.__dict__.update(ledger.__dict__)  # the same open file, under rules of its own
+        self._default_output_tokens = 0
+
+    def _holding(
+        self,
+        account: str,
+        draft: Draft,
+        expires_in: float | timedelta,
+        unpriced: UnpricedModel | None = None,
+    ) -> Callable[[Transaction], Granted]:
+        take, limit = super()._holding(account, draft, expires_in, unpriced), cap_limit()
+
+        def operation(tx: Transaction) -> Granted:
+            self._limited(tx, limit)
+            try:
+                return take(tx)
+            except BudgetExceededError as error:
+                raise _in_terms_of_the_cap(error) from None
+
+        return operation
+
+    def _limited(self, tx: Transaction, limit: Sum | None) -> Ref:
+        """The account, with `max_budget` at *limit*."""
+        limit = limit or _NO_LIMIT
+        account = find_or_open(tx, self.project, ACCOUNT)
+        settings = settings_of(tx, account, head_of(tx, account).settings_count)
+        standing = {budget.name: budget.limit_sum for budget in settings.budgets}
+        if standing.get(BUDGET) != limit:
+            _settings.set_budget(tx, account, BUDGET, "usd", limit, None, _FOR_EVER, anchored=False)
+        return account
+
+    def current_cost(self) -> float:
+        """USD recorded since the start, or since it was started anew."""
+        try:
+            budgets = self.balance(ACCOUNT).budgets
+        except UnknownAccount:
+            return 0.0
+        return next((float(each.posted) for each in budgets if each.budget.name == BUDGET), 0.0)
+
+    def start_anew(self) -> None:
+        """Count from 0 again; every row stays."""
+        limit = cap_limit()
+        self._write(
+            lambda tx: _settings.shift_windows(
+                tx, self._limited(tx, limit), BUDGET, "_current_cost was set to 0"
+            )
+        )
+
+
+def cap_limit() -> Sum | None:
+    """`max_budget` as it is set now; None for no limit."""
+    return _package()._max_budget_sum
+
+
+def cap_ledger() -> CapLedger:
+    """The ledger that is named, opened at its first use; without a name, one in memory."""
+    global _opened
+    target = _package().max_budget_ledger
+    with _opening:
+        if _opened is None or _opened[0] != target:
+            ledger = target.ledger if isinstance(target, AsyncLedger) else target
+            if not isinstance(ledger, Ledger):
+                ledger = Ledger(":memory:" if ledger is None else ledger)
+            _opened = target, CapLedger(ledger)
+        return _opened[1]
+
+
+_opening = Lock()
+_opened: tuple[CapTarget, CapLedger] | None = None
+
+
+def current_cost() -> float:
+    """See `Package._current_cost`."""
+    return cap_ledger().current_cost()
+
+
+def set_current_cost(value: object) -> None:
+    """See `Package._current_cost`; raises `InvalidInput` for anything but 0."""
+    if isinstance(value, bool) or value != 0:
+        raise InvalidInput(
+            f"_current_cost can only be set to 0, which starts anew, got {value!r}; what other "
+            "calls cost is recorded with max_budget_ledger.charge"
+        )
+    cap_ledger().start_anew()
+
+
+def _package() -> Package:
+    return cast("Package", sys.modules["budgetledger"])
+
+
+def _in_terms_of_the_cap(error: BudgetExceededError) -> BudgetExceededError:
+    """The refusal as LiteLLM words it, if it is the cap that refuses."""
+    if (error.account, error.budget.name) == (ACCOUNT, BUDGET):
+        error.message = (
+            f"Budget has been exceeded! Current cost: {error.current_cost}, "
+            f"Max budget: {error.max_budget} (USD; held by calls under way: {error.held}, for "
+            f"this call: {error.requested}); raise budgetledger.max_budget, or set "
+            "budgetledger._current_cost = 0 to start anew"
+        )
+        error.args = (error.message,)
+    return error

@@ -1,0 +1,88 @@
+"""The records of `BudgetManager` in local mode: read from the ledger at each look."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from budgetledger.errors import InvalidName, UnknownAccount
+from budgetledger.holds import Hold
+from budgetledger.journal.reports import DEFAULT_BUDGET
+from budgetledger.ledger import Ledger
+from budgetledger.litellm.records import budget_fields, cost_fields
+from budgetledger.money import Amount, Sum, to_pico
+from budgetledger.usage import Usage
+from budgetledger.windows import make_period
+
+_UNITS = {"daily": "day", "weekly": "week", "monthly": "month", "yearly": "year"}
+
+
+class LocalBooks:
+    """What `BudgetManager` works with in local mode."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def load(self) -> None:
+        """Nothing to load: every read is of the file as it is now."""
+
+    def save(self) -> dict[str, Any]:
+        """Nothing to save: a cost is durable when the call that recorded it returns."""
+        return {"status": "success"}
+
+    def users(self) -> list[str]:
+        """The accounts with a budget, in the order they were first seen."""
+        return self._ledger._accounts_with_budget(DEFAULT_BUDGET)
+
+    def has(self, user: str) -> bool:
+        """Whether *user* has a budget."""
+        try:
+            budgets = self._ledger.budgets(user)
+        except (UnknownAccount, InvalidName):
+            return False
+        return any(budget.name == DEFAULT_BUDGET for budget in budgets)
+
+    def record(self, user: str) -> dict[str, Any]:
+        """LiteLLM's record of a user: USD, days, seconds since 1970."""
+        balance, models = self._ledger._snapshot(user)
+        record: dict[str, Any] = {}
+        for budget, window, *_ in balance.budgets:
+            if budget.name == DEFAULT_BUDGET:
+                record |= budget_fields(budget, window)
+        return record | cost_fields(balance.posted, models)
+
+    def current_pico(self, user: str) -> int:
+        """What *user* spent in the active window, in picodollars."""
+        return to_pico(self._ledger.balance(user).posted, signed=True)
+
+    def set_budget(
+        self, user: str, limit: Sum, duration: str | None, created_at: float | None
+    ) -> None:
+        """Set the budget named ``default``."""
+        self._ledger._set_budget(
+            user,
+            DEFAULT_BUDGET,
+            "usd",
+            limit,
+            None,
+            make_period(None if duration is None else _UNITS[duration]),
+            anchored=duration is not None,
+            created_at=created_at,
+        )
+
+    def charge(
+        self, user: str, response: object, model: str | None = None, usage: Usage | None = None
+    ) -> None:
+        """Record what a call of *user* cost."""
+        self._ledger.charge(user, response, model=model, usage=usage)
+
+    def hold(self, user: str, amount: Amount | None = None, **options: Any) -> Hold:
+        """See `Ledger.hold`."""
+        return self._ledger.hold(user, amount, **options)
+
+    def shift(self, user: str) -> None:
+        """Start a new window now."""
+        self._ledger.shift_window(user, DEFAULT_BUDGET, reason="reset_cost")
+
+    def shift_if_due(self, user: str) -> None:
+        """Write down that the window has turned, if it has."""
+        self._ledger._shift_if_due(user, DEFAULT_BUDGET)

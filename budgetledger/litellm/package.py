@@ -1,0 +1,57 @@
+"""The package as a module with LiteLLM's two globals, which take effect when they are set."""
+
+from __future__ import annotations
+
+from math import inf
+from os import PathLike
+from types import ModuleType
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from budgetledger.aio import AsyncLedger
+    from budgetledger.ledger import Ledger
+    from budgetledger.money import Amount, Sum
+
+    CapTarget: TypeAlias = Ledger | AsyncLedger | str | PathLike[str] | None
+
+
+class Package(ModuleType):
+    """What ``import budgetledger`` gives."""
+
+    _max_budget: Amount | None = 0.0
+    _max_budget_sum: Sum | None = None
+    _max_budget_ledger: CapTarget = None
+
+    @property
+    def max_budget(self) -> Amount | None:
+        """USD that `completion` and the others may cost together; 0, None or infinity: no limit."""
+        return self._max_budget
+
+    @max_budget.setter
+    def max_budget(self, value: Amount | None) -> None:
+        from budgetledger.money import limit_sum
+
+        self._max_budget_sum = limit_sum(value) if value and value != inf else None
+        self._max_budget = value
+
+    @property
+    def max_budget_ledger(self) -> CapTarget:
+        """Where their costs are recorded: a `Ledger`, or its path or URL; None: in memory."""
+        return self._max_budget_ledger
+
+    @max_budget_ledger.setter
+    def max_budget_ledger(self, value: CapTarget) -> None:
+        self._max_budget_ledger = value
+
+    @property
+    def _current_cost(self) -> float:
+        """USD that they cost so far, read from the ledger; setting it to 0 starts anew."""
+        from budgetledger.litellm import cap_ledger as _cap_ledger
+
+        return _cap_ledger.current_cost()
+
+    @_current_cost.setter
+    def _current_cost(self, value: float) -> None:
+        from budgetledger.litellm import cap_ledger as _cap_ledger
+
+        _cap_ledger.set_current_cost(value)

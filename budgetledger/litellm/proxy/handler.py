@@ -1,0 +1,375 @@
+"""The budgets of a LiteLLM Proxy: name ``budgetledger.proxy.handler`` under ``callbacks``.
+
+Before a call is routed, what it can cost at most is held; the call is answered with an error if
+a budget has no room for it. When the answer is there, and before the client has the end of it,
+the hold is settled with the figure that LiteLLM puts on it: a process that dies takes along
+nothing that a client was told. Whatever ends otherwise is released, or expires.
+
+Every worker opens the same ledger, named by ``BUDGETLEDGER_DB``; the other settings are in
+`settings`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import litellm
+from litellm.constants import LITELLM_PROXY_MASTER_KEY_ALIAS
+from litellm.integrations.custom_logger import CustomLogger
+from litellm.proxy._types import ProxyException
+
+from budgetledger.aio import AsyncHold, AsyncLedger
+from budgetledger.entries import Entry
+from budgetledger.errors import (
+    BudgetledgerError,
+    HoldAlreadyClosed,
+    InvalidInput,
+    StoreError,
+    UnknownAccount,
+    UnpricedModel,
+)
+from budgetledger.ledger import Ledger
+from budgetledger.litellm.proxy.accounts import Caller, account_line
+from budgetledger.litellm.proxy.costs import Events, Paid, of_event, of_response, of_stream
+from budgetledger.litellm.proxy.quotes import Quote, quote
+from budgetledger.litellm.proxy.refusals import refusal
+from budgetledger.litellm.proxy.settings import Settings
+from budgetledger.money import to_usd
+from budgetledger.pricing.sources import extreme
+from budgetledger.responses.response import Reading
+from budgetledger.responses.stream import StreamReading
+
+_log = logging.getLogger("budgetledger.proxy")
+_NOTE = "budgetledger_call"
+_PAUSES = (0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300)  # seconds between tries to record a cost
+_LONGEST_TAG, _MOST_TAGS = 256, 32
+
+
+class _Call(str):
+    """A request under way; noted in its metadata, where every hook finds it again.
+
+    A text to whoever copies or prints metadata; and made here only, whereas LiteLLM's id of a
+    call may be chosen by its client.
+    """
+
+    account: str
+    model: str
+    tags: dict[str, Any]
+    quote = Quote(0, 0, 0)
+    hold: AsyncHold | None = None
+    settling: asyncio.Task[None] | None = None
+
+    def __copy__(self) -> _Call:
+        return self
+
+    def __deepcopy__(self, memo: object) -> _Call:
+        return self
+
+
+class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types are not read
+    """The callback of one worker."""
+
+    def __init__(self, chosen: Settings) -> None:
+        super().__init__()
+        self._settings = chosen
+        self._ledger = AsyncLedger(Ledger(chosen.db))
+        self._parents: dict[str, str | None] = {}  # as this process has set them
+        self._meeting = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # -- before the call ------------------------------------------------------------------------
+
+    async def async_pre_call_hook(
+        self, user_api_key_dict: Any, cache: Any, data: dict[str, Any], call_type: str
+    ) -> None:
+        """Hold for the call, or refuse it."""
+        if isinstance(data.get("model"), str) and _noted(data) is None:
+            try:
+                _metadata(data)[_NOTE] = await self._admitted(
+                    user_api_key_dict, data, str(call_type)
+                )
+            except BudgetledgerError as error:
+                raise _answer(error) from error
+
+    async def _admitted(self, key: Any, data: dict[str, Any], call_type: str) -> _Call:
+        if "," in data["model"]:  # LiteLLM calls each, and tells of one
+            raise InvalidInput(
+                "several models in one call are not covered by its budget; make one call for each"
+            )
+        caller = _caller(key, data)
+        line = account_line(caller)
+        call = _Call(uuid.uuid4().hex)
+        call.account, call.model = line[0], _group(data["model"])
+        call.tags = _tags(caller, data)
+        try:
+            await self._meet(line, is_user=bool(caller.end_user))
+            try:
+                call.quote = await asyncio.to_thread(self._quote, call, data, call_type, caller)
+            except UnpricedModel as error:
+                await self._ledger.can_afford(call.account, 0)  # is there a budget at all?
+                raise _unpriced(call.model, error) from None
+            call.hold = await self._ledger.hold(
+                call.account,
+                to_usd(call.quote.pico),
+                tokens=call.quote.tokens,
+                model=call.model,
+                tags=call.tags,
+                expires_in=self._settings.hold_seconds,
+            )
+        except UnknownAccount:
+            if self._settings.refuses_without_budget:
+                raise
+        except StoreError:
+            if self._settings.refuses_without_store:
+                raise
+            _log.exception("a call of %r passes without a hold", call.account)
+        return call
+
+    def _quote(self, call: _Call, data: dict[str, Any], call_type: str, caller: Caller) -> Quote:
+        router, assumed = _router(), self._ledger.ledger._default_output_tokens
+        found = router.get_model_list(model_name=call.model, team_id=caller.team) if router else []
+        now = datetime.now(UTC)
+        dearest = partial(extreme, book=self._ledger.ledger._book, dearest=True)
+        return quote(call_type, data, found or [], litellm.model_cost, assumed, now, dearest)
+
+    async def _meet(self, line: tuple[str, ...], *, is_user: bool) -> None:
+        """Set the parents of accounts, where this process has not yet, and a new user's budget."""
+        pairs = list(zip(line, (*line[1:], None), strict=True))
+        if all(self._parents.get(name, name) == above for name, above in pairs):
+            return
+        async with self._meeting:
+            if is_user and line[0] not in self._parents:
+                await self._welcome(line[0])
+            for name, above in pairs:
+                if above is not None and self._parents.get(name) != above:
+                    await self._ledger.set_parent(name, above)  # no row if it is so already
+                self._parents[name] = above
+
+    async def _welcome(self, account: str) -> None:
+        limit = self._settings.new_user
+        if limit is not None:
+            try:
+                await self._ledger.budgets(account)
+            except UnknownAccount:
+                await self._ledger.set_budget(account, limit.usd, per=limit.per)
+
+    # -- after it -------------------------------------------------------------------------------
+
+    async def async_post_call_success_hook(
+        self, data: dict[str, Any], user_api_key_dict: Any, response: Any
+    ) -> None:
+        """Settle with a whole answer, before the client has it."""
+        call = _noted(data)
+        if call is not None:
+            logged = data.get("litellm_logging_obj")
+            await self._settle(call, of_response(response, logged, is_free=call.quote.is_free))
+
+    async def async_post_call_streaming_iterator_hook(
+        self, user_api_key_dict: Any, response: AsyncIterable[Any], request_data: dict[str, Any]
+    ) -> AsyncGenerator[Any, None]:
+        """Pass a stream on; settle with what it used when it ends, breaks, or is left."""
+        call = _noted(request_data)
+        reading, events = StreamReading(), Events()
+
+        async def settle() -> None:
+            if call is not None and reading.started:
+                logged, quoted = request_data.get("litellm_logging_obj"), call.quote
+                paid = await asyncio.to_thread(
+                    of_stream, reading, call.model, quoted.input_tokens, logged,
+                    is_free=quoted.is_free,
+                )  # fmt: skip
+                await self._settle(call, paid)
+
+        try:
+            async for chunk in response:
+                for event in events.of(chunk):
+                    reading.add(event)
+                yield chunk
+        except (asyncio.CancelledError, GeneratorExit):  # the client left; nothing may wait here
+            self._later(settle())
+            raise
+        except Exception:
+            await settle()
+            raise
+        await settle()
+
+    async def async_log_success_event(
+        self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any
+    ) -> None:
+        """Settle what the hooks above have not: answers of other kinds, or after a failure."""
+        call = _noted(kwargs.get("litellm_params") or {})
+        if call is not None:
+            await self._settle(call, of_event(kwargs, response_obj, is_free=call.quote.is_free))
+
+    async def async_post_call_failure_hook(
+        self,
+        request_data: dict[str, Any],
+        original_exception: Exception,
+        user_api_key_dict: Any,
+        traceback_str: str | None = None,
+    ) -> None:
+        """Give back what was held. (Should it have been paid all the same, it is recorded.)"""
+        call = _noted(request_data)
+        if call is None or call.hold is None or call.settling is not None:
+            return
+        try:
+            await call.hold.release(reason=type(original_exception).__name__)
+        except HoldAlreadyClosed:
+            pass
+        except StoreError:
+            _log.exception("hold %s is not released; it counts until it expires", call.hold.id)
+
+    async def _settle(self, call: _Call, paid: Paid) -> None:
+        """Record what a call cost, once; whoever comes second waits until that is durable.
+
+        Never raises: that would eat what was paid for.
+        """
+        if call.settling is None:
+            call.settling = self._later(self._record(call, paid))
+        await asyncio.shield(call.settling)
+
+    async def _record(self, call: _Call, paid: Paid) -> None:
+        tags = call.tags | ({"answered_by": paid.model} if paid.model else {})
+        told = None if paid.cost == 0 else Reading(paid.model, paid.usage, paid.cost)
+
+        async def record() -> Entry:
+            if call.hold is not None:
+                return await call.hold.settle(
+                    0 if told is None else told,
+                    model=call.model,
+                    usage=paid.usage if told is None else None,
+                    tags=tags,
+                )
+            return await self._ledger.charge(
+                call.account,
+                told,
+                cost=0 if told is None else None,
+                model=call.model,
+                usage=paid.usage if told is None else None,
+                tags=tags,
+                key=f"proxy:{call}",
+            )
+
+        try:
+            await record()
+        except StoreError:
+            _log.exception("%s of %r is not recorded yet: %s", call.model, call.account, paid)
+            self._later(_again(record, paid))
+        except Exception:
+            _log.exception("%s of %r is not recorded: %s", call.model, call.account, paid)
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)  # the loop itself keeps none alive
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+async def _again(record: Callable[[], Awaitable[Entry]], paid: Paid) -> None:
+    for pause in _PAUSES:
+        await asyncio.sleep(pause)
+        try:
+            await record()
+        except HoldAlreadyClosed:  # the try before did it
+            return
+        except StoreError as error:
+            _log.warning("still not recorded (%s): %s", error, paid)
+        else:
+            return
+    _log.error("given up recording %s; record it with Ledger.charge", paid)
+
+
+def _caller(key: Any, data: Mapping[str, Any]) -> Caller:
+    """Who LiteLLM says is calling; custom authentication may leave the end user to us."""
+    claimed = key.end_user_id or data.get("user")
+    end_user = claimed if isinstance(claimed, str) else None
+    proved = key.api_key
+    if proved is None or proved == LITELLM_PROXY_MASTER_KEY_ALIAS:
+        return Caller(end_user=end_user)
+    return Caller(key.key_alias or proved, key.team_id, key.user_id, end_user)
+
+
+def _router() -> Any:
+    from litellm.proxy import proxy_server  # is not complete yet when this module is loaded
+
+    return proxy_server.llm_router
+
+
+def _group(model: str) -> str:
+    """The Proxy's name for *model*: an alias would get around the budget of what it stands for."""
+    router = _router()
+    if router is None:
+        return model
+    alias = (router.model_group_alias or {}).get(model)
+    if alias is not None:
+        return str(alias["model"] if isinstance(alias, Mapping) else alias)
+    deployment = router.get_deployment(model_id=model)
+    return model if deployment is None else str(deployment.model_name)
+
+
+def _metadata(data: dict[str, Any]) -> dict[str, Any]:
+    """Where LiteLLM keeps its notes on a request: the client's own are apart on some routes."""
+    name = "litellm_metadata" if isinstance(data.get("litellm_metadata"), dict) else "metadata"
+    if not isinstance(data.get(name), dict):
+        data[name] = {}
+    noted: dict[str, Any] = data[name]
+    return noted
+
+
+def _noted(data: Mapping[str, Any]) -> _Call | None:
+    """The call that was noted in a request's metadata, under either name."""
+    for name in "litellm_metadata", "metadata":
+        metadata = data.get(name)
+        found = metadata.get(_NOTE) if isinstance(metadata, dict) else None
+        if isinstance(found, _Call):
+            return found
+    return None
+
+
+def _tags(caller: Caller, data: Mapping[str, Any]) -> dict[str, Any]:
+    """What is stored with the rows, as far as it is short: ids, names, and the request's tags."""
+    metadata = _metadata(dict(data))
+    found = {
+        "litellm_call_id": data.get("litellm_call_id"),
+        "litellm_trace_id": data.get("litellm_trace_id") or metadata.get("trace_id"),
+        "litellm_session_id": data.get("litellm_session_id") or metadata.get("session_id"),
+        "user": caller.end_user,
+        "key_user": caller.user,
+    }
+    tags: dict[str, Any] = {name: value for name, value in found.items() if _is_short(value)}
+    asked = metadata.get("tags")
+    if isinstance(asked, list) and asked:
+        tags["tags"] = [tag for tag in asked if _is_short(tag)][:_MOST_TAGS]
+    return tags
+
+
+def _is_short(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= _LONGEST_TAG
+
+
+def _unpriced(model: str, error: UnpricedModel) -> UnpricedModel:
+    return UnpricedModel(
+        model,
+        f"no price is known for model {model!r} (no list has {error.model!r}), so no budget can "
+        "hold for it; give its input_cost_per_token and output_cost_per_token in the Proxy's "
+        "configuration, 0 if it is free",
+    )
+
+
+def _answer(error: BudgetledgerError) -> Exception:
+    answer = refusal(error)
+    exception: Exception = ProxyException(
+        message=str(error),
+        type=answer.type,
+        param=None,
+        code=answer.status,
+        headers=answer.headers,
+        provider_specific_fields=answer.details or None,
+    )
+    return exception

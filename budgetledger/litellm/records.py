@@ -1,0 +1,136 @@
+"""LiteLLM's record of a user: what its fields say, and how a ledger's budget is told in them.
+
+::
+
+    {"total_budget": 10.5, "duration": 28, "created_at": 1700000000.0,
+     "last_updated_at": 1700000000.0, "current_cost": 0.0075, "model_cost": {"gpt-4o": 0.0075}}
+
+Amounts are US dollars, moments seconds since 1970, the duration days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+from budgetledger.entries import Budget
+from budgetledger.errors import InvalidAmount, InvalidInput
+from budgetledger.journal.drafts import UNKNOWN_MODEL
+from budgetledger.money import MAX_ENTRY_PICO, PICO, to_pico, to_usd
+from budgetledger.names import checked_name
+from budgetledger.windows import Window, window_at
+
+NOISE_PICO = 1000
+"""1e-9 USD: sums of floats differ by less, costs of calls by more."""
+
+UNITS = {1: "day", 7: "week", **dict.fromkeys(range(28, 32), "month"), 365: "year", 366: "year"}
+"""The window that a ``duration`` stands for."""
+
+_MOST_PICO = 10**6 * PICO * 1000  # a billion dollars; more is a defect of the sender
+_DAY_US = 86_400_000_000
+
+
+def budget_fields(budget: Budget, window: Window) -> dict[str, Any]:
+    """What a record says of a budget whose active window is *window*.
+
+    Without ``duration`` where the window never ends.
+    """
+    fields: dict[str, Any] = {"total_budget": float(budget.limit)}
+    if window.end_us is not None:
+        # A reset moves the window's start; its length is what it had without one.
+        full = window_at(budget.period, window.end_us - 1)
+        assert full.start_us is not None
+        fields["duration"] = (window.end_us - full.start_us) // _DAY_US
+    fields["created_at"] = budget.created_at
+    fields["last_updated_at"] = last_updated_at(budget, window)
+    return fields
+
+
+def cost_fields(posted: Decimal, models: Mapping[str, Decimal]) -> dict[str, Any]:
+    """What a record says of the cost in the active window."""
+    return {
+        "current_cost": float(posted),
+        "model_cost": {model: float(cost) for model, cost in models.items()},
+    }
+
+
+def last_updated_at(budget: Budget, window: Window) -> float:
+    """When the active window began; before any turn or reset, when the budget was created."""
+    start_us = window.start_us
+    if start_us is None or start_us == budget.period.anchor_us:
+        return budget.created_at
+    return start_us / 1e6
+
+
+def number_of(record: dict[str, Any], field: str) -> Decimal | int:
+    """An amount of US dollars, 0 or more. Raises `InvalidInput`, as all that follow."""
+    value = record[field]
+    if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
+        # NaN and Infinity too: the JSON reader makes floats of these alone.
+        raise InvalidInput(f"{field} must be a number of US dollars, got {value!r:.60}")
+    try:
+        to_pico(value, field)
+    except InvalidAmount as error:
+        raise InvalidInput(str(error)) from error
+    return value
+
+
+def moment_of(record: dict[str, Any], field: str) -> float | None:
+    """Seconds since 1970, or None."""
+    value = record.get(field)
+    if value is None:
+        return None
+    # The last second of the year 9999 is 253402300799.
+    if isinstance(value, bool) or not isinstance(value, (int, Decimal)) or not 0 <= value < 2.5e11:
+        raise InvalidInput(f"{field} must be seconds since 1970, got {value!s:.60}")
+    return float(value)
+
+
+def costs_of(user: str, record: dict[str, Any]) -> tuple[dict[str, int], str | None]:
+    """Picodollars by model, and a remark if the record contradicts itself."""
+    by_model = record.get("model_cost")
+    if by_model is None:
+        by_model = {}
+    if not isinstance(by_model, dict):
+        raise InvalidInput("model_cost is not an object")
+    costs = {}
+    for model in by_model:
+        checked_name(model, "a name in model_cost")
+        try:
+            costs[model] = _cost(by_model, model)
+        except InvalidInput as error:
+            raise InvalidInput(f"model_cost: {error}") from error
+    current = _cost(record, "current_cost") if record.get("current_cost") is not None else 0
+    missing = current - sum(costs.values())
+    if missing > NOISE_PICO:
+        costs[UNKNOWN_MODEL] = costs.get(UNKNOWN_MODEL, 0) + missing
+    elif missing < -NOISE_PICO:
+        spent, told = to_usd(sum(costs.values())), to_usd(current)
+        return costs, f"user {user!r}: its models cost {spent} USD, not the {told} of current_cost"
+    return costs, None
+
+
+def _cost(costs: dict[str, Any], field: str) -> int:
+    pico = to_pico(number_of(costs, field), field)
+    if pico > _MOST_PICO:
+        raise InvalidInput(f"{field} is beyond belief: {costs[field]} USD")
+    return pico
+
+
+def parts_of(cost: int) -> Iterator[int]:
+    """*cost* in as many parts as entries can hold."""
+    while cost > MAX_ENTRY_PICO:
+        yield MAX_ENTRY_PICO
+        cost -= MAX_ENTRY_PICO
+    yield cost
+
+
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object in which no name stands twice."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:  # as when a program had both a user 1 and a user "1"
+            raise InvalidInput(f"{name!r:.80} stands there twice; keep one")
+        found[name] = value
+    return found

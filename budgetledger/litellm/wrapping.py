@@ -1,0 +1,95 @@
+"""`wrap` for litellm: the module itself, or a `Router`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from functools import partial, wraps
+from typing import Any
+
+from budgetledger.aio import AsyncLedger
+from budgetledger.callers import Caller, current
+from budgetledger.ledger import Ledger
+from budgetledger.litellm.calls import FUNCTIONS, Deployment, LitellmMeter, taken_off
+
+
+def is_litellm(client: object) -> bool:
+    """Whether *client* is the module litellm or a router of its; litellm is not imported.
+
+    Or what stands for one of them, metered.
+    """
+    if type(client) is _Metered:
+        return True
+    if client is sys.modules.get("litellm"):
+        return client is not None
+    router = sys.modules.get("litellm.router")
+    return router is not None and isinstance(client, router.Router)
+
+
+def wrap_litellm(client: Any, ledger: Ledger | AsyncLedger, caller: Caller) -> Any:
+    """Stand for *client*, with the functions in `FUNCTIONS` metered and all else as it is.
+
+    Of a client that is metered already, the newest wrapping counts.
+    """
+    if type(client) is _Metered:
+        client = client._client
+    ledger = ledger.ledger if isinstance(ledger, AsyncLedger) else ledger
+
+    def payer(kwargs: dict[str, Any]) -> Caller:
+        return taken_off(kwargs).over(current()).over(caller)
+
+    deployments = partial(_deployments, client) if hasattr(client, "get_model_list") else None
+    return _Metered(client, LitellmMeter(lambda: ledger, payer, deployments))
+
+
+def _deployments(router: Any, model: str) -> Sequence[Deployment]:
+    found = []
+    for each in router.get_model_list(model_name=model) or ():
+        params = each.get("litellm_params") or {}
+        stated = (params, each.get("model_info") or {})
+        found.append(Deployment(params.get("model") or model, stated))
+    return found
+
+
+class _Metered:
+    """Stands for a client: what is not metered is asked of it, and set on it."""
+
+    def __init__(self, client: Any, meter: LitellmMeter) -> None:
+        self.__dict__.update(_client=client, _meter=meter)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("_client", "_meter"):  # of one that copy is only making
+            raise AttributeError(name)
+        found = getattr(self._client, name)
+        if name in FUNCTIONS:
+
+            @wraps(found)
+            def call(*args: Any, **kwargs: Any) -> Any:
+                return self._meter.call(name, found, args, kwargs)
+
+            return call
+        plain = name.removeprefix("a")
+        if plain != name and plain in FUNCTIONS:
+
+            @wraps(found)
+            async def acall(*args: Any, **kwargs: Any) -> Any:
+                return await self._meter.acall(plain, found, args, kwargs)
+
+            return acall
+        return found
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._client, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(self._client, name)
+
+    def __dir__(self) -> list[str]:
+        return dir(self._client)
+
+    def __repr__(self) -> str:
+        return f"<metered {self._client!r}>"
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:  # so that isinstance says what it says of the client
+        return type(self._client)

@@ -1,0 +1,338 @@
+"""What the command line shows people: tables, and bars where there is a terminal.
+
+Imported only once a command shows something, because rich is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from budgetledger.entries import Account, Alert, Balance, BudgetStatus, Entry
+from budgetledger.render.text import (
+    alerts_text,
+    clock_time,
+    decimals_of,
+    entry_text,
+    exact_percent,
+    limit_text,
+    percent,
+    plain,
+    quantity,
+    span,
+    usd,
+    used,
+    window_text,
+)
+
+if TYPE_CHECKING:  # nothing heavy for a message, or for --help
+    from budgetledger.holds import Hold
+    from budgetledger.journal.verify import Verification
+    from budgetledger.litellm.user_cost_file import ImportResult
+    from budgetledger.prices import OwnPrice, Repriced
+
+_ENDLESS = 10_000  # columns: a file or a pipe has no right edge, and nothing may be cut off there
+_BAR = 24
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Where to print. Markup is off: what users named ``[red]`` is shown as it is."""
+    made = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if not made.is_terminal:
+        made.width = _ENDLESS
+    return made
+
+
+def label(out: Console, text: object, style: str = "") -> Text:
+    """*text*, which somebody else chose, ready to print on *out*."""
+    return Text(plain(text, out.encoding), style)
+
+
+def bar(
+    out: Console, share: float, width: int = _BAR, style: str | None = None
+) -> ProgressBar | str:
+    """How full something is: green, yellow from 80 %, red once used up. Only for a terminal."""
+    if not out.is_terminal:
+        return ""
+    color = style or ("red" if share >= 1 else "yellow" if share >= 0.8 else "green")
+    full = min(max(share, 0.0), 1.0)
+    return ProgressBar(1.0, full, width=width, complete_style=color, finished_style=color)
+
+
+@contextmanager
+def progress_on_terminal(
+    what: str, wanted: bool = True
+) -> Iterator[Callable[[int, int], None] | None]:
+    """A function to tell the progress to, shown on stderr; None where nobody would see it."""
+    out = console(stderr=True)
+    if not (wanted and out.is_terminal):
+        yield None
+        return
+    from rich.progress import Progress
+
+    with Progress(console=out, transient=True) as shown:
+        task = shown.add_task(what, total=None)
+        yield lambda done, total: shown.update(task, completed=done, total=total)
+
+
+def table(out: Console, *headers: str) -> Table:
+    """A table; ``>`` before a header is for figures, on the right, ``|`` for what never wraps."""
+    made = Table(
+        box=box.SIMPLE_HEAD if out.is_terminal else None,
+        header_style="bold",
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1 if out.is_terminal else 2, 0, 0),  # the box adds a column between two
+    )
+    for header in headers:
+        if header.startswith(">"):
+            made.add_column(header[1:], justify="right", no_wrap=True)
+        elif header.startswith("|"):
+            made.add_column(header[1:], no_wrap=True)
+        else:
+            made.add_column(header, overflow="fold")
+    return made
+
+
+def shares(out: Console, amounts: Mapping[str, Decimal], what: str, style: str) -> Table:
+    """*amounts* in USD by name, the largest first, each with its share of the sum."""
+    total = sum(amounts.values(), Decimal(0))
+    decimals = decimals_of(amounts.values())
+    made = table(out, what, "", ">share", ">USD")
+    for name, amount in sorted(amounts.items(), key=lambda pair: (-pair[1], pair[0])):
+        share = float(amount / total) if total > 0 else 0.0
+        graph = bar(out, share, style=style)
+        made.add_row(label(out, name), graph, percent(share), usd(amount, decimals))
+    if len(amounts) != 1:
+        made.add_row("total", "", "", usd(total, decimals), style="bold")
+    return made
+
+
+def entries_table(out: Console, entries: Sequence[Entry]) -> Table:
+    """Rows of a journal, times in UTC."""
+    headers = ">id", "|UTC", "account", "model", ">in", ">out", ">USD", "note"
+    made = table(out, *headers)
+    decimals = decimals_of(entry.cost for entry in entries)
+    for entry in entries:
+        cost = Text("" if entry.cost is None else usd(entry.cost, decimals))
+        if entry.price_source == "unpriced":
+            cost = Text("unpriced", "yellow")
+        tokens = (f"{n:,}" if n else "" for n in (entry.input_tokens, entry.output_tokens))
+        made.add_row(
+            str(entry.id),
+            clock_time(entry.recorded_at),
+            label(out, entry.account),
+            label(out, entry.model or ""),
+            *tokens,
+            cost,
+            label(out, entry_text(entry)),
+        )
+    return made
+
+
+def show_balance(out: Console, balance: Balance, project: str, now: datetime) -> None:
+    """An account and each of its budgets: how full, how much is left, when it turns."""
+    out.print(label(out, balance.account, "bold"), label(out, f"(project {project})", "dim"))
+    if not balance.budgets:
+        out.print(f"no budget; spent {usd(balance.posted)} so far", soft_wrap=True)
+    for status in balance.budgets:
+        out.print()
+        _show_budget(out, status, now)
+    if balance.unpriced:
+        out.print()
+        calls = "1 call is" if balance.unpriced == 1 else f"{balance.unpriced:,} calls are"
+        told = f"{calls} without a price, and not in these figures; see `budgetledger reprice`"
+        out.print(Text(told, "yellow"), soft_wrap=True)
+
+
+def _show_budget(out: Console, status: BudgetStatus, now: datetime) -> None:
+    budget, measure = status.budget, status.budget.measure
+    share = used(status.posted, budget.limit)
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    name = label(out, budget.name, "bold")
+    grid.add_row(name, bar(out, share), f"{percent(share)} of {limit_text(budget)}")
+    out.print(grid)
+    left = Text(quantity(status.available, measure), "" if status.available > 0 else "red")
+    figures = Text.assemble(
+        "  posted ", quantity(status.posted, measure), "   held ", quantity(status.held, measure),
+        "   limit ", quantity(budget.limit, measure), "   available ", left,
+    )  # fmt: skip
+    out.print(figures, soft_wrap=True)
+    if budget.alert_at:
+        out.print(f"  {alerts_text(budget)}", soft_wrap=True)
+    out.print(f"  {window_text(status.window, now)}", soft_wrap=True)
+
+
+def accounts_table(
+    out: Console, accounts: Sequence[Account], balances: Sequence[Balance], now: datetime
+) -> Table:
+    """Every account: how full its budget is, what is left, what it is under, if it is frozen."""
+    above = any(account.parent is not None for account in accounts)
+    frozen = any(account.frozen is not None for account in accounts)
+    headers = "account", "", ">used", ">posted", ">held", ">limit", ">available", "turns in"
+    made = table(out, *headers, *(["under"] if above else []), *(["frozen"] if frozen else []))
+    columns = ([one.posted, one.held, one.limit, one.available] for one in balances)
+    decimals = [decimals_of(column) for column in zip(*columns, strict=True)]
+    for account, balance in zip(accounts, balances, strict=True):
+        row = [label(out, account.name), *_account_figures(out, balance, decimals, now)]
+        if above:
+            row.append(label(out, account.parent or ""))
+        if frozen:
+            row.append(label(out, "" if account.frozen is None else account.frozen or "yes", "red"))
+        made.add_row(*row)
+    return made
+
+
+def _account_figures(
+    out: Console, balance: Balance, decimals: Sequence[int], now: datetime
+) -> list[RenderableType]:
+    posted, held, limit, available = decimals
+    spent, reserved = usd(balance.posted, posted), usd(balance.held, held)
+    if balance.limit is None or balance.available is None:
+        return ["", "", spent, reserved, "none in USD" if balance.budgets else "no budget", "", ""]
+    share = used(balance.posted, balance.limit)
+    end = balance.window.end
+    return [
+        bar(out, share, 16),
+        percent(share),
+        spent,
+        reserved,
+        usd(balance.limit, limit),
+        Text(usd(balance.available, available), "" if balance.available > 0 else "red"),
+        "" if end is None or end - now < timedelta(seconds=1) else span(end - now),
+    ]
+
+
+def holds_table(out: Console, holds: Sequence[Hold]) -> Table:
+    """What is set aside, for which account and call, and until when; times in UTC."""
+    headers = ">id", "account", "model", ">USD", ">tokens", "|recorded", "|expires", "key"
+    made = table(out, *headers)
+    decimals = decimals_of(hold.amount for hold in holds)
+    for hold in holds:
+        made.add_row(
+            str(hold.id),
+            label(out, hold.account),
+            label(out, hold.model or ""),
+            usd(hold.amount, decimals),
+            f"{hold.tokens:,}" if hold.tokens else "",
+            clock_time(hold.entry.recorded_at),
+            clock_time(hold.expires_at),
+            label(out, hold.entry.idempotency_key or ""),
+        )
+    if len(holds) > 1:
+        amount = sum((hold.amount for hold in holds), Decimal(0))
+        tokens = sum(hold.tokens for hold in holds)
+        made.add_row(
+            "", "total", "", usd(amount, decimals), f"{tokens:,}" if tokens else "", style="bold"
+        )
+    return made
+
+
+def alerts_table(out: Console, alerts: Sequence[Alert], now: datetime) -> Table:
+    """Thresholds that were reached, and those that are no more; times in UTC."""
+    headers = "|UTC", "account", "budget", "", ">share", ">posted", ">limit", "window"
+    made = table(out, *headers)
+    for alert in alerts:
+        reached = alert.state == "alert"
+        made.add_row(
+            clock_time(alert.recorded_at),
+            label(out, alert.account),
+            label(out, alert.budget),
+            Text("reached", "yellow") if reached else "resolved",
+            exact_percent(alert.threshold),
+            _amount(alert.posted),
+            _amount(alert.limit),
+            window_text(alert.window, now),
+        )
+    return made
+
+
+def _amount(amount: Decimal | int) -> str:
+    return usd(amount) if isinstance(amount, Decimal) else f"{amount:,}"
+
+
+def show_verification(out: Console, found: Verification) -> None:
+    """What was recounted, and a row for each difference."""
+    counted = f"{found.entries:,} entries of {found.accounts:,} accounts recounted"
+    if found.ok:
+        out.print(Text(f"ok: {counted}, no differences", "green"))
+        return
+    out.print(Text(f"{len(found.problems):,} differences; {counted}", "red"))
+    made = table(out, "account", ">entry", "difference")
+    for problem in found.problems:
+        entry = "" if problem.entry_id is None else str(problem.entry_id)
+        made.add_row(label(out, problem.account or ""), entry, label(out, problem.message))
+    out.print(made)
+
+
+def import_table(out: Console, result: ImportResult) -> Table:
+    """What an import brought in, user by user."""
+    made = table(out, "user", ">limit", "per", ">spent", "")
+    limits = decimals_of(user.limit for user in result.users)
+    spent = decimals_of([result.total, *(user.cost for user in result.users)])
+    for user in result.users:
+        note = "its window had ended: the new one begins at $0.00" if user.elapsed else ""
+        made.add_row(
+            label(out, user.name),
+            usd(user.limit, limits),
+            user.per or "",
+            usd(user.cost, spent),
+            note if user.entries else "imported before",
+        )
+    summary = f"{result.entries:,} entries written"
+    made.add_row("total", "", "", usd(result.total, spent), summary, style="bold")
+    return made
+
+
+_SHOWN = {  # own prices in columns of their own
+    "input_mtok": ">input",
+    "output_mtok": ">output",
+    "cache_read_mtok": ">cache read",
+    "cache_write_mtok": ">cache write",
+}
+
+
+def prices_table(out: Console, prices: Sequence[OwnPrice]) -> Table:
+    """Own prices: USD for a million tokens, and what else they state; times in UTC."""
+    made = table(out, ">id", "model", "project", *_SHOWN.values(), "other rates", "|from")
+    for price in prices:
+        rates = price.rates
+        others = " ".join(f"{key}={usd:f}" for key, usd in rates.items() if key not in _SHOWN)
+        made.add_row(
+            str(price.id),
+            label(out, price.model),
+            label(out, price.project or "all"),
+            *(usd(rates[key]) if key in rates else "" for key in _SHOWN),
+            label(out, "ends" if price.removed else others),
+            clock_time(price.effective_at),
+        )
+    return made
+
+
+def repriced_table(out: Console, priced: Sequence[Repriced]) -> Table:
+    """Calls that were recorded without a price, and what they cost; times in UTC."""
+    made = table(out, ">id", "|UTC", "account", "model", ">USD", "source", ">adjustment")
+    decimals = decimals_of(one.cost for one in priced)
+    for one in priced:
+        entry = one.entry
+        made.add_row(
+            str(entry.id),
+            clock_time(entry.occurred_at or entry.recorded_at),
+            label(out, entry.account),
+            label(out, one.unit_prices.get("model", entry.model)),
+            usd(one.cost, decimals),
+            label(out, one.source),
+            "" if one.adjustment is None else str(one.adjustment.id),
+        )
+    total = sum((one.cost for one in priced), Decimal(0))
+    made.add_row("", "", "total", "", usd(total, decimals), "", "", style="bold")
+    return made

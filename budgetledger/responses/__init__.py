@@ -1,0 +1,4 @@
+"""What an answer says: model, usage and cost of a response or a stream.
+
+Imports words and tokens.
+"""

@@ -1,0 +1,257 @@
+"""What a stream of chunks used, whether it came to its end or was cut.
+
+Pure: no client package is imported, nothing is fetched. Objects and dicts are read alike. Only a
+stream's end tells its usage, so the text is kept until then, to be counted if the end is missing.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator
+from contextlib import suppress
+from decimal import Decimal
+from io import StringIO
+from typing import NamedTuple
+
+from budgetledger.responses.fields import fields, items
+from budgetledger.responses.fields import get as _get
+from budgetledger.responses.response import model_of, read_fields, usage_told
+from budgetledger.responses.usage_shapes import tier_word
+from budgetledger.tokens import count_tokens
+from budgetledger.usage import Usage
+
+_KEPT = 1_000_000  # characters; more than any model answers in one call (2026-11)
+
+# Where a chat delta carries what the model wrote, and where the parts of it and Anthropic's deltas
+# do. Left out on purpose: what repeats it (thinking_blocks, the snapshots of the clients' helpers)
+# and what is not text (signatures, sound, citations).
+_DELTA = ("content", "refusal", "tool_calls", "function_call", "audio")
+_PARTS = (
+    *("text", "thinking", "partial_json", "content", "transcript"),
+    *("function", "custom", "name", "arguments", "input"),
+)
+_ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
+_ANTHROPIC_COUNTS = (
+    *("input_tokens", "output_tokens", "output_tokens_details", "iterations"),
+    *("cache_read_input_tokens", "cache_creation_input_tokens", "cache_creation"),
+    *("server_tool_use", "service_tier", "speed", "inference_geo"),
+)
+
+
+class StreamUsage(NamedTuple):
+    """What a stream used: ``model`` that answered (None if none was named), and ``usage``.
+
+    ``cost`` is LiteLLM's own figure in USD, where the end of the stream carried one.
+    ``reported`` tells whether the usage is the one the end of the stream reported. Otherwise it
+    is an estimate, of what had arrived: the provider may charge for more, such as reasoning it
+    does not show.
+    """
+
+    model: str | None
+    usage: Usage | None
+    cost: Decimal | None
+    reported: bool
+
+
+class StreamReading:
+    """Reads one stream, chunk by chunk: whoever passes the chunks on shows each to ``add``.
+
+    Understood are the chunks of OpenAI chat and text completions and of Gemini, the events of
+    OpenAI Responses and of Anthropic messages, those of the two clients' stream helpers, LiteLLM's
+    chunks, the dicts of all of these, and plain text as ``str`` or ``bytes``. Anything else tells
+    nothing.
+    """
+
+    def __init__(self) -> None:
+        self._started = False
+        self._model: str | None = None
+        self._usage: Usage | None = None
+        self._cost: Decimal | None = None
+        self._tier: str | None = None
+        self._searches = 0
+        self._final = False  # nothing was written after the usage, and it was the last
+        self._counts: dict[str, object] = {}  # Anthropic's, start and deltas merged
+        self._writing: set[object] = set()  # the choices that have begun and not finished
+        self._finished = False  # some choice has
+        self._hidden: object = None  # LiteLLM's notes on the last chunk
+        self._text = StringIO()
+        self._length = 0  # of the whole text; no more than _KEPT of it is in _text
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    @property
+    def started(self) -> bool:
+        """Whether any chunk came, so that the provider may charge for the call."""
+        return self._started
+
+    def add(self, chunk: object) -> None:
+        """Take note of the next *chunk*; whatever it is, and does when touched, nothing is raised.
+
+        The chunk is left as it is and not kept.
+        """
+        self._started = True
+        with suppress(Exception):  # a chunk that cannot be read must not break the stream
+            self._read(chunk)
+
+    def usage(self, model: str | None, input_tokens: int | None) -> StreamUsage:
+        """Tell what the stream used, as far as it was added.
+
+        *model*: the one asked for, by which the text is counted if the stream names none.
+        *input_tokens*: the caller's estimate of the prompt, for a stream that was cut before it
+        told its own; None counts as 0. Neither matters once the usage was reported; without that
+        the text is counted here, which may take half a second.
+        """
+        with suppress(Exception):
+            self._read_hidden()
+        told = self._usage or Usage()
+        # What some chunk told, but not the one with the counts.
+        told = told._replace(
+            service_tier=told.service_tier or self._tier, web_searches=self._searches
+        )
+        if self._final:
+            return StreamUsage(self._model, told, self._cost, True)
+        estimated = told._replace(
+            input_tokens=told.input_tokens or input_tokens or 0,
+            output_tokens=max(told.output_tokens, self._counted(self._model or model)),
+        )
+        return StreamUsage(self._model, estimated, self._cost, False)
+
+    def _read(self, chunk: object) -> None:
+        if isinstance(chunk, str):
+            self._write(chunk)
+            return
+        if isinstance(chunk, bytes):
+            self._write(self._decoder.decode(chunk))
+            return
+        kind = _get(chunk, "type")
+        kind = kind if isinstance(kind, str) else ""
+        if kind.startswith("response."):
+            self._read_response_event(chunk, kind)
+        elif kind == "message_start":
+            self._name(_get(chunk, "message"))
+            self._merge(_get(chunk, "message"), final=False)
+        elif kind == "content_block_start":
+            block = _get(chunk, "content_block")
+            for name in ("text", "thinking", "name"):  # not the content of a tool's result
+                self._write(_get(block, name))
+        elif kind == "content_block_delta":
+            self._write(_get(chunk, "delta"))
+        elif kind == "message_delta":
+            self._merge(chunk, final=True)
+        elif kind == "chunk":  # OpenAI's helper wraps the chunk, and then repeats it in parts
+            self._read_choices(_get(chunk, "chunk"))
+        else:
+            self._read_choices(chunk)
+
+    def _read_choices(self, chunk: object) -> None:
+        """Chat, text or Gemini: its last usage comes with the finish, or in a chunk alone."""
+        told = fields(chunk)
+        choices = [*items(told.get("choices")), *items(told.get("candidates"))]
+        for choice in choices:
+            index = choice.get("index")
+            said = [choice.get("text"), *_spoken(choice.get("delta"))]
+            if self._write([*said, *_answered(choice.get("content"))]):
+                self._writing.add(index)
+            if choice.get("finish_reason") or choice.get("finishReason"):
+                self._writing.discard(index)
+                self._finished = True
+        self._name(chunk)
+        self._hidden = told.get("_hidden_params")
+        self._take(chunk, final=not choices or (self._finished and not self._writing))
+
+    def _read_response_event(self, event: object, kind: str) -> None:
+        if kind.endswith(".delta") and kind != "response.audio.delta":  # that is base64
+            self._write(_get(event, "delta"))
+        response = _get(event, "response")
+        if response is not None:
+            self._name(response)
+            self._take(response, final=kind in _ENDS)
+
+    def _read_hidden(self) -> None:
+        """LiteLLM not asked for the usage notes it on the last chunk, after handing that out."""
+        usage = _get(self._hidden, "usage")
+        if self._finished and not self._writing and not self._final and usage is not None:
+            self._take({"usage": usage, "_hidden_params": self._hidden}, final=True)
+
+    def _name(self, source: object) -> None:
+        """Note the model; a later name is truer, since a router first gives its own.
+
+        Unless it is the same one, with a provider before it: so LiteLLM's last chunks name it.
+        """
+        told = _get(source, "service_tier")
+        if isinstance(told, str):  # a later one is truer: first the one asked for is told
+            self._tier = tier_word(told)
+        name = model_of(source)
+        if name is not None and not (self._model and name.endswith(f"/{self._model}")):
+            self._model = name
+
+    def _merge(self, source: object, *, final: bool) -> None:
+        """Put together Anthropic's counts, each of which is the total so far, or left out."""
+        told = _get(source, "usage")
+        counts = {name: _get(told, name) for name in _ANTHROPIC_COUNTS}
+        # Left out is also 0: gateways write it for what they told at the start.
+        self._counts |= {name: count for name, count in counts.items() if count}
+        self._take({"usage": self._counts}, final=final and bool(counts["output_tokens"]))
+
+    def _take(self, source: object, *, final: bool) -> None:
+        """Note the usage so far, and LiteLLM's cost of the whole."""
+        told = fields(source)
+        if usage_told(told) is None and _get(told.get("_hidden_params"), "response_cost") is None:
+            return
+        _, usage, cost = read_fields(source, told, stream=True)
+        if usage is not None:
+            self._searches = max(usage.web_searches, self._searches)
+        if usage is not None and any(usage[:-1]):  # zeros stand for "not known"
+            # No output for a text that arrived is not believed.
+            told_all = usage.output_tokens or usage.input_audio_seconds or not self._length
+            final = final and bool(told_all)
+            self._usage, self._final = usage, final
+        if final:
+            self._cost = cost or self._cost
+
+    def _write(self, value: object) -> bool:
+        """Note the text in a value of any shape; tell whether there was some."""
+        written = False
+        for text in _texts(value):
+            written = True
+            self._final, self._cost = False, None
+            self._length += len(text)
+            self._text.write(text[: max(0, _KEPT - self._text.tell())])
+        return written
+
+    def _counted(self, model: str | None) -> int:
+        text = self._text.getvalue()
+        if not text:
+            return 0
+        name = model if model and model.strip() else "unknown"
+        tokens = count_tokens(name, text=text).tokens
+        return -(-tokens * self._length // len(text))  # beyond _KEPT at the same rate
+
+
+def _spoken(delta: object) -> Iterator[object]:
+    if delta is not None:
+        # The same text under the names of two kinds of gateway; some give it under both.
+        yield _get(delta, "reasoning_content") or _get(delta, "reasoning")
+        for name in _DELTA:
+            yield _get(delta, name)
+
+
+def _answered(content: object) -> Iterator[object]:
+    """What Gemini wrote."""
+    for part in items(_get(content, "parts")):
+        yield part.get("text")
+        call = fields(part.get("function_call") or part.get("functionCall"))
+        yield call.get("name")
+        args = call.get("args")
+        yield str(args) if args else None
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        if value:
+            yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _texts(item)
+    elif value is not None:
+        for name in _PARTS:
+            yield from _texts(_get(value, name))

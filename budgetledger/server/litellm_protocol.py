@@ -1,0 +1,103 @@
+"""The protocol of LiteLLM's hosted budget manager: ``/get_budget`` and ``/set_budget``."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from budgetledger.errors import InvalidInput
+from budgetledger.journal.transaction import Transaction
+from budgetledger.names import checked_name
+from budgetledger.server import litellm_counters as counters
+from budgetledger.server.gate import check_member
+from budgetledger.server.http import Refused, answer, read_json
+from budgetledger.server.litellm_counters import Known, Written
+from budgetledger.server.state import Service
+
+CLIENT_HEADER = "X-Budgetledger-Client"
+"""Who is writing, unlike any other: its records are compared with what it was told last."""
+
+_MOST_SHOWN = 20
+_AT_ONCE = 200
+"""Users whose records are written together: others write in between."""
+
+
+async def get_budget(service: Service, request: Request) -> Response:
+    """All users of a project; ``{"status": "error"}`` if there are none, as LiteLLM expects."""
+    project, _ = await _asked(service, request)
+    ledger = service.ledger_of(project)
+    client = _client(request)
+    if client is not None:
+        told = await ledger._write(lambda tx: counters.tell(tx, project, client))
+    else:
+        inner = ledger.ledger
+        told = await inner._store.aread(
+            lambda execute: counters.records(execute, project, inner._clock())
+        )
+    if not told:
+        return answer({"status": "error", "message": "nothing is stored for this project yet"})
+    return answer({"status": "success", "data": told})
+
+
+async def set_budget(service: Service, request: Request) -> Response:
+    """Turn what changed in a client's users into rows.
+
+    Users whose record cannot be used are named in an answer with the status 422; what the
+    others spent is recorded all the same.
+    """
+    project, content = await _asked(service, request)
+    users = content.get("user_dict")
+    if not isinstance(users, dict):
+        raise InvalidInput("user_dict must be an object of records by user")
+    client = _client(request)
+    written: list[Written] = []
+    problems: dict[str, str] = {}
+    for user, record in users.items():
+        try:
+            written.append(counters.read_record(user, record))
+        except InvalidInput as error:
+            problems[user] = str(error)
+
+    loaded: Known | None = None
+
+    def absorb(tx: Transaction, some: list[Written]) -> dict[str, str]:
+        nonlocal loaded
+        loaded, refused = counters.last_told(tx, project, client, loaded), {}
+        for record in some:
+            try:
+                counters.absorb(tx, project, client, loaded, record)
+            except InvalidInput as error:
+                refused[record.user] = str(error)
+        return refused
+
+    ledger = service.ledger_of(project)
+    for start in range(0, len(written), _AT_ONCE):
+        some = written[start : start + _AT_ONCE]
+        problems |= await ledger._write(partial(absorb, some=some))
+    if not problems:
+        return answer({"status": "success"})
+    shown = dict(list(problems.items())[:_MOST_SHOWN])
+    message = f"{len(problems)} of {len(users)} users were not recorded; correct their records"
+    told = {"type": "InvalidInput", "message": message, "users": shown}
+    return answer({"status": "error", "error": told}, 422)
+
+
+async def _asked(service: Service, request: Request) -> tuple[str, dict[str, Any]]:
+    """The project and the whole body, once the request may use it."""
+    projects = service.gate.projects(request)
+    content = await read_json(request, service.most_bytes, exact=True)
+    project = checked_name(content.get("project_name"), "project_name")
+    check_member(projects, project)
+    return project, content
+
+
+def _client(request: Request) -> str | None:
+    client = request.headers.get(CLIENT_HEADER)
+    if client is None:
+        return None
+    if not client.strip() or len(client) > 200:
+        raise Refused(422, "InvalidInput", f"{CLIENT_HEADER} must have 1 to 200 characters")
+    return client

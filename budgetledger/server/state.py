@@ -1,0 +1,46 @@
+"""What the endpoints share: the open ledger under its projects, and who may use them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from budgetledger.aio import AsyncLedger
+from budgetledger.journal.holding import Granted
+from budgetledger.ledger import Ledger
+from budgetledger.server.gate import Gate
+
+_MOST_PROJECTS = 256
+_MOST_HOLDS = 10_000
+
+
+class Service:
+    """*most_bytes*: the largest body that is read."""
+
+    def __init__(self, ledger: Ledger, gate: Gate, most_bytes: int) -> None:
+        self.ledger = ledger
+        self.gate = gate
+        self.most_bytes = most_bytes
+        self._projects: OrderedDict[str, AsyncLedger] = OrderedDict()
+        self._holds: OrderedDict[tuple[int, str, int], Granted] = OrderedDict()
+
+    def ledger_of(self, project: str) -> AsyncLedger:
+        """The ledger, as *project* sees it."""
+        found = self._projects.get(project)
+        if found is None:
+            found = self._projects[project] = AsyncLedger(self.ledger._of_project(project))
+            if len(self._projects) > _MOST_PROJECTS:
+                self._projects.popitem(last=False)
+        return found
+
+    def remember(self, project: str, granted: Granted) -> None:
+        """Keep a hold's row at hand, which will be settled soon.
+
+        It never changes, unless a database was given back an older state of itself.
+        """
+        self._holds[self.ledger._store.renewals, project, granted.entry.id] = granted
+        if len(self._holds) > _MOST_HOLDS:
+            self._holds.popitem(last=False)
+
+    def recall(self, project: str, hold_id: int) -> Granted | None:
+        """The row of a hold, if it is at hand."""
+        return self._holds.get((self.ledger._store.renewals, project, hold_id))

@@ -1,0 +1,1 @@
+"""Where the rows are kept, and who writes when. Imports words."""

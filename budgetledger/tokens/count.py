@@ -1,0 +1,110 @@
+"""How many tokens a prompt has, counted on this machine: nothing is fetched, ever."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from budgetledger.errors import InvalidInput
+from budgetledger.tokens.chat import Tally
+from budgetledger.tokens.encodings import CHUNK, encoder, panicked
+from budgetledger.tokens.model_families import family_of
+
+
+class TokenCount(NamedTuple):
+    """``tokens``, and ``method``, how they were counted.
+
+    ``exact``: the model's own vocabulary and a formula checked against the API (which has
+    answered one token less for chats with reasoning models). ``proxy``: another vendor's model,
+    by OpenAI's o200k times the factor measured for its family, at its upper end. ``estimate``:
+    there is something whose size or rule is not known, as tools, sound, documents, linked images
+    or a model of unmeasured family; ``tokens`` is then at the upper end too.
+    """
+
+    tokens: int
+    method: str
+
+
+_new = tuple.__new__  # what a named tuple does, without a step in between
+
+# Names of models whose own vocabulary is here, as callers write them, and what encodes for them.
+_exact: dict[str, Callable[[str], Sequence[int]]] = {}
+_MOST_KEPT = 1000
+
+
+class CountBounds(NamedTuple):
+    """A ``TokenCount``, and the fewest tokens it may turn out to be."""
+
+    tokens: int
+    method: str
+    low_tokens: int
+
+
+def count_tokens(
+    model: str,
+    *,
+    messages: Sequence[Mapping[str, Any]] | None = None,
+    text: str | None = None,
+    tools: Sequence[Mapping[str, Any]] | None = None,
+) -> TokenCount:
+    """Count the prompt tokens of chat ``messages``, or of one ``text``, and of ``tools``.
+
+    ``model`` may carry a provider (``openai/gpt-4o``) and be of any case. Messages are dicts, or
+    the message objects clients return, with content as OpenAI, Anthropic or Gemini take it. The
+    size of an image is read from a ``data:`` URL or base64. Nothing is sent, no text is kept.
+
+    *Raises* ``InvalidInput`` unless exactly one of messages and text is given, the model is a
+    name and the messages are messages that end. Retrying does not help.
+    """
+    try:  # the most frequent call, in little more than the time of its encoding
+        if messages is None and tools is None and len(text) <= CHUNK:  # type: ignore[arg-type]
+            return _new(TokenCount, (len(_exact[model](text)), "exact"))  # type: ignore[arg-type]
+    except BaseException as error:
+        if not isinstance(error, Exception) and not panicked(error):
+            raise
+    tokens, method, _ = _counted(model, messages, text, tools)
+    return _new(TokenCount, (tokens, method))
+
+
+def count_bounds(
+    model: str,
+    *,
+    messages: Sequence[Mapping[str, Any]] | None = None,
+    text: str | None = None,
+    tools: Sequence[Mapping[str, Any]] | None = None,
+) -> CountBounds:
+    """``count_tokens``, with the fewest it may turn out to be."""
+    return CountBounds(*_counted(model, messages, text, tools))
+
+
+def _counted(
+    model: str,
+    messages: Sequence[Mapping[str, Any]] | None,
+    text: str | None,
+    tools: Sequence[Mapping[str, Any]] | None,
+) -> tuple[int, str, int]:
+    if not isinstance(model, str) or not model.strip():
+        raise InvalidInput("model must be a non-empty name, e.g. 'gpt-4o'")
+    if (messages is None) == (text is None):
+        raise InvalidInput("give either messages= or text=, and not both")
+    family = family_of(model)
+    tally = Tally(family)
+    try:
+        if messages is not None:
+            tally.messages(messages, with_tools=bool(tools))
+        elif isinstance(text, str):
+            tally.text(text)
+        else:
+            raise InvalidInput(f"text must be a str, not {type(text).__name__}")
+        if tools:
+            tally.tools(tools)
+    except InvalidInput:
+        raise
+    except (RecursionError, TypeError, AttributeError, ValueError) as error:
+        raise InvalidInput(f"not messages or tools as the chat API takes them: {error}") from error
+    if model not in _exact and family.method == "exact" and len(_exact) < _MOST_KEPT > len(model):
+        _exact[model] = encoder(family.encoding)
+    tokens = -(-tally.tokens * family.percent // 100) + tally.fixed
+    sure, fixed = tally.tokens - tally.unsure, tally.fixed - tally.fixed_unsure
+    low_tokens = sure * family.low_percent // 100 + fixed
+    return tokens, family.method if tally.exact else "estimate", low_tokens
