@@ -42,7 +42,7 @@ class HostedHold(Hold):
     """A hold that the server grants and keeps."""
 
     def __init__(self, books: HostedBooks, granted: Granted, estimate: Estimate | None) -> None:
-        super().__init__(books.ledger, granted, estimate)
+        super().__init__(books.journal, granted, estimate)
         self._books = books
         self._key = uuid4().hex
         self._kept: Entry | None = None  # its settle, in the local ledger
