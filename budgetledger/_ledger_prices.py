@@ -19,7 +19,7 @@ from budgetledger.windows import to_us
 
 if TYPE_CHECKING:
     from budgetledger.journal.repricing import Unpriced
-    from budgetledger.pricing.catalog import Price
+    from budgetledger.pricing.rates import Price
     from budgetledger.usage import Usage
 
 _PAGE = 100  # entries priced in one transaction: others get their turn between

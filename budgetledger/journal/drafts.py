@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -14,6 +13,7 @@ from budgetledger.errors import InvalidAmount, InvalidInput, UnreadableResponse
 from budgetledger.journal.rules import Draft
 from budgetledger.money import Amount, count, to_pico
 from budgetledger.names import checked_name, is_name
+from budgetledger.pricing import catalog
 from budgetledger.pricing.estimates import Estimate, estimate
 from budgetledger.pricing.sources import Book, extreme, priced
 from budgetledger.responses.response import Reading, model_of, read_response
@@ -77,8 +77,7 @@ def draft_charge(
 
 def needs_loading() -> bool:
     """Whether the first price is still to be asked for, which takes a third of a second."""
-    catalog = sys.modules.get("budgetledger.pricing.catalog")
-    return catalog is None or not catalog._list.cache_info().currsize
+    return not catalog.is_loaded()
 
 
 def draft_hold(

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from budgetledger.errors import InvalidAmount, UnpricedModel
 from budgetledger.money import MAX_ENTRY_PICO, PICO, count, to_usd
-from budgetledger.pricing import catalog as _catalog
+from budgetledger.pricing import catalog
 from budgetledger.tokens import count_bounds
 from budgetledger.usage import MAX_TOKENS
 
@@ -74,8 +74,8 @@ def estimate(
     n: int = 1,
     default_output_tokens: int = 4096,
     at: datetime,
-    dearest: Lookup = _catalog.dearest,
-    cheapest: Lookup = _catalog.cheapest,
+    dearest: Lookup = catalog.dearest,
+    cheapest: Lookup = catalog.cheapest,
 ) -> Estimate:
     """Estimate a call of ``model`` with this prompt, priced as the list stood at ``at``.
 

@@ -11,9 +11,8 @@ from typing import NamedTuple, TypeAlias
 from budgetledger.errors import InvalidAmount, StoreError, UnpricedModel
 from budgetledger.money import to_pico
 from budgetledger.prices import OwnPrice, PriceBook
-from budgetledger.pricing import catalog as _catalog
-from budgetledger.pricing import own_rates as _own_rates
-from budgetledger.pricing.catalog import Price
+from budgetledger.pricing import catalog, own_rates
+from budgetledger.pricing.rates import Price
 from budgetledger.usage import Usage
 from budgetledger.windows import from_us, to_us
 
@@ -49,13 +48,13 @@ def priced(
     try:
         own = None if usage is None else _own(book(), answered, asked, at_us)
         if own is not None and usage is not None:
-            price = _own_rates.price(own, answered or own.model, usage)
+            price = own_rates.price(own, answered or own.model, usage)
         elif litellm_cost is not None:
             return Priced(to_pico(litellm_cost, one_entry=True), "litellm", None)
         elif usage is None:
             return _unpriced(answered, asked)
         else:
-            price = _catalog.price(answered or asked or "", usage, from_us(at_us))
+            price = catalog.price(answered or asked or "", usage, from_us(at_us))
         return Priced(to_pico(price.cost, one_entry=True), price.source, _json(price.unit_prices))
     except (UnpricedModel, InvalidAmount, StoreError):  # what was paid is recorded all the same
         return _unpriced(answered, asked)
@@ -65,8 +64,8 @@ def price_of(model: str, usage: Usage, at: datetime, book: Book) -> Price:
     """Price what *model* would use, or used. Raises `UnpricedModel`."""
     own = book().find(model, to_us(at))
     if own is not None:
-        return _own_rates.price(own, model, usage)
-    return _catalog.price(model, usage, at)
+        return own_rates.price(own, model, usage)
+    return catalog.price(model, usage, at)
 
 
 def extreme(
@@ -74,12 +73,12 @@ def extreme(
 ) -> tuple[str, dict[str, str]]:
     """Source and unit prices of the dearest that a call may cost, or the cheapest.
 
-    See ``_catalog.dearest`` and ``cheapest``.
+    See ``catalog.dearest`` and ``cheapest``.
     """
     own = book().find(model, to_us(at))
     if own is not None:
-        return _own_rates.extreme(own, model, input_tokens, dearest=dearest)
-    look_up = _catalog.dearest if dearest else _catalog.cheapest
+        return own_rates.extreme(own, model, input_tokens, dearest=dearest)
+    look_up = catalog.dearest if dearest else catalog.cheapest
     return look_up(model, input_tokens, at)
 
 

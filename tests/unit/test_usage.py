@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from budgetledger.errors import UnpricedModel, UnreadableResponse
-from budgetledger.pricing import catalog as _catalog
+from budgetledger.pricing import catalog
 from budgetledger.pricing.catalog import price
 from budgetledger.responses.response import read_response
 from budgetledger.usage import MAX_TOKENS, Usage, checked
@@ -145,8 +145,8 @@ def test_price_ignores_the_callers_decimal_context() -> None:
 
 def test_price_ignores_a_snapshot_installed_by_the_host() -> None:
     data_snapshot.set_custom_snapshot(data_snapshot.DataSnapshot([], from_auto_update=True))
-    _catalog._find.cache_clear()
-    _catalog._list.cache_clear()
+    catalog.find_model.cache_clear()
+    catalog.price_list.cache_clear()
     try:
         assert price("gpt-4o-mini", Usage(1, 1), NOON).cost == Decimal("0.00000075")
     finally:
@@ -180,8 +180,8 @@ def test_every_model_costs_what_genai_prices_says(monkeypatch: pytest.MonkeyPatc
     compared = 0
     everything = [(provider, model) for provider in providers for model in provider.models]
     for provider, model in everything:
-        found = _catalog._Model(provider.id, model)
-        monkeypatch.setattr(_catalog, "_find", lambda name, found=found: found)
+        found = catalog.ListedModel(provider.id, model)
+        monkeypatch.setattr(catalog, "find_model", lambda name, found=found: found)
         for usage in (Usage(1000, 10, 300, 200, 100, 5), Usage(400_000, 900), Usage(7)):
             try:
                 ours = price(model.id, usage, NOON)
