@@ -10,8 +10,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from budgetledger.errors import InvalidInput
-from budgetledger.journal.drafts import to_json
-from budgetledger.names import checked_name
+from budgetledger.names import checked_name, to_json
 
 
 class Caller(NamedTuple):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -12,7 +11,7 @@ from typing import Any
 from budgetledger.errors import InvalidAmount, InvalidInput, UnreadableResponse
 from budgetledger.journal.rules import Draft
 from budgetledger.money import Amount, count, to_pico
-from budgetledger.names import checked_name, is_name
+from budgetledger.names import checked_name, is_name, to_json
 from budgetledger.pricing import catalog
 from budgetledger.pricing.estimates import Estimate, estimate
 from budgetledger.pricing.sources import Book, extreme, priced
@@ -170,16 +169,3 @@ def _read(
 
 def _nonzero(usage: Usage) -> dict[str, Any]:
     return {name: count for name, count in usage._asdict().items() if count}
-
-
-def to_json(value: Mapping[str, Any], what: str) -> str:
-    """Compact JSON of a mapping. Raises `InvalidInput`, which names *what* and the remedy."""
-    try:
-        if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
-            raise TypeError("not a mapping with str keys")
-        return json.dumps(dict(value), separators=(",", ":"), allow_nan=False, sort_keys=True)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidInput(
-            f"{what} must be a mapping of str to plain JSON values ({error}); "
-            "pass for example {'feature': 'search'}"
-        ) from None

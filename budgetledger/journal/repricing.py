@@ -8,12 +8,13 @@ from typing import NamedTuple
 from budgetledger.entries import Entry
 from budgetledger.journal import reports as _reports
 from budgetledger.journal import statements as _sql
-from budgetledger.journal.drafts import UNKNOWN_MODEL, to_json
+from budgetledger.journal.drafts import UNKNOWN_MODEL
 from budgetledger.journal.posting import adjust
 from budgetledger.journal.rules import Draft
 from budgetledger.journal.statements import compiled
 from budgetledger.journal.transaction import Transaction
 from budgetledger.money import to_pico, to_usd
+from budgetledger.names import to_json
 from budgetledger.prices import Repriced, matches
 from budgetledger.pricing.sources import ANSWERED, Book, priced
 from budgetledger.storage.writer import Execute
