@@ -70,7 +70,7 @@ token_parts_of: Callable[[Usage], tuple[int, ...]] = _span("cache_read_tokens", 
 rare_counts_of: Callable[[Usage], tuple[int, ...]] = _span("input_audio_tokens", "service_tier")
 """The counts that are 0 for a call of text alone, without searches."""
 
-COUNTS: tuple[str, ...] = _span("input_tokens", "service_tier")(Usage._fields)
+COUNT_NAMES: tuple[str, ...] = _span("input_tokens", "service_tier")(Usage._fields)
 """The names of all counts, in the order of `counts_of`."""
 
 
@@ -103,7 +103,7 @@ def checked(usage: Usage) -> Usage:
     """
     counts, tier = counts_of(usage), usage.service_tier
     if set(map(type, counts)) != _INTS or min(counts) < 0 or max(counts) > MAX_TOKENS:
-        usage = usage_from(map(checked_count, counts, COUNTS), tier)
+        usage = usage_from(map(checked_count, counts, COUNT_NAMES), tier)
     if tier is not None and (not isinstance(tier, str) or not tier or tier != tier.strip().lower()):
         raise UnreadableResponse(
             f"service_tier ({type(tier).__name__}) of the usage is not a word in lower case; pass "
