@@ -172,6 +172,7 @@ RESPONSES = [  # what came back of model "m", if it names one, and what the ledg
         {"model": "m", "usage": ANTHROPIC, "output": [{"type": "web_search_call"}]},
         Usage(50, 20, web_searches=1),
     ),
+    ({"usage": ANTHROPIC | {"cache_read_input_tokens": 30}, "output": []}, Usage(80, 20, 30)),
     (  # its search tool counts for itself, and once
         {
             "usage": ANTHROPIC | {"server_tool_use": {"web_search_requests": 3}},
