@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, NamedTuple
 
 from budgetledger.entries import Entry
 from budgetledger.errors import IdempotencyConflict
 from budgetledger.journal import accounts, statements
 from budgetledger.journal.accounts import Ref
-from budgetledger.journal.rules import SETTINGS, Draft, Head, follow
+from budgetledger.journal.rules import SETTINGS, Draft, Head, follow, with_model_totals
 from budgetledger.journal.standing import head_in, head_of
 from budgetledger.journal.transaction import Transaction
 from budgetledger.storage.dialect import compiled
 from budgetledger.storage.protocols import Cursor, Execute
+from budgetledger.usage import positional
 
 _MODEL_HEAD = compiled(statements.MODEL_HEAD)
 _SOURCE, _SELDOM, _OF_HOLD = map(Draft._fields.index, ("price_source", "tags_json", "hold_id"))
@@ -36,9 +36,8 @@ class Appended(NamedTuple):
     """Whether the account was new."""
 
 
-# An eighth and a third of the time that Entry(...) and Appended(...) take.
-_entry = partial(tuple.__new__, Entry)
-_appended = partial(tuple.__new__, Appended)
+_entry = positional(Entry)
+_appended = positional(Appended)
 
 
 def find_or_open(tx: Transaction, project: str, name: str) -> Ref:
@@ -114,7 +113,7 @@ def _another_model(tx: Transaction, account: Ref, head: Head, model: str | None)
         ended = (account.id, head.model, head.recorded_at_us, head.id)
         tx.execute(statements.INSERT_MODEL_RUN, ended)
     row = None if model is None else tx.execute(_MODEL_HEAD, (account.id, model)).fetchone()
-    return Head._make((*head[:6], *(row or (None, None, None, None)), *head[10:]))
+    return with_model_totals(head, row)
 
 
 def recorded(tx: Transaction, account: Ref, draft: Draft) -> Entry | None:

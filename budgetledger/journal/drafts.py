@@ -16,10 +16,10 @@ from budgetledger.pricing import catalog
 from budgetledger.pricing.estimates import Estimate, estimate
 from budgetledger.pricing.sources import Book, extreme, priced
 from budgetledger.responses.response import Reading, model_of, read_response
-from budgetledger.usage import MAX_TOKENS, Usage, checked
+from budgetledger.usage import MAX_TOKENS, Usage, checked, positional
 from budgetledger.windows import from_us, to_us
 
-_draft = partial(tuple.__new__, Draft)  # of all fields, in order: quicker than Draft(...)
+_draft = positional(Draft)
 
 ASSUMED = "assumed_output_tokens"
 """In the usage of a hold whose call has no bound on its output: what was held for it."""

@@ -7,8 +7,9 @@ from it, so that `verify` can decide every row again and compare.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from budgetledger.entries import Budget, Measure
@@ -50,6 +51,27 @@ class Head(NamedTuple):
     whole_id: int | None = None
 
 
+_NO_TOTALS = (None,) * 4
+_ZEROS = (0,) * 4
+
+
+# All positions in a head are stated here, by the names of its fields.
+_OF_ACCOUNT = slice(Head._fields.index("usd"), Head._fields.index("model_usd"))
+_OF_MODEL = slice(_OF_ACCOUNT.stop, Head._fields.index("settings_count"))
+
+account_totals: Callable[[Head], tuple[int, ...]] = itemgetter(_OF_ACCOUNT)
+"""The account's running totals."""
+
+model_totals: Callable[[Head], tuple[int | None, ...]] = itemgetter(_OF_MODEL)
+"""Those of the head's model."""
+
+
+def with_model_totals(head: Head, totals: Sequence[int | None] | None) -> Head:
+    """*head* with the running totals of another model; None for a model without rows."""
+    before, after = head[: _OF_MODEL.start], head[_OF_MODEL.stop :]
+    return Head._make((*before, *(_NO_TOTALS if totals is None else totals), *after))
+
+
 class Draft(NamedTuple):
     """What happened, before it has a place in the journal. Field meanings: see `Entry`.
 
@@ -79,11 +101,15 @@ class Draft(NamedTuple):
     expires_at_us: int | None = None
 
 
+_cost_and_usage: Callable[[Draft], tuple[Any, ...]] = itemgetter(
+    slice(Draft._fields.index("model"), Draft._fields.index("tags_json"))
+)
+
+
 def settling(charge: Draft, hold_id: int, tags_json: str | None, note: str | None) -> Draft:
     """The draft that closes a hold with what *charge* says the call cost."""
-    # By position: _replace takes five times as long.
-    key = charge.idempotency_key
-    return Draft("settle", *charge[1:10], tags_json, note, None, key, None, hold_id)
+    key = charge.idempotency_key  # by position, as _replace takes five times as long
+    return Draft("settle", *_cost_and_usage(charge), tags_json, note, None, key, None, hold_id)
 
 
 _BEFORE_HOLDS = Draft._fields.index("origin_id")
@@ -105,10 +131,6 @@ def next_time(head: Head, now_us: int) -> int:
     return now_us if now_us > head.recorded_at_us else head.recorded_at_us
 
 
-_NO_TOTALS = (None,) * 4
-_ZEROS = (0,) * 4
-
-
 def follow(
     head: Head, recorded_at_us: int, draft: Draft, detail: tuple[object, ...] = ()
 ) -> tuple[tuple[int | None, ...], bytes]:
@@ -123,11 +145,11 @@ def follow(
     text = ascii((recorded_at_us, *evidence, *detail))
     digest: bytes = sha256(head.hash + text.encode()).digest()
     more = draft.cost_pico or 0, draft.input_tokens + draft.output_tokens, draft.requests
-    of_account = _sums(head[2:6], *more)
+    of_account = _sums(account_totals(head), *more)
     if draft.model is None:
         of_model: tuple[int | None, ...] = _NO_TOTALS
     else:
-        of_model = _sums(_ZEROS if head.model_usd is None else head[6:10], *more)
+        of_model = _sums(_ZEROS if head.model_usd is None else model_totals(head), *more)
     return of_account + of_model, digest
 
 

@@ -8,13 +8,20 @@ from typing import Any, NamedTuple
 from budgetledger.journal import statements
 from budgetledger.journal.price_rows import price_problems
 from budgetledger.journal.problem import Problem
-from budgetledger.journal.rules import SETTINGS, Draft, Head, follow, genesis
+from budgetledger.journal.rules import (
+    SETTINGS,
+    Draft,
+    Head,
+    follow,
+    genesis,
+    model_totals,
+    with_model_totals,
+)
 from budgetledger.journal.verify_hierarchy import line_problems
 from budgetledger.storage.dialect import compiled
 from budgetledger.storage.protocols import Execute
 from budgetledger.storage.schema import Inspection, Schema
 
-_NO_TOTALS = (None, None, None, None)
 _EVERY = 1000  # rows between two calls of progress
 _DETAILS = {  # what belongs to a row of a kind, so that its hash covers it
     "budget": statements.BUDGET_DETAIL,
@@ -105,15 +112,15 @@ def _journal_problems(
     models: dict[str | None, tuple[int | None, ...]] = {}
     runs: set[tuple[Any, ...]] = set()
     for row in execute(compiled(statements.JOURNAL), (account_id,)):
-        entry_id, row_project_id, found_hash = row[:3]
-        found_totals, recorded_at_us, draft = row[3:11], row[11], Draft._make(row[12:-1])
-        found_count: int | None = row[-1]
+        entry_id, row_project_id, found_hash, *rest = row
+        found_totals, (recorded_at_us, *evidence, found_count) = tuple(rest[:8]), rest[8:]
+        draft = Draft._make(evidence)
         count = head.settings_count + (draft.kind in SETTINGS)
         detail = _detail(execute, draft, entry_id)
         problem = None
         if detail is None:
             problem = f"what belongs to this {draft.kind} is missing"
-        before = Head._make((*head[:6], *models.get(draft.model, _NO_TOTALS), *head[10:]))
+        before = with_model_totals(head, models.get(draft.model))
         totals, digest = follow(before, recorded_at_us, draft, detail or ())
         if problem is None and digest != found_hash:
             problem = "the row, or the one before it, was changed, removed or put there by hand"
@@ -132,7 +139,7 @@ def _journal_problems(
         place = found_count or 0, entry_id, draft.model, None
         head = Head._make((found_hash, recorded_at_us, *found_totals, *place))
         if draft.model is not None:
-            models[draft.model] = found_totals[4:]
+            models[draft.model] = model_totals(head)
         count_row()
     runs ^= set(execute(compiled(statements.MODEL_RUNS), (account_id,)))
     for entry_id in sorted({entry_id for _, _, entry_id in runs}):
