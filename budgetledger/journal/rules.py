@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from budgetledger.entries import Budget, Measure
 from budgetledger.money import PICO, Sum
+from budgetledger.usage import positional
 from budgetledger.windows import Window
 
 # Python's own, as its `random` takes it: OpenSSL's, which hashlib gives, is faster by the byte,
@@ -101,6 +102,7 @@ class Draft(NamedTuple):
     expires_at_us: int | None = None
 
 
+_draft = positional(Draft)
 _cost_and_usage: Callable[[Draft], tuple[Any, ...]] = itemgetter(
     slice(Draft._fields.index("model"), Draft._fields.index("tags_json"))
 )
@@ -108,8 +110,9 @@ _cost_and_usage: Callable[[Draft], tuple[Any, ...]] = itemgetter(
 
 def settling(charge: Draft, hold_id: int, tags_json: str | None, note: str | None) -> Draft:
     """The draft that closes a hold with what *charge* says the call cost."""
-    key = charge.idempotency_key  # by position, as _replace takes five times as long
-    return Draft("settle", *_cost_and_usage(charge), tags_json, note, None, key, None, hold_id)
+    key = charge.idempotency_key
+    of_hold = hold_id, None, None, None
+    return _draft(("settle", *_cost_and_usage(charge), tags_json, note, None, key, None, *of_hold))
 
 
 _BEFORE_HOLDS = Draft._fields.index("origin_id")
