@@ -16,6 +16,7 @@ from budgetledger.errors import InvalidInput, InvalidPeriod
 from budgetledger.journal.reports import no_budget
 from budgetledger.ledger import Ledger
 from budgetledger.litellm.local_books import LocalBooks
+from budgetledger.litellm.records import DAYS
 from budgetledger.money import Amount, count, limit_sum, to_pico, to_usd
 from budgetledger.names import checked_name
 from budgetledger.storage.targets import default_path
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from budgetledger.holds import Hold
     from budgetledger.hosted.books import HostedBooks
 
-_DURATIONS = ("daily", "weekly", "monthly", "yearly")
+_DURATIONS = tuple(DAYS)
 
 
 class BudgetManager:

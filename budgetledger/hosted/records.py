@@ -16,9 +16,6 @@ from budgetledger.windows import make_period, window_at
 
 Record = dict[str, Any]
 
-DAYS = {"daily": 1, "weekly": 7, "monthly": 28, "yearly": 365}
-"""What LiteLLM writes as ``duration``."""
-
 _COSTS = ("current_cost", "model_cost")
 
 

@@ -8,12 +8,10 @@ from budgetledger.errors import InvalidName, UnknownAccount
 from budgetledger.holds import Hold
 from budgetledger.journal.reports import DEFAULT_BUDGET
 from budgetledger.ledger import Ledger
-from budgetledger.litellm.records import budget_fields, cost_fields
+from budgetledger.litellm.records import DAYS, UNITS, budget_fields, cost_fields
 from budgetledger.money import Amount, Sum, to_pico
 from budgetledger.usage import Usage
 from budgetledger.windows import make_period
-
-_UNITS = {"daily": "day", "weekly": "week", "monthly": "month", "yearly": "year"}
 
 
 class LocalBooks:
@@ -64,7 +62,7 @@ class LocalBooks:
             "usd",
             limit,
             None,
-            make_period(None if duration is None else _UNITS[duration]),
+            make_period(None if duration is None else UNITS[DAYS[duration]]),
             anchored=duration is not None,
             created_at=created_at,
         )

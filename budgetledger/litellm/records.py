@@ -24,8 +24,12 @@ from budgetledger.windows import Window, window_at
 NOISE_PICO = 1000
 """1e-9 USD: sums of floats differ by less, costs of calls by more."""
 
+DAYS = {"daily": 1, "weekly": 7, "monthly": 28, "yearly": 365}
+"""The ``duration`` that LiteLLM writes, by the name that `create_budget` takes."""
+
 UNITS = {1: "day", 7: "week", **dict.fromkeys(range(28, 32), "month"), 365: "year", 366: "year"}
-"""The window that a ``duration`` stands for."""
+"""The window that a ``duration`` stands for. A month has 28 days in LiteLLM, or as many as its
+environment variable ``DAYS_IN_A_MONTH`` says; here it has those of the calendar, as has a year."""
 
 _MOST_PICO = 10**6 * PICO * 1000  # a billion dollars; more is a defect of the sender
 _DAY_US = 86_400_000_000
@@ -41,7 +45,8 @@ def budget_fields(budget: Budget, window: Window) -> dict[str, Any]:
         # A reset moves the window's start; its length is what it had without one.
         full = window_at(budget.period, window.end_us - 1)
         assert full.start_us is not None
-        fields["duration"] = (window.end_us - full.start_us) // _DAY_US
+        # Rounded: where the clocks change, a day has 23 or 25 hours.
+        fields["duration"] = round((window.end_us - full.start_us) / _DAY_US)
     fields["created_at"] = budget.created_at
     fields["last_updated_at"] = last_updated_at(budget, window)
     return fields
@@ -63,8 +68,27 @@ def last_updated_at(budget: Budget, window: Window) -> float:
     return start_us / 1e6
 
 
+def days_of(record: dict[str, Any]) -> int | None:
+    """The whole days of ``duration``, or None. Raises `InvalidInput`, as all that follow."""
+    value = record.get("duration")
+    if value is None:
+        return None
+    if isinstance(value, (int, Decimal)) and not isinstance(value, bool) and 0 <= value < 10**7:
+        days = int(value)
+        if days == value:
+            return days
+    raise InvalidInput(f"duration must be a number of days, got {value!s:.60}")
+
+
+def unit_of(days: int | None) -> str | None:
+    """The unit of the window that lasts so many days; None for one that never ends."""
+    if days is not None and days not in UNITS:
+        raise InvalidInput(f"duration must be 1, 7, 28 to 31, 365 or 366 days, got {days}")
+    return None if days is None else UNITS[days]
+
+
 def number_of(record: dict[str, Any], field: str) -> Decimal | int:
-    """An amount of US dollars, 0 or more. Raises `InvalidInput`, as all that follow."""
+    """An amount of US dollars, 0 or more."""
     value = record[field]
     if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
         # NaN and Infinity too: the JSON reader makes floats of these alone.
