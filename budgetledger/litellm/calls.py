@@ -23,11 +23,10 @@ from budgetledger.errors import (
 from budgetledger.holds import BaseHold, Hold
 from budgetledger.ledger import Ledger
 from budgetledger.litellm.error import for_litellm
-from budgetledger.litellm.listed_prices import Rates, rates
+from budgetledger.litellm.listed_prices import listed_rates, most_cost, stated_rates
 from budgetledger.litellm.tags import call_tags
 from budgetledger.money import to_usd
 from budgetledger.responses.response import Reading
-from budgetledger.tokens import count_tokens
 
 FUNCTIONS: dict[str, tuple[Kind, tuple[str, ...]]] = {
     "completion": ("chat", ("model", "messages")),
@@ -41,10 +40,10 @@ With an ``a`` before it, each is a coroutine function too."""
 
 
 class Deployment(NamedTuple):
-    """A model that may answer a call, and where its price may be stated."""
+    """A model that may answer a call, and what may state its price, in LiteLLM's fields."""
 
     model: str
-    stated: Sequence[Mapping[str, Any]]
+    prices: Mapping[str, Any]
 
 
 class _Call(NamedTuple):
@@ -126,7 +125,7 @@ class LitellmMeter:
         asked = hold_arguments(kind, given)
         model = asked.get("model") or ""
         behind = self._deployments(model) if self._deployments is not None else ()
-        behind = behind or (Deployment(model, (kwargs,)),)
+        behind = behind or (Deployment(model, kwargs),)
         return _Call(kind, caller.account(), about, kwargs, asked, behind)
 
     # -- the hold -----------------------------------------------------------------------------
@@ -160,7 +159,10 @@ class LitellmMeter:
     def _is_priced_apart(self, call: _Call) -> bool:
         """Whether the ledger cannot know the price by the name of the model that is asked for."""
         model = call.asked.get("model")
-        return any(behind.model != model or self._rates(call, behind, {}) for behind in call.behind)
+        return any(
+            behind.model != model or stated_rates(call.kind, behind.prices) is not None
+            for behind in call.behind
+        )
 
     def _priced(self, ledger: Ledger, call: _Call) -> dict[str, Any]:
         """The arguments of a hold of the dearest that the call may cost, filed under its model."""
@@ -182,7 +184,7 @@ class LitellmMeter:
             "max_output_tokens": None,
         }
         asked |= call.asked | {"model": behind.model}
-        known = self._rates(call, behind, {})
+        known = stated_rates(call.kind, behind.prices)
         if known is None:
             with suppress(UnpricedModel):
                 draft, _, unpriced = ledger._draft_hold(
@@ -190,7 +192,7 @@ class LitellmMeter:
                 )
                 if unpriced is None:
                     return to_usd(draft.held_pico or 0), draft.held_tokens or 0
-            known = self._rates(call, behind, _listed())
+            known = listed_rates(call.kind, behind.model, _listed())
         if known is None:
             raise UnpricedModel(
                 behind.model,
@@ -198,18 +200,9 @@ class LitellmMeter:
                 "the call; pass input_cost_per_token= and output_cost_per_token= with it (0 if "
                 "it is free), or register them with litellm.register_model",
             )
-        n, most, assumed = asked.pop("n"), asked.pop("max_output_tokens"), 0
-        if call.kind != "embedding":
-            assumed = ledger._default_output_tokens
-        input_tokens = count_tokens(**asked).tokens
-        output_tokens = n * (assumed if most is None else most)
-        return known.cost(input_tokens, output_tokens), input_tokens + output_tokens
-
-    def _rates(
-        self, call: _Call, behind: Deployment, listed: Mapping[str, Mapping[str, Any]]
-    ) -> Rates | None:
-        has_output = call.kind != "embedding"
-        return rates(behind.model, behind.stated, listed, has_output=has_output)
+        assumed = ledger._default_output_tokens
+        most = most_cost(call.kind, behind.model, known, call.asked, assumed)
+        return to_usd(most.pico), most.input_tokens + most.output_tokens
 
     # -- the answer ---------------------------------------------------------------------------
 
@@ -221,8 +214,7 @@ class LitellmMeter:
         """Whether the price is stated to be 0: nothing being held may mean that it is unknown."""
         if hold.amount:
             return False
-        found = [self._rates(call, behind, _listed()) for behind in call.behind]
-        return all(each is not None and each.are_free for each in found)
+        return all(_is_listed_free(call.kind, behind) for behind in call.behind)
 
 
 @lru_cache(maxsize=64)
@@ -237,6 +229,11 @@ def taken_off(kwargs: dict[str, Any]) -> Caller:
     """What the caller says of itself with the call, taken off its arguments."""
     user, tags, key = (kwargs.pop(f"budget_{name}", None) for name in ("user", "tags", "key"))
     return Caller(user, tags, key)
+
+
+def _is_listed_free(kind: Kind, behind: Deployment) -> bool:
+    known = stated_rates(kind, behind.prices) or listed_rates(kind, behind.model, _listed())
+    return known is not None and known.are_free
 
 
 def _listed() -> Mapping[str, Mapping[str, Any]]:

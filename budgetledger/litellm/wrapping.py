@@ -11,6 +11,7 @@ from budgetledger.aio import AsyncLedger
 from budgetledger.callers import Caller, current
 from budgetledger.ledger import Ledger
 from budgetledger.litellm.calls import FUNCTIONS, Deployment, LitellmMeter, taken_off
+from budgetledger.litellm.listed_prices import prices_of_deployment
 
 
 def is_litellm(client: object) -> bool:
@@ -46,8 +47,8 @@ def _deployments(router: Any, model: str) -> Sequence[Deployment]:
     found = []
     for each in router.get_model_list(model_name=model) or ():
         params = each.get("litellm_params") or {}
-        stated = (params, each.get("model_info") or {})
-        found.append(Deployment(params.get("model") or model, stated))
+        prices = prices_of_deployment(params, each.get("model_info") or {})
+        found.append(Deployment(params.get("model") or model, prices))
     return found
 
 

@@ -141,6 +141,43 @@ def test_an_unpriced_deployment_is_not_free_and_a_free_one_is():
     assert quoted(deployment("local"))[0::3] == (0, True)
 
 
+@pytest.mark.parametrize(
+    "call_type", ["acompletion", "atext_completion", "aresponses", "anthropic_messages"]
+)
+@pytest.mark.parametrize("model", ["openai/none-such", "openai/gpt-4o-mini"])
+def test_output_without_a_price_is_not_free(call_type, model):
+    call = CALL | {"prompt": "Count.", "input": "Count."}
+    half = deployment(model, input_cost_per_token=1e-6)
+    with pytest.raises(errors.UnpricedModel, match="output_cost_per_token"):
+        quoted(half, call_type=call_type, call=call)
+    half = deployment(model, output_cost_per_token=1e-6)
+    with pytest.raises(errors.UnpricedModel, match="input_cost_per_token"):
+        quoted(half, call_type=call_type, call=call)
+
+
+def test_the_input_rate_suffices_where_no_output_is_billed():
+    call = {"input": ["Count."]}
+    by_input = quoted(
+        deployment("openai/none-such", input_cost_per_token=1e-6), call_type="aembedding", call=call
+    )
+    assert by_input.pico == by_input.tokens * 10**6 > 0
+    assert not by_input.is_free
+
+
+def test_a_price_stated_in_two_places_of_a_deployment_is_one():
+    there = deployment("openai/none-such", input_cost_per_token=0)
+    there["model_info"]["output_cost_per_token"] = "0.000002"
+    assert quoted(there).pico == 200 * 10**6
+
+
+@pytest.mark.parametrize("rate", ["free", "", -1e-6, "nan", float("inf"), True, [1]], ids=repr)
+def test_what_is_no_amount_is_no_price(rate):
+    with pytest.raises(errors.UnpricedModel):
+        quoted(deployment("gpt-4", input_cost_per_token=rate, output_cost_per_token=1e-6))
+    with pytest.raises(errors.UnpricedModel):
+        quoted(deployment("gpt-4", input_cost_per_token=1e-6, output_cost_per_token=rate))
+
+
 def test_a_model_that_is_not_deployed_is_held_for_by_its_name():
     assert quoted(call=CALL | {"model": "gpt-4"}) == quoted(deployment("gpt-4"))
     with pytest.raises(errors.UnpricedModel, match="unknown"):

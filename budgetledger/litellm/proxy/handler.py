@@ -356,9 +356,9 @@ def _is_short(value: object) -> bool:
 def _unpriced(model: str, error: UnpricedModel) -> UnpricedModel:
     return UnpricedModel(
         model,
-        f"no price is known for model {model!r} (no list has {error.model!r}), so no budget can "
-        "hold for it; give its input_cost_per_token and output_cost_per_token in the Proxy's "
-        "configuration, 0 if it is free",
+        f"no price is known for all that model {model!r} ({error.model!r}) is billed for, so no "
+        "budget can hold for it; give both its input_cost_per_token and output_cost_per_token in "
+        "the Proxy's configuration, 0 if it is free",
     )
 
 
