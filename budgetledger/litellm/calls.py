@@ -121,7 +121,8 @@ class LitellmMeter:
         told = asking_for_usage(kind, given)
         if told is not given:
             kwargs = {**kwargs, "stream_options": told["stream_options"]}
-        about = {"tags": {**call_tags(given), **(caller.tags or {})} or None, "key": caller.key}
+        tags = call_tags(given, given.get("metadata"), keeps_metadata=True)
+        about = {"tags": {**tags, **(caller.tags or {})} or None, "key": caller.key}
         asked = hold_arguments(kind, given)
         model = asked.get("model") or ""
         behind = self._deployments(model) if self._deployments is not None else ()

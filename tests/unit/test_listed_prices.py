@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
+import litellm
 import pytest
 
 from budgetledger import Ledger
@@ -115,8 +115,6 @@ def test_a_bound_that_is_no_count_is_refused(name, bad):
 
 
 def test_the_cost_is_exact_whatever_the_callers_decimal_context():
-    from decimal import localcontext
-
     rates = stated_rates("chat", {IN: 0, OUT: "0.000000333333"})
     with localcontext(prec=2):
         assert most_cost("chat", "m", rates, HELLO, 10**6).pico == 333333 * 10**6
@@ -132,9 +130,6 @@ CALLS = {
 @pytest.mark.parametrize("function", CALLS)
 def test_wrapped_calls_and_the_proxy_price_the_same_models(function):
     """Every model of litellm's list, at its price there where no other list has one."""
-    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-    import litellm
-
     with Ledger(":memory:") as ledger:
         meter = LitellmMeter(lambda: ledger, lambda _: Caller("alice"))
         now, apart, priced = datetime.now(UTC), [], 0

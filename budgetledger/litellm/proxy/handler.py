@@ -40,6 +40,7 @@ from budgetledger.litellm.proxy.costs import Events, Paid, of_event, of_response
 from budgetledger.litellm.proxy.quotes import Quote, quote
 from budgetledger.litellm.proxy.refusals import refusal
 from budgetledger.litellm.proxy.settings import Settings
+from budgetledger.litellm.tags import call_tags, short
 from budgetledger.money import to_usd
 from budgetledger.pricing.sources import extreme
 from budgetledger.responses.response import Reading
@@ -48,7 +49,6 @@ from budgetledger.responses.stream import StreamReading
 _log = logging.getLogger("budgetledger.proxy")
 _NOTE = "budgetledger_call"
 _PAUSES = (0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300)  # seconds between tries to record a cost
-_LONGEST_TAG, _MOST_TAGS = 256, 32
 
 
 class _Call(str):
@@ -333,24 +333,10 @@ def _noted(data: Mapping[str, Any]) -> _Call | None:
 
 
 def _tags(caller: Caller, data: Mapping[str, Any]) -> dict[str, Any]:
-    """What is stored with the rows, as far as it is short: ids, names, and the request's tags."""
-    metadata = _metadata(dict(data))
-    found = {
-        "litellm_call_id": data.get("litellm_call_id"),
-        "litellm_trace_id": data.get("litellm_trace_id") or metadata.get("trace_id"),
-        "litellm_session_id": data.get("litellm_session_id") or metadata.get("session_id"),
-        "user": caller.end_user,
-        "key_user": caller.user,
-    }
-    tags: dict[str, Any] = {name: value for name, value in found.items() if _is_short(value)}
-    asked = metadata.get("tags")
-    if isinstance(asked, list) and asked:
-        tags["tags"] = [tag for tag in asked if _is_short(tag)][:_MOST_TAGS]
-    return tags
-
-
-def _is_short(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= _LONGEST_TAG
+    """What is stored with the rows: ids, the users, and the request's tags."""
+    call = {**data, "user": caller.end_user}
+    tags = call_tags(call, _metadata(dict(data)), keeps_metadata=False)
+    return tags | short({"key_user": caller.user})
 
 
 def _unpriced(model: str, error: UnpricedModel) -> UnpricedModel:
