@@ -226,12 +226,6 @@ def _positional(function: Callable[..., Any]) -> tuple[str, ...]:
     return tuple(name for name in names if name != "self")
 
 
-def taken_off(kwargs: dict[str, Any]) -> Caller:
-    """What the caller says of itself with the call, taken off its arguments."""
-    user, tags, key = (kwargs.pop(f"budget_{name}", None) for name in ("user", "tags", "key"))
-    return Caller(user, tags, key)
-
-
 def _is_listed_free(kind: Kind, behind: Deployment) -> bool:
     known = stated_rates(kind, behind.prices) or listed_rates(kind, behind.model, _listed())
     return known is not None and known.are_free

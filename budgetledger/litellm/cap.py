@@ -11,8 +11,8 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from budgetledger.callers import Caller, current
-from budgetledger.litellm.calls import LitellmMeter, taken_off
+from budgetledger.callers import Caller, current, pop_caller
+from budgetledger.litellm.calls import LitellmMeter
 from budgetledger.litellm.cap_ledger import ACCOUNT, cap_ledger, cap_limit
 
 
@@ -56,9 +56,9 @@ async def aembedding(*args: Any, **kwargs: Any) -> Any:
 
 def _payer(kwargs: dict[str, Any]) -> Caller:
     """The cap's account; whoever the call is made for is noted with it."""
-    told = taken_off(kwargs).over(current())
-    tags = dict(told.tags or {}) if told.user is None else {"user": told.user, **(told.tags or {})}
-    return Caller(ACCOUNT, tags, told.key)
+    caller = pop_caller(kwargs).over(current())
+    user = {} if caller.user is None else {"user": caller.user}
+    return Caller(ACCOUNT, {**user, **(caller.tags or {})}, caller.key)
 
 
 _meter = LitellmMeter(cap_ledger, _payer, may_be_unpriced=lambda: cap_limit() is None)

@@ -8,9 +8,9 @@ from functools import partial, wraps
 from typing import Any
 
 from budgetledger.aio import AsyncLedger
-from budgetledger.callers import Caller, current
+from budgetledger.callers import Caller, current, pop_caller
 from budgetledger.ledger import Ledger
-from budgetledger.litellm.calls import FUNCTIONS, Deployment, LitellmMeter, taken_off
+from budgetledger.litellm.calls import FUNCTIONS, Deployment, LitellmMeter
 from budgetledger.litellm.listed_prices import prices_of_deployment
 
 
@@ -37,7 +37,7 @@ def wrap_litellm(client: Any, ledger: Ledger | AsyncLedger, caller: Caller) -> A
     ledger = ledger.ledger if isinstance(ledger, AsyncLedger) else ledger
 
     def payer(kwargs: dict[str, Any]) -> Caller:
-        return taken_off(kwargs).over(current()).over(caller)
+        return pop_caller(kwargs).over(current()).over(caller)
 
     deployments = partial(_deployments, client) if hasattr(client, "get_model_list") else None
     return _Metered(client, LitellmMeter(lambda: ledger, payer, deployments))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from budgetledger import errors
-from budgetledger.litellm.proxy.accounts import MASTER, Caller, account_line
+from budgetledger.litellm.proxy.accounts import MASTER, ProxyCaller, account_line
 from budgetledger.litellm.proxy.costs import Events, of_event, of_response, of_stream
 from budgetledger.litellm.proxy.quotes import LEAST, quote
 from budgetledger.litellm.proxy.refusals import refusal
@@ -20,13 +20,13 @@ from budgetledger.responses.stream import StreamReading
 @pytest.mark.parametrize(
     ("caller", "line"),
     [
-        (Caller(end_user="alice"), ("alice",)),
-        (Caller(), (MASTER,)),
-        (Caller("app"), ("key:app",)),
-        (Caller("app", team="research", user="bob"), ("key:app", "team:research")),
-        (Caller("app", user="bob"), ("key:app", "bob")),
-        (Caller("app", "research", "bob", "al"), ("key:app/al", "key:app", "team:research")),
-        (Caller(end_user="al@example.com"), ("al@example.com",)),
+        (ProxyCaller(end_user="alice"), ("alice",)),
+        (ProxyCaller(), (MASTER,)),
+        (ProxyCaller("app"), ("key:app",)),
+        (ProxyCaller("app", team="research", user="bob"), ("key:app", "team:research")),
+        (ProxyCaller("app", user="bob"), ("key:app", "bob")),
+        (ProxyCaller("app", "research", "bob", "al"), ("key:app/al", "key:app", "team:research")),
+        (ProxyCaller(end_user="al@example.com"), ("al@example.com",)),
     ],
 )
 def test_a_call_counts_on_the_innermost_and_on_those_above(caller, line):
@@ -38,10 +38,10 @@ HOSTILE = ["*", "team:research", "key:app", "a/b", "a%2Fb", "proxy:master", "~",
 
 def test_no_name_a_caller_makes_up_is_anybody_elses():
     names = [*HOSTILE, "x" * 99, "x" * 100, "x" * 101, "x" * 102]
-    names += [name for long in names for name in account_line(Caller(end_user=long))]
-    callers = {Caller(end_user=name) for name in names}
-    callers |= {Caller("k", end_user=name) for name in names}
-    callers |= {Caller(name, end_user=other) for name in HOSTILE for other in HOSTILE}
+    names += [name for long in names for name in account_line(ProxyCaller(end_user=long))]
+    callers = {ProxyCaller(end_user=name) for name in names}
+    callers |= {ProxyCaller("k", end_user=name) for name in names}
+    callers |= {ProxyCaller(name, end_user=other) for name in HOSTILE for other in HOSTILE}
     accounts = {account_line(caller)[0] for caller in callers}
     assert len(accounts) == len(callers)
     assert not accounts & {"*", "team:research", "key:app", MASTER}
@@ -50,7 +50,7 @@ def test_no_name_a_caller_makes_up_is_anybody_elses():
 
 def test_a_claimed_user_leaves_neither_the_key_nor_the_team():
     for name in HOSTILE:
-        assert account_line(Caller("app", "research", None, name))[1:] == (
+        assert account_line(ProxyCaller("app", "research", None, name))[1:] == (
             "key:app",
             "team:research",
         )

@@ -35,7 +35,7 @@ from budgetledger.errors import (
     UnpricedModel,
 )
 from budgetledger.ledger import Ledger
-from budgetledger.litellm.proxy.accounts import Caller, account_line
+from budgetledger.litellm.proxy.accounts import ProxyCaller, account_line
 from budgetledger.litellm.proxy.costs import Events, Paid, of_event, of_response, of_stream
 from budgetledger.litellm.proxy.quotes import Quote, quote
 from budgetledger.litellm.proxy.refusals import refusal
@@ -131,7 +131,9 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
             _log.exception("a call of %r passes without a hold", call.account)
         return call
 
-    def _quote(self, call: _Call, data: dict[str, Any], call_type: str, caller: Caller) -> Quote:
+    def _quote(
+        self, call: _Call, data: dict[str, Any], call_type: str, caller: ProxyCaller
+    ) -> Quote:
         router, assumed = _router(), self._ledger.ledger._default_output_tokens
         found = router.get_model_list(model_name=call.model, team_id=caller.team) if router else []
         now = datetime.now(UTC)
@@ -285,14 +287,14 @@ async def _again(record: Callable[[], Awaitable[Entry]], paid: Paid) -> None:
     _log.error("given up recording %s; record it with Ledger.charge", paid)
 
 
-def _caller(key: Any, data: Mapping[str, Any]) -> Caller:
+def _caller(key: Any, data: Mapping[str, Any]) -> ProxyCaller:
     """Who LiteLLM says is calling; custom authentication may leave the end user to us."""
     claimed = key.end_user_id or data.get("user")
     end_user = claimed if isinstance(claimed, str) else None
     proved = key.api_key
     if proved is None or proved == LITELLM_PROXY_MASTER_KEY_ALIAS:
-        return Caller(end_user=end_user)
-    return Caller(key.key_alias or proved, key.team_id, key.user_id, end_user)
+        return ProxyCaller(end_user=end_user)
+    return ProxyCaller(key.key_alias or proved, key.team_id, key.user_id, end_user)
 
 
 def _router() -> Any:
@@ -332,7 +334,7 @@ def _noted(data: Mapping[str, Any]) -> _Call | None:
     return None
 
 
-def _tags(caller: Caller, data: Mapping[str, Any]) -> dict[str, Any]:
+def _tags(caller: ProxyCaller, data: Mapping[str, Any]) -> dict[str, Any]:
     """What is stored with the rows: ids, the users, and the request's tags."""
     call = {**data, "user": caller.end_user}
     tags = call_tags(call, _metadata(dict(data)), keeps_metadata=False)
