@@ -96,7 +96,7 @@ def users(ledger: Ledger, size: int, title: str) -> None:
 
     for start in track(range(0, size, 1000), description=title, transient=True):
         chunk = range(start, min(start + 1000, size))
-        ledger._write(fill)
+        ledger._journal.write(fill)
 
 
 def past_holds(ledger: Ledger, size: int, title: str) -> None:
@@ -105,7 +105,7 @@ def past_holds(ledger: Ledger, size: int, title: str) -> None:
 
     account = ledger.hold("alice", "0.01")
     account.release()
-    ref = ledger._accounts["alice"]
+    ref = ledger._journal.refs["alice"]
 
     def fill(tx):
         for _ in range(500):
@@ -115,7 +115,7 @@ def past_holds(ledger: Ledger, size: int, title: str) -> None:
             _holding.settle(tx, ref, settle)
 
     for _ in track(range(0, size, 500), description=title, transient=True):
-        ledger._write(fill)
+        ledger._journal.write(fill)
 
 
 def charge_all(ledger, accounts, size, title):
@@ -123,14 +123,14 @@ def charge_all(ledger, accounts, size, title):
     from budgetledger.journal.rules import Draft
 
     ledger.charge("alice", cost=EACH, model="gpt-4o")
-    ref = ledger._accounts["alice"]
+    ref = ledger._journal.refs["alice"]
 
     def fill(tx):
         for _ in range(500):
             _posting.post(tx, ref, Draft("charge", "gpt-4o", 10**8, "given", requests=1))
 
     for _ in track(range(0, size, 500), description=title, transient=True):
-        ledger._write(fill)
+        ledger._journal.write(fill)
 
 
 def random_users(ledger: Ledger, size: int) -> Callable[[int], None]:

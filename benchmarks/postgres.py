@@ -21,7 +21,7 @@ from common import describe, paired, report, us
 
 from budgetledger import Ledger
 from budgetledger.journal import statements as _sql
-from budgetledger.journal.statements import compiled
+from budgetledger.storage.dialect import compiled
 from budgetledger.storage.postgres.connection import WritingConnection
 from budgetledger.storage.postgres.url import address_of
 

@@ -18,8 +18,6 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import suppress
-from copy import copy
 from datetime import datetime, timedelta
 from functools import partial, wraps
 from inspect import isawaitable
@@ -33,32 +31,41 @@ from budgetledger.callers import AsUser
 from budgetledger.entries import Entry
 from budgetledger.errors import (
     BudgetExceededError,
-    BudgetledgerError,
     BudgetledgerWarning,
     HoldAlreadyClosed,
     InvalidInput,
     StoreError,
 )
-from budgetledger.holds import BaseHold
-from budgetledger.journal import holding as _holding
-from budgetledger.journal import statements as _sql
-from budgetledger.journal.drafts import draft_charge, needs_loading
+from budgetledger.holds import BaseHold, estimate_of, granted_of
+from budgetledger.journal import holding, statements
+from budgetledger.journal.drafts import (
+    DEFAULT_EXPIRY_SECONDS,
+    HoldRequest,
+    draft_charge,
+    needs_loading,
+)
 from budgetledger.journal.holding import Granted
+from budgetledger.journal.journal import journal_of
+from budgetledger.journal.refusals import with_largest_output
 from budgetledger.journal.rules import Draft
-from budgetledger.journal.statements import compiled
 from budgetledger.journal.transaction import Transaction
-from budgetledger.ledger import Ledger, with_largest_output
+from budgetledger.ledger import Ledger, ledger_on
 from budgetledger.money import Amount
 from budgetledger.names import checked_reason
 from budgetledger.pricing.estimates import Estimate
 from budgetledger.responses.stream import StreamReading
+from budgetledger.storage.dialect import compiled
 from budgetledger.usage import Usage
+from budgetledger.verbs import charging, hold_requests
+from budgetledger.verbs.awaiting import AsyncJournal
 from budgetledger.windows import span_us
 
 if TYPE_CHECKING:
     from budgetledger.entries import Alert
     from budgetledger.journal.journal import Clock
     from budgetledger.storage.sqlite.connection import Synchronous
+
+__all__ = ["AsyncHold", "AsyncLedger"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -72,7 +79,7 @@ def _in_thread(
 
     @wraps(method)
     async def run(self: AsyncLedger, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await asyncio.to_thread(method, self._off_loop(), *args, **kwargs)
+        return await asyncio.to_thread(method, ledger_on(self._journal.off_loop()), *args, **kwargs)
 
     return run
 
@@ -109,6 +116,7 @@ class AsyncLedger:
         if isinstance(target, Ledger) and options:
             raise InvalidInput("a Ledger has its options already; pass a path with them")
         self.ledger = target if isinstance(target, Ledger) else Ledger(target, **options)
+        self._journal = AsyncJournal(journal_of(self.ledger))
 
     set_budget = _in_thread(Ledger.set_budget)
     remove_budget = _in_thread(Ledger.remove_budget)
@@ -152,39 +160,39 @@ class AsyncLedger:
         tokens: int | None = None,
         key: str | None = None,
         tags: Mapping[str, Any] | None = None,
-        expires_in: float | timedelta = 1800,
+        expires_in: float | timedelta = DEFAULT_EXPIRY_SECONDS,
     ) -> _Holding:
         """As `Ledger.hold`: ``await`` it for an `AsyncHold`, or enter it by ``async with``."""
-        ledger = self.ledger
-        draft = partial(
-            ledger._draft_hold,
-            amount, model, messages, text, tools, max_output_tokens, n, tokens, key, tags,
-        )  # fmt: skip
+        request = HoldRequest(
+            amount, model, messages, text, tools, max_output_tokens, n, tokens, key, tags
+        )
+        waiting = self._journal
+        journal = waiting.journal
 
         async def take() -> AsyncHold:
-            counting = messages is not None or text is not None
-            drafted = await asyncio.to_thread(draft) if counting else draft()
-            hold, estimate, unpriced = drafted
-            claim = _Claim(ledger._holding(account, hold, expires_in, unpriced))
+            prepare = partial(hold_requests.prepare, journal, request)
+            prepared = await asyncio.to_thread(prepare) if request.has_prompt else prepare()
+            claim = _Claim(hold_requests.taking(journal, account, prepared, expires_in))
             try:
-                granted = await self._write(claim.take)
+                granted = await waiting.write(claim.take)
                 assert granted is not None  # as it is wanted
             except asyncio.CancelledError:
                 claim.is_wanted = False
                 if key is None:
-                    self._queue(claim.give_back)
+                    waiting.queue(claim.give_back)
                 raise
             except BudgetExceededError as error:
-                raise with_largest_output(error, estimate) from None
-            ledger._granted(granted, estimate)
-            return AsyncHold(self, granted, estimate)
+                raise with_largest_output(error, prepared.estimate) from None
+            hold_requests.taken(journal, granted, prepared.estimate)
+            return AsyncHold(waiting, granted, prepared.estimate)
 
         return _Holding(take())
 
     async def holds(self, account: str) -> list[AsyncHold]:
         """As `Ledger.holds`."""
-        found = await asyncio.to_thread(self.ledger._open_holds, account)
-        return [AsyncHold(self, granted, None) for granted in found]
+        journal = self._journal.journal
+        found = await asyncio.to_thread(hold_requests.open_holds, journal, account)
+        return [AsyncHold(self._journal, granted, None) for granted in found]
 
     async def charge(
         self,
@@ -199,16 +207,16 @@ class AsyncLedger:
         occurred_at: datetime | None = None,
     ) -> Entry:
         """As `Ledger.charge`."""
-        ledger = self.ledger
+        journal = self._journal.journal
         facts = (
-            response, cost, model, usage, key, tags, occurred_at, ledger._clock, ledger._book
+            response, cost, model, usage, key, tags, occurred_at, journal.clock, journal.book
         )  # fmt: skip
-        outcome = await self._record(
+        outcome = await self._journal.record(
             lambda: draft_charge(*facts),
-            partial(ledger._charging, account),
+            partial(charging.charging, journal, account),
             slow=cost is None and needs_loading(),
         )
-        return ledger._charged(account, outcome)
+        return charging.charged(journal, outcome)
 
     async def entries(
         self,
@@ -237,44 +245,6 @@ class AsyncLedger:
     def __repr__(self) -> str:
         return f"Async{self.ledger!r}"
 
-    async def _write(self, operation: Callable[[Transaction], T]) -> T:
-        ledger = self.ledger
-        hear = None if ledger._on_alert is None else self._hear
-        result, _ = await ledger._store.awrite(ledger._inside(operation), hear)
-        return result
-
-    def _hear(self, outcome: tuple[object, tuple[Alert, ...]]) -> None:
-        """Tell the alerts of what was written, though its task may have been cancelled."""
-        self.ledger._tell(outcome[1])
-
-    def _queue(self, operation: Callable[[Transaction], object]) -> None:
-        """Have *operation* written, whatever becomes of this task and its loop."""
-        writing = self._write(operation)
-        writing.send(None)  # queued once it waits
-        writing.close()
-
-    async def _record(
-        self,
-        draft: Callable[[], Draft],
-        operation: Callable[[Draft], Callable[[Transaction], T]],
-        *,
-        slow: bool,
-    ) -> T:
-        """Write what was paid. Rather than lose it, a task cancelled early holds up the loop."""
-        try:
-            drafted = await asyncio.to_thread(draft) if slow else draft()
-        except asyncio.CancelledError:
-            with suppress(BudgetledgerError):  # as the task would have been told
-                self._queue(operation(draft()))
-            raise
-        return await self._write(operation(drafted))
-
-    def _off_loop(self) -> Ledger:
-        """The ledger, for a thread: its alerts are told on the loop that runs here."""
-        loop, ledger = asyncio.get_running_loop(), copy(self.ledger)
-        ledger._on_alert = lambda alert: loop.call_soon_threadsafe(self.ledger._tell, (alert,))
-        return ledger
-
 
 class _Claim:
     """A hold about to be taken, by a task that may be cancelled before it has it."""
@@ -296,10 +266,10 @@ class _Claim:
         if granted is None:
             return
         row = tx.execute(
-            compiled(_sql.ENTRY_WITH_ID), (granted.account.project_id, granted.entry.id)
+            compiled(statements.ENTRY_WITH_ID), (granted.account.project_id, granted.entry.id)
         ).fetchone()
         if row is not None and Entry._make(row) == granted.entry:
-            _holding.release(tx, granted.account, granted.entry.id, None)
+            holding.release(tx, granted.account, granted.entry.id, None)
 
 
 class AsyncHold(BaseHold):
@@ -308,9 +278,9 @@ class AsyncHold(BaseHold):
     _stream: weakref.ref[AsyncGenerator[Any, None]] | None = None
     _stream_ended: asyncio.Event | None = None
 
-    def __init__(self, ledger: AsyncLedger, granted: Granted, estimate: Estimate | None) -> None:
-        super().__init__(ledger.ledger, granted, estimate)
-        self._async_ledger = ledger
+    def __init__(self, journal: AsyncJournal, granted: Granted, estimate: Estimate | None) -> None:
+        super().__init__(journal.journal, granted, estimate)
+        self._waiting = journal
 
     async def settle(
         self,
@@ -330,10 +300,10 @@ class AsyncHold(BaseHold):
     async def _record(self, draft: Callable[[], Draft], *, slow: bool) -> Entry:
         def settling(drafted: Draft) -> Callable[[Transaction], Entry]:
             self._unrecorded = drafted
-            return lambda tx: _holding.settle(tx, self._account, drafted)
+            return lambda tx: holding.settle(tx, self._account, drafted)
 
         try:
-            entry = await self._async_ledger._record(draft, settling, slow=slow)
+            entry = await self._waiting.record(draft, settling, slow=slow)
         except HoldAlreadyClosed as error:
             self.closed_by, self._unrecorded = error.entry, None
             raise
@@ -342,16 +312,16 @@ class AsyncHold(BaseHold):
     async def release(self, *, reason: str | None = None) -> Entry:
         """As `Hold.release`."""
         note = None if reason is None else checked_reason(reason)
-        self.closed_by = await self._async_ledger._write(
-            lambda tx: _holding.release(tx, self._account, self.id, note)
+        self.closed_by = await self._waiting.write(
+            lambda tx: holding.release(tx, self._account, self.id, note)
         )
         return self.closed_by
 
     async def extend(self, expires_in: float | timedelta) -> datetime:
         """As `Hold.extend`."""
         in_us = span_us(expires_in, "expires_in")
-        entry = await self._async_ledger._write(
-            lambda tx: _holding.extend(tx, self._account, self.id, in_us)
+        entry = await self._waiting.write(
+            lambda tx: holding.extend(tx, self._account, self.id, in_us)
         )
         self._expires_at_us = entry.expires_at_us or 0
         return self.expires_at
@@ -459,3 +429,13 @@ class _Holding(Coroutine[Any, Any, AsyncHold]):
         trace: TracebackType | None,
     ) -> None:
         await self._hold.__aexit__(kind, error, trace)
+
+
+def awaited_hold(hold: BaseHold) -> AsyncHold:
+    """The same hold, whose steps are awaited; for the rooms that meter calls."""
+    return AsyncHold(AsyncJournal(journal_of(hold)), granted_of(hold), estimate_of(hold))
+
+
+async def asettle_stream(hold: AsyncHold, reading: StreamReading) -> None:
+    """As `holds.settle_stream`."""
+    await hold._settle_stream(reading)

@@ -22,22 +22,25 @@ from budgetledger.errors import (
     StoreError,
     UnrecordedWarning,
 )
-from budgetledger.journal import holding as _holding
+from budgetledger.journal import holding
 from budgetledger.journal.drafts import ASSUMED, UNKNOWN_MODEL, draft_charge
+from budgetledger.journal.holding import Granted
 from budgetledger.journal.rules import Draft, settling
 from budgetledger.money import Amount, to_usd
 from budgetledger.names import checked_reason
 from budgetledger.responses.response import Reading
 from budgetledger.responses.stream import StreamReading
 from budgetledger.usage import Usage
+from budgetledger.verbs.remarks import warn_if_unpriced
 from budgetledger.windows import from_us, span_us
 
 if TYPE_CHECKING:
-    from budgetledger.journal.holding import Granted
-    from budgetledger.ledger import Ledger
+    from budgetledger.journal.journal import Journal
     from budgetledger.pricing.estimates import Estimate
 
 T = TypeVar("T")
+
+__all__ = ["Hold"]
 
 _log = logging.getLogger("budgetledger")
 
@@ -51,8 +54,8 @@ class BaseHold:
     _unrecorded: Draft | None = None  # the settle the store did not take
     _streaming = False  # between a stream's first chunk and its settle
 
-    def __init__(self, ledger: Ledger, granted: Granted, estimate: Estimate | None) -> None:
-        self._ledger = ledger
+    def __init__(self, journal: Journal, granted: Granted, estimate: Estimate | None) -> None:
+        self._journal = journal
         self._account = granted.account
         self._estimate = estimate
         self.entry = granted.entry
@@ -131,14 +134,14 @@ class BaseHold:
             paid, cost = None, paid
         draft = draft_charge(
             paid, cost, model or self.model, usage, key, tags, occurred_at,
-            self._ledger._clock, self._ledger._book,
+            self._journal.clock, self._journal.book,
         )  # fmt: skip
         tags_json = self.entry.tags_json if tags is None else draft.tags_json
         return settling(draft, self.id, tags_json, note)
 
     def _settled(self, entry: Entry) -> Entry:
         self.closed_by, self._unrecorded = entry, None
-        self._ledger._warn_unpriced(entry)
+        warn_if_unpriced(entry)
         return entry
 
     def _settled_meanwhile(self, before: Entry | None) -> bool:
@@ -225,7 +228,7 @@ class Hold(BaseHold):
     def _record(self, draft: Draft) -> Entry:
         self._unrecorded = draft
         try:
-            entry = self._ledger._write(lambda tx: _holding.settle(tx, self._account, draft))
+            entry = self._journal.write(lambda tx: holding.settle(tx, self._account, draft))
         except HoldAlreadyClosed as error:
             self.closed_by, self._unrecorded = error.entry, None
             raise
@@ -234,7 +237,7 @@ class Hold(BaseHold):
     def release(self, *, reason: str | None = None) -> Entry:
         """Close the hold unspent. Raises `HoldAlreadyClosed`, carrying the entry that did."""
         note = None if reason is None else checked_reason(reason)
-        entry = self._ledger._write(lambda tx: _holding.release(tx, self._account, self.id, note))
+        entry = self._journal.write(lambda tx: holding.release(tx, self._account, self.id, note))
         self.closed_by = entry
         return entry
 
@@ -244,7 +247,7 @@ class Hold(BaseHold):
         Raises `HoldAlreadyClosed`, after the deadline too: what was held may be taken by then.
         """
         in_us = span_us(expires_in, "expires_in")
-        entry = self._ledger._write(lambda tx: _holding.extend(tx, self._account, self.id, in_us))
+        entry = self._journal.write(lambda tx: holding.extend(tx, self._account, self.id, in_us))
         self._expires_at_us = entry.expires_at_us or 0
         return self.expires_at
 
@@ -281,13 +284,11 @@ class Hold(BaseHold):
                     self._streaming = False
 
     def _settle_stream(self, reading: StreamReading) -> None:
-        store = self._ledger._store
+        store = self._journal.store
         try:
             draft = self._stream_settling(reading)
             if store.is_amid_write():  # an abandoned stream, collected amid this thread's write
-                settling = self._ledger._inside(
-                    lambda tx: _holding.settle(tx, self._account, draft)
-                )
+                settling = self._journal.inside(lambda tx: holding.settle(tx, self._account, draft))
                 store.leave(settling, self._settled_later)
             else:
                 self._record(draft)
@@ -298,7 +299,7 @@ class Hold(BaseHold):
         """In the thread that wrote it: what was left there is settled."""
         entry, alerts = outcome
         self.closed_by = entry
-        self._ledger._tell(alerts)
+        self._journal.tell(alerts)
 
     def __enter__(self) -> Hold:
         return self
@@ -325,3 +326,32 @@ class Hold(BaseHold):
             if left == "settle" and error is None:
                 raise
             self._not_recorded(failure)
+
+
+# -- for the rooms that meter calls ---------------------------------------------------------------
+
+
+def granted_of(hold: BaseHold) -> Granted:
+    """The row of the hold and its account, from which another object of it can be made."""
+    return Granted(hold.entry, hold._account, hold.refusal)
+
+
+def plain_hold(hold: BaseHold) -> Hold:
+    """The same hold, whose steps are not awaited."""
+    return Hold(hold._journal, granted_of(hold), hold._estimate)
+
+
+def estimate_of(hold: BaseHold) -> Estimate | None:
+    """What the hold was estimated from, if it was."""
+    return hold._estimate
+
+
+def is_unanswered(hold: BaseHold) -> bool:
+    """Whether the hold is open and no response to its call has come."""
+    return hold.closed_by is None and not hold._handed
+
+
+def settle_stream(hold: BaseHold, reading: StreamReading) -> None:
+    """Settle with what *reading* has of a stream, without waiting; warns of what fails."""
+    plain = hold if isinstance(hold, Hold) else plain_hold(hold)
+    plain._settle_stream(reading)

@@ -1,51 +1,50 @@
-"""The ledger: each method is one transaction, and decides by asking the rules."""
+"""The ledger: every verb, each one call into the journal below."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import partial
-from typing import Any
+from os import PathLike
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from budgetledger._ledger_prices import PricingLedger
-from budgetledger._ledger_reading import ReadingLedger
-from budgetledger._ledger_settings import SettingLedger
-from budgetledger.caller_warnings import warn
-from budgetledger.entries import MONEY_KINDS, Alert, Entry
-from budgetledger.errors import (
-    BudgetExceededError,
-    ClockWarning,
-    UnknownAccount,
-    UnknownAccountWarning,
-    UnpricedModel,
-    UnpricedWarning,
-)
+from budgetledger.callers import AsUser
+from budgetledger.entries import Account, Alert, Balance, Budget, Entry
 from budgetledger.holds import Hold
-from budgetledger.journal import holding as _holding
-from budgetledger.journal import reports as _reports
-from budgetledger.journal import statements as _sql
-from budgetledger.journal.append import Appended, find_or_open, insert_after
-from budgetledger.journal.drafts import draft_charge, draft_hold
-from budgetledger.journal.holding import Granted
-from budgetledger.journal.posting import adjust, post, post_once
-from budgetledger.journal.reports import Ref
-from budgetledger.journal.rules import Draft
-from budgetledger.journal.standing import WHOLE_PROJECT, line
-from budgetledger.journal.statements import compiled
-from budgetledger.journal.transaction import Memory, Transaction
-from budgetledger.money import Amount, count, to_pico
+from budgetledger.journal import price_rows, reports, settings
+from budgetledger.journal.budget_terms import budget_terms
+from budgetledger.journal.drafts import (
+    DEFAULT_EXPIRY_SECONDS,
+    DEFAULT_OUTPUT_TOKENS,
+    HoldRequest,
+    draft_charge,
+    estimated,
+)
+from budgetledger.journal.journal import Clock, Journal, system_clock
+from budgetledger.journal.verify import Verification, verify
+from budgetledger.money import Amount, count
 from budgetledger.names import checked_name, checked_reason
-from budgetledger.pricing import estimates as _estimates
-from budgetledger.pricing.estimates import Estimate, largest_output
-from budgetledger.pricing.sources import ANSWERED, extreme
-from budgetledger.storage.writer import Execute
+from budgetledger.prices import OwnPrice, Repriced
+from budgetledger.pricing.estimates import Estimate
+from budgetledger.storage.opening import open_store
+from budgetledger.storage.sqlite.connection import Synchronous
 from budgetledger.usage import Usage
-from budgetledger.windows import from_us, span_us
+from budgetledger.verbs import balances, charging, hold_requests, listing
+from budgetledger.verbs.copying import backup
+from budgetledger.verbs.price_terms import price_revision, rates_json
+from budgetledger.verbs.repricing import Progress, reprice
+from budgetledger.windows import Window, to_us
 
-_TOLERATED_US = 1_000_000  # clocks are corrected by less than this all the time
+if TYPE_CHECKING:
+    from sqlmodel import Session
+
+__all__ = ["Ledger"]
 
 
-class Ledger(SettingLedger, ReadingLedger, PricingLedger):
+class Ledger:
     """An append-only ledger of what LLM calls cost, and the budgets on it.
 
     *target* is a path, an ``sqlite:///`` URL or ``:memory:``, or a ``postgresql+psycopg://`` URL;
@@ -60,7 +59,42 @@ class Ledger(SettingLedger, ReadingLedger, PricingLedger):
     `StoreError`; names and amounts that cannot be used raise `InvalidInput`.
     """
 
-    # -- holds --------------------------------------------------------------------------------
+    def __init__(
+        self,
+        target: str | PathLike[str],
+        *,
+        project: str = "default",
+        synchronous: Synchronous = "FULL",
+        enforce: bool = True,
+        default_output_tokens: int = DEFAULT_OUTPUT_TOKENS,
+        on_alert: Callable[[Alert], object] | None = None,
+        clock: Clock = system_clock,
+    ) -> None:
+        checked_name(project, "project")
+        assumed = count(default_output_tokens, "default_output_tokens")
+        store = open_store(target, synchronous)
+        self._journal = Journal(store, project, clock, enforce, assumed, on_alert)
+
+    @property
+    def project(self) -> str:
+        """The project whose accounts and keys these are."""
+        return self._journal.project
+
+    @property
+    def enforce(self) -> bool:
+        """Whether a hold that a budget has no room for is refused, or only noted."""
+        return self._journal.enforce
+
+    @enforce.setter
+    def enforce(self, enforce: bool) -> None:
+        self._journal.enforce = enforce
+
+    @property
+    def path(self) -> str:
+        """The ledger's file, absolute; or ``:memory:``; or its URL, without the password."""
+        return self._journal.store.path
+
+    # -- holds ----------------------------------------------------------------------------------
 
     def hold(
         self,
@@ -76,7 +110,7 @@ class Ledger(SettingLedger, ReadingLedger, PricingLedger):
         tokens: int | None = None,
         key: str | None = None,
         tags: Mapping[str, Any] | None = None,
-        expires_in: float | timedelta = 1800,
+        expires_in: float | timedelta = DEFAULT_EXPIRY_SECONDS,
     ) -> Hold:
         """Set money aside for a call before it is made, if every budget that applies allows it.
 
@@ -92,68 +126,12 @@ class Ledger(SettingLedger, ReadingLedger, PricingLedger):
         `UnknownAccount` if no budget stands on the account or above, `UnpricedModel`,
         `HoldAlreadyClosed` for the key of a hold that is over, `IdempotencyConflict`.
         """
-        draft, estimate, unpriced = self._draft_hold(
+        request = HoldRequest(
             amount, model, messages, text, tools, max_output_tokens, n, tokens, key, tags
         )
-        operation = self._holding(account, draft, expires_in, unpriced)
-        try:
-            granted = self._write(operation)
-        except BudgetExceededError as error:
-            raise with_largest_output(error, estimate) from None
-        self._granted(granted, estimate)
-        return Hold(self, granted, estimate)
-
-    def _draft_hold(
-        self,
-        amount: Amount | None,
-        model: str | None,
-        messages: Sequence[Mapping[str, Any]] | None,
-        text: str | None,
-        tools: Sequence[Mapping[str, Any]] | None,
-        max_output_tokens: int | None,
-        n: int,
-        tokens: int | None,
-        key: str | None,
-        tags: Mapping[str, Any] | None,
-    ) -> tuple[Draft, Estimate | None, UnpricedModel | None]:
-        """The draft of a hold; of nothing, with what it lacks, if that is only to be noted."""
-        assumed, clock, book = self._default_output_tokens, self._clock, self._book
-        try:
-            return *draft_hold(
-                amount, model, messages, text, tools, max_output_tokens, n, tokens, key, tags,
-                assumed, clock, book,
-            ), None  # fmt: skip
-        except UnpricedModel as unpriced:
-            if self.enforce:
-                raise
-            draft, _ = draft_hold(
-                0, model, None, None, None, None, 1, None, key, tags, assumed, clock, book
-            )
-            return draft, None, unpriced
-
-    def _holding(
-        self,
-        account: str,
-        draft: Draft,
-        expires_in: float | timedelta,
-        unpriced: UnpricedModel | None = None,
-    ) -> Callable[[Transaction], Granted]:
-        checked_name(account, "account")
-        expires_in_us = span_us(expires_in, "expires_in")
-
-        def operation(tx: Transaction) -> Granted:
-            ref = self._accounts.get(account)
-            return _holding.hold(
-                tx, self.project, account, ref, draft, expires_in_us, unpriced,
-                enforce=self.enforce,
-            )  # fmt: skip
-
-        return operation
-
-    def _granted(self, granted: Granted, estimate: Estimate | None) -> None:
-        if granted.refusal is not None and isinstance(granted.refusal, BudgetExceededError):
-            with_largest_output(granted.refusal, estimate)
-        self._accounts[granted.account.name] = granted.account
+        prepared = hold_requests.prepare(self._journal, request)
+        granted = hold_requests.take(self._journal, account, prepared, expires_in)
+        return Hold(self._journal, granted, prepared.estimate)
 
     def can_afford(
         self,
@@ -172,27 +150,8 @@ class Ledger(SettingLedger, ReadingLedger, PricingLedger):
 
         Writes nothing and sets nothing aside. Raises `UnknownAccount`, `UnpricedModel`.
         """
-        checked_name(account, "account")
-        draft, _ = draft_hold(
-            amount, model, messages, text, tools, max_output_tokens, n, tokens, None, None,
-            self._default_output_tokens, self._clock, self._book,
-        )  # fmt: skip
-
-        def operation(execute: Execute) -> bool:
-            tx = Transaction(execute, self._clock(), Memory())
-            # An account to be opened would be under the project.
-            ref = _reports.find(execute, self.project, account) or _reports.find(
-                execute, self.project, WHOLE_PROJECT
-            )
-            if ref is None:
-                raise _holding.no_budget(account, self.project)
-            need = _holding.need_of(draft)
-            refused = _holding.judged(tx, account, line(tx, ref), draft.model, need)
-            if isinstance(refused, UnknownAccount):
-                raise refused
-            return refused is None
-
-        return self._store.read(operation)
+        request = HoldRequest(amount, model, messages, text, tools, max_output_tokens, n, tokens)
+        return hold_requests.can_afford(self._journal, account, request)
 
     def estimate(
         self,
@@ -210,13 +169,9 @@ class Ledger(SettingLedger, ReadingLedger, PricingLedger):
         the most tokens it may have and *n* answers of *max_output_tokens*. Writes nothing. Raises
         `UnpricedModel`.
         """
-        return _estimates.estimate(
-            model, messages=messages, text=text, tools=tools,
-            max_output_tokens=max_output_tokens, n=n,
-            default_output_tokens=self._default_output_tokens, at=from_us(self._clock()),
-            dearest=partial(extreme, book=self._book, dearest=True),
-            cheapest=partial(extreme, book=self._book, dearest=False),
-        )  # fmt: skip
+        request = HoldRequest(None, model, messages, text, tools, max_output_tokens, n)
+        journal = self._journal
+        return estimated(request, model, journal.default_output_tokens, journal.clock, journal.book)
 
     def holds(self, account: str) -> list[Hold]:
         """The open holds that count against *account*: its own, and of accounts under it.
@@ -224,21 +179,22 @@ class Ledger(SettingLedger, ReadingLedger, PricingLedger):
         To release what a dead process left behind, or to settle it late. Raises
         `UnknownAccount`.
         """
-        return [Hold(self, granted, None) for granted in self._open_holds(account)]
+        found = hold_requests.open_holds(self._journal, account)
+        return [Hold(self._journal, granted, None) for granted in found]
 
-    def _open_holds(self, account: str) -> list[Granted]:
-        def operation(execute: Execute, ref: Ref) -> list[Granted]:
-            found = []
-            for expires_at_us, *row in execute(
-                compiled(_sql.OPEN_ENTRIES), (ref.id, self._clock())
-            ).fetchall():
-                entry = Entry._make(row)._replace(expires_at_us=expires_at_us)
-                found.append(Granted(entry, _reports.known(execute, self.project, entry.account)))
-            return found
+    def as_user(
+        self, user: str, *, tags: Mapping[str, Any] | None = None, key: str | None = None
+    ) -> AsUser:
+        """For ``with``: metered calls made inside count for *user*, with *tags* on their rows.
 
-        return self._read_known(account, operation)
+        For every call of wrapped clients and metered functions that the block makes, in the
+        tasks it starts too, and in threads started by ``asyncio.to_thread``. The innermost
+        block wins, and its tags are added to those of the blocks around it. *key*: of the
+        hold, if the block makes one call.
+        """
+        return AsUser(user, tags, key)
 
-    # -- money --------------------------------------------------------------------------------
+    # -- money ----------------------------------------------------------------------------------
 
     def charge(
         self,
@@ -264,81 +220,11 @@ class Ledger(SettingLedger, ReadingLedger, PricingLedger):
         Returns the entry; durable on return. Raises `UnreadableResponse`,
         `IdempotencyConflict`.
         """
+        journal = self._journal
         draft = draft_charge(
-            response, cost, model, usage, key, tags, occurred_at, self._clock, self._book
+            response, cost, model, usage, key, tags, occurred_at, journal.clock, journal.book
         )
-        if key is not None or not isinstance(account, str) or account not in self._accounts:
-            return self._charged(account, self._write(self._charging(account, draft)))
-        entry, remarks = self._store.write(partial(self._charge_known, account, draft))
-        if remarks is not None:
-            appended, alerts = remarks
-            self._tell(alerts)
-            self._warn(appended)
-        return entry
-
-    def _charge_known(
-        self, account: str, draft: Draft, execute: Execute
-    ) -> tuple[Entry, tuple[Appended, tuple[Alert, ...]] | None]:
-        """Charge an account that was charged before; and what is to be said of it, if anything.
-
-        In one piece where nothing but the row is to be written and all else is in memory, as for
-        most charges: each of them waits for this. It asks all that `_begin` and `post` ask.
-        """
-        memory, data_version = self._memory, self._store.data_version
-        ref = self._accounts.get(account)
-        if (
-            ref is not None
-            and memory.generation == self._store.generation
-            and data_version is not None
-            and memory.data_version == execute(data_version).fetchone()[0]
-            and (head := memory.heads.get(ref.id)) is not None
-            and (settings := memory.settings.get(ref.id)) is not None
-            and settings.plain_version == head.settings_count
-            and head.whole_id is None
-            and head.model == draft.model
-        ):
-            now_us = self._clock()
-            at_us, behind_us = max(now_us, head.recorded_at_us), head.recorded_at_us - now_us
-            entry, memory.heads[ref.id] = insert_after(execute, ref, head, at_us, draft)
-            if behind_us > _TOLERATED_US or draft.cost_pico is None:
-                return entry, (Appended(entry, behind_us), ())
-            return entry, None
-        tx = self._begin(execute)
-        ref = self._accounts.get(account)
-        if ref is None:  # forgotten meanwhile
-            appended, _ = self._find_and_charge(tx, account, draft)
-        else:
-            appended = post(tx, ref, draft)
-        return appended.entry, (appended, tx.alerts)
-
-    def _charging(
-        self, account: str, draft: Draft
-    ) -> Callable[[Transaction], tuple[Appended, Ref | None]]:
-        """The operation that charges, and returns the account too if it had to be found."""
-        checked_name(account, "account")
-
-        def operation(tx: Transaction) -> tuple[Appended, Ref | None]:
-            ref = self._accounts.get(account)
-            if ref is None:
-                return self._find_and_charge(tx, account, draft)
-            return post_once(tx, ref, draft), None
-
-        return operation
-
-    def _find_and_charge(self, tx: Transaction, account: str, draft: Draft) -> tuple[Appended, Ref]:
-        found = _reports.find(tx.execute, self.project, account)
-        opened = found or find_or_open(tx, self.project, account)
-        appended = post_once(tx, opened, draft)
-        return appended._replace(opened=found is None), opened
-
-    def _charged(self, account: str, outcome: tuple[Appended, Ref | None]) -> Entry:
-        appended, ref = outcome
-        if ref is not None:
-            self._accounts[account] = ref
-        entry = appended.entry
-        if entry.cost_pico is None or ref is not None or appended.behind_us > _TOLERATED_US:
-            self._warn(appended)
-        return entry
+        return charging.charge(journal, account, draft)
 
     def adjust(
         self, entry: Entry | int, amount: Amount, *, reason: str, key: str | None = None
@@ -348,66 +234,298 @@ class Ledger(SettingLedger, ReadingLedger, PricingLedger):
         The correction is a row of its own, under the entry's model, in the window in which it
         is recorded. For an entry without a price, *amount* is its cost. Raises `UnknownEntry`.
         """
-        return self._adjust(entry, amount, reason=reason, key=key)
+        return charging.adjust(self._journal, entry, amount, reason=reason, key=key)
 
-    def _adjust(
+    # -- budgets --------------------------------------------------------------------------------
+
+    def set_budget(
         self,
-        entry: Entry | int,
-        amount: Amount,
+        account: str,
+        limit: Amount | None = None,
         *,
-        reason: str,
+        tokens: int | None = None,
+        requests: int | None = None,
+        per: str | timedelta | None = None,
+        timezone: str = "UTC",
+        week_start: str | int = "monday",
+        anchor: datetime | Literal["creation"] | None = None,
+        model: str | None = None,
+        alert_at: Sequence[Amount] | None = None,
+        name: str | None = None,
+        created_at: datetime | None = None,
+    ) -> Budget:
+        """Limit what *account* may use in a window; open the account if it is new.
+
+        One of *limit* (USD), *tokens* or *requests* says how much, of one *model* if given.
+        *per*: minute, hour, day, week, month, year (by the calendar of *timezone*, or stepped
+        from *anchor*), a timedelta (the span that ends now), or None (for ever). *alert_at*:
+        shares of the limit, such as ``(0.5, 0.8, 1)``, that raise an `Alert` once a window (and
+        again if the limit was raised); None keeps those there are.
+
+        A parent's budget limits all accounts under it together, that of ``"*"`` the project.
+        The same *name* again revises the budget and keeps what is spent; another name adds a
+        budget. The name defaults to what is limited: ``usd/month``, ``tokens/day/gpt-4o``.
+        *created_at*: when it counts as created; by default when its name was first set.
+        """
+        checked_name(account, "account")
+        terms = budget_terms(
+            limit,
+            tokens=tokens,
+            requests=requests,
+            per=per,
+            timezone=timezone,
+            week_start=week_start,
+            anchor=anchor,
+            model=model,
+            alert_at=alert_at,
+            name=name,
+            created_at=created_at,
+        )
+        return settings.set_budget_of(self._journal, account, terms)
+
+    def remove_budget(self, account: str, name: str) -> None:
+        """End the budget *name*; what it counted stays. Raises `UnknownAccount`."""
+        checked_name(name, "name")
+        self._journal.write_known(account, lambda tx, ref: settings.remove_budget(tx, ref, name))
+
+    def budgets(self, account: str) -> list[Budget]:
+        """The account's budgets in force, by name. Raises `UnknownAccount`."""
+        return self._journal.read_known(
+            account, lambda execute, ref: reports.budgets_in_force(execute, ref.id, ref.name)
+        )
+
+    def shift_window(
+        self,
+        account: str,
+        name: str | None = None,
+        *,
+        reason: str | None = None,
         key: str | None = None,
-        is_total: bool = False,
-    ) -> Entry:
-        """`adjust`, or to *amount* in all."""
-        entry_id = entry.id if isinstance(entry, Entry) else count(entry, "entry")
-        draft = Draft(
-            "adjustment",
-            cost_pico=to_pico(amount, "amount", signed=not is_total, one_entry=True),
-            price_source="given",
-            note=checked_reason(reason),
-            idempotency_key=None if key is None else checked_name(key, "key"),
+    ) -> Window:
+        """Start a new window now, of the budget *name* or of all the account's budgets.
+
+        No row is touched: what was spent stays in the window that ends here. *key*: the same
+        key again shifts nothing more. Returns the new window. Raises `UnknownAccount` if there
+        is no such account or budget.
+        """
+        if name is not None:
+            checked_name(name, "name")
+        if key is not None:
+            checked_name(key, "key")
+        note = None if reason is None else checked_reason(reason)
+        return self._journal.write_known(
+            account, lambda tx, ref: settings.shift_windows(tx, ref, name, note, key)
         )
-        appended = self._write(
-            lambda tx: adjust(tx, self.project, entry_id, draft, is_total=is_total)
-        )
-        self._warn(appended)
-        return appended.entry
 
-    def _warn(self, appended: Appended) -> None:
-        """Say what the caller should know, once the row is safe: warnings may be errors."""
-        entry = appended.entry
-        if appended.behind_us > _TOLERATED_US:
-            warn(
-                f"the clock is {appended.behind_us / 1e6:.0f} s behind the last entry of "
-                f"{entry.account!r}; this entry has that one's time; check the clock",
-                ClockWarning,
-            )
-        if appended.opened and appended.whole_id is None:
-            warn(
-                f"account {entry.account!r} of project {self.project!r} was opened by this "
-                "charge and has no budget; set one with set_budget",
-                UnknownAccountWarning,
-            )
-        if appended.is_new:
-            self._warn_unpriced(entry)
+    def set_parent(self, account: str, parent: str | None) -> None:
+        """Put *account* under *parent*, whose budgets it counts against too; None for none.
 
-    def _warn_unpriced(self, entry: Entry) -> None:
-        if entry.cost_pico is None and entry.kind in MONEY_KINDS:
-            warn(
-                f"entry {entry.id} is recorded without a price, as none is known for "
-                f"{entry.price.get(ANSWERED, entry.model)!r}; no budget counts it until its price "
-                "is set (set_price, with effective_at= before the call, or `budgetledger prices "
-                "set`) and reprice applies it, or adjust(entry, cost, reason=...) states its cost",
-                UnpricedWarning,
-            )
+        With a parent, accounts are opened if they are new. Rows so far stay where they
+        counted. Everything is under ``"*"``, the project itself, from when that account is
+        opened (by a budget).
+        Raises `InvalidInput` for a cycle, `UnknownAccount`.
+        """
+        settings.set_parent_of(self._journal, account, parent)
+
+    def freeze(self, account: str, *, reason: str | None = None) -> None:
+        """Refuse all holds on *account* and those under it; costs are still recorded."""
+        settings.freeze(self._journal, account, True, reason)
+
+    def unfreeze(self, account: str, *, reason: str | None = None) -> None:
+        """Grant holds on *account* again. Raises `UnknownAccount`."""
+        settings.freeze(self._journal, account, False, reason)
+
+    def alerts(self, account: str | None = None) -> list[Alert]:
+        """The alerts raised and resolved on *account*, or in the project, in their order.
+
+        Raises `UnknownAccount`.
+        """
+        return listing.alerts(self._journal, account)
+
+    # -- prices ---------------------------------------------------------------------------------
+
+    def set_price(
+        self,
+        model: str,
+        *,
+        input: Amount | None = None,
+        output: Amount | None = None,
+        cache_read: Amount | None = None,
+        cache_write: Amount | None = None,
+        cache_write_1h: Amount | None = None,
+        reasoning: Amount | None = None,
+        input_audio: Amount | None = None,
+        output_audio: Amount | None = None,
+        request: Amount | None = None,
+        web_search: Amount | None = None,
+        image: Amount | None = None,
+        rates: Mapping[str, Amount] | None = None,
+        effective_at: datetime | None = None,
+        all_projects: bool = False,
+        note: str | None = None,
+    ) -> OwnPrice:
+        """Say what calls of *model* cost: before litellm's figure and the shipped list.
+
+        *model*: a name, or a pattern such as ``my-model-*``. USD for a million tokens; for one
+        *request*, *web_search* or generated *image*. 0 is free; what has no rate has no price,
+        but for what falls back (cached and written input to *input*, *reasoning* to *output*).
+        *rates* takes any of those the row has, by their keys: ``{"input_mtok": 3,
+        "input_mtok_above_200000_tokens": 6, "input_mtok_batch": "1.5"}``.
+
+        It holds for calls made from *effective_at* (now) on, in this project or in
+        *all_projects*, until another row of the same model; the rows before it stay. Returns
+        the row; the one that stands, if it says the same. Raises `InvalidInput`.
+        """
+        by_argument = {
+            "input": input,
+            "output": output,
+            "cache_read": cache_read,
+            "cache_write": cache_write,
+            "cache_write_1h": cache_write_1h,
+            "reasoning": reasoning,
+            "input_audio": input_audio,
+            "output_audio": output_audio,
+            "request": request,
+            "web_search": web_search,
+            "image": image,
+        }
+        project = None if all_projects else self.project
+        stated = rates_json(by_argument, rates)
+        revision = price_revision(project, model, effective_at, note, stated)
+        return self._journal.write(partial(price_rows.revise, revision=revision))[0]
+
+    def remove_price(
+        self,
+        model: str,
+        *,
+        effective_at: datetime | None = None,
+        all_projects: bool = False,
+        note: str | None = None,
+    ) -> OwnPrice:
+        """End the own price of *model* (as it was set) for calls from *effective_at* (now) on.
+
+        Returns the row that says so. Raises `UnpricedModel` if there is no such price.
+        """
+        project = None if all_projects else self.project
+        revision = price_revision(project, model, effective_at, note)
+        return self._journal.write(partial(price_rows.revise, revision=revision))[0]
+
+    def prices(self, *, at: datetime | None = None, history: bool = False) -> list[OwnPrice]:
+        """The own prices that stand at a moment (now), of this project and of all, by model.
+
+        With *history* every row instead, in the order they were written.
+        """
+        journal = self._journal
+        if history:
+            return journal.read(lambda execute: price_rows.rows(execute, journal.project))
+        return journal.book().standing(journal.clock() if at is None else to_us(at))
+
+    def reprice(
+        self,
+        account: str | None = None,
+        *,
+        model: str | None = None,
+        dry_run: bool = True,
+        progress: Progress | None = None,
+    ) -> list[Repriced]:
+        """Price entries that were recorded without a price, each at its call's own time.
+
+        Those that count on *account*, or all of the project's, of one *model* or pattern. By
+        own prices, then the shipped list. A dry run tells what would be priced; without it each
+        gets an adjustment that states its cost. An entry is priced once, however often and from
+        wherever this is called. Raises `UnknownAccount`. *progress*: see `Ledger.verify`.
+        """
+        pages = reprice(self._journal, account, model, dry_run=dry_run, progress=progress)
+        return [one for priced, _ in pages for one in priced]
+
+    # -- reading --------------------------------------------------------------------------------
+
+    def balance(
+        self, account: str, *, at: datetime | None = None, as_of: datetime | None = None
+    ) -> Balance:
+        """What the account spent and may still spend, in the windows that hold *at* (now).
+
+        With *as_of*, as the ledger stood at that moment. Raises `UnknownAccount`.
+        """
+        return balances.balance(self._journal, account, at, as_of)
+
+    def model_costs(
+        self, account: str, *, at: datetime | None = None, as_of: datetime | None = None
+    ) -> dict[str, Decimal]:
+        """USD by model, in the window that `balance` reports. Raises `UnknownAccount`."""
+        return balances.snapshot(self._journal, account, at, as_of)[1]
+
+    def accounts(self) -> list[Account]:
+        """The project's accounts, by name."""
+        return listing.accounts_of(self._journal)
+
+    def entries(
+        self,
+        account: str | None = None,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Iterator[Entry]:
+        """The rows of *account*, or of the project, recorded in [*since*, *until*), in order.
+
+        Reads page by page, so it takes no more memory for a long history, and sees rows that
+        are appended meanwhile. Raises `UnknownAccount`, at once.
+        """
+        return listing.entries(self._journal, account, since, until)
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """An SQLModel session for queries of your own over `budgetledger.tables`; read-only.
+
+        It sees the ledger as it is at the start of the ``with`` block. It costs the import of
+        SQLModel, about half a second.
+        """
+        from sqlmodel import Session
+
+        with self._journal.store.session_engine() as engine, Session(engine) as session:
+            yield session
+
+    # -- the file -------------------------------------------------------------------------------
+
+    def verify(self, *, progress: Callable[[int, int], None] | None = None) -> Verification:
+        """Recount everything in the file, all projects, and report differences; repairs nothing.
+
+        Every row's time, totals and hash are decided again from the rows before it, and the
+        schema's tables, triggers and views compared. *progress* is called with the number of
+        rows done and the number there are.
+        """
+        store = self._journal.store
+        with store.reading_apart() as connection:
+            return verify(connection.execute, store.inspection, progress)
+
+    def backup(self, path: str | PathLike[str]) -> None:
+        """Copy the ledger as of now into the new SQLite file *path*, while others go on writing.
+
+        From PostgreSQL too: each row as it is, and verified.
+        """
+        backup(self._journal.store, path)
+
+    def close(self) -> None:
+        """Give files and locks back. Harmless when repeated."""
+        self._journal.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Ledger({self.path!r}, project={self.project!r})"
 
 
-def with_largest_output(
-    error: BudgetExceededError, estimate: Estimate | None
-) -> BudgetExceededError:
-    """*error*, telling the largest output that would have been granted."""
-    least = error.__dict__.pop("least_available")
-    if estimate is not None and (least["requests"] is None or least["requests"] > 0):
-        error.largest_output = largest_output(estimate, least["usd"], least["tokens"])
-    return error
+def ledger_on(journal: Journal) -> Ledger:
+    """The ledger that works with *journal*."""
+    ledger = object.__new__(Ledger)
+    ledger._journal = journal
+    return ledger

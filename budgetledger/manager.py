@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from budgetledger.errors import InvalidInput, InvalidPeriod
-from budgetledger.journal.reports import no_budget
-from budgetledger.ledger import Ledger
+from budgetledger.journal.accounts import no_budget
+from budgetledger.journal.journal import journal_of
+from budgetledger.ledger import Ledger, ledger_on
 from budgetledger.litellm.local_books import LocalBooks
 from budgetledger.litellm.records import DAYS
 from budgetledger.money import Amount, count, limit_sum, to_pico, to_usd
@@ -70,7 +71,7 @@ class BudgetManager:
             self._ledger = (
                 Ledger(default_path(), project=project_name)
                 if ledger is None
-                else ledger._of_project(project_name)
+                else ledger_on(journal_of(ledger).for_project(project_name))
             )
             self._books = LocalBooks(self._ledger)
         else:
@@ -155,12 +156,13 @@ class BudgetManager:
         `Ledger.estimate` says between what bounds the call will cost. Raises `UnpricedModel` for a
         model without a known price.
         """
+        from budgetledger.pricing.sources import price_of
         from budgetledger.tokens import count_tokens
 
         prompt_tokens = count_tokens(model, messages=messages, tools=tools).tokens
         longest = 0 if max_output_tokens is None else count(max_output_tokens, "max_output_tokens")
         usage = Usage(prompt_tokens, longest)
-        prompt = self._ledger._price_of(model, usage, datetime.now(UTC)).cost
+        prompt = price_of(model, usage, datetime.now(UTC), journal_of(self._ledger).book).cost
         return float(to_usd(self._books.current_pico(user) + to_pico(prompt)))
 
     def update_cost(

@@ -7,15 +7,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial, wraps
 from typing import Any, NamedTuple, TypeVar, cast
 
-from budgetledger.aio import AsyncHold, AsyncLedger
+from budgetledger.aio import AsyncHold, AsyncLedger, awaited_hold
 from budgetledger.callers import Caller, current, pop_caller
 from budgetledger.clients.call_arguments import Kind, hold_arguments, is_list
 from budgetledger.clients.driven_generators import AsyncGeneratorProxy, GeneratorProxy
 from budgetledger.clients.metered_streams import AsyncMeteredStream, MeteredStream
 from budgetledger.clients.settling import asettled, reading_of, settled
 from budgetledger.errors import UnpricedModel
-from budgetledger.holds import BaseHold, Hold
-from budgetledger.journal.holding import Granted
+from budgetledger.holds import Hold, plain_hold
 from budgetledger.ledger import Ledger
 from budgetledger.money import Amount, to_usd
 
@@ -148,10 +147,10 @@ def _plain(meter: _Meter, function: Any, takes: inspect.Signature) -> Callable[.
         if hasattr(type(returned), "__next__"):
             return MeteredStream(returned, hold)
         if inspect.iscoroutine(returned):  # a task is the caller's, and answers without us
-            return _answered(_awaited(hold), lambda: returned)
+            return _answered(meter.ledger, awaited_hold(hold), lambda: returned)
         if hasattr(type(returned), "__anext__"):
-            return AsyncMeteredStream(returned, _awaited(hold))
-        settled(hold, reading_of(returned))
+            return AsyncMeteredStream(returned, awaited_hold(hold))
+        settled(meter.ledger, hold, reading_of(returned))
         return returned
 
     return call
@@ -160,12 +159,12 @@ def _plain(meter: _Meter, function: Any, takes: inspect.Signature) -> Callable[.
 def _coroutine(meter: _Meter, function: Any, takes: inspect.Signature) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> Any:
         hold = await meter.ahold(meter.terms(takes, args, kwargs))
-        return await _answered(hold, partial(function, *args, **kwargs))
+        return await _answered(meter.ledger, hold, partial(function, *args, **kwargs))
 
     return call
 
 
-async def _answered(hold: AsyncHold, ask: Callable[[], Awaitable[Any]]) -> Any:
+async def _answered(ledger: Ledger, hold: AsyncHold, ask: Callable[[], Awaitable[Any]]) -> Any:
     """What is answered, which settles the hold; an exception releases it."""
     try:
         returned = await ask()
@@ -175,18 +174,9 @@ async def _answered(hold: AsyncHold, ask: Callable[[], Awaitable[Any]]) -> Any:
     if hasattr(type(returned), "__anext__"):
         return AsyncMeteredStream(returned, hold)
     if hasattr(type(returned), "__next__"):
-        return MeteredStream(returned, Hold(hold._ledger, _granted(hold), hold._estimate))
-    await asettled(hold, reading_of(returned))
+        return MeteredStream(returned, plain_hold(hold))
+    await asettled(ledger, hold, reading_of(returned))
     return returned
-
-
-def _awaited(hold: Hold) -> AsyncHold:
-    """The same hold, for an answer that is still to be awaited."""
-    return AsyncHold(AsyncLedger(hold._ledger), _granted(hold), hold._estimate)
-
-
-def _granted(hold: BaseHold) -> Granted:
-    return Granted(hold.entry, hold._account, hold.refusal)
 
 
 def _generator(meter: _Meter, function: Any, takes: inspect.Signature) -> Callable[..., Any]:

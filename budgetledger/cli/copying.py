@@ -21,16 +21,17 @@ def copy(source: str, target: str, as_json: bool) -> None:
     TARGET is as empty as before. What is written to SOURCE meanwhile is not copied, so let
     nobody write to it before you move.
     """
-    from budgetledger.journal.copying import copy as copy_rows
+    from budgetledger.journal.journal import journal_of
     from budgetledger.ledger import Ledger
     from budgetledger.render.documents import print_json
     from budgetledger.render.tables import progress_on_terminal
+    from budgetledger.verbs.copying import copy as copy_rows
 
     with open_existing(source) as old:
         if old.path == _path(target):
             raise InvalidInput(f"{old.path} cannot be copied into itself; name another target")
         with Ledger(target) as new, progress_on_terminal("copying") as progress:
-            found = copy_rows(old._store, new._store, progress)
+            found = copy_rows(journal_of(old).store, journal_of(new).store, progress)
         where = {"source": old.path, "target": new.path}
     if as_json:
         print_json(where | {"accounts": found.accounts, "entries": found.entries})

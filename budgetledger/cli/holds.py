@@ -42,12 +42,15 @@ def release(hold_id: int, reason: str | None, where: Where) -> None:
     For what a process left behind that is gone: a hold counts until its deadline. Should the
     call have been made after all, its cost can still be recorded.
     """
-    from budgetledger._open_holds import hold_with_id
+    from budgetledger.holds import Hold
+    from budgetledger.journal.journal import journal_of
     from budgetledger.render.documents import entry_json, hold_json, print_json
     from budgetledger.render.text import held_text, plain
+    from budgetledger.verbs.hold_requests import find_hold
 
     with where.existing() as ledger:
-        hold = hold_with_id(ledger, hold_id)
+        journal = journal_of(ledger)
+        hold = Hold(journal, find_hold(journal, hold_id), None)
         entry = hold.release(reason=reason)
     if where.as_json:
         print_json({**hold_json(hold), "closed_by": entry_json(entry)})

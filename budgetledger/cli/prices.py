@@ -250,13 +250,17 @@ def reprice(account: str | None, model: str | None, apply: bool, where: Where) -
     Each at the time of the call, by your own prices, then by the shipped list. Shows what would
     be priced; with --apply each call gets an adjustment that states its cost, once.
     """
+    from budgetledger.journal.journal import journal_of
     from budgetledger.render.documents import print_json, repriced_json
     from budgetledger.render.tables import console, progress_on_terminal, repriced_table
     from budgetledger.render.text import plain
+    from budgetledger.verbs.repricing import reprice as calls_repriced
 
     priced, unknown = [], []
     with where.existing() as ledger, progress_on_terminal("pricing") as progress:
-        for found, left in ledger._reprice(account, model, not apply, progress):
+        for found, left in calls_repriced(
+            journal_of(ledger), account, model, dry_run=not apply, progress=progress
+        ):
             priced += found
             unknown += left
     if where.as_json:

@@ -46,13 +46,15 @@ def accounts(where: Where) -> None:
 
     And what is held on each, which account it is under, and whether it is frozen.
     """
+    from budgetledger.journal.journal import journal_of
     from budgetledger.render.documents import account_json, print_json
     from budgetledger.render.text import plain
+    from budgetledger.verbs.listing import projects
 
     with where.existing() as ledger:
         found = ledger.accounts()
         balances = [ledger.balance(account.name) for account in found]
-        others = ledger._projects()
+        others = projects(journal_of(ledger))
     if where.as_json:
         print_json([account_json(*pair) for pair in zip(found, balances, strict=True)])
     elif found:
@@ -108,8 +110,11 @@ def model_costs(account: str, at: datetime | None, as_of: datetime | None, where
 
     In the window that balance reports.
     """
+    from budgetledger.journal.journal import journal_of
+    from budgetledger.verbs.balances import snapshot
+
     with where.existing() as ledger:
-        reported, costs = ledger._snapshot(account, at, as_of)
+        reported, costs = snapshot(journal_of(ledger), account, at, as_of)
     if where.as_json:
         from budgetledger.render.documents import model_costs_json, print_json
 

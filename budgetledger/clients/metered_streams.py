@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from budgetledger.aio import AsyncHold
 from budgetledger.errors import BudgetledgerError
-from budgetledger.holds import BaseHold, Hold
-from budgetledger.journal.holding import Granted
+from budgetledger.holds import BaseHold, Hold, estimate_of, settle_stream
 from budgetledger.responses.response import Reading
 from budgetledger.responses.stream import StreamReading, StreamUsage
 from budgetledger.usage import Usage
@@ -53,10 +52,9 @@ class _Stream:
         """Settle a stream that nobody has read here: its prompt at least may be billed."""
         if not self._begun:
             self._begun = True
-            hold = self._hold
-            now = Hold(hold._ledger, Granted(hold.entry, hold._account), hold._estimate)
             past = self._is_read_past()
-            now._settle_stream(_ConsumedElsewhere(hold._estimate) if past else StreamReading())
+            reading = _ConsumedElsewhere(estimate_of(self._hold)) if past else StreamReading()
+            settle_stream(self._hold, reading)
 
     def _settle_empty(self) -> None:
         """Settle a stream that was at its end when it was first read here."""

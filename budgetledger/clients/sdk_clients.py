@@ -161,14 +161,14 @@ class _SyncClient(_Metered):
             result = send(cast_to, options, *args, **kwargs)
         except BaseException as error:
             if call.is_answered:
-                settled(hold, call.paid())
+                settled(ledger, hold, call.paid())
             else:
                 hold.__exit__(type(error), error, error.__traceback__)
             raise
         if call.streams:
             _client_streams.meter(_response_of(result), hold, call.hides_usage)
         else:
-            settled(hold, call.paid(result))
+            settled(ledger, hold, call.paid(result))
         return result
 
     def _process_response(self, *, options: Any, response: Any, **more: Any) -> Any:
@@ -191,14 +191,14 @@ class _AsyncClient(_Metered):
             result = await send(cast_to, options, *args, **kwargs)
         except BaseException as error:
             if call.is_answered:
-                await asettled(hold, call.paid())
+                await asettled(ledger, hold, call.paid())
             else:
-                await hold._give_back(error)
+                await hold.__aexit__(type(error), error, error.__traceback__)
             raise
         if call.streams:
             _client_streams.meter_async(_response_of(result), hold, call.hides_usage)
         else:
-            await asettled(hold, call.paid(result))
+            await asettled(ledger, hold, call.paid(result))
         return result
 
     async def _process_response(self, *, options: Any, response: Any, **more: Any) -> Any:

@@ -15,9 +15,8 @@ from functools import lru_cache
 from types import new_class
 from typing import Any, get_origin
 
-from budgetledger.aio import AsyncHold
-from budgetledger.holds import BaseHold, Hold
-from budgetledger.journal.holding import Granted
+from budgetledger.aio import AsyncHold, asettle_stream
+from budgetledger.holds import BaseHold, Hold, estimate_of, is_unanswered, settle_stream
 from budgetledger.responses.stream import StreamReading, StreamUsage
 from budgetledger.usage import Usage
 
@@ -55,17 +54,14 @@ class _Meter:
         The prompt; and all that was held, if the response was read without us.
         """
         self.is_begun = True
-        estimate = self.hold._estimate
+        estimate = estimate_of(self.hold)
         read = response.num_bytes_downloaded and estimate is not None
         return _UnreadStream(estimate.output_tokens if read and estimate is not None else 0)
 
     def __del__(self) -> None:
         if self.is_begun or sys.is_finalizing():
             return
-        hold = self.hold  # of a stream that was thrown away; there is no waiting here
-        if not isinstance(hold, Hold):
-            hold = Hold(hold._ledger, Granted(hold.entry, hold._account), hold._estimate)
-        hold._settle_stream(_UnreadStream(0))
+        settle_stream(self.hold, _UnreadStream(0))  # it was thrown away; there is no waiting here
 
 
 def meter(response: Any, hold: Hold, hides_usage: bool) -> None:
@@ -78,7 +74,7 @@ def meter(response: Any, hold: Hold, hides_usage: bool) -> None:
             close()
         finally:
             if not told.is_begun:
-                hold._settle_stream(told.unread(response))
+                settle_stream(hold, told.unread(response))
             else:
                 passing = _passing_of(hold)
                 if passing is not None:
@@ -98,7 +94,7 @@ def meter_async(response: Any, hold: AsyncHold, hides_usage: bool) -> None:
             await close()
         finally:
             if not told.is_begun:
-                await hold._settle_stream(told.unread(response))
+                await asettle_stream(hold, told.unread(response))
             else:
                 passing = _passing_of(hold)
                 if passing is not None and not passing.ag_running:
@@ -110,11 +106,6 @@ def meter_async(response: Any, hold: AsyncHold, hides_usage: bool) -> None:
 def _passing_of(hold: BaseHold) -> Any:
     held = getattr(hold, "_stream", None)
     return None if held is None else held()
-
-
-def _is_left(hold: BaseHold) -> bool:
-    """Whether a stream has broken before its first chunk, so that the call failed."""
-    return hold.closed_by is None and not hold._handed
 
 
 def _chunks(stream: Any, read: Callable[[Any], Iterator[Any]]) -> Iterator[Any]:
@@ -132,7 +123,7 @@ def _chunks(stream: Any, read: Callable[[Any], Iterator[Any]]) -> Iterator[Any]:
                 yield chunk
     finally:
         passing.close()
-        if _is_left(hold):
+        if is_unanswered(hold):
             hold.__exit__(None, None, None)
 
 
@@ -154,8 +145,8 @@ async def _async_chunks(
                 yield chunk
     finally:
         await passing.aclose()
-        if _is_left(hold):
-            await hold._give_back()
+        if is_unanswered(hold):
+            await hold.__aexit__(None, None, None)
 
 
 @lru_cache(maxsize=256)

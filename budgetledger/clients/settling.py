@@ -14,6 +14,7 @@ from budgetledger.errors import (
     UnrecordedWarning,
 )
 from budgetledger.holds import BaseHold, Hold
+from budgetledger.ledger import Ledger
 from budgetledger.responses.response import Reading, model_of, read_response
 
 _log = logging.getLogger("budgetledger")
@@ -27,20 +28,23 @@ def reading_of(response: object) -> Reading:
         return Reading(model_of(response), None, None)
 
 
-def settled(hold: Hold, paid: Reading) -> None:
-    """Settle *hold*, or say why not. A reading that names no model is of the one asked for."""
+def settled(ledger: Ledger, hold: Hold, paid: Reading) -> None:
+    """Settle *hold* of *ledger*, or say why not.
+
+    A reading that names no model is of the one asked for.
+    """
     paid = paid._replace(model=paid.model or hold.model)
     try:
         try:
             hold.settle(paid)
         except HoldAlreadyClosed:  # by another call with the same key; this one was paid too
             tags = hold.entry.tags or None
-            hold._ledger.charge(hold.account, paid, model=hold.model, tags=tags)
+            ledger.charge(hold.account, paid, model=hold.model, tags=tags)
     except Exception as error:
         _say(hold, error)
 
 
-async def asettled(hold: AsyncHold, paid: Reading) -> None:
+async def asettled(ledger: Ledger, hold: AsyncHold, paid: Reading) -> None:
     """`settled`, awaited."""
     paid = paid._replace(model=paid.model or hold.model)
     try:
@@ -48,8 +52,8 @@ async def asettled(hold: AsyncHold, paid: Reading) -> None:
             await hold.settle(paid)
         except HoldAlreadyClosed:
             tags = hold.entry.tags or None
-            ledger = AsyncLedger(hold._ledger)
-            await ledger.charge(hold.account, paid, model=hold.model, tags=tags)
+            charge = AsyncLedger(ledger).charge
+            await charge(hold.account, paid, model=hold.model, tags=tags)
     except Exception as error:
         _say(hold, error)
 
@@ -60,7 +64,7 @@ def _say(hold: BaseHold, error: Exception) -> None:
         return
     message = (
         f"a call of {hold.account!r} was answered, and its cost could not be recorded ({error}); "
-        f"hold {hold.id} counts until {hold._deadline()}; settle it, found by "
+        f"hold {hold.id} counts until {hold.expires_at:%Y-%m-%d %H:%M:%S} UTC; settle it, found by "
         f"ledger.holds({hold.account!r}), with the cost in USD"
     )
     _log.error(message, exc_info=error)

@@ -1,6 +1,6 @@
 """Hosted mode of `BudgetManager`: its records are kept by a server.
 
-Imports the words, responses, pricing, storage, journal, the ledger and litellm.
+Imports the words, responses, pricing, storage, journal, verbs, the ledger and litellm.
 
 `opening` (opens hosted mode) · `books` (what `BudgetManager` works with) · `records` (what
 changes do to LiteLLM's records; pure) · `outbox` (changes that the server has not acknowledged,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -24,15 +23,17 @@ from budgetledger.hosted.http import Server
 from budgetledger.hosted.outbox import Outbox, changes_of, settle_note
 from budgetledger.hosted.records import Creation, Record, Reset, shown, turned, with_changes
 from budgetledger.hosted.sending import Seen, Sender
-from budgetledger.journal.drafts import draft_charge
+from budgetledger.journal.accounts import Ref, no_budget
+from budgetledger.journal.drafts import DEFAULT_EXPIRY_SECONDS, HoldRequest, draft_charge
 from budgetledger.journal.holding import Granted
-from budgetledger.journal.reports import Ref, no_budget
+from budgetledger.journal.journal import Journal
 from budgetledger.journal.rules import Draft
 from budgetledger.ledger import Ledger
 from budgetledger.litellm.records import DAYS
 from budgetledger.money import Amount, Sum, to_pico, to_usd
 from budgetledger.names import checked_name
 from budgetledger.usage import Usage
+from budgetledger.verbs.hold_requests import prepare
 from budgetledger.windows import span_us
 
 E = TypeVar("E", bound=StoreError)
@@ -109,8 +110,9 @@ class HostedBooks:
         self, user: str, response: object, model: str | None = None, usage: Usage | None = None
     ) -> None:
         """Record what a call of *user* cost."""
+        journal = self._outbox.journal
         draft = draft_charge(
-            response, None, model, usage, None, None, None, self._outbox.clock, self.ledger._book
+            response, None, model, usage, None, None, None, journal.clock, journal.book
         )
         entry = self._outbox.add(user, draft)
         self._send_change()
@@ -158,31 +160,27 @@ class HostedBooks:
         user: str,
         amount: Amount | None = None,
         *,
-        model: str | None = None,
-        messages: Sequence[Mapping[str, Any]] | None = None,
-        text: str | None = None,
-        tools: Sequence[Mapping[str, Any]] | None = None,
-        max_output_tokens: int | None = None,
-        n: int = 1,
-        tokens: int | None = None,
-        key: str | None = None,
-        tags: Mapping[str, Any] | None = None,
-        expires_in: float | timedelta = 1800,
+        expires_in: float | timedelta = DEFAULT_EXPIRY_SECONDS,
+        **options: Any,
     ) -> HostedHold:
         """See `Ledger.hold`."""
         api = self.api
         checked_name(user, "user")
-        draft, estimate, unpriced = self.ledger._draft_hold(
-            amount, model, messages, text, tools, max_output_tokens, n, tokens, key, tags
-        )
-        if unpriced is not None:
-            raise unpriced
+        request = HoldRequest(amount, **options)
+        prepared = prepare(self._outbox.journal, request)
+        if prepared.unpriced is not None:
+            raise prepared.unpriced
         if any(self._outbox.after(self._seen.through)):
             self._send(only_changes=True)  # what was spent already is to count
         in_us = span_us(expires_in, "expires_in")
-        entry = api.hold(user, draft, in_us, key or f"hold-{uuid4().hex}")
+        entry = api.hold(user, prepared.draft, in_us, request.key or f"hold-{uuid4().hex}")
         granted = Granted(entry, Ref(0, 0, self.project, user, 0))
-        return HostedHold(self, granted, estimate)
+        return HostedHold(self, granted, prepared.estimate)
+
+    @property
+    def journal(self) -> Journal:
+        """The local ledger's, under the outbox's project."""
+        return self._outbox.journal
 
     def settle(self, account: str, hold_id: int, draft: Draft, key: str) -> Entry:
         """Close a hold. Raises `Kept` if the server cannot be told now, or will not listen."""

@@ -26,7 +26,7 @@ from budgetledger.windows import span_us, to_us
 
 if TYPE_CHECKING:
     from budgetledger.hosted.api import Api
-    from budgetledger.ledger import Ledger
+    from budgetledger.journal.journal import Journal
     from budgetledger.pricing.estimates import Estimate
 
 
@@ -34,8 +34,8 @@ class HoldKeeper(Protocol):
     """What a `HostedHold` needs of the `HostedBooks` that took it."""
 
     @property
-    def ledger(self) -> Ledger:
-        """The local ledger."""
+    def journal(self) -> Journal:
+        """The local ledger's."""
 
     @property
     def api(self) -> Api:
@@ -58,7 +58,7 @@ class HostedHold(Hold):
     """A hold that the server grants and keeps."""
 
     def __init__(self, keeper: HoldKeeper, granted: Granted, estimate: Estimate | None) -> None:
-        super().__init__(keeper.ledger, granted, estimate)
+        super().__init__(keeper.journal, granted, estimate)
         self._keeper = keeper
         self._key = uuid4().hex
         self._kept: Entry | None = None  # its settle, in the local ledger

@@ -18,22 +18,22 @@ from uuid import uuid4
 from budgetledger.entries import Entry
 from budgetledger.errors import StoreBusy
 from budgetledger.hosted.records import Change, Cost, Creation, Reset
-from budgetledger.journal import reports as _reports
-from budgetledger.journal import statements as _sql
+from budgetledger.journal import accounts, statements
 from budgetledger.journal.append import find_or_open
 from budgetledger.journal.drafts import UNKNOWN_MODEL
+from budgetledger.journal.journal import Journal, journal_of
 from budgetledger.journal.posting import post, post_once
 from budgetledger.journal.rules import Draft
-from budgetledger.journal.statements import compiled
 from budgetledger.journal.transaction import Transaction
-from budgetledger.ledger import Ledger
+from budgetledger.ledger import Ledger, ledger_on
+from budgetledger.storage.dialect import compiled
 from budgetledger.storage.process_lock import LockTimeout, ProcessLock
-from budgetledger.storage.writer import Execute
+from budgetledger.storage.protocols import Execute
+from budgetledger.verbs.listing import project_entries
 
 _SENT = "sent"  # the account whose last row is the state
 _CREATION, _RESET = "create_budget", "reset_cost"
 _SETTLES = "settles the server's hold "
-_PAGE = 1000
 
 
 class State(NamedTuple):
@@ -53,10 +53,10 @@ class Outbox:
 
     def __init__(self, ledger: Ledger, project: str, address: str) -> None:
         name = f"{project} at {address}"
-        self.ledger = ledger._of_project(name)
-        self._sent = ledger._of_project(f"{name}: sent")
+        self.journal = journal_of(ledger).for_project(name)
+        self.ledger = ledger_on(self.journal)
+        self._sent = self.journal.for_project(f"{name}: sent")
         self._in_memory = threading.Lock()
-        self.clock = ledger._clock
 
     # -- what was done --------------------------------------------------------------------------
 
@@ -66,19 +66,19 @@ class Outbox:
             draft = draft._replace(idempotency_key=f"{draft.kind}-{uuid4().hex}")
 
         def operation(tx: Transaction) -> Entry:
-            account = find_or_open(tx, self.ledger.project, user)
+            account = find_or_open(tx, self.journal.project, user)
             return post_once(tx, account, draft).entry
 
-        return self.ledger._write(operation)
+        return self.journal.write(operation)
 
     def record(self, change: Creation | Reset) -> None:
         """Record what is no cost."""
         note = _CREATION if isinstance(change, Creation) else _RESET
-        self._note(self.ledger, change.user, note, change._asdict())
+        self._note(self.journal, change.user, note, change._asdict())
 
-    def _note(self, ledger: Ledger, account: str, note: str, what: dict[str, Any]) -> None:
+    def _note(self, journal: Journal, account: str, note: str, what: dict[str, Any]) -> None:
         draft = Draft("opening", cost_pico=0, tags_json=json.dumps(what), note=note)
-        ledger._write(lambda tx: post(tx, find_or_open(tx, ledger.project, account), draft))
+        journal.write(lambda tx: post(tx, find_or_open(tx, journal.project, account), draft))
 
     # -- what the server knows ------------------------------------------------------------------
 
@@ -109,13 +109,13 @@ class Outbox:
         """How far the server knows the changes."""
 
         def operation(execute: Execute) -> State:
-            account = _reports.find(execute, self._sent.project, _SENT)
+            account = accounts.find(execute, self._sent.project, _SENT)
             if account is None:
                 return State()
-            row = execute(compiled(_sql.LAST_ENTRY), (account.id,)).fetchone()
+            row = execute(compiled(statements.LAST_ENTRY), (account.id,)).fetchone()
             return State(**Entry._make(row).tags)
 
-        return self.ledger._store.read(operation)
+        return self.journal.read(operation)
 
     def acknowledged(self, through: int) -> None:
         """The server has all up to the row *through*."""
@@ -131,13 +131,7 @@ class Outbox:
 
     def after(self, through: int) -> Iterator[Entry]:
         """The rows after the row *through*, in order."""
-        project_id = self.ledger._store.read(
-            lambda execute: _reports.find_project(execute, self.ledger.project)
-        )
-        statement = compiled(_sql.PROJECT_ENTRIES)
-        while page := self.ledger._page(statement, (project_id, through, 0, _reports.EVER, _PAGE)):
-            yield from page
-            through = page[-1].id
+        return project_entries(self.journal, after_id=through)
 
 
 def changes_of(entries: Iterable[Entry]) -> Iterator[Change]:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 from budgetledger.entries import Alert
-from budgetledger.journal import statements as _sql
+from budgetledger.journal import statements
+from budgetledger.journal.accounts import Ref
 from budgetledger.journal.append import append
-from budgetledger.journal.reports import Ref
 from budgetledger.journal.rules import Crossed, Draft, crossings
 from budgetledger.journal.standing import Level, check, head_of, settings_of
 from budgetledger.journal.transaction import Transaction
@@ -40,7 +40,7 @@ def _append_crossing(
     budget, measure, threshold, limit, posted, *window = crossed
     detail = (budget, measure, str(threshold), *limit, *posted, *window)
     entry = append(tx, account, Draft(state), detail).entry
-    tx.execute(_sql.INSERT_CROSSING, (entry.id, account.id, *detail))
+    tx.execute(statements.INSERT_CROSSING, (entry.id, account.id, *detail))
     alert = alert_of(account.project, account.name, state, crossed, entry.recorded_at_us)
     tx.alerts = (*tx.alerts, alert)
 

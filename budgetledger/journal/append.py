@@ -7,16 +7,15 @@ from typing import Any, NamedTuple
 
 from budgetledger.entries import Entry
 from budgetledger.errors import IdempotencyConflict
-from budgetledger.journal import reports as _reports
-from budgetledger.journal import statements as _sql
-from budgetledger.journal.reports import Ref
+from budgetledger.journal import accounts, statements
+from budgetledger.journal.accounts import Ref
 from budgetledger.journal.rules import SETTINGS, Draft, Head, follow
 from budgetledger.journal.standing import head_in, head_of
-from budgetledger.journal.statements import compiled
 from budgetledger.journal.transaction import Transaction
-from budgetledger.storage.writer import Cursor, Execute
+from budgetledger.storage.dialect import compiled
+from budgetledger.storage.protocols import Cursor, Execute
 
-_MODEL_HEAD = compiled(_sql.MODEL_HEAD)
+_MODEL_HEAD = compiled(statements.MODEL_HEAD)
 _SOURCE, _SELDOM, _OF_HOLD = map(Draft._fields.index, ("price_source", "tags_json", "hold_id"))
 _COST_ALONE = Draft("", price_source="given", requests=1)[_SOURCE:]
 _NONE_OF_SELDOM = (None,) * (_OF_HOLD - _SELDOM)
@@ -45,13 +44,13 @@ _appended = partial(tuple.__new__, Appended)
 def find_or_open(tx: Transaction, project: str, name: str) -> Ref:
     """The account *name*, opened if it is new."""
     execute = tx.execute
-    found = _reports.find(execute, project, name)
+    found = accounts.find(execute, project, name)
     if found is not None:
         return found
-    project_id = _reports.find_project(execute, project)
+    project_id = accounts.find_project(execute, project)
     if project_id is None:
-        project_id = inserted(execute(_sql.INSERT_PROJECT, (project,)))
-    opened = execute(_sql.INSERT_ACCOUNT, (project_id, name, tx.now_us))
+        project_id = inserted(execute(statements.INSERT_PROJECT, (project,)))
+    opened = execute(statements.INSERT_ACCOUNT, (project_id, name, tx.now_us))
     tx.memory.heads.clear()  # it may be the project's own account, which heads tell
     return Ref(inserted(opened), project_id, project, name, tx.now_us)
 
@@ -93,13 +92,13 @@ def insert_after(
     insert: str
     values: tuple[Any, ...]
     if draft[_SOURCE:] == _COST_ALONE:
-        insert, values = _sql.INSERT_COST_ALONE, draft[:_SOURCE]
+        insert, values = statements.INSERT_COST_ALONE, draft[:_SOURCE]
     elif draft[_SELDOM:] == _NONE_FROM_SELDOM:
-        insert, values = _sql.INSERT_PLAIN_ENTRY, draft[:_SELDOM]
+        insert, values = statements.INSERT_PLAIN_ENTRY, draft[:_SELDOM]
     elif draft[_SELDOM:_OF_HOLD] == _NONE_OF_SELDOM:
-        insert, values = _sql.INSERT_STEP_OF_HOLD, draft[:_SELDOM] + draft[_OF_HOLD:]
+        insert, values = statements.INSERT_STEP_OF_HOLD, draft[:_SELDOM] + draft[_OF_HOLD:]
     else:
-        insert, values = _sql.INSERT_ENTRY, draft
+        insert, values = statements.INSERT_ENTRY, draft
     totals, digest = follow(head, at_us, draft, detail)
     count = head.settings_count + (draft.kind in SETTINGS)
     # sqlite3 looks for adapters of bytes, and not of bytearray, which is stored alike.
@@ -113,7 +112,7 @@ def _another_model(tx: Transaction, account: Ref, head: Head, model: str | None)
     """*head* with the totals of *model*; and a note that the run of rows of its own ends."""
     if head.model is not None:
         ended = (account.id, head.model, head.recorded_at_us, head.id)
-        tx.execute(_sql.INSERT_MODEL_RUN, ended)
+        tx.execute(statements.INSERT_MODEL_RUN, ended)
     row = None if model is None else tx.execute(_MODEL_HEAD, (account.id, model)).fetchone()
     return Head._make((*head[:6], *(row or (None, None, None, None)), *head[10:]))
 
@@ -126,7 +125,7 @@ def recorded(tx: Transaction, account: Ref, draft: Draft) -> Entry | None:
     key = draft.idempotency_key
     if key is None:
         return None
-    row = tx.execute(compiled(_sql.ENTRY_WITH_KEY), (account.project_id, key)).fetchone()
+    row = tx.execute(compiled(statements.ENTRY_WITH_KEY), (account.project_id, key)).fetchone()
     if row is None:
         return None
     entry = Entry._make(row)

@@ -1,4 +1,4 @@
-"""From what a caller passes for a call that was paid, to the draft of its row."""
+"""From what a caller passes for a call, to the draft of its row: a charge or a hold."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from budgetledger.errors import InvalidAmount, InvalidInput, UnreadableResponse
 from budgetledger.journal.rules import Draft
@@ -24,6 +24,12 @@ _draft = partial(tuple.__new__, Draft)  # of all fields, in order: quicker than 
 
 ASSUMED = "assumed_output_tokens"
 """In the usage of a hold whose call has no bound on its output: what was held for it."""
+
+DEFAULT_EXPIRY_SECONDS = 1800
+"""How long a hold lasts unless its caller says otherwise."""
+
+DEFAULT_OUTPUT_TOKENS = 4096
+"""What a hold assumes of a call whose output has no bound."""
 
 UNKNOWN_MODEL = "unknown"
 """The model of a cost recorded without one, so that the models add up to the account."""
@@ -81,50 +87,76 @@ def needs_loading() -> bool:
     return catalog is None or not catalog._list.cache_info().currsize
 
 
-def draft_hold(
-    amount: Amount | None,
-    model: str | None,
-    messages: Sequence[Mapping[str, Any]] | None,
-    text: str | None,
-    tools: Sequence[Mapping[str, Any]] | None,
-    max_output_tokens: int | None,
-    n: int,
-    tokens: int | None,
-    key: str | None,
-    tags: Mapping[str, Any] | None,
+class HoldRequest(NamedTuple):
+    """How much to hold: the arguments of `Ledger.hold`, which explains them."""
+
+    amount: Amount | None = None
+    model: str | None = None
+    messages: Sequence[Mapping[str, Any]] | None = None
+    text: str | None = None
+    tools: Sequence[Mapping[str, Any]] | None = None
+    max_output_tokens: int | None = None
+    n: int = 1
+    tokens: int | None = None
+    key: str | None = None
+    tags: Mapping[str, Any] | None = None
+
+    @property
+    def has_prompt(self) -> bool:
+        """Whether there is a prompt to count, which takes long if it is long."""
+        return self.messages is not None or self.text is not None
+
+
+def estimated(
+    request: HoldRequest,
+    model: str,
     default_output_tokens: int,
     clock: Callable[[], int],
     book: Book,
+) -> Estimate:
+    """What the call may cost now. Raises `UnpricedModel`."""
+    return estimate(
+        model,
+        messages=request.messages,
+        text=request.text,
+        tools=request.tools,
+        max_output_tokens=request.max_output_tokens,
+        n=request.n,
+        default_output_tokens=default_output_tokens,
+        at=from_us(clock()),
+        dearest=partial(extreme, book=book, dearest=True),
+        cheapest=partial(extreme, book=book, dearest=False),
+    )
+
+
+def draft_hold(
+    request: HoldRequest, default_output_tokens: int, clock: Callable[[], int], book: Book
 ) -> tuple[Draft, Estimate | None]:
     """The draft of a hold, but for its deadline; and the estimate it is made from, if any."""
+    amount, model, tokens, tags, key = (
+        request.amount, request.model, request.tokens, request.tags, request.key
+    )  # fmt: skip
     if model is not None:
         checked_name(model, "model")
-    source, price_json, usage_json, estimated = "given", None, None, None
-    prompt = messages is not None or text is not None
-    if prompt:
+    source, price_json, usage_json, made_from = "given", None, None, None
+    if request.has_prompt:
         if amount is not None or tokens is not None:
             raise InvalidInput("pass an amount, or a prompt to estimate from, not both")
         if model is None:
             raise InvalidInput("an estimate needs the model; pass model= with the prompt")
-        estimated = estimate(
-            model, messages=messages, text=text, tools=tools,
-            max_output_tokens=max_output_tokens, n=n,
-            default_output_tokens=default_output_tokens, at=from_us(clock()),
-            dearest=partial(extreme, book=book, dearest=True),
-            cheapest=partial(extreme, book=book, dearest=False),
-        )  # fmt: skip
-        pico, source = estimated.pico, estimated.source
-        held_tokens = estimated.input_tokens + estimated.output_tokens
-        price_json = to_json(estimated.unit_prices, "price")
-        counts = {"input_tokens": estimated.input_tokens, "output_tokens": estimated.output_tokens}
-        if not estimated.bounded:
-            counts[ASSUMED] = estimated.output_tokens
+        made_from = estimated(request, model, default_output_tokens, clock, book)
+        pico, source = made_from.pico, made_from.source
+        held_tokens = made_from.input_tokens + made_from.output_tokens
+        price_json = to_json(made_from.unit_prices, "price")
+        counts = {"input_tokens": made_from.input_tokens, "output_tokens": made_from.output_tokens}
+        if not made_from.bounded:
+            counts[ASSUMED] = made_from.output_tokens
         usage_json = to_json(counts, "usage")
     elif amount is None and tokens is None:
         raise InvalidInput(
             "nothing to hold; pass an amount in USD, tokens=, or model= with messages= or text="
         )
-    elif tools is not None or max_output_tokens is not None or n != 1:
+    elif request.tools is not None or request.max_output_tokens is not None or request.n != 1:
         raise InvalidInput(
             "tools=, max_output_tokens= and n= are for an estimate; pass messages= or text= too"
         )
@@ -133,13 +165,18 @@ def draft_hold(
         held_tokens = 0 if tokens is None else count(tokens, "tokens")
         if held_tokens > MAX_TOKENS:
             raise InvalidAmount(f"tokens is out of range: {tokens}; pass what one call may use")
-    # By position, as above.
     draft = Draft(
-        "hold", model or UNKNOWN_MODEL, None, source, None, 0, 0, 0, usage_json, price_json,
-        None if tags is None else to_json(tags, "tags"), None, None,
-        None if key is None else checked_name(key, "key"), None, None, pico, held_tokens,
-    )  # fmt: skip
-    return draft, estimated
+        "hold",
+        model or UNKNOWN_MODEL,
+        price_source=source,
+        usage_json=usage_json,
+        price_json=price_json,
+        tags_json=None if tags is None else to_json(tags, "tags"),
+        idempotency_key=None if key is None else checked_name(key, "key"),
+        held_pico=pico,
+        held_tokens=held_tokens,
+    )
+    return draft, made_from
 
 
 def _read(

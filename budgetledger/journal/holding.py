@@ -18,23 +18,22 @@ from budgetledger.errors import (
     UnknownAccount,
     UnpricedModel,
 )
-from budgetledger.journal import reports as _reports
-from budgetledger.journal import statements as _sql
+from budgetledger.journal import accounts, statements
+from budgetledger.journal.accounts import Ref
 from budgetledger.journal.append import append, find_or_open, recorded
 from budgetledger.journal.posting import post, post_along
 from budgetledger.journal.refusals import refusal
-from budgetledger.journal.reports import Ref
 from budgetledger.journal.rules import Draft, Need, refusing
 from budgetledger.journal.standing import Level, checks, line
-from budgetledger.journal.statements import compiled
 from budgetledger.journal.transaction import Transaction
+from budgetledger.storage.dialect import compiled
 from budgetledger.windows import from_us
 
 _MOST_EXPIRED = 64  # rows written for others in one hold
 
-_OPEN_HOLD = compiled(_sql.OPEN_HOLD)
-_PASSED = compiled(_sql.PASSED)
-_CLOSE_HOLD = compiled(_sql.CLOSE_HOLD)
+_OPEN_HOLD = compiled(statements.OPEN_HOLD)
+_PASSED = compiled(statements.PASSED)
+_CLOSE_HOLD = compiled(statements.CLOSE_HOLD)
 
 
 class Granted(NamedTuple):
@@ -86,7 +85,7 @@ def hold(
     path = "/".join([str(level.account.id) for level in levels[1:]])
     of_hold = (entry.id, draft.expires_at_us, draft.model, need.pico, need.tokens, path)
     for level in levels:
-        tx.execute(_sql.INSERT_OPEN_HOLD, (level.account.id, *of_hold))
+        tx.execute(statements.INSERT_OPEN_HOLD, (level.account.id, *of_hold))
     return Granted(entry, account, refused)
 
 
@@ -171,14 +170,14 @@ def extend(tx: Transaction, account: Ref, hold_id: int, expires_in_us: int) -> E
         _refuse_closed(tx, account, hold_id, None if row is None else row[1])
     expires_at_us = tx.now_us + expires_in_us
     for account_id in _counted_on(account.id, row[0]):
-        tx.execute(compiled(_sql.EXTEND_HOLD), (expires_at_us, account_id, hold_id))
+        tx.execute(compiled(statements.EXTEND_HOLD), (expires_at_us, account_id, hold_id))
     draft = Draft("extend", hold_id=hold_id, expires_at_us=expires_at_us)
     return append(tx, account, draft).entry
 
 
 def closing_entry(tx: Transaction, account: Ref, hold_id: int) -> Entry | None:
     """The row that closed a hold: the settle, if there is one."""
-    row = tx.execute(compiled(_sql.CLOSED_BY), (account.id, hold_id, hold_id)).fetchone()
+    row = tx.execute(compiled(statements.CLOSED_BY), (account.id, hold_id, hold_id)).fetchone()
     return None if row is None else Entry._make(row)
 
 
@@ -226,7 +225,7 @@ def _expire(tx: Transaction, account: Ref) -> None:
     """
     passed = tx.execute(_PASSED, (account.id, tx.now_us, _MOST_EXPIRED)).fetchall()
     for (hold_id,) in passed:
-        (holder_id,) = tx.execute(compiled(_sql.HOLDER), (hold_id,)).fetchone()
-        holder = _reports.account_by_id(tx.execute, account.project_id, account.project, holder_id)
+        (holder_id,) = tx.execute(compiled(statements.HOLDER), (hold_id,)).fetchone()
+        holder = accounts.account_by_id(tx.execute, account.project_id, account.project, holder_id)
         _close(tx, holder_id, hold_id)
         append(tx, holder, Draft("expire", hold_id=hold_id))

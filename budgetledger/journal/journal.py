@@ -1,31 +1,34 @@
-"""What every part of a ledger works with: the open file, the clock, and transactions on it."""
+"""`Journal`: an open ledger as one project sees it, and transactions on it."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from os import PathLike
-from types import TracebackType
-from typing import Any, Self, TypeAlias, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
-from budgetledger.callers import AsUser
 from budgetledger.entries import Alert
-from budgetledger.journal import reports as _reports
-from budgetledger.journal.reports import EVER, Ref
+from budgetledger.errors import StoreError
+from budgetledger.journal import accounts, price_rows
+from budgetledger.journal.accounts import Ref
+from budgetledger.journal.holding import Granted
+from budgetledger.journal.reports import EVER
 from budgetledger.journal.transaction import Memory, Transaction
-from budgetledger.money import count
 from budgetledger.names import checked_name
-from budgetledger.storage.sqlite.connection import Synchronous
-from budgetledger.storage.sqlite.store import open_store
-from budgetledger.storage.writer import Execute
+from budgetledger.prices import PriceBook
+from budgetledger.storage.protocols import Execute
+from budgetledger.storage.store import Store
 from budgetledger.windows import to_us
 
 T = TypeVar("T")
 
 Clock: TypeAlias = Callable[[], int]
 """Microseconds since 1970."""
+
+Taking: TypeAlias = Callable[[Transaction], Granted]
+"""The operation that takes a hold."""
 
 _log = logging.getLogger("budgetledger")
 
@@ -35,92 +38,45 @@ def system_clock() -> int:
     return time.time_ns() // 1000
 
 
-class LedgerCore:
-    """An open ledger without its methods for money, holds, settings and reading."""
+@dataclass(slots=True, eq=False)
+class Journal:
+    """What a `Ledger` works with. ``dataclasses.replace`` makes another view of the same file.
 
-    def __init__(
-        self,
-        target: str | PathLike[str],
-        *,
-        project: str = "default",
-        synchronous: Synchronous = "FULL",
-        enforce: bool = True,
-        default_output_tokens: int = 4096,
-        on_alert: Callable[[Alert], object] | None = None,
-        clock: Clock = system_clock,
-    ) -> None:
-        self.project = checked_name(project, "project")
-        self.enforce = enforce
-        self._default_output_tokens = count(default_output_tokens, "default_output_tokens")
-        self._on_alert = on_alert
-        self._clock = clock
-        self._memory = Memory()
-        self._accounts = self._memory.accounts.setdefault(self.project, {})
-        self._store = open_store(target, synchronous)
+    *around_hold* is given each operation that is to take a hold, and returns the one that runs.
+    """
 
-    def _of_project(self, project: str) -> Self:
+    store: Store
+    project: str
+    clock: Clock
+    enforce: bool
+    default_output_tokens: int
+    on_alert: Callable[[Alert], object] | None = None
+    around_hold: Callable[[Taking], Taking] | None = None
+    memory: Memory = field(default_factory=Memory)
+    refs: dict[str, Ref] = field(init=False)
+    """The project's accounts that were seen, by name; a part of *memory*."""
+
+    def __post_init__(self) -> None:
+        self.refs = self.memory.accounts.setdefault(self.project, {})
+
+    def for_project(self, project: str) -> Journal:
         """The same open file, under another project."""
-        other = object.__new__(type(self))
-        other.__dict__.update(self.__dict__)
-        other.project = checked_name(project, "project")
-        other._accounts = self._memory.accounts.setdefault(project, {})
-        return other
+        return replace(self, project=checked_name(project, "project"))
 
-    @property
-    def path(self) -> str:
-        """The ledger's file, absolute; or ``:memory:``; or its URL, without the password."""
-        return self._store.path
+    # -- writing --------------------------------------------------------------------------------
 
-    def as_user(
-        self, user: str, *, tags: Mapping[str, Any] | None = None, key: str | None = None
-    ) -> AsUser:
-        """For ``with``: metered calls made inside count for *user*, with *tags* on their rows.
-
-        For every call of wrapped clients and metered functions that the block makes, in the
-        tasks it starts too, and in threads started by ``asyncio.to_thread``. The innermost
-        block wins, and its tags are added to those of the blocks around it. *key*: of the
-        hold, if the block makes one call.
-        """
-        return AsUser(user, tags, key)
-
-    def backup(self, path: str | PathLike[str]) -> None:
-        """Copy the ledger as of now into the new SQLite file *path*, while others go on writing.
-
-        From PostgreSQL too: each row as it is, and verified.
-        """
-        self._store.backup(path)
-
-    def close(self) -> None:
-        """Give files and locks back. Harmless when repeated."""
-        self._store.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"Ledger({self.path!r}, project={self.project!r})"
-
-    # -- for the parts ---------------------------------------------------------------------------
-
-    def _write(self, operation: Callable[[Transaction], T]) -> T:
-        result, alerts = self._store.write(self._inside(operation))
+    def write(self, operation: Callable[[Transaction], T]) -> T:
+        """Run *operation* in a write transaction; durable on return, and its alerts are told."""
+        result, alerts = self.store.write(self.inside(operation))
         if alerts:
-            self._tell(alerts)
+            self.tell(alerts)
         return result
 
-    def _inside(
+    def inside(
         self, operation: Callable[[Transaction], T]
     ) -> Callable[[Execute], tuple[T, tuple[Alert, ...]]]:
-        """*operation* as the store runs it."""
-        begin = self._begin
+        """*operation* as the store runs it; it returns the alerts too, which are to be told."""
+        begin = self.begin
 
         def run(execute: Execute) -> tuple[T, tuple[Alert, ...]]:
             tx = begin(execute)
@@ -128,8 +84,9 @@ class LedgerCore:
 
         return run
 
-    def _begin(self, execute: Execute) -> Transaction:
-        memory, store = self._memory, self._store
+    def begin(self, execute: Execute) -> Transaction:
+        """The transaction that the store has begun, with what is remembered and still true."""
+        memory, store = self.memory, self.store
         if memory.generation != store.generation:  # what was read may have been undone
             memory.settings.clear()
             memory.heads.clear()
@@ -142,35 +99,43 @@ class LedgerCore:
             if memory.data_version != version:
                 memory.heads.clear()
                 memory.data_version = version
-        return Transaction(execute, self._clock(), memory)
+        return Transaction(execute, self.clock(), memory)
 
-    def _tell(self, alerts: tuple[Alert, ...]) -> None:
+    def write_known(self, account: str, operation: Callable[[Transaction, Ref], T]) -> T:
+        """`write` for an account that must exist. Raises `UnknownAccount`."""
+        checked_name(account, "account")
+        return self.write(
+            lambda tx: operation(tx, accounts.known(tx.execute, self.project, account))
+        )
+
+    def tell(self, alerts: tuple[Alert, ...]) -> None:
         """Call ``on_alert``; what it raises must not eat what the caller did."""
-        if self._on_alert is None:
+        if self.on_alert is None:
             return
         for alert in alerts:
             try:
-                self._on_alert(alert)
+                self.on_alert(alert)
             except Exception:
                 _log.exception("on_alert failed for %s", alert)
 
-    def _write_known(self, account: str, operation: Callable[[Transaction, Ref], T]) -> T:
-        checked_name(account, "account")
-        return self._write(
-            lambda tx: operation(tx, _reports.known(tx.execute, self.project, account))
-        )
+    # -- reading --------------------------------------------------------------------------------
 
-    def _read_known(self, account: str, operation: Callable[[Execute, Ref], T]) -> T:
+    def read(self, operation: Callable[[Execute], T]) -> T:
+        """Run *operation* on one snapshot of the ledger."""
+        return self.store.read(operation)
+
+    def read_known(self, account: str, operation: Callable[[Execute, Ref], T]) -> T:
+        """`read` for an account that must exist. Raises `UnknownAccount`."""
         checked_name(account, "account")
 
         def with_account(execute: Execute) -> T:
-            self._memory.forget_before(self._store.renewals)
-            ref = self._accounts.get(account) or _reports.known(execute, self.project, account)
+            self.memory.forget_before(self.store.renewals)
+            ref = self.refs.get(account) or accounts.known(execute, self.project, account)
             return operation(execute, ref)
 
-        return self._store.read(with_account)
+        return self.store.read(with_account)
 
-    def _moments(
+    def moments(
         self, execute: Execute, ref: Ref, at: datetime | None, as_of: datetime | None
     ) -> tuple[int, int]:
         """The moment asked about, and the moment of knowing, in microseconds."""
@@ -178,5 +143,41 @@ class LedgerCore:
         if at is not None:
             return to_us(at), known_us
         # An account's time never runs back, even if the clock does.
-        now_us = max(self._clock(), _reports.last_time(execute, ref.id))
+        now_us = max(self.clock(), accounts.last_time(execute, ref.id))
         return min(now_us, known_us), known_us
+
+    def book(self) -> PriceBook:
+        """The own prices as they are now; kept until there are more of them.
+
+        Where they cannot be read at this moment (in a finaliser amid a read, perhaps), as they
+        were read last. Raises `StoreError` if they never were.
+        """
+        books = self.memory.books
+
+        def operation(execute: Execute) -> tuple[int | None, PriceBook]:
+            self.memory.forget_before(self.store.renewals)
+            kept, newest = books.get(self.project), price_rows.last_id(execute)
+            if kept is not None and kept[0] == newest:
+                return kept
+            return newest, PriceBook(price_rows.rows(execute, self.project))
+
+        try:
+            found = self.store.read(operation)
+        except StoreError:
+            kept = books.get(self.project)
+            if kept is None:
+                raise
+            return kept[1]
+        books[self.project] = found
+        return found[1]
+
+
+class OnJournal(Protocol):
+    """A ledger, or a hold of one."""
+
+    _journal: Journal
+
+
+def journal_of(face: OnJournal) -> Journal:
+    """The journal behind a ledger or a hold, which show their users no more than verbs."""
+    return face._journal

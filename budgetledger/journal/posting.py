@@ -7,16 +7,15 @@ from typing import Any
 
 from budgetledger.entries import MONEY_KINDS, Entry
 from budgetledger.errors import IdempotencyConflict, InvalidAmount, UnknownEntry
-from budgetledger.journal import reports as _reports
-from budgetledger.journal import statements as _sql
+from budgetledger.journal import accounts, statements
+from budgetledger.journal.accounts import Ref
 from budgetledger.journal.alerts import raise_alerts
 from budgetledger.journal.append import Appended, append, recorded
-from budgetledger.journal.reports import Ref
 from budgetledger.journal.rules import Draft
 from budgetledger.journal.standing import above, settings_of
-from budgetledger.journal.statements import compiled
 from budgetledger.journal.transaction import Transaction
 from budgetledger.money import to_pico, to_usd
+from budgetledger.storage.dialect import compiled
 
 _SOME = 50  # rows to look at; more than an entry is repeated and raises alerts
 
@@ -60,8 +59,8 @@ def adjust(
     *is_total*: its cost is what the call cost in all, whatever was stated until now.
     """
     execute = tx.execute
-    project_id = _reports.find_project(execute, project)
-    row = execute(compiled(_sql.ENTRY_WITH_ID), (project_id, entry_id)).fetchone()
+    project_id = accounts.find_project(execute, project)
+    row = execute(compiled(statements.ENTRY_WITH_ID), (project_id, entry_id)).fetchone()
     corrected = None if row is None else Entry._make(row)
     if corrected is None or corrected.kind not in MONEY_KINDS or corrected.kind == "adjustment":
         what = "no entry" if corrected is None else f"a {corrected.kind}, not a charge,"
@@ -74,7 +73,7 @@ def adjust(
             f"entry {entry_id} repeats entry {corrected.origin_id} of an account below; "
             "correct that one, and this account follows"
         )
-    account = _reports.find(execute, project, corrected.account)
+    account = accounts.find(execute, project, corrected.account)
     assert account is not None
     draft = draft._replace(model=corrected.model, corrects_id=corrected.id)
     total_pico = draft.cost_pico or 0
@@ -91,7 +90,7 @@ def adjust(
                 entry=first,
             )
         return Appended(first, is_new=False)
-    millions, rest = execute(compiled(_sql.STATED_SINCE), (corrected.id,)).fetchone()
+    millions, rest = execute(compiled(statements.STATED_SINCE), (corrected.id,)).fetchone()
     stated = millions * 10**6 + rest
     if is_total:
         amount = to_usd(total_pico - (corrected.cost_pico or 0) - stated)
@@ -122,7 +121,7 @@ def post_along(
     if settings_of(tx, account, appended.settings_count).has_alerts:
         raise_alerts(tx, account)
     for account_id in above_ids:
-        upper = _reports.account_by_id(tx.execute, account.project_id, account.project, account_id)
+        upper = accounts.account_by_id(tx.execute, account.project_id, account.project, account_id)
         repeated = draft._replace(origin_id=appended.entry.id, idempotency_key=None)
         row = append(tx, upper, repeated, detail)
         if settings_of(tx, upper, row.settings_count).has_alerts:
@@ -135,7 +134,7 @@ def _repeated_in(tx: Transaction, entry_id: int) -> list[int]:
     found = []
     after_id, rows = entry_id, []
     while True:
-        rows = tx.execute(compiled(_sql.ROWS_AFTER), (after_id, _SOME)).fetchall()
+        rows = tx.execute(compiled(statements.ROWS_AFTER), (after_id, _SOME)).fetchall()
         for origin_id, kind, account_id in rows:
             if origin_id == entry_id:
                 found.append(account_id)

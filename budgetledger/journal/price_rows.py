@@ -10,14 +10,13 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from budgetledger.errors import UnpricedModel
-from budgetledger.journal import reports as _reports
-from budgetledger.journal import statements as _sql
+from budgetledger.journal import accounts, statements
 from budgetledger.journal.append import inserted
-from budgetledger.journal.statements import compiled
+from budgetledger.journal.problem import Problem
 from budgetledger.journal.transaction import Transaction
-from budgetledger.journal.verify_hierarchy import Problem
 from budgetledger.prices import OwnPrice
-from budgetledger.storage.writer import Execute
+from budgetledger.storage.dialect import compiled
+from budgetledger.storage.protocols import Execute
 
 _GENESIS = sha256(b"own prices").digest()
 
@@ -54,28 +53,30 @@ def revise(tx: Transaction, revision: Revision) -> tuple[OwnPrice, bool]:
         )
     if standing is not None and standing.rates_json == rates_json:
         return standing, False
-    before, last_us = tx.execute(_sql.PRICE_HEAD).fetchone() or (_GENESIS, 0)
+    before, last_us = tx.execute(statements.PRICE_HEAD).fetchone() or (_GENESIS, 0)
     recorded_at_us = max(tx.now_us, last_us)  # never before the row it follows
     said = (model, rates_json, at_us, recorded_at_us, note)
     row = (project_id, *said, _chained(before, project, said))
-    return OwnPrice(inserted(tx.execute(_sql.INSERT_PRICE_REVISION, row)), project, *said), True
+    return OwnPrice(
+        inserted(tx.execute(statements.INSERT_PRICE_REVISION, row)), project, *said
+    ), True
 
 
 def last_id(execute: Execute) -> int | None:
     """The number of the newest row of all."""
-    newest: int | None = execute(_sql.LAST_PRICE).fetchone()[0]
+    newest: int | None = execute(statements.LAST_PRICE).fetchone()[0]
     return newest
 
 
 def rows(execute: Execute, project: str) -> list[OwnPrice]:
     """Every row of *project* and of all projects, in the order they were written."""
-    return [OwnPrice._make(row) for row in execute(compiled(_sql.PRICES), (project,))]
+    return [OwnPrice._make(row) for row in execute(compiled(statements.PRICES), (project,))]
 
 
 def price_problems(execute: Execute) -> Iterator[Problem]:
     """What in the rows differs from what was written."""
     digest, number = _GENESIS, 0
-    for *row, found in execute(_sql.PRICE_CHAIN):
+    for *row, found in execute(statements.PRICE_CHAIN):
         price, number = OwnPrice._make(row), number + 1
         if price.id != number or _chained(digest, price.project, price[2:]) != found:
             yield Problem(
@@ -87,17 +88,17 @@ def price_problems(execute: Execute) -> Iterator[Problem]:
 
 def _standing(execute: Execute, project_id: int | None, model: str, at_us: int) -> OwnPrice | None:
     if project_id is None:
-        found = execute(compiled(_sql.PRICE_OF_ALL_AT), (model, at_us))
+        found = execute(compiled(statements.PRICE_OF_ALL_AT), (model, at_us))
     else:
-        found = execute(compiled(_sql.PRICE_OF_PROJECT_AT), (project_id, model, at_us))
+        found = execute(compiled(statements.PRICE_OF_PROJECT_AT), (project_id, model, at_us))
     row = found.fetchone()
     return None if row is None else OwnPrice._make(row)
 
 
 def _project_id(tx: Transaction, project: str) -> int:
     """The id of the project, opened if it is new."""
-    found = _reports.find_project(tx.execute, project)
-    return inserted(tx.execute(_sql.INSERT_PROJECT, (project,))) if found is None else found
+    found = accounts.find_project(tx.execute, project)
+    return inserted(tx.execute(statements.INSERT_PROJECT, (project,))) if found is None else found
 
 
 def _chained(before: bytes, project: str | None, said: tuple[object, ...]) -> bytes:

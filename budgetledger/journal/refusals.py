@@ -10,13 +10,14 @@ from math import inf
 
 from budgetledger.entries import Budget
 from budgetledger.errors import BudgetExceededError
-from budgetledger.journal import statements as _sql
+from budgetledger.journal import statements
 from budgetledger.journal.reports import EVER, totals_before
 from budgetledger.journal.rules import Check, Need, next_time
 from budgetledger.journal.standing import Level
-from budgetledger.journal.statements import compiled
 from budgetledger.journal.transaction import Transaction
 from budgetledger.money import PICO
+from budgetledger.pricing.estimates import Estimate, largest_output
+from budgetledger.storage.dialect import compiled
 
 
 def refusal(
@@ -118,7 +119,7 @@ def _retry_at(tx: Transaction, level: Level, refused: Check, need: Need) -> int 
 def _held_after(tx: Transaction, level: Level, budget: Budget) -> tuple[list[int], list[int]]:
     """The deadlines to come, and what is held before the first, the second, … and the last."""
     where = (level.account.id, tx.now_us, budget.model, budget.model)
-    rows = tx.execute(compiled(_sql.DEADLINES), where).fetchall()
+    rows = tx.execute(compiled(statements.DEADLINES), where).fetchall()
     held = [0]
     for _, pico, tokens in reversed(rows):
         held.append(held[-1] + Need(pico, tokens).of(budget.measure))
@@ -130,3 +131,13 @@ def _units(totals: tuple[int, ...], measure: str) -> int:
     if measure == "usd":
         return usd * PICO + pico
     return tokens if measure == "tokens" else requests
+
+
+def with_largest_output(
+    error: BudgetExceededError, estimate: Estimate | None
+) -> BudgetExceededError:
+    """*error*, telling the largest output that would have been granted."""
+    least = error.__dict__.pop("least_available")
+    if estimate is not None and (least["requests"] is None or least["requests"] > 0):
+        error.largest_output = largest_output(estimate, least["usd"], least["tokens"])
+    return error

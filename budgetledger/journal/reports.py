@@ -10,11 +10,11 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from budgetledger.entries import Balance, Budget, BudgetStatus, Measure
-from budgetledger.errors import UnknownAccount
-from budgetledger.journal import statements as _sql
-from budgetledger.journal.statements import compiled
+from budgetledger.journal import statements
+from budgetledger.journal.accounts import Ref, no_budget
 from budgetledger.money import PICO, Sum, to_usd
-from budgetledger.storage.writer import Execute
+from budgetledger.storage.dialect import compiled
+from budgetledger.storage.protocols import Execute
 from budgetledger.windows import Period, Window, window_at
 
 DEFAULT_BUDGET = "default"
@@ -25,16 +25,6 @@ NOTHING: tuple[int, ...] = (0, 0, 0, 0)
 
 EVER = 2**63 - 1
 """A moment after all others."""
-
-
-class Ref(NamedTuple):
-    """An account that has rows, or is about to."""
-
-    id: int
-    project_id: int
-    project: str
-    name: str
-    created_at_us: int
 
 
 class Posted(NamedTuple):
@@ -59,57 +49,10 @@ class Revision(NamedTuple):
     since_us: int
 
 
-def find_project(execute: Execute, project: str) -> int | None:
-    """The id of *project*, or None."""
-    row = execute(compiled(_sql.PROJECT_ID), (project,)).fetchone()
-    return None if row is None else row[0]
-
-
-def find(execute: Execute, project: str, name: str) -> Ref | None:
-    """The account *name* of *project*, or None."""
-    row = execute(compiled(_sql.ACCOUNT), (project, name)).fetchone()
-    return None if row is None else Ref(row[0], row[1], project, name, row[2])
-
-
-def account_by_id(execute: Execute, project_id: int, project: str, account_id: int) -> Ref:
-    """The account with an id that was read from a row of the same project."""
-    name, created_at_us = execute(compiled(_sql.ACCOUNT_BY_ID), (account_id,)).fetchone()
-    return Ref(account_id, project_id, project, name, created_at_us)
-
-
-def known(execute: Execute, project: str, name: str) -> Ref:
-    """The account *name*. Raises `UnknownAccount`."""
-    found = find(execute, project, name)
-    if found is None:
-        raise UnknownAccount(
-            f"there is no account {name!r} in project {project!r}; "
-            "set a budget for it or charge it first",
-            account=name,
-            project=project,
-        )
-    return found
-
-
-def no_budget(project: str, account: str, name: str | None) -> UnknownAccount:
-    """The error for an account that has no budget, or none of that name."""
-    what = "no budget" if name is None else f"no budget named {name!r}"
-    return UnknownAccount(
-        f"account {account!r} of project {project!r} has {what}; set it first",
-        account=account,
-        project=project,
-    )
-
-
-def last_time(execute: Execute, account_id: int) -> int:
-    """The time of the account's last row: a clock behind it does not turn the account back."""
-    row = execute(compiled(_sql.LAST_TIME), (account_id,)).fetchone()
-    return 0 if row is None else row[0]
-
-
 def revisions(execute: Execute, account_id: int, account: str) -> dict[str, list[Revision]]:
     """All revisions of the account's budgets, by name, oldest first."""
     found: dict[str, list[Revision]] = {}
-    for row in execute(compiled(_sql.BUDGET_REVISIONS), (account_id,)):
+    for row in execute(compiled(statements.BUDGET_REVISIONS), (account_id,)):
         name, measure, units, pico, model, per, zone, week_start, anchor, span, *rest = row
         created_at, alert_at, removed, since_us = rest
         period = Period(per, zone, week_start, anchor, span)
@@ -157,11 +100,11 @@ def window_of(
     """The window of *budget* that holds a moment, cut by the shifts known at another."""
     start_us, end_us, zone = window_at(budget.period, moment_us)
     around = (account_id, budget.name, min(moment_us, known_us))
-    (shift_us,) = execute(compiled(_sql.SHIFT_BEFORE), around).fetchone()
+    (shift_us,) = execute(compiled(statements.SHIFT_BEFORE), around).fetchone()
     if shift_us is not None and (start_us is None or shift_us > start_us):
         start_us = shift_us
     (shift_us,) = execute(
-        compiled(_sql.SHIFT_AFTER), (account_id, budget.name, moment_us, known_us)
+        compiled(statements.SHIFT_AFTER), (account_id, budget.name, moment_us, known_us)
     ).fetchone()
     if shift_us is not None and (end_us is None or shift_us < end_us):
         end_us = shift_us
@@ -170,7 +113,7 @@ def window_of(
 
 def has_shift(execute: Execute, account_id: int, budget: str, since_us: int) -> bool:
     """Whether a window of the budget was started by a row at or after a moment."""
-    (shift_us,) = execute(compiled(_sql.LAST_SHIFT), (account_id, budget)).fetchone()
+    (shift_us,) = execute(compiled(statements.LAST_SHIFT), (account_id, budget)).fetchone()
     return shift_us is not None and shift_us >= since_us
 
 
@@ -202,10 +145,10 @@ def totals_before(
 ) -> tuple[int, ...]:
     """The running totals just before a moment, of one model if given, in `Head`'s order."""
     if model is None:
-        found = execute(compiled(_sql.TOTALS_BEFORE), (account_id, moment_us))
+        found = execute(compiled(statements.TOTALS_BEFORE), (account_id, moment_us))
     else:
         where = (model, account_id, moment_us, account_id, model, moment_us)
-        found = execute(compiled(_sql.MODEL_TOTALS_BEFORE), where)
+        found = execute(compiled(statements.MODEL_TOTALS_BEFORE), where)
     totals: tuple[int, ...] | None = found.fetchone()
     return totals or NOTHING
 
@@ -259,7 +202,7 @@ def _status(budget: Budget, window: Window, posted: int, held: int) -> BudgetSta
 
 def _open_holds(execute: Execute, account_id: int, now_us: int) -> list[tuple[str | None, Posted]]:
     """What the open holds set aside, each with its model."""
-    rows = execute(compiled(_sql.OPEN_HOLDS), (account_id, now_us))
+    rows = execute(compiled(statements.OPEN_HOLDS), (account_id, now_us))
     return [(model, Posted(pico, tokens, 1)) for model, pico, tokens in rows]
 
 
@@ -281,7 +224,9 @@ def _unpriced(
 ) -> int:
     start_us = 0 if window.start_us is None else window.start_us
     end_us = _end(window, known_us)
-    found = execute(compiled(_sql.UNPRICED), (account_id, model, model, start_us, end_us, known_us))
+    found = execute(
+        compiled(statements.UNPRICED), (account_id, model, model, start_us, end_us, known_us)
+    )
     count: int = found.fetchone()[0]
     return count
 
@@ -289,7 +234,7 @@ def _unpriced(
 def model_costs(execute: Execute, account: Ref, window: Window, known_us: int) -> dict[str, Posted]:
     """What each model posted in *window*, without those that posted nothing."""
     found = {}
-    for (model,) in execute(compiled(_sql.MODELS), (account.id,) * 3).fetchall():
+    for (model,) in execute(compiled(statements.MODELS), (account.id,) * 3).fetchall():
         used = posted(execute, account.id, window, known_us, model)
         if any(used):
             found[model] = used

@@ -2,42 +2,25 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
-from budgetledger.entries import Budget, Entry, Measure
+from budgetledger.entries import Budget, Entry
 from budgetledger.errors import InvalidInput
-from budgetledger.journal import reports as _reports
-from budgetledger.journal import statements as _sql
+from budgetledger.journal import accounts, reports, statements
+from budgetledger.journal.accounts import Ref
 from budgetledger.journal.alerts import raise_alerts, resolve
 from budgetledger.journal.append import append, find_or_open, recorded
-from budgetledger.journal.reports import Ref
+from budgetledger.journal.budget_terms import BudgetTerms
+from budgetledger.journal.journal import Journal
 from budgetledger.journal.rules import Draft
-from budgetledger.journal.standing import head_of, line, settings_of
+from budgetledger.journal.standing import WHOLE_PROJECT, head_of, line, settings_of
 from budgetledger.journal.transaction import Transaction
-from budgetledger.money import Sum
-from budgetledger.windows import Period, Window, window_at
+from budgetledger.names import checked_name, checked_reason
+from budgetledger.windows import Window, window_at
 
 
-def set_budget(
-    tx: Transaction,
-    account: Ref,
-    name: str,
-    measure: Measure,
-    limit: Sum,
-    model: str | None,
-    period: Period,
-    *,
-    alert_at: tuple[Decimal, ...] | None = None,
-    anchored: bool = False,
-    created_at: float | None = None,
-) -> Budget:
-    """Append a revision of the budget *name*, unless it stands exactly so already.
-
-    *alert_at*: None keeps the thresholds there are. *anchored*: step the windows from the
-    budget's creation. *created_at* (seconds since 1970) says when that was; without it, the
-    first revision's stays.
-    """
-    revisions = _reports.revisions(tx.execute, account.id, account.name).get(name, [])
+def set_budget(tx: Transaction, account: Ref, terms: BudgetTerms) -> Budget:
+    """Append a revision of the budget that *terms* name, unless it stands exactly so already."""
+    name, measure, limit, model, period, alert_at, anchored, created_at = terms
+    revisions = reports.revisions(tx.execute, account.id, account.name).get(name, [])
     now_us = tx.now_us
     if created_at is None:
         created_at = revisions[0].budget.created_at if revisions else now_us / 1e6
@@ -63,11 +46,22 @@ def set_budget(
     return budget
 
 
+def set_budget_of(journal: Journal, account: str, terms: BudgetTerms) -> Budget:
+    """Set a budget of the account *account*, opened if it is new."""
+
+    def operation(tx: Transaction) -> tuple[Ref, Budget]:
+        ref = find_or_open(tx, journal.project, account)
+        return ref, set_budget(tx, ref, terms)
+
+    journal.refs[account], budget = journal.write(operation)
+    return budget
+
+
 def remove_budget(tx: Transaction, account: Ref, name: str) -> None:
     """Append the revision that ends the budget *name*."""
-    revisions = _reports.revisions(tx.execute, account.id, account.name).get(name, [])
+    revisions = reports.revisions(tx.execute, account.id, account.name).get(name, [])
     if not revisions or revisions[-1].removed:
-        raise _reports.no_budget(account.project, account.name, name)
+        raise accounts.no_budget(account.project, account.name, name)
     head = head_of(tx, account)
     standing = settings_of(tx, account, head.settings_count).standing
     _append_revision(tx, account, revisions[-1].budget, removed=True)
@@ -93,7 +87,7 @@ def _append_revision(tx: Transaction, account: Ref, budget: Budget, *, removed: 
     # Without thresholds the hash is the one budgets had before there were any.
     hashed = detail if alert_at is None else (*detail, alert_at)
     entry = append(tx, account, Draft("budget"), hashed).entry
-    tx.execute(_sql.INSERT_BUDGET_REVISION, (entry.id, account.id, *detail, alert_at))
+    tx.execute(statements.INSERT_BUDGET_REVISION, (entry.id, account.id, *detail, alert_at))
 
 
 def shift_windows(
@@ -104,21 +98,21 @@ def shift_windows(
     What was spent until now lies before its start, even within the same microsecond. Nothing,
     if the *key* stands for a shift of the account already.
     """
-    budgets = _reports.budgets_in_force(tx.execute, account.id, account.name)
+    budgets = reports.budgets_in_force(tx.execute, account.id, account.name)
     shifted = [budget for budget in budgets if name is None or budget.name == name]
     if not shifted:
-        raise _reports.no_budget(account.project, account.name, name)
+        raise accounts.no_budget(account.project, account.name, name)
     draft = Draft("shift", note=reason, idempotency_key=key)
     first = recorded(tx, account, draft)
     if first is not None:
         moment_us = max(tx.now_us, first.recorded_at_us)
-        return _reports.window_of(tx.execute, account.id, shifted[0], moment_us)
-    start_us = max(tx.now_us, _reports.last_time(tx.execute, account.id) + 1)
+        return reports.window_of(tx.execute, account.id, shifted[0], moment_us)
+    start_us = max(tx.now_us, accounts.last_time(tx.execute, account.id) + 1)
     for budget in shifted:
         _append_shift(tx, account, budget.name, start_us, draft, not_before_us=start_us)
         draft = draft._replace(idempotency_key=None)
     raise_alerts(tx, account)
-    return _reports.window_of(tx.execute, account.id, shifted[0], start_us)
+    return reports.window_of(tx.execute, account.id, shifted[0], start_us)
 
 
 def shift_if_due(tx: Transaction, account: Ref, name: str) -> None:
@@ -126,13 +120,13 @@ def shift_if_due(tx: Transaction, account: Ref, name: str) -> None:
 
     The row states what already holds: spending falls out of a window when the window ends.
     """
-    budget = _reports.budget_in_force(tx.execute, account, name)
-    moment_us = max(tx.now_us, _reports.last_time(tx.execute, account.id))
+    budget = reports.budget_in_force(tx.execute, account, name)
+    moment_us = max(tx.now_us, accounts.last_time(tx.execute, account.id))
     turned = window_at(budget.period, moment_us)
     if budget.period.per == "rolling" or turned.start_us is None:
         return
     is_first = turned.start_us <= budget.created_at * 1e6
-    if not is_first and not _reports.has_shift(tx.execute, account.id, name, turned.start_us):
+    if not is_first and not reports.has_shift(tx.execute, account.id, name, turned.start_us):
         _append_shift(tx, account, name, turned.start_us, Draft("shift"), turned=True)
 
 
@@ -148,7 +142,7 @@ def _append_shift(
 ) -> None:
     detail = (budget, start_us, int(turned))
     entry = append(tx, account, draft, detail, not_before_us).entry
-    tx.execute(_sql.INSERT_WINDOW_SHIFT, (entry.id, account.id, *detail))
+    tx.execute(statements.INSERT_WINDOW_SHIFT, (entry.id, account.id, *detail))
 
 
 def set_parent(tx: Transaction, account: Ref, parent: str | None) -> None:
@@ -167,7 +161,35 @@ def set_parent(tx: Transaction, account: Ref, parent: str | None) -> None:
             )
     detail = (None if above is None else above.id,)
     entry = append(tx, account, Draft("parent", note=parent), detail).entry
-    tx.execute(_sql.INSERT_PARENT_CHANGE, (entry.id, account.id, *detail))
+    tx.execute(statements.INSERT_PARENT_CHANGE, (entry.id, account.id, *detail))
+
+
+def set_parent_of(journal: Journal, account: str, parent: str | None) -> None:
+    """See `Ledger.set_parent`."""
+    checked_name(account, "account")
+    if parent is not None:
+        checked_name(parent, "parent")
+    if WHOLE_PROJECT in (account, parent):
+        raise InvalidInput(
+            "'*' is the project itself, above all accounts; set a budget on it, and pass "
+            "None as parent for an account that is under nothing else"
+        )
+
+    def operation(tx: Transaction) -> None:
+        ref = (
+            accounts.known(tx.execute, journal.project, account)
+            if parent is None
+            else find_or_open(tx, journal.project, account)
+        )
+        set_parent(tx, ref, parent)
+
+    journal.write(operation)
+
+
+def freeze(journal: Journal, account: str, frozen: bool, reason: str | None) -> None:
+    """Freeze the account, or open it again."""
+    note = None if reason is None else checked_reason(reason)
+    journal.write_known(account, lambda tx, ref: set_frozen(tx, ref, frozen, note))
 
 
 def set_frozen(tx: Transaction, account: Ref, frozen: bool, reason: str | None) -> Entry | None:

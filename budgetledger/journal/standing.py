@@ -12,29 +12,23 @@ from functools import partial
 from typing import Any, Literal, NamedTuple
 
 from budgetledger.entries import Budget
-from budgetledger.journal import statements as _sql
-from budgetledger.journal.reports import (
-    EVER,
-    NOTHING,
-    Ref,
-    account_by_id,
-    thresholds,
-    totals_before,
-)
+from budgetledger.journal import statements
+from budgetledger.journal.accounts import Ref, account_by_id
+from budgetledger.journal.reports import EVER, NOTHING, thresholds, totals_before
 from budgetledger.journal.rules import Check, Crossed, Head, genesis, next_time
-from budgetledger.journal.statements import compiled
 from budgetledger.journal.transaction import Settings, Transaction
 from budgetledger.money import PICO, Sum
+from budgetledger.storage.dialect import compiled
 from budgetledger.windows import Period, Window, window_at
 
 WHOLE_PROJECT = "*"
 """The account that all others of a project are under."""
 
-_HEAD = compiled(_sql.HEAD)
+_HEAD = compiled(statements.HEAD)
 head_in = partial(tuple.__new__, Head)  # a third of the time that Head._make takes
-_HELD = compiled(_sql.HELD)
+_HELD = compiled(statements.HELD)
 _MOST_PERIODS = 1000
-_HELD_OF_MODEL = compiled(_sql.HELD_OF_MODEL)
+_HELD_OF_MODEL = compiled(statements.HELD_OF_MODEL)
 
 
 class Level(NamedTuple):
@@ -55,7 +49,7 @@ def _read_head(tx: Transaction, account: Ref) -> Head:
     if row is not None:
         head = head_in(row)
     else:
-        whole = tx.execute(compiled(_sql.WHOLE_PROJECT), (account.project_id,)).fetchone()
+        whole = tx.execute(compiled(statements.WHOLE_PROJECT), (account.project_id,)).fetchone()
         head = genesis(account.project, account.name, account.created_at_us, whole and whole[0])
     tx.memory.heads[account.id] = head
     return head
@@ -78,13 +72,13 @@ def _load(tx: Transaction, account: Ref, version: int) -> Settings:
             thresholds(alert_at),
         )
         for name, measure, units, pico, model, *period, created_at, alert_at in execute(
-            compiled(_sql.CURRENT_BUDGETS), here
+            compiled(statements.CURRENT_BUDGETS), here
         )
     )  # fmt: skip
-    parent_id, frozen, was_shifted = execute(compiled(_sql.STANDING), here * 3).fetchone()
+    parent_id, frozen, was_shifted = execute(compiled(statements.STANDING), here * 3).fetchone()
     shifts = {}
     if was_shifted:
-        shifts = dict(execute(compiled(_sql.LAST_SHIFTS), here).fetchall())
+        shifts = dict(execute(compiled(statements.LAST_SHIFTS), here).fetchall())
     return Settings(
         version,
         budgets,
@@ -100,7 +94,7 @@ def _standing(tx: Transaction, account: Ref, budgets: tuple[Budget, ...]) -> Ite
     for budget in budgets:
         for threshold in budget.alert_at:
             where = (account.id, budget.name, str(threshold))
-            row = tx.execute(compiled(_sql.LAST_CROSSING), where).fetchone()
+            row = tx.execute(compiled(statements.LAST_CROSSING), where).fetchone()
             if row is not None and crossing(row)[0] == "alert":
                 yield crossing(row)[1]
 

@@ -4,21 +4,19 @@ Written with named parameters, put once into the driver's style, and run by posi
 driver's own connection: an ORM session would cost fifty times as much a row, and importing one
 more than everything else here. The tables themselves are declared in `budgetledger.tables`.
 
-SQLite and PostgreSQL take the same text, but for what `for_postgres` changes. PostgreSQL wants
+SQLite and PostgreSQL take the same text, but for what `storage.dialect` changes. PostgreSQL wants
 to know the type of a parameter that is only compared with NULL, and sums integers to decimals.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from functools import cache
+
+from budgetledger.storage.dialect import LONG
 
 # Order within a journal: by time, then by id. Both never decrease, so both indexes seek it.
 _LAST = "ORDER BY recorded_at_us DESC, id DESC LIMIT 1"
 _TOTALS = "total_usd, total_pico, total_tokens, total_requests"
-LONG = "/* many rows */"
-"""Begins a statement whose rows a server is to hand out in portions."""
 _MODEL_TOTALS = "model_usd, model_pico, model_tokens, model_requests"
 
 # -- writing ------------------------------------------------------------------------------
@@ -69,7 +67,6 @@ _ALONE = {"price_source": "'given'", "input_tokens": "0", "output_tokens": "0", 
 INSERT_COST_ALONE = _insert("entries", *_PLACE, *_COST, *_FOLLOWS, **_ALONE)
 INSERT_PLAIN_ENTRY = _insert("entries", *_PLACE, *_SPENT, *_FOLLOWS)
 INSERT_STEP_OF_HOLD = _insert("entries", *_PLACE, *_SPENT, *_OF_HOLD, *_FOLLOWS)
-INSERTS_OF_ENTRIES = INSERT_ENTRY, INSERT_PLAIN_ENTRY, INSERT_COST_ALONE, INSERT_STEP_OF_HOLD
 INSERT_BUDGET_REVISION = _insert(
     "budget_revisions",
     *("entry_id", "account_id", "name", "measure", "limit_units", "limit_pico", "model", "per"),
@@ -432,27 +429,4 @@ LEFT JOIN entries e ON e.id = (SELECT max(last.id) FROM entries last WHERE last.
 ORDER BY a.id""".strip()
 
 
-@cache
-def compiled(sql: str) -> str:
-    """*sql* in the driver's parameter style, its parameters by position."""
-    return re.sub(r":[a-z_0-9]+", "?", sql).strip()
-
-
 # -- PostgreSQL -----------------------------------------------------------------------------
-
-# Rows are numbered without gaps: a sequence would not take back the number of one undone.
-_NUMBERED = re.compile(
-    r"INSERT INTO (projects|accounts|entries|price_revisions) \((?!id)(.*)\) VALUES \((.*)\)"
-)
-_AS_NUMBERED = (
-    r"INSERT INTO \1 (id, \2) VALUES ((SELECT coalesce(max(id), 0) + 1 FROM \1), \3)"
-    r" RETURNING id, xmin"
-)
-
-
-@cache
-def for_postgres(sql: str) -> tuple[str, bool]:
-    """A compiled statement in psycopg's style; and whether it returns the new row's id."""
-    numbered, count = _NUMBERED.subn(_AS_NUMBERED, sql)
-    numbered = numbered.replace("lower(hex(hash))", "encode(hash, 'hex')")
-    return numbered.replace("%", "%%").replace("?", "%s"), bool(count)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from budgetledger.entries import Alert, Budget
-from budgetledger.journal.reports import Ref
+from budgetledger.journal.accounts import Ref
 from budgetledger.journal.rules import Crossed, Head
 from budgetledger.prices import PriceBook
-from budgetledger.storage.writer import Execute
+from budgetledger.storage.protocols import Execute
 from budgetledger.windows import Period, Window
 
 _MOST_REMEMBERED = 20_000  # accounts; a little over a kilobyte each

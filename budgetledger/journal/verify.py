@@ -5,23 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from budgetledger.journal import statements as _sql
+from budgetledger.journal import statements
 from budgetledger.journal.price_rows import price_problems
+from budgetledger.journal.problem import Problem
 from budgetledger.journal.rules import SETTINGS, Draft, Head, follow, genesis
-from budgetledger.journal.statements import compiled
-from budgetledger.journal.verify_hierarchy import Problem, line_problems
+from budgetledger.journal.verify_hierarchy import line_problems
+from budgetledger.storage.dialect import compiled
+from budgetledger.storage.protocols import Execute
 from budgetledger.storage.schema import Inspection, Schema
-from budgetledger.storage.writer import Execute
 
 _NO_TOTALS = (None, None, None, None)
 _EVERY = 1000  # rows between two calls of progress
 _DETAILS = {  # what belongs to a row of a kind, so that its hash covers it
-    "budget": _sql.BUDGET_DETAIL,
-    "shift": _sql.SHIFT_DETAIL,
-    "parent": _sql.PARENT_DETAIL,
-    "alert": _sql.CROSSING_DETAIL,
-    "resolve": _sql.CROSSING_DETAIL,
-    "adjustment": _sql.CORRECTED_DETAIL,
+    "budget": statements.BUDGET_DETAIL,
+    "shift": statements.SHIFT_DETAIL,
+    "parent": statements.PARENT_DETAIL,
+    "alert": statements.CROSSING_DETAIL,
+    "resolve": statements.CROSSING_DETAIL,
+    "adjustment": statements.CORRECTED_DETAIL,
 }
 
 
@@ -49,8 +50,8 @@ def verify(
     problems += map(Problem, inspection.damage(execute))
     problems += _numbering_problems(execute)
     (total,) = execute("SELECT count(*) FROM entries").fetchone()
-    accounts = execute(compiled(_sql.ALL_ACCOUNTS)).fetchall()
-    (counted_from,) = execute(_sql.COUNTED_FROM).fetchone()
+    accounts = execute(compiled(statements.ALL_ACCOUNTS)).fetchall()
+    (counted_from,) = execute(statements.COUNTED_FROM).fetchone()
     done = 0
 
     def count_row() -> None:
@@ -87,7 +88,7 @@ def _numbering_problems(execute: Execute) -> list[Problem]:
     first, last, rows = execute("SELECT min(id), max(id), count(*) FROM entries").fetchone()
     if (rows and last - first + 1 != rows) or first not in (None, 1):
         problems.append(Problem(f"{last - rows} of {last} rows are missing from entries"))
-    for (entry_id,) in execute(compiled(_sql.DETAILS_WITHOUT_ENTRY)):
+    for (entry_id,) in execute(compiled(statements.DETAILS_WITHOUT_ENTRY)):
         problems.append(Problem("a setting does not belong to its entry", None, entry_id))
     return problems
 
@@ -103,7 +104,7 @@ def _journal_problems(
     head = genesis(project, account, created_at_us)
     models: dict[str | None, tuple[int | None, ...]] = {}
     runs: set[tuple[Any, ...]] = set()
-    for row in execute(compiled(_sql.JOURNAL), (account_id,)):
+    for row in execute(compiled(statements.JOURNAL), (account_id,)):
         entry_id, row_project_id, found_hash = row[:3]
         found_totals, recorded_at_us, draft = row[3:11], row[11], Draft._make(row[12:-1])
         found_count: int | None = row[-1]
@@ -133,7 +134,7 @@ def _journal_problems(
         if draft.model is not None:
             models[draft.model] = found_totals[4:]
         count_row()
-    runs ^= set(execute(compiled(_sql.MODEL_RUNS), (account_id,)))
+    runs ^= set(execute(compiled(statements.MODEL_RUNS), (account_id,)))
     for entry_id in sorted({entry_id for _, _, entry_id in runs}):
         problems.append(Problem("the list of runs of a model is wrong about it", account, entry_id))
     return problems

@@ -6,30 +6,23 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from budgetledger.entries import MONEY_KINDS
-from budgetledger.journal import statements as _sql
+from budgetledger.journal import statements
+from budgetledger.journal.problem import Problem
 from budgetledger.journal.standing import WHOLE_PROJECT
-from budgetledger.journal.statements import compiled
-from budgetledger.storage.writer import Execute
-
-
-class Problem(NamedTuple):
-    """Something in the file that budgetledger did not write so."""
-
-    message: str
-    account: str | None = None
-    entry_id: int | None = None
+from budgetledger.storage.dialect import compiled
+from budgetledger.storage.protocols import Execute
 
 
 class _Lines:
     """Which accounts are above another, as it was at a row, while rows go by in their order."""
 
     def __init__(self, execute: Execute) -> None:
-        self._parent_changes = dict(execute(_sql.PARENT_CHANGES).fetchall())
+        self._parent_changes = dict(execute(statements.PARENT_CHANGES).fetchall())
         self._parents: dict[int, int | None] = {}
         self._whole: dict[int, int] = {}
         self._wholes = {
             account_id: project_id
-            for account_id, project_id, _, name, _ in execute(compiled(_sql.ALL_ACCOUNTS))
+            for account_id, project_id, _, name, _ in execute(compiled(statements.ALL_ACCOUNTS))
             if name == WHOLE_PROJECT
         }
 
@@ -65,11 +58,11 @@ def line_problems(execute: Execute, counted_from: int) -> Iterator[Problem]:
     """
     lines = _Lines(execute)
     open_holds: dict[int, _Open] = {}
-    corrected = {corrects_id for (corrects_id,) in execute(_sql.CORRECTED)}
+    corrected = {corrects_id for (corrects_id,) in execute(statements.CORRECTED)}
     repeated_in: dict[int, list[int]] = {}  # of those corrected later
     last_id, last_evidence, missing = 0, (), list[int]()
     closed: _Open | None = None
-    for row in execute(compiled(_sql.ROWS_IN_ORDER)):
+    for row in execute(compiled(statements.ROWS_IN_ORDER)):
         entry_id, account_id, project_id, kind, origin_id, *evidence = row
         if kind in ("alert", "resolve"):
             continue
@@ -105,7 +98,7 @@ def line_problems(execute: Execute, counted_from: int) -> Iterator[Problem]:
     if missing:
         yield Problem("the row is not repeated in the journals above", None, last_id)
     expected = {row for hold_id, one in open_holds.items() for row in one.rows(hold_id)}
-    astray = {row[1] for row in expected.symmetric_difference(execute(_sql.ALL_OPEN_HOLDS))}
+    astray = {row[1] for row in expected.symmetric_difference(execute(statements.ALL_OPEN_HOLDS))}
     for hold_id in sorted(astray):
         yield Problem("the list of open holds is wrong about it", None, hold_id)
 

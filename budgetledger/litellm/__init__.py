@@ -1,6 +1,6 @@
 """All that is LiteLLM's: wrapped calls, `max_budget`, BudgetManager's records, files, the Proxy.
 
-Imports the words, tokens, responses, pricing, storage, journal, the ledger and clients.
+Imports the words, tokens, responses, pricing, storage, journal, verbs, the ledger and clients.
 
 Calls: `calls` (a litellm call under a hold) · `wrapping` (`wrap` of litellm and its Router) ·
 `listed_prices` (what LiteLLM says a model costs) · `tags` · `error` (refusals that litellm's

@@ -21,12 +21,15 @@ from budgetledger.errors import (
     UnpricedModel,
 )
 from budgetledger.holds import BaseHold, Hold
+from budgetledger.journal.drafts import HoldRequest
+from budgetledger.journal.journal import journal_of
 from budgetledger.ledger import Ledger
 from budgetledger.litellm.error import for_litellm
 from budgetledger.litellm.listed_prices import listed_rates, most_cost, stated_rates
 from budgetledger.litellm.tags import call_tags
 from budgetledger.money import to_usd
 from budgetledger.responses.response import Reading
+from budgetledger.verbs.hold_requests import prepare
 
 FUNCTIONS: dict[str, tuple[Kind, tuple[str, ...]]] = {
     "completion": ("chat", ("model", "messages")),
@@ -78,18 +81,19 @@ class LitellmMeter:
     ) -> Any:
         """Call *function*, which is litellm's of that *name*, under a hold."""
         call = self._prepared(name, function, args, kwargs)
-        hold = self._held(call)
+        ledger = self._ledger()
+        hold = self._held(ledger, call)
         try:
             response = function(*args, **call.kwargs)
         except BaseException as error:
             hold.__exit__(type(error), error, None)
             raise
         if _is_cached(response):
-            settled(hold, Reading(None, None, Decimal(0)))
+            settled(ledger, hold, Reading(None, None, Decimal(0)))
         elif hasattr(type(response), "__next__"):
             return MeteredStream(response, hold, self._is_free(call, hold))
         else:
-            settled(hold, self._paid(call, hold, response))
+            settled(ledger, hold, self._paid(call, hold, response))
         return response
 
     async def acall(
@@ -97,18 +101,19 @@ class LitellmMeter:
     ) -> Any:
         """`call` for one of the coroutine functions."""
         call = self._prepared(name, function, args, kwargs)
-        hold = await self._aheld(call)
+        ledger = self._ledger()
+        hold = await self._aheld(ledger, call)
         try:
             response = await function(*args, **call.kwargs)
         except BaseException as error:
             await hold.__aexit__(type(error), error, None)
             raise
         if _is_cached(response):
-            await asettled(hold, Reading(None, None, Decimal(0)))
+            await asettled(ledger, hold, Reading(None, None, Decimal(0)))
         elif hasattr(type(response), "__anext__"):
             return AsyncMeteredStream(response, hold, self._is_free(call, hold))
         else:
-            await asettled(hold, self._paid(call, hold, response))
+            await asettled(ledger, hold, self._paid(call, hold, response))
         return response
 
     def _prepared(
@@ -131,8 +136,7 @@ class LitellmMeter:
 
     # -- the hold -----------------------------------------------------------------------------
 
-    def _held(self, call: _Call) -> Hold:
-        ledger = self._ledger()
+    def _held(self, ledger: Ledger, call: _Call) -> Hold:
         try:
             if not self._is_priced_apart(call):
                 with suppress(UnpricedModel, *self._tolerated()):
@@ -141,8 +145,7 @@ class LitellmMeter:
         except BudgetExceededError as error:
             raise for_litellm(error) from None
 
-    async def _aheld(self, call: _Call) -> AsyncHold:
-        ledger = self._ledger()
+    async def _aheld(self, ledger: Ledger, call: _Call) -> AsyncHold:
         aledger = AsyncLedger(ledger)
         try:
             if not self._is_priced_apart(call):
@@ -185,12 +188,11 @@ class LitellmMeter:
             "max_output_tokens": None,
         }
         asked |= call.asked | {"model": behind.model}
+        journal = journal_of(ledger)
         known = stated_rates(call.kind, behind.prices)
         if known is None:
             with suppress(UnpricedModel):
-                draft, _, unpriced = ledger._draft_hold(
-                    amount=None, tokens=None, key=None, tags=None, **asked
-                )
+                draft, _, unpriced = prepare(journal, HoldRequest(**asked))
                 if unpriced is None:
                     return to_usd(draft.held_pico or 0), draft.held_tokens or 0
             known = listed_rates(call.kind, behind.model, _listed())
@@ -201,7 +203,7 @@ class LitellmMeter:
                 "the call; pass input_cost_per_token= and output_cost_per_token= with it (0 if "
                 "it is free), or register them with litellm.register_model",
             )
-        assumed = ledger._default_output_tokens
+        assumed = journal.default_output_tokens
         most = most_cost(call.kind, behind.model, known, call.asked, assumed)
         return to_usd(most.pico), most.input_tokens + most.output_tokens
 

@@ -7,22 +7,22 @@ judged by `max_budget` as it is set in this process at that moment, whoever shar
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
 from os import PathLike
 from threading import Lock
 from typing import Protocol, TypeAlias, cast
 
 from budgetledger.aio import AsyncLedger
-from budgetledger.errors import BudgetExceededError, InvalidInput, UnknownAccount, UnpricedModel
-from budgetledger.journal import settings as _settings
+from budgetledger.errors import BudgetExceededError, InvalidInput, UnknownAccount
+from budgetledger.journal import settings
+from budgetledger.journal.accounts import Ref
 from budgetledger.journal.append import find_or_open
+from budgetledger.journal.budget_terms import BudgetTerms
 from budgetledger.journal.holding import Granted
-from budgetledger.journal.reports import Ref
-from budgetledger.journal.rules import Draft
+from budgetledger.journal.journal import Journal, Taking, journal_of
 from budgetledger.journal.standing import head_of, settings_of
 from budgetledger.journal.transaction import Transaction
-from budgetledger.ledger import Ledger
+from budgetledger.ledger import Ledger, ledger_on
 from budgetledger.money import Sum
 from budgetledger.windows import make_period
 
@@ -43,28 +43,18 @@ class _Globals(Protocol):
     _max_budget_sum: Sum | None
 
 
-class CapLedger(Ledger):
-    """A ledger that holds no more than `max_budget`, as it is set when the call is made.
+def _under_the_cap(journal: Journal) -> Journal:
+    """The same open file, whose holds are judged by `max_budget` as it is when they are taken.
 
     Without a bound on the output only the prompt is held: the call that breaks a small cap is
     still made, and the next one is not.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
-        self.__dict__.update(ledger.__dict__)  # the same open file, under rules of its own
-        self._default_output_tokens = 0
-
-    def _holding(
-        self,
-        account: str,
-        draft: Draft,
-        expires_in: float | timedelta,
-        unpriced: UnpricedModel | None = None,
-    ) -> Callable[[Transaction], Granted]:
-        take, limit = super()._holding(account, draft, expires_in, unpriced), cap_limit()
+    def around_hold(take: Taking) -> Taking:
+        limit = cap_limit()
 
         def operation(tx: Transaction) -> Granted:
-            self._limited(tx, limit)
+            _limited(tx, journal.project, limit)
             try:
                 return take(tx)
             except BudgetExceededError as error:
@@ -72,32 +62,21 @@ class CapLedger(Ledger):
 
         return operation
 
-    def _limited(self, tx: Transaction, limit: Sum | None) -> Ref:
-        """The account, with `max_budget` at *limit*."""
-        limit = limit or _NO_LIMIT
-        account = find_or_open(tx, self.project, ACCOUNT)
-        settings = settings_of(tx, account, head_of(tx, account).settings_count)
-        standing = {budget.name: budget.limit_sum for budget in settings.budgets}
-        if standing.get(BUDGET) != limit:
-            _settings.set_budget(tx, account, BUDGET, "usd", limit, None, _FOR_EVER, anchored=False)
-        return account
+    return replace(journal, default_output_tokens=0, around_hold=around_hold)
 
-    def current_cost(self) -> float:
-        """USD recorded since the start, or since it was started anew."""
-        try:
-            budgets = self.balance(ACCOUNT).budgets
-        except UnknownAccount:
-            return 0.0
-        return next((float(each.posted) for each in budgets if each.budget.name == BUDGET), 0.0)
 
-    def start_anew(self) -> None:
-        """Count from 0 again; every row stays."""
-        limit = cap_limit()
-        self._write(
-            lambda tx: _settings.shift_windows(
-                tx, self._limited(tx, limit), BUDGET, "_current_cost was set to 0"
-            )
-        )
+def _limited(tx: Transaction, project: str, limit: Sum | None) -> Ref:
+    """The cap's account, with `max_budget` at *limit*."""
+    limit = limit or _NO_LIMIT
+    account = find_or_open(tx, project, ACCOUNT)
+    standing = {
+        budget.name: budget.limit_sum
+        for budget in settings_of(tx, account, head_of(tx, account).settings_count).budgets
+    }
+    if standing.get(BUDGET) != limit:
+        terms = BudgetTerms(BUDGET, "usd", limit, None, _FOR_EVER)
+        settings.set_budget(tx, account, terms)
+    return account
 
 
 def cap_limit() -> Sum | None:
@@ -105,7 +84,7 @@ def cap_limit() -> Sum | None:
     return _globals()._max_budget_sum
 
 
-def cap_ledger() -> CapLedger:
+def cap_ledger() -> Ledger:
     """The ledger that is named, opened at its first use; without a name, one in memory."""
     global _opened
     target = _globals().max_budget_ledger
@@ -114,17 +93,21 @@ def cap_ledger() -> CapLedger:
             ledger = target.ledger if isinstance(target, AsyncLedger) else target
             if not isinstance(ledger, Ledger):
                 ledger = Ledger(":memory:" if ledger is None else ledger)
-            _opened = target, CapLedger(ledger)
+            _opened = target, ledger_on(_under_the_cap(journal_of(ledger)))
         return _opened[1]
 
 
 _opening = Lock()
-_opened: tuple[CapTarget, CapLedger] | None = None
+_opened: tuple[CapTarget, Ledger] | None = None
 
 
 def current_cost() -> float:
-    """See `Package._current_cost`."""
-    return cap_ledger().current_cost()
+    """USD recorded since the start, or since it was started anew; see `Package._current_cost`."""
+    try:
+        budgets = cap_ledger().balance(ACCOUNT).budgets
+    except UnknownAccount:
+        return 0.0
+    return next((float(each.posted) for each in budgets if each.budget.name == BUDGET), 0.0)
 
 
 def set_current_cost(value: object) -> None:
@@ -134,7 +117,11 @@ def set_current_cost(value: object) -> None:
             f"_current_cost can only be set to 0, which starts anew, got {value!r}; what other "
             "calls cost is recorded with max_budget_ledger.charge"
         )
-    cap_ledger().start_anew()
+    journal, limit = journal_of(cap_ledger()), cap_limit()
+    reason = "_current_cost was set to 0"
+    journal.write(
+        lambda tx: settings.shift_windows(tx, _limited(tx, journal.project, limit), BUDGET, reason)
+    )
 
 
 def _globals() -> _Globals:

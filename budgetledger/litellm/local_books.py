@@ -6,11 +6,16 @@ from typing import Any
 
 from budgetledger.errors import InvalidName, UnknownAccount
 from budgetledger.holds import Hold
+from budgetledger.journal.budget_terms import BudgetTerms
+from budgetledger.journal.journal import journal_of
 from budgetledger.journal.reports import DEFAULT_BUDGET
+from budgetledger.journal.settings import set_budget_of, shift_if_due
 from budgetledger.ledger import Ledger
 from budgetledger.litellm.records import DAYS, UNITS, budget_fields, cost_fields
 from budgetledger.money import Amount, Sum, to_pico
 from budgetledger.usage import Usage
+from budgetledger.verbs.balances import snapshot
+from budgetledger.verbs.listing import accounts_with_budget
 from budgetledger.windows import make_period
 
 
@@ -29,7 +34,7 @@ class LocalBooks:
 
     def users(self) -> list[str]:
         """The accounts with a budget, in the order they were first seen."""
-        return self._ledger._accounts_with_budget(DEFAULT_BUDGET)
+        return accounts_with_budget(journal_of(self._ledger), DEFAULT_BUDGET)
 
     def has(self, user: str) -> bool:
         """Whether *user* has a budget."""
@@ -41,7 +46,7 @@ class LocalBooks:
 
     def record(self, user: str) -> dict[str, Any]:
         """LiteLLM's record of a user: USD, days, seconds since 1970."""
-        balance, models = self._ledger._snapshot(user)
+        balance, models = snapshot(journal_of(self._ledger), user)
         record: dict[str, Any] = {}
         for budget, window, *_ in balance.budgets:
             if budget.name == DEFAULT_BUDGET:
@@ -56,8 +61,7 @@ class LocalBooks:
         self, user: str, limit: Sum, duration: str | None, created_at: float | None
     ) -> None:
         """Set the budget named ``default``."""
-        self._ledger._set_budget(
-            user,
+        terms = BudgetTerms(
             DEFAULT_BUDGET,
             "usd",
             limit,
@@ -66,6 +70,7 @@ class LocalBooks:
             anchored=duration is not None,
             created_at=created_at,
         )
+        set_budget_of(journal_of(self._ledger), user, terms)
 
     def charge(
         self, user: str, response: object, model: str | None = None, usage: Usage | None = None
@@ -83,4 +88,6 @@ class LocalBooks:
 
     def shift_if_due(self, user: str) -> None:
         """Write down that the window has turned, if it has."""
-        self._ledger._shift_if_due(user, DEFAULT_BUDGET)
+        journal_of(self._ledger).write_known(
+            user, lambda tx, ref: shift_if_due(tx, ref, DEFAULT_BUDGET)
+        )

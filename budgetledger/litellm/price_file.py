@@ -16,15 +16,16 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from budgetledger._ledger_prices import Progress
 from budgetledger.errors import InvalidInput
 from budgetledger.journal import price_rows as _price_rows
+from budgetledger.journal.journal import journal_of
 from budgetledger.journal.transaction import Transaction
 from budgetledger.ledger import Ledger
 from budgetledger.money import exact_usd
 from budgetledger.names import checked_name
 from budgetledger.prices import OwnPrice, matches, price_name
 from budgetledger.pricing import own_rates as _own_rates
+from budgetledger.verbs.repricing import Progress
 from budgetledger.windows import to_us
 
 _M, _K, _HOUR = 10**6, 1000, 3600
@@ -123,7 +124,7 @@ def import_prices(
                 progress(number, len(found))
         return done
 
-    written = ledger._write(operation) if found else []
+    written = journal_of(ledger).write(operation) if found else []
     return PriceImport(
         tuple(price for price, is_new in written if is_new),
         sum(not is_new for _, is_new in written),

@@ -16,13 +16,14 @@ from typing import Any, NamedTuple
 
 from budgetledger.entries import Entry
 from budgetledger.errors import IdempotencyConflict, InvalidInput
-from budgetledger.journal import settings as _settings
-from budgetledger.journal import statements as _sql
+from budgetledger.journal import settings, statements
+from budgetledger.journal.accounts import Ref
 from budgetledger.journal.append import find_or_open
+from budgetledger.journal.budget_terms import BudgetTerms
+from budgetledger.journal.journal import journal_of
 from budgetledger.journal.posting import post_once
-from budgetledger.journal.reports import DEFAULT_BUDGET, Ref
+from budgetledger.journal.reports import DEFAULT_BUDGET
 from budgetledger.journal.rules import Draft
-from budgetledger.journal.statements import compiled
 from budgetledger.journal.transaction import Transaction
 from budgetledger.ledger import Ledger
 from budgetledger.litellm.records import (
@@ -36,6 +37,7 @@ from budgetledger.litellm.records import (
 )
 from budgetledger.money import Sum, limit_sum, to_usd
 from budgetledger.names import checked_name
+from budgetledger.storage.dialect import compiled
 from budgetledger.windows import Period, make_period
 
 _DAY_US = 86_400_000_000
@@ -154,7 +156,7 @@ def write_records(
             raise _conflict(changed)
         return imported
 
-    users = ledger._write(operation)
+    users = journal_of(ledger).write(operation)
     written = [user for user in users if user.entries]
     remarks = [record.remark for record in records if record.remark is not None]
     if len(written) < len(users):
@@ -173,24 +175,24 @@ def write_records(
 
 def _imported_before(tx: Transaction, account: Ref, record: Record) -> Entry | None:
     key = record.drafts[0].idempotency_key
-    row = tx.execute(compiled(_sql.ENTRY_WITH_KEY), (account.project_id, key)).fetchone()
+    row = tx.execute(compiled(statements.ENTRY_WITH_KEY), (account.project_id, key)).fetchone()
     return None if row is None else Entry._make(row)
 
 
 def _write(tx: Transaction, account: Ref, record: Record, *, is_new: bool) -> ImportedUser:
     elapsed = False
     if is_new:
-        _settings.set_budget(
-            tx, account, DEFAULT_BUDGET, "usd", record.limit, None, record.period,
-            created_at=record.created_at,
-        )  # fmt: skip
+        terms = BudgetTerms(
+            DEFAULT_BUDGET, "usd", record.limit, None, record.period, created_at=record.created_at
+        )
+        settings.set_budget(tx, account, terms)
         for draft in record.drafts:
             post_once(tx, account, draft)
         if record.days is not None and record.last_updated_us is not None:
             elapsed = tx.now_us - record.last_updated_us >= record.days * _DAY_US
         if elapsed and record.cost_pico:
             reason = "its window had ended when it was imported"
-            _settings.shift_windows(tx, account, DEFAULT_BUDGET, reason)
+            settings.shift_windows(tx, account, DEFAULT_BUDGET, reason)
     return ImportedUser(
         record.user,
         to_usd(record.limit.total_pico),

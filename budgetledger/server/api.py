@@ -14,11 +14,10 @@ from typing import Any
 from budgetledger.aio import AsyncHold
 from budgetledger.entries import Account, Budget, Entry
 from budgetledger.errors import HoldAlreadyClosed, InvalidInput, UnknownEntry
-from budgetledger.journal import reports as _reports
-from budgetledger.journal import statements as _sql
+from budgetledger.holds import granted_of
+from budgetledger.journal import accounts, statements
 from budgetledger.journal.holding import Granted
 from budgetledger.journal.reports import EVER
-from budgetledger.journal.statements import compiled
 from budgetledger.render.documents import (
     account_settings_json,
     alert_json,
@@ -33,7 +32,11 @@ from budgetledger.server import request_fields as kinds
 from budgetledger.server.operation import Call, Operation
 from budgetledger.server.price_api import PRICE_OPERATIONS
 from budgetledger.server.request_fields import in_query, required
-from budgetledger.storage.writer import Execute
+from budgetledger.storage.dialect import compiled
+from budgetledger.storage.protocols import Execute
+from budgetledger.verbs import charging
+from budgetledger.verbs.awaiting import AsyncJournal
+from budgetledger.verbs.balances import snapshot
 from budgetledger.windows import from_us, to_us
 
 _ROWS = 100
@@ -45,7 +48,7 @@ _ROWS = 100
 async def hold(call: Call) -> object:
     """Set money aside for a call before it is made, if every budget that applies allows it."""
     taken = await call.ledger.hold(call.account, key=call.key, **call.given)
-    call.service.remember(call.project, Granted(taken.entry, taken._account))
+    call.service.remember(call.project, granted_of(taken))
     return _hold(taken)
 
 
@@ -104,7 +107,8 @@ async def adjust(call: Call) -> object:
         raise InvalidInput("pass an amount to correct by, or the total, not both")
     is_total = amount is None
     paid = total if is_total else amount
-    adjusting = partial(call.ledger._off_loop()._adjust, key=call.key, is_total=is_total, **given)
+    journal = AsyncJournal(call.journal).off_loop()
+    adjusting = partial(charging.adjust, journal, key=call.key, is_total=is_total, **given)
     return entry_json(await asyncio.to_thread(adjusting, call.number, paid))
 
 
@@ -173,7 +177,7 @@ async def balance(call: Call) -> object:
 async def model_costs(call: Call) -> object:
     """US dollars by model, in the window that the balance reports."""
     moments = (call.given.get("at"), call.given.get("as_of"))
-    found = await asyncio.to_thread(call.ledger.ledger._snapshot, call.account, *moments)
+    found = await asyncio.to_thread(snapshot, call.journal, call.account, *moments)
     return model_costs_json(found[0], call.project, found[1])
 
 
@@ -191,10 +195,10 @@ async def keyed_entry(call: Call) -> object:
     """The entry that an Idempotency-Key stands for."""
 
     def read(execute: Execute) -> Any:
-        project_id = _reports.find_project(execute, call.project)
-        return execute(compiled(_sql.ENTRY_WITH_KEY), (project_id, call.name)).fetchone()
+        project_id = accounts.find_project(execute, call.project)
+        return execute(compiled(statements.ENTRY_WITH_KEY), (project_id, call.name)).fetchone()
 
-    row = await call.ledger.ledger._store.aread(read)
+    row = await call.journal.store.aread(read)
     if row is None:
         raise UnknownEntry(f"no entry has the key {call.name!r}")
     return entry_json(Entry._make(row))
@@ -217,19 +221,19 @@ async def _held(call: Call) -> AsyncHold:
     """The hold that the path names. Raises `UnknownEntry`."""
     granted = call.service.recall(call.project, call.number)
     if granted is None:
-        granted = await call.ledger.ledger._store.aread(lambda execute: _find_hold(execute, call))
+        granted = await call.journal.store.aread(lambda execute: _find_hold(execute, call))
     if granted.entry.account != call.account:
         raise _no_hold(call)
-    return AsyncHold(call.ledger, granted, None)
+    return AsyncHold(AsyncJournal(call.journal), granted, None)
 
 
 def _find_hold(execute: Execute, call: Call) -> Granted:
-    project_id = _reports.find_project(execute, call.project)
-    row = execute(compiled(_sql.ENTRY_WITH_ID), (project_id, call.number)).fetchone()
+    project_id = accounts.find_project(execute, call.project)
+    row = execute(compiled(statements.ENTRY_WITH_ID), (project_id, call.number)).fetchone()
     entry = None if row is None else Entry._make(row)
     if entry is None or entry.kind != "hold":
         raise _no_hold(call)
-    return Granted(entry, _reports.known(execute, call.project, entry.account))
+    return Granted(entry, accounts.known(execute, call.project, entry.account))
 
 
 def _no_hold(call: Call) -> UnknownEntry:
@@ -237,7 +241,7 @@ def _no_hold(call: Call) -> UnknownEntry:
 
 
 async def _page(call: Call, account: str | None) -> object:
-    given, inner = call.given, call.ledger.ledger
+    given = call.given
     since: datetime | None = given.get("since")
     until: datetime | None = given.get("until")
     since_us = 0 if since is None else max(to_us(since), 0)
@@ -245,20 +249,22 @@ async def _page(call: Call, account: str | None) -> object:
     most, after_id = given.get("limit", _ROWS), given.get("after", -1)
 
     def read(execute: Execute) -> list[Any]:
-        project_id = _reports.find_project(execute, call.project)
+        project_id = accounts.find_project(execute, call.project)
         if account is None:
             where: tuple[object, ...] = (project_id, after_id, since_us, until_us, most)
-            return execute(compiled(_sql.PROJECT_ENTRIES), where).fetchall()
-        ref = _reports.known(execute, call.project, account)
+            return execute(compiled(statements.PROJECT_ENTRIES), where).fetchall()
+        ref = accounts.known(execute, call.project, account)
         after = (since_us, -1)
         if after_id >= 0:
-            row = execute(compiled(_sql.ENTRY_WITH_ID), (project_id, after_id)).fetchone()
+            row = execute(compiled(statements.ENTRY_WITH_ID), (project_id, after_id)).fetchone()
             if row is None or row[2] != account:
                 raise UnknownEntry(f"there is no entry {after_id} of account {account!r}")
             after = max(after, (row[3], after_id))
-        return execute(compiled(_sql.ACCOUNT_ENTRIES), (ref.id, *after, until_us, most)).fetchall()
+        return execute(
+            compiled(statements.ACCOUNT_ENTRIES), (ref.id, *after, until_us, most)
+        ).fetchall()
 
-    rows = await inner._store.aread(read)
+    rows = await call.journal.store.aread(read)
     entries = [Entry._make(row) for row in rows]
     following = entries[-1].id if len(entries) == most else None
     return {"entries": [entry_json(entry) for entry in entries], "next": following}

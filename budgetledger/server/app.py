@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from budgetledger import __version__
 from budgetledger.errors import InvalidInput
+from budgetledger.journal.journal import journal_of
 from budgetledger.ledger import Ledger
 from budgetledger.names import checked_name
 from budgetledger.server import litellm_protocol as litellm
@@ -132,7 +133,7 @@ def _number(text: str) -> int:
 
 async def _health(service: Service, request: Request) -> Response:
     """Whether the ledger can be read."""
-    await service.ledger._store.aread(lambda execute: execute("SELECT 1").fetchone())
+    await journal_of(service.ledger).store.aread(lambda execute: execute("SELECT 1").fetchone())
     return answer({"status": "ok"})
 
 

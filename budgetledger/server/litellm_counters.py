@@ -20,15 +20,15 @@ from typing import Any, NamedTuple
 
 from budgetledger.entries import Budget, Entry
 from budgetledger.errors import InvalidInput
-from budgetledger.journal import reports as _reports
+from budgetledger.journal import accounts, reports, statements
 from budgetledger.journal import settings as _settings
-from budgetledger.journal import statements as _sql
+from budgetledger.journal.accounts import Ref
 from budgetledger.journal.append import append, find_or_open
+from budgetledger.journal.budget_terms import BudgetTerms
 from budgetledger.journal.drafts import UNKNOWN_MODEL
 from budgetledger.journal.posting import post
-from budgetledger.journal.reports import DEFAULT_BUDGET, EVER, Ref
+from budgetledger.journal.reports import DEFAULT_BUDGET, EVER
 from budgetledger.journal.rules import Draft
-from budgetledger.journal.statements import compiled
 from budgetledger.journal.transaction import Transaction
 from budgetledger.litellm.records import (
     NOISE_PICO,
@@ -45,7 +45,8 @@ from budgetledger.litellm.records import (
 )
 from budgetledger.money import Sum, limit_sum, to_usd
 from budgetledger.names import checked_name
-from budgetledger.storage.writer import Execute
+from budgetledger.storage.dialect import compiled
+from budgetledger.storage.protocols import Execute
 from budgetledger.windows import Period, Window, make_period
 
 _CLIENTS = "server:clients"
@@ -128,10 +129,12 @@ def records(execute: Execute, project: str, now_us: int) -> dict[str, dict[str, 
 
 def _users(execute: Execute, project: str, now_us: int) -> Iterator[tuple[str, Standing, Costs]]:
     """Each user with a budget LiteLLM knows, and what was spent in its active window."""
-    project_id = _reports.find_project(execute, project)
-    names = execute(compiled(_sql.ACCOUNTS_WITH_BUDGET), (project_id, DEFAULT_BUDGET)).fetchall()
+    project_id = accounts.find_project(execute, project)
+    names = execute(
+        compiled(statements.ACCOUNTS_WITH_BUDGET), (project_id, DEFAULT_BUDGET)
+    ).fetchall()
     for (name,) in names:
-        ref = _reports.known(execute, project, name)
+        ref = accounts.known(execute, project, name)
         stands = _standing(execute, ref, now_us)
         if stands is not None:
             yield name, stands, _costs_in(execute, ref, stands.window)
@@ -143,15 +146,15 @@ def _told(stands: Standing, costs: Costs) -> dict[str, Any]:
 
 
 def _standing(execute: Execute, ref: Ref, now_us: int) -> Standing | None:
-    for budget in _reports.budgets_in_force(execute, ref.id, ref.name):
+    for budget in reports.budgets_in_force(execute, ref.id, ref.name):
         if budget.name == DEFAULT_BUDGET and budget.measure == "usd" and budget.model is None:
-            moment_us = max(now_us, _reports.last_time(execute, ref.id))
-            return Standing(budget, _reports.window_of(execute, ref.id, budget, moment_us))
+            moment_us = max(now_us, accounts.last_time(execute, ref.id))
+            return Standing(budget, reports.window_of(execute, ref.id, budget, moment_us))
     return None
 
 
 def _costs_in(execute: Execute, ref: Ref, window: Window) -> Costs:
-    used = _reports.model_costs(execute, ref, window, EVER)
+    used = reports.model_costs(execute, ref, window, EVER)
     return {model: posted.pico for model, posted in used.items() if posted.pico}
 
 
@@ -177,7 +180,7 @@ def last_told(
 
     *before*: what this said earlier, to spare the reading if it is so still.
     """
-    project_id = _reports.find_project(tx.execute, project)
+    project_id = accounts.find_project(tx.execute, project)
     if client is None or project_id is None:
         return None
     return _known(tx, project_id, _load_of(client), before)
@@ -190,7 +193,7 @@ def absorb(
 
     *loaded*: from `last_told`. Raises `InvalidInput`, before anything is written.
     """
-    found = _reports.find(tx.execute, project, written.user)
+    found = accounts.find(tx.execute, project, written.user)
     stands = None if found is None else _standing(tx.execute, found, tx.now_us)
     period = _period(tx, found, stands, written)
     ref = found or find_or_open(tx, project, written.user)
@@ -239,7 +242,7 @@ def _before(
         window = stands.window
         if written.last_updated_at is not None:
             at_us = min(round(written.last_updated_at * 1e6), tx.now_us)
-            window = _reports.window_of(tx.execute, ref.id, stands.budget, at_us)
+            window = reports.window_of(tx.execute, ref.id, stands.budget, at_us)
     return _costs_in(tx.execute, ref, window._replace(end_us=None))
 
 
@@ -273,7 +276,7 @@ def _period(
         if written.days == told_days or (unit is not None and unit == stands.budget.period.per):
             return None
     elif found is not None and DEFAULT_BUDGET in {
-        budget.name for budget in _reports.budgets_in_force(tx.execute, found.id, found.name)
+        budget.name for budget in reports.budgets_in_force(tx.execute, found.id, found.name)
     }:
         raise InvalidInput(
             f"the budget {DEFAULT_BUDGET!r} is not one in US dollars for all models, which is what "
@@ -299,12 +302,17 @@ def _revise(
         if created_at is not None and created_at > known:
             _note(tx, ref, creation, {"created_at": created_at}, "created again by its client")
         created_at = None  # the first one's stays
-    _settings.set_budget(
-        tx, ref, DEFAULT_BUDGET, "usd", written.limit, None,
-        stands.budget.period if stands is not None and period is None else period or make_period(),
+    kept = stands.budget.period if stands is not None else make_period()
+    terms = BudgetTerms(
+        DEFAULT_BUDGET,
+        "usd",
+        written.limit,
+        None,
+        kept if period is None else period,
         anchored=period is not None and period.per is not None,
         created_at=created_at,
-    )  # fmt: skip
+    )
+    _settings.set_budget(tx, ref, terms)
 
 
 def _charge(
@@ -380,5 +388,7 @@ def _next_key(tx: Transaction, ref: Ref, about: tuple[object, ...]) -> str:
 
 
 def _last(tx: Transaction, project_id: int, prefix: str) -> Entry | None:
-    row = tx.execute(compiled(_sql.LAST_WITH_KEY), (project_id, prefix, f"{prefix}~")).fetchone()
+    row = tx.execute(
+        compiled(statements.LAST_WITH_KEY), (project_id, prefix, f"{prefix}~")
+    ).fetchone()
     return None if row is None else Entry._make(row)

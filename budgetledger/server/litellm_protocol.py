@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from budgetledger.errors import InvalidInput
+from budgetledger.journal.journal import journal_of
 from budgetledger.journal.transaction import Transaction
 from budgetledger.names import checked_name
 from budgetledger.server import litellm_counters as counters
@@ -16,6 +17,7 @@ from budgetledger.server.gate import check_member
 from budgetledger.server.http import Refused, answer, read_json
 from budgetledger.server.litellm_counters import Known, Written
 from budgetledger.server.state import Service
+from budgetledger.verbs.awaiting import AsyncJournal
 
 CLIENT_HEADER = "X-Budgetledger-Client"
 """Who is writing, unlike any other: its records are compared with what it was told last."""
@@ -28,14 +30,13 @@ _AT_ONCE = 200
 async def get_budget(service: Service, request: Request) -> Response:
     """All users of a project; ``{"status": "error"}`` if there are none, as LiteLLM expects."""
     project, _ = await _asked(service, request)
-    ledger = service.ledger_of(project)
+    journal = journal_of(service.ledger_of(project).ledger)
     client = _client(request)
     if client is not None:
-        told = await ledger._write(lambda tx: counters.tell(tx, project, client))
+        told = await AsyncJournal(journal).write(lambda tx: counters.tell(tx, project, client))
     else:
-        inner = ledger.ledger
-        told = await inner._store.aread(
-            lambda execute: counters.records(execute, project, inner._clock())
+        told = await journal.store.aread(
+            lambda execute: counters.records(execute, project, journal.clock())
         )
     if not told:
         return answer({"status": "error", "message": "nothing is stored for this project yet"})
@@ -73,10 +74,10 @@ async def set_budget(service: Service, request: Request) -> Response:
                 refused[record.user] = str(error)
         return refused
 
-    ledger = service.ledger_of(project)
+    journal = AsyncJournal(journal_of(service.ledger_of(project).ledger))
     for start in range(0, len(written), _AT_ONCE):
         some = written[start : start + _AT_ONCE]
-        problems |= await ledger._write(partial(absorb, some=some))
+        problems |= await journal.write(partial(absorb, some=some))
     if not problems:
         return answer({"status": "success"})
     shown = dict(list(problems.items())[:_MOST_SHOWN])

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from budgetledger.aio import AsyncLedger
+from budgetledger.journal.journal import Journal, journal_of
 from budgetledger.server.request_fields import Field
 from budgetledger.server.state import Service
 
@@ -25,6 +26,11 @@ class Call:
     """Of the budget or price that the path names; empty where it names none."""
     given: dict[str, Any]
     key: str | None
+
+    @property
+    def journal(self) -> Journal:
+        """The journal of the project."""
+        return journal_of(self.ledger.ledger)
 
 
 @dataclass(frozen=True, slots=True)

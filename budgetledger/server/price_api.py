@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 
-from budgetledger.journal.repricing import Unpriced
 from budgetledger.prices import Repriced
 from budgetledger.render.documents import estimate_json, price_json, repriced_json
 from budgetledger.server import request_fields as kinds
 from budgetledger.server.operation import Call, Operation
 from budgetledger.server.request_fields import required
+from budgetledger.verbs.repricing import Unpriced
+from budgetledger.verbs.repricing import reprice as unpriced_calls
 
 
 async def estimate(call: Call) -> object:
@@ -45,7 +46,10 @@ async def reprice(call: Call) -> object:
     def priced() -> object:
         found: list[Repriced] = []
         unknown: list[Unpriced] = []
-        pages = call.ledger.ledger._reprice(given.get("account"), given.get("model"), dry_run, None)
+        pages = unpriced_calls(
+            call.journal, given.get("account"), given.get("model"),
+            dry_run=dry_run, progress=None,
+        )  # fmt: skip
         for some, others in pages:
             found += some
             unknown += others

@@ -6,7 +6,8 @@ from collections import OrderedDict
 
 from budgetledger.aio import AsyncLedger
 from budgetledger.journal.holding import Granted
-from budgetledger.ledger import Ledger
+from budgetledger.journal.journal import journal_of
+from budgetledger.ledger import Ledger, ledger_on
 from budgetledger.server.gate import Gate
 
 _MOST_PROJECTS = 256
@@ -27,7 +28,9 @@ class Service:
         """The ledger, as *project* sees it."""
         found = self._projects.get(project)
         if found is None:
-            found = self._projects[project] = AsyncLedger(self.ledger._of_project(project))
+            found = self._projects[project] = AsyncLedger(
+                ledger_on(journal_of(self.ledger).for_project(project))
+            )
             if len(self._projects) > _MOST_PROJECTS:
                 self._projects.popitem(last=False)
         return found
@@ -37,10 +40,10 @@ class Service:
 
         It never changes, unless a database was given back an older state of itself.
         """
-        self._holds[self.ledger._store.renewals, project, granted.entry.id] = granted
+        self._holds[journal_of(self.ledger).store.renewals, project, granted.entry.id] = granted
         if len(self._holds) > _MOST_HOLDS:
             self._holds.popitem(last=False)
 
     def recall(self, project: str, hold_id: int) -> Granted | None:
         """The row of a hold, if it is at hand."""
-        return self._holds.get((self.ledger._store.renewals, project, hold_id))
+        return self._holds.get((journal_of(self.ledger).store.renewals, project, hold_id))

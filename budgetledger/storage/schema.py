@@ -12,7 +12,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from budgetledger.errors import NotALedger, SchemaTooNew, StoreError
-from budgetledger.storage.writer import Execute
+from budgetledger.storage.protocols import Execute
 
 if TYPE_CHECKING:
     from alembic.config import Config

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
 
 from budgetledger.errors import InvalidInput, StoreBusy, StoreError
 from budgetledger.storage.process_lock import LockTimeout
+from budgetledger.storage.protocols import Connection, Execute
 from budgetledger.storage.sqlite import connection as _sqlite
 from budgetledger.storage.sqlite.connection import MEMORY, Synchronous
-from budgetledger.storage.writer import Connection, Execute, Reentered, Writer
+from budgetledger.storage.writer import Reentered, Writer
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -98,10 +99,6 @@ class Store(ABC):
     @abstractmethod
     def session_engine(self) -> AbstractContextManager[Engine]:
         """An SQLAlchemy engine on one snapshot, read-only."""
-
-    @abstractmethod
-    def backup(self, target: str | os.PathLike[str]) -> None:
-        """Copy the whole ledger, as of now, into the new SQLite file *target*."""
 
     def _make_writer(self) -> Writer:
         return Writer(self._open, self._count_up)

@@ -17,52 +17,16 @@ from math import inf
 from operator import attrgetter
 from threading import Lock, get_ident
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from budgetledger.storage.on_demand_thread import Helper
 from budgetledger.storage.process_lock import LockTimeout, ProcessLock
+from budgetledger.storage.protocols import Connection, Execute
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Future
 
 T = TypeVar("T")
-
-
-class Cursor(Protocol):
-    """What a statement found; of sqlite3's interface as much as is used."""
-
-    @property
-    def lastrowid(self) -> int | None:
-        """The number of the row that was inserted."""
-
-    def fetchone(self) -> Any:
-        """The next row, or None."""
-
-    def fetchall(self) -> list[Any]:
-        """All rows that are left."""
-
-    def __iter__(self) -> Iterator[Any]: ...
-
-
-class Connection(Protocol):
-    """A connection of sqlite3, or one that takes the same calls."""
-
-    @property
-    def in_transaction(self) -> bool:
-        """Whether a transaction is open."""
-
-    def execute(self, sql: str, parameters: Any = ..., /) -> Cursor:
-        """Run one statement."""
-
-    def close(self) -> None:
-        """Close the connection."""
-
-
-class Execute(Protocol):
-    """Runs one statement inside the transaction."""
-
-    def __call__(self, sql: str, parameters: Any = ..., /) -> Cursor:
-        """Run *sql* and return what it found."""
 
 
 class Reentered(Exception):

@@ -118,7 +118,7 @@ def test_no_answer_ends_before_its_cost_is_durable_whichever_hook_records_it(
         request = Request(proxy := handler())
         await request.admit()
         whole = await router.acompletion(**request.data)
-        store, written = proxy._ledger.ledger._store, asyncio.Event()
+        store, written = proxy._ledger.ledger._journal.store, asyncio.Event()
         write = store.awrite
 
         async def slow(*arguments):
@@ -260,7 +260,7 @@ def test_a_model_that_is_not_deployed_is_held_for_by_its_price(
 
 def failing(monkeypatch, proxy, times):
     """Have the store fail the next *times* writes."""
-    store, left = proxy._ledger.ledger._store, [times]
+    store, left = proxy._ledger.ledger._journal.store, [times]
     write = store.awrite
 
     async def awrite(*arguments):

@@ -99,10 +99,12 @@ def test_alembic_finds_nothing_to_do(made):
 
 def test_the_views_have_the_columns_they_have_in_a_file(made, tmp_path):
     with Ledger(tmp_path / "spend.db") as ledger:
-        views = [what[1] for what in ledger._store.read(_migrate.schema) if what[0] == "view"]
+        views = [
+            what[1] for what in ledger._journal.store.read(_migrate.schema) if what[0] == "view"
+        ]
         for view in views:
             statement = f"SELECT * FROM {view}"
-            expected = ledger._store.read(lambda e, s=statement: e(s).description)
+            expected = ledger._journal.store.read(lambda e, s=statement: e(s).description)
             columns = made._connection.execute(statement).description
             assert [column.name for column in columns] == [column[0] for column in expected], view
 
@@ -110,10 +112,12 @@ def test_the_views_have_the_columns_they_have_in_a_file(made, tmp_path):
 def test_the_views_say_what_they_say_of_a_file(ledger, made, tmp_path):
     ledger.backup(tmp_path / "copy.db")
     with Ledger(tmp_path / "copy.db") as copy:
-        views = [what[1] for what in copy._store.read(_migrate.schema) if what[0] == "view"]
+        views = [what[1] for what in copy._journal.store.read(_migrate.schema) if what[0] == "view"]
         assert len(views) == 7
         for view in views:
-            rows = copy._store.read(lambda e, v=view: e(f"SELECT * FROM {v} ORDER BY 1, 2, 3"))
+            rows = copy._journal.store.read(
+                lambda e, v=view: e(f"SELECT * FROM {v} ORDER BY 1, 2, 3")
+            )
             assert made.sql(f"SELECT * FROM {view} ORDER BY 1, 2, 3") == list(rows), view
 
 

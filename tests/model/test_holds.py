@@ -203,7 +203,7 @@ class FullDisk:
 def undone(ledger):
     """*ledger*, on a disk that is full when a step's rows are written."""
     unlucky = copy.copy(ledger)
-    unlucky._store = FullDisk(ledger._store)
+    unlucky._journal.store = FullDisk(ledger._journal.store)
     return unlucky
 
 
@@ -376,8 +376,8 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
             answers[place] = told(steps[place][0])
 
         threads = [Thread(target=take, args=(place,)) for place in range(len(steps))]
-        queue = ledger._store._writer._queue
-        with ledger._store._writer.turn:
+        queue = ledger._journal.store._writer._queue
+        with ledger._journal.store._writer.turn:
             for thread in threads:
                 waiting, until = len(queue), time.monotonic() + LONGEST
                 thread.start()

@@ -29,7 +29,8 @@ from budgetledger.errors import (
     UnknownEntry,
     UnpricedWarning,
 )
-from budgetledger.journal.statements import HEAD, compiled
+from budgetledger.journal.statements import HEAD
+from budgetledger.storage.dialect import compiled
 from budgetledger.testing import FakeClock
 from budgetledger.windows import UNITS, from_us, make_period, to_us, window_at
 
@@ -262,7 +263,7 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
                 found = tx.execute(compiled(HEAD), (project_id, account_id)).fetchone()
                 assert head == tuple(found)
 
-        ledger._write(compare)
+        ledger._journal.write(compare)
 
     def verify(self):
         verification = self.ledgers[0].verify()

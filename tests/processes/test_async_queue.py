@@ -46,7 +46,7 @@ async def until(condition):
 
 
 def queued(ledger):
-    return len(ledger._store._writer._queue)
+    return len(ledger._journal.store._writer._queue)
 
 
 def join(*threads):
@@ -97,7 +97,7 @@ def test_three_hundred_tasks_keep_their_own_outcomes(ledger, in_turn):
     async def together():
         tasks = [asyncio.create_task(one(n)) for n in range(300)]
         if in_turn:
-            with ledger._store._writer.turn:
+            with ledger._journal.store._writer.turn:
                 await until(lambda: queued(ledger) == 250)
         return await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -165,7 +165,7 @@ def test_holds_that_a_loop_left_in_the_queue_are_not_taken(ledger, path):
         await until(lambda: queued(ledger) == 10)
 
     tasks = []
-    with ledger._store._writer.turn:
+    with ledger._journal.store._writer.turn:
         asyncio.run(leave())
     assert all(task.cancelled() for task in tasks)
     ledger.close()
@@ -186,7 +186,7 @@ def test_holds_that_were_being_written_when_their_loop_ended_are_given_back(
         return append(*arguments)
 
     async def leave():
-        with ledger._store._writer.turn:
+        with ledger._journal.store._writer.turn:
             tasks = [asyncio.create_task(shared.hold("alice", "0.05")) for _ in range(10)]
             await until(lambda: queued(ledger) == 10)
         await until(third.is_set)
@@ -202,7 +202,7 @@ def test_holds_that_were_being_written_when_their_loop_ended_are_given_back(
 
 
 def test_what_was_paid_is_recorded_after_its_loop_ended(ledger, path):
-    shared, holds, turn = AsyncLedger(ledger), [], ledger._store._writer.turn
+    shared, holds, turn = AsyncLedger(ledger), [], ledger._journal.store._writer.turn
 
     async def pay(go_on):
         async with shared.hold("alice", "0.05") as hold:
@@ -269,7 +269,7 @@ def test_ctrl_c_leaves_no_hold_behind(path, launch, await_end):
 def test_closing_the_ledger_leaves_no_task_waiting(ledger, path):
     async def close():
         shared, closing = AsyncLedger(ledger), []
-        with ledger._store._writer.turn:
+        with ledger._journal.store._writer.turn:
             tasks = [asyncio.create_task(shared.charge("alice", cost=1)) for _ in range(20)]
             await until(lambda: queued(ledger) == 20)
             closing.append(asyncio.create_task(shared.close()))

@@ -10,9 +10,10 @@ from click.testing import CliRunner
 from budgetledger import Ledger
 from budgetledger.cli import main
 from budgetledger.errors import InvalidInput, StoreError
-from budgetledger.journal import copying as _copying
+from budgetledger.ledger import ledger_on
 from budgetledger.tables import metadata
 from budgetledger.testing import FakeClock
+from budgetledger.verbs import copying as _copying
 
 START = datetime(2026, 1, 31, 10, tzinfo=UTC)
 TABLES = [table.name for table in metadata.sorted_tables]
@@ -20,7 +21,7 @@ TABLES = [table.name for table in metadata.sorted_tables]
 
 def fill(ledger):
     """Rows of every kind, in two projects, two holds open."""
-    other = ledger._of_project("other")
+    other = ledger_on(ledger._journal.for_project("other"))
     ledger.set_budget("*", 100, alert_at=(0.01,))
     ledger.set_budget("alice", 10, per="month", timezone="Europe/Berlin")
     ledger.set_budget("alice", tokens=5, model="m'\"%s?:x")
@@ -46,7 +47,7 @@ def contents(ledger):
             name: sorted(execute(f"SELECT * FROM {name}").fetchall(), key=repr) for name in TABLES
         }
 
-    return ledger._store.read(operation)
+    return ledger._journal.store.read(operation)
 
 
 @pytest.fixture
@@ -73,7 +74,9 @@ def target(request, tmp_path):
 def test_every_row_is_copied_as_it_is_and_the_copy_goes_on(source, target, clock):
     told = []
     with Ledger(target, clock=clock) as copy:
-        found = _copying.copy(source._store, copy._store, lambda *done: told.append(done))
+        found = _copying.copy(
+            source._journal.store, copy._journal.store, lambda *done: told.append(done)
+        )
         assert found == source.verify() == copy.verify()
         assert contents(copy) == contents(source)
         assert all(contents(source).values())
@@ -81,8 +84,11 @@ def test_every_row_is_copied_as_it_is_and_the_copy_goes_on(source, target, clock
         assert hold.entry.tags == {"job": "%s ? :x", "nul": "\0"}
         hold.settle("1.5")
         copy.unfreeze("alice")
-        expected = source._of_project("other").charge("bob", cost=1)
-        assert copy._of_project("other").charge("bob", cost=1).cost == expected.cost
+        expected = ledger_on(source._journal.for_project("other")).charge("bob", cost=1)
+        assert (
+            ledger_on(copy._journal.for_project("other")).charge("bob", cost=1).cost
+            == expected.cost
+        )
         assert copy.set_price("é-*", input=3).id == 4
         assert copy.verify().ok
     total = told[-1][1]
@@ -92,8 +98,8 @@ def test_every_row_is_copied_as_it_is_and_the_copy_goes_on(source, target, clock
 
 def test_back_and_forth_is_the_same(source, target, tmp_path, clock):
     with Ledger(target, clock=clock) as there, Ledger(tmp_path / "back.db", clock=clock) as back:
-        _copying.copy(source._store, there._store)
-        _copying.copy(there._store, back._store)
+        _copying.copy(source._journal.store, there._journal.store)
+        _copying.copy(there._journal.store, back._journal.store)
         assert contents(back) == contents(source)
 
 
@@ -102,7 +108,7 @@ def test_what_has_rows_is_not_copied_into(source, target):
         copy.set_budget("carol", 1)
         before = contents(copy)
         with pytest.raises(InvalidInput, match=r"holds rows already; nothing was copied; name an"):
-            _copying.copy(source._store, copy._store)
+            _copying.copy(source._journal.store, copy._journal.store)
         assert contents(copy) == before
 
 
@@ -114,9 +120,9 @@ def test_a_copy_that_is_stopped_leaves_nothing(source, target, at):
 
     with Ledger(target) as copy:
         with pytest.raises(KeyboardInterrupt):
-            _copying.copy(source._store, copy._store, stop)
+            _copying.copy(source._journal.store, copy._journal.store, stop)
         assert not any(contents(copy).values())
-        _copying.copy(source._store, copy._store)
+        _copying.copy(source._journal.store, copy._journal.store)
         assert copy.verify().ok
 
 
@@ -124,7 +130,7 @@ def test_a_ledger_that_is_not_in_order_is_not_copied(source, target, monkeypatch
     monkeypatch.setattr(_copying._sql, "all_rows", with_another_note(_copying._sql.all_rows))
     with Ledger(target) as copy:
         with pytest.raises(StoreError, match=r"not in order.*nothing was copied; run `budgetl"):
-            _copying.copy(source._store, copy._store)
+            _copying.copy(source._journal.store, copy._journal.store)
         assert not any(contents(copy).values())
 
 
@@ -162,15 +168,15 @@ def run(*arguments, code=0):
 
 def test_the_command(source, target):
     entries = source.verify().entries
-    told = run("copy", source._store.path, target)
+    told = run("copy", source._journal.store.path, target)
     assert told.startswith(f"copied and verified {entries:,} entries of 5 accounts from ")
     assert "ok" in run("verify", "--db", target)
-    assert "holds rows already" in run("copy", source._store.path, target, code=2)
+    assert "holds rows already" in run("copy", source._journal.store.path, target, code=2)
     assert "into itself" in run("copy", target, target, code=2)
 
 
 def test_the_command_in_json(source, target):
-    told = json.loads(run("copy", source._store.path, target, "--json"))
+    told = json.loads(run("copy", source._journal.store.path, target, "--json"))
     assert told.keys() == {"source", "target", "accounts", "entries"}
 
 

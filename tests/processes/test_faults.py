@@ -41,6 +41,7 @@ from budgetledger.testing import FakeClock
 
 START = datetime(2026, 1, 31, 10, tzinfo=UTC)
 ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = Path(_lock.__file__).parents[1]
 
 # `+` recorded   `.` nothing recorded   CLK ClockWarning   UNR UnrecordedWarning   ^C interrupted
 # FULL, BUSY, RO: StoreFull, StoreBusy, StoreReadOnly   ERR any StoreError   HAC HoldAlreadyClosed
@@ -399,7 +400,7 @@ def test_a_cost_is_recorded_though_prices_cannot_be_read(case):
         return entry
 
     assert charge().cost == Decimal("0.0045")  # by prices as they were read last
-    struck.ledger._memory.books.clear()
+    struck.ledger._journal.memory.books.clear()
     with pytest.warns(UnpricedWarning):
         assert charge().cost is None
     assert struck.ledger.verify().ok
@@ -452,7 +453,7 @@ class InterruptAtCall:
     def __call__(self, frame, event, argument):
         file = Path(frame.f_code.co_filename)
         begun = frame.f_code.co_name[0] != "<"  # a generator only goes on
-        if file.parent.name == "budgetledger" and file.stem in self.modules and begun:
+        if PACKAGE in file.parents and file.stem in self.modules and begun:
             self.left -= 1
             if self.left < 0:
                 sys.settrace(None)
@@ -462,7 +463,7 @@ class InterruptAtCall:
 
 def wait_for_lock(struck):
     """Have waited for the file's lock, so that the steps of taking it in line are gone through."""
-    other, lock = ProcessLock(f"{struck.path}.lock"), struck.ledger._store._files.lock
+    other, lock = ProcessLock(f"{struck.path}.lock"), struck.ledger._journal.store._files.lock
     other.acquire()
     with pytest.raises(LockTimeout):
         lock.acquire(0.01)
@@ -475,17 +476,23 @@ def wait_for_lock(struck):
 
 @pytest.mark.parametrize(
     ("modules", "least"),
-    [({"ledger", "holds", "_holding", "_journal", "_posting", "_store", "_writer"}, 4),
-     ({"_lock"}, 2)],
+    [
+        (
+            {"ledger", "holds", "hold_requests", "charging", "journal", "holding", "append"}
+            | {"posting", "store", "writer"},
+            4,
+        ),
+        ({"process_lock"}, 2),
+    ],
     ids=["the steps of a call", "a lock that was waited for"],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("operation", ["hold", "settle", "release", "charge"])
 def test_an_interrupt_at_each_call_leaves_no_lock_behind(base, operation, modules, least):
     before, after = reference(base, operation, START)
     for nth in range(1000):
         with copied(base) as path:
             struck = begin(path, FakeClock(START))
-            if "_lock" in modules:
+            if "process_lock" in modules:
                 wait_for_lock(struck)
             interrupt = InterruptAtCall(modules, nth)
             traced = sys.gettrace()
@@ -500,8 +507,8 @@ def test_an_interrupt_at_each_call_leaves_no_lock_behind(base, operation, module
             other.acquire(seconds=0.2)
             other.release()
             other.close()
-            assert not struck.ledger._store._writer.turn.locked(), interrupt.at
-            assert not struck.ledger._store._files.writing.in_transaction, interrupt.at
+            assert not struck.ledger._journal.store._writer.turn.locked(), interrupt.at
+            assert not struck.ledger._journal.store._files.writing.in_transaction, interrupt.at
             assert_done_once(struck, operation, before, after)
             struck.ledger.close()
     assert nth >= least, "it was never interrupted"
@@ -518,7 +525,7 @@ def run_once(struck, operation, before, after):
 def test_a_file_that_may_only_be_read(case, base, fault, operation, expected):
     before, after = reference(base, operation, START)
     struck = case()
-    execute = struck.ledger._store._writer._connection.execute
+    execute = struck.ledger._journal.store._writer._connection.execute
     execute("PRAGMA query_only = ON")
     assert same(run_once(struck, operation, before, after), expected)
     if operation != "close":
@@ -645,7 +652,7 @@ import os, signal, sys, time
 from budgetledger import Ledger
 
 def clock():
-    if ledger is not None and ledger._store._writer._connection.in_transaction:
+    if ledger is not None and ledger._journal.store._writer._connection.in_transaction:
         print("amid a write", flush=True)
         os.kill(os.getpid(), signal.SIGSTOP)
     return time.time_ns() // 1000
@@ -740,7 +747,7 @@ def leave_a_log(base, place, operation):
     def act():
         struck = begin(copy(base, place), FakeClock(START))
         struck.ledger.charge("team", cost=1)
-        execute = struck.ledger._store._writer._connection.execute
+        execute = struck.ledger._journal.store._writer._connection.execute
         execute("PRAGMA cache_size = 5")
         execute("BEGIN IMMEDIATE")
         for n in range(2000):

@@ -159,7 +159,7 @@ path = sys.argv[1]
 in_transaction = lambda: None
 
 def clock():
-    connection = ledger and ledger._store._writer._connection
+    connection = ledger and ledger._journal.store._writer._connection
     if connection and connection.in_transaction:
         in_transaction()
     return time.time_ns() // 1000
@@ -385,7 +385,7 @@ refused = [ledger, other]
 reading, end = threading.Event(), threading.Event()
 
 def read():
-    with ledger._store.reading_apart(), other._store.reading_apart():
+    with ledger._journal.store.reading_apart(), other._journal.store.reading_apart():
         reading.set()
         end.wait()
 
@@ -777,7 +777,7 @@ import gc, sys, time
 from budgetledger import Ledger
 
 def clock():
-    if armed and ledger._store._writer._connection.in_transaction:
+    if armed and ledger._journal.store._writer._connection.in_transaction:
         gc.collect()
     return time.time_ns() // 1000
 

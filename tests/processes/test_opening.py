@@ -493,7 +493,7 @@ def test_a_file_that_may_not_grow(path):
     """The same where no disk can be mounted: SQLite's own limit stands in for the disk's."""
     with Ledger(path) as ledger:
         ledger.set_budget("alice", 1)
-        execute = ledger._store._writer._connection.execute
+        execute = ledger._journal.store._writer._connection.execute
         execute(f"PRAGMA max_page_count = {execute('PRAGMA page_count').fetchone()[0] + 2}")
 
         def charge_on():

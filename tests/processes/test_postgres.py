@@ -21,11 +21,12 @@ from sqlmodel import func, insert, select, text
 
 from budgetledger import AsyncLedger, BudgetExceededError, Ledger, Usage
 from budgetledger.errors import InvalidInput, StoreBusy, StoreClosed, StoreError, StoreNotFound
+from budgetledger.journal.accounts import known
 from budgetledger.journal.posting import post
-from budgetledger.journal.reports import known
 from budgetledger.journal.rules import Draft
 from budgetledger.storage.postgres import connection as _postgres
 from budgetledger.tables import EntryRow, Project
+from budgetledger.verbs.listing import projects
 
 pytestmark = [
     pytest.mark.postgres,
@@ -242,7 +243,7 @@ def test_a_cost_is_recorded_once_wherever_the_connection_is_cut(
     ledger, wired, wire, statement, cut, model
 ):
     for _ in range(2):  # once the statements are prepared, INSERT is sent no more
-        wired._store._files.writing.driver.close()
+        wired._journal.store._files.writing.driver.close()
         setattr(wire, cut, statement)
         entry = wired.charge("alice", cost=2, model=model)
         assert getattr(wire, cut) is None
@@ -268,7 +269,7 @@ def test_a_read_goes_on_over_another_connection(wired, wire):
 
 def test_all_who_share_a_commit_are_recorded_once(ledger, wired, wire):
     with ThreadPoolExecutor(8) as pool:
-        with wired._store._writer.turn:  # so that they queue
+        with wired._journal.store._writer.turn:  # so that they queue
             charges = [pool.submit(wired.charge, "bob", cost=1) for _ in range(8)]
             time.sleep(0.2)
             wire.cut_after = b"COMMIT\0"
@@ -285,10 +286,10 @@ def test_a_shared_commit_whose_last_part_was_undone_is_found(ledger, wired, wire
         raise ZeroDivisionError
 
     with ThreadPoolExecutor(2) as pool:
-        with wired._store._writer.turn:
+        with wired._journal.store._writer.turn:
             charge = pool.submit(wired.charge, "bob", cost=1)
             time.sleep(0.1)
-            undone = pool.submit(wired._store.write, wired._inside(in_vain))
+            undone = pool.submit(wired._journal.store.write, wired._journal.inside(in_vain))
             time.sleep(0.1)
             wire.cut_after = b"COMMIT\0"
         assert charge.result(SOON) == next(ledger.entries("bob"))
@@ -306,7 +307,7 @@ def test_what_a_restored_backup_does_not_have_is_forgotten(new_schema, first):
         ledger.set_price("m", input=1)
         assert ledger.charge("alice", model="m", usage=Usage(1_000_000)).cost == 1
         assert ledger.balance("alice").posted == 1
-        for opened in ledger._store._files.writing, ledger._store._files.reading:
+        for opened in ledger._journal.store._files.writing, ledger._journal.store._files.reading:
             schema.sql(f"SELECT pg_terminate_backend({opened.driver.info.backend_pid}, 5000)")
         schema.empty()
         restored.set_budget("bob", 10)
@@ -355,12 +356,14 @@ def test_a_serialization_failure_is_tried_again(ledger, state, together):
 
     done = []
     with ThreadPoolExecutor(together) as pool:
-        with ledger._store._writer.turn:
-            found = [pool.submit(ledger._store.write, operation) for _ in range(together)]
+        with ledger._journal.store._writer.turn:
+            found = [pool.submit(ledger._journal.store.write, operation) for _ in range(together)]
             time.sleep(0.1)
         assert [one.result(SOON) for one in found]
     assert not failures
-    names = ledger._store.read(lambda execute: execute("SELECT name FROM projects").fetchall())
+    names = ledger._journal.store.read(
+        lambda execute: execute("SELECT name FROM projects").fetchall()
+    )
     assert len(names) == 1 + together
 
 
@@ -370,7 +373,7 @@ def test_another_writer_that_stopped(server, url, monkeypatch):
     monkeypatch.setattr(_postgres, "LOCK_SECONDS", 1)
     with Ledger(url) as ledger:
         ledger.charge("alice", cost=1)
-        lock = ledger._store._address.lock
+        lock = ledger._journal.store._address.lock
         with psycopg.connect(server.conninfo) as other:
             other.execute(f"SELECT pg_advisory_xact_lock({_postgres.APPLICATION_ID}, {lock})")
             with pytest.raises(StoreBusy, match=r"stayed locked by another writer.*retry"):
@@ -386,8 +389,8 @@ def test_another_writer_that_stopped(server, url, monkeypatch):
             if not slow:
                 slow.append(time.sleep(1.5))
 
-        ledger._store.write(stop)
-        assert ledger._projects() == ["default", "slow"]
+        ledger._journal.store.write(stop)
+        assert projects(ledger._journal) == ["default", "slow"]
 
 
 def test_a_server_that_stays_away(server, ledger, monkeypatch):
@@ -417,7 +420,7 @@ def test_a_commit_that_nobody_can_tell_of(server, ledger, wired, wire, monkeypat
 
 def test_a_pooler_that_mixes_up_prepared_statements(ledger):
     ledger.charge("alice", cost=1)
-    ledger._store._files.writing.driver.pgconn.exec_(b"DEALLOCATE ALL")
+    ledger._journal.store._files.writing.driver.pgconn.exec_(b"DEALLOCATE ALL")
     with pytest.raises(StoreError, match=r"pooler.*nothing was recorded.*session mode"):
         ledger.charge("alice", cost=1)
 
@@ -441,8 +444,8 @@ def test_no_password_is_told(server):
         told = str(raised.value) + repr(raised.value) + repr(raised.value.__dict__)
         assert secret not in told + repr(pickle.loads(pickle.dumps(raised.value)))
     with Ledger(server.url(schema="secretive", password=secret)) as ledger:
-        shown = repr(ledger) + ledger.path + repr(ledger._store._files.writing)
-        assert secret not in shown + repr(ledger._store._address)
+        shown = repr(ledger) + ledger.path + repr(ledger._journal.store._files.writing)
+        assert secret not in shown + repr(ledger._journal.store._address)
         assert "schema=secretive" in ledger.path
 
 
@@ -456,7 +459,7 @@ def test_a_schema_of_any_name_is_in_order(server, schema):
 @pytest.mark.parametrize(("synchronous", "setting"), [("FULL", "on"), ("NORMAL", "off")])
 def test_synchronous_is_the_servers_synchronous_commit(url, synchronous, setting):
     with Ledger(url, synchronous=synchronous) as ledger:
-        shown = ledger._store.write(lambda e: e("SHOW synchronous_commit").fetchone())
+        shown = ledger._journal.store.write(lambda e: e("SHOW synchronous_commit").fetchone())
         assert shown == (setting,)
 
 
@@ -466,7 +469,7 @@ def test_closed(ledger):
         ledger.balance("alice")
     with pytest.raises(StoreClosed, match="open it again"):
         ledger.verify()
-    ledger._store._closed = False  # for the end of the test
+    ledger._journal.store._closed = False  # for the end of the test
 
 
 def test_a_session_reads_one_snapshot_and_writes_nothing(ledger):

@@ -147,7 +147,7 @@ import os, signal, sys, time
 from budgetledger import Ledger
 
 def clock():
-    connection = ledger and ledger._store._writer._connection
+    connection = ledger and ledger._journal.store._writer._connection
     if connection and connection.in_transaction and not stops:
         stops.append(1)
         print("stops", flush=True)
@@ -177,7 +177,7 @@ def test_a_process_that_was_stopped_amid_a_write_is_not_waited_for(
         with pytest.raises(StoreBusy, match=r"let that process go on or end it .* and retry"):
             ledger.charge("alice", cost="0.01", key="k")
         with pytest.raises(StoreBusy):
-            asyncio.run(ledger._store.awrite(lambda execute: None))
+            asyncio.run(ledger._journal.store.awrite(lambda execute: None))
         monkeypatch.setattr("budgetledger.storage.sqlite.store._CLOSING_SECONDS", 0.3)
         second.close()
 
@@ -205,7 +205,7 @@ try:
 except KeyboardInterrupt:
     pass
 other.release()
-line = ledger._store._files.lock._line
+line = ledger._journal.store._files.lock._line
 for _ in range(9000):
     if line.is_waiting:
         time.sleep(0.001)
@@ -613,14 +613,14 @@ def test_what_is_queued_is_written_before_the_files_close(path, store):
 
     assert asyncio.run(close_at_once()) == "queued"
     with Ledger(path) as ledger:
-        assert ledger._store.read(names) == ["queued"]
+        assert ledger._journal.store.read(names) == ["queued"]
 
 
 QUEUED_AT_EXIT = """
 import asyncio, sys
 from budgetledger import Ledger
 ledger = Ledger(sys.argv[1])
-store = ledger._store
+store = ledger._journal.store
 store._writer._helper.ask = lambda: None  # never gets there by itself
 loop = asyncio.new_event_loop()
 for name in ("one", "two"):
@@ -634,14 +634,14 @@ loop.run_until_complete(asyncio.sleep(0))
 def test_what_is_queued_is_written_when_the_interpreter_exits(path, elsewhere):
     elsewhere(QUEUED_AT_EXIT, path)
     with Ledger(path) as ledger:
-        assert ledger._store.read(names) == ["one", "two"]
+        assert ledger._journal.store.read(names) == ["one", "two"]
 
 
 FORKED_AMID_TASKS = """
 import asyncio, os, signal, sys, warnings
 warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: fork beside threads
 from budgetledger import Ledger
-store = Ledger(sys.argv[1])._store
+store = Ledger(sys.argv[1])._journal.store
 
 def naming(name):
     return lambda execute: execute("INSERT INTO projects (name) VALUES (?)", (name,)) and None
@@ -680,7 +680,7 @@ asyncio.run(fork_amid())
 def test_what_tasks_queued_is_written_once_over_a_fork(path, elsewhere):
     elsewhere(FORKED_AMID_TASKS, path)
     with Ledger(path) as ledger:
-        found = sorted(ledger._store.read(names))
+        found = sorted(ledger._journal.store.read(names))
     assert found == sorted(
         [f"{who} {i}" for who in ("before", "child", "parent") for i in range(20)]
         + [f"queued {i}" for i in range(3)]
@@ -737,7 +737,7 @@ def test_the_generation_counts_an_opening(path, elsewhere):
     code = """
 import os, sys
 from budgetledger import Ledger
-store = Ledger(sys.argv[1])._store
+store = Ledger(sys.argv[1])._journal.store
 before = store.generation
 pid = os.fork()
 store.read(lambda execute: None)

@@ -395,7 +395,7 @@ def test_a_hold_that_a_restored_backup_does_not_have_is_not_taken_for_another(co
         client = TestClient(create_app(ledger), base_url="http://localhost")
         ledger.set_budget("alice", 9)
         first = done(client.post(path.format("alice"), json={"amount": 1}), 201)
-        for opened in ledger._store._files.writing, ledger._store._files.reading:
+        for opened in ledger._journal.store._files.writing, ledger._journal.store._files.reading:
             process = opened.driver.info.backend_pid
             common_schema.sql(f"SELECT pg_terminate_backend({process}, 5000)")
         common_schema.empty()

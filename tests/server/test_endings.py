@@ -180,7 +180,7 @@ def test_what_is_under_way_is_answered_before_the_end(serve):
             held_up.set()
             time.sleep(1)
 
-        blocking = threading.Thread(target=lambda: ledger._write(hold_the_file))
+        blocking = threading.Thread(target=lambda: ledger._journal.write(hold_the_file))
         blocking.start()
         held_up.wait(10)
         answers = []

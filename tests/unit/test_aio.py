@@ -29,8 +29,10 @@ from budgetledger.errors import (
 from budgetledger.holds import Hold
 from budgetledger.journal import drafts as _charging
 from budgetledger.journal import holding as _holding
+from budgetledger.journal.drafts import HoldRequest
 from budgetledger.storage.process_lock import ProcessLock
 from budgetledger.testing import FakeClock
+from budgetledger.verbs import hold_requests
 
 SOON = 20  # seconds; only what hangs comes near it
 START = datetime(2026, 1, 31, 10, tzinfo=UTC)
@@ -352,7 +354,7 @@ def store_fails(ledger, monkeypatch):
 
     def failing(fails=True):
         if fails:
-            monkeypatch.setattr(ledger._store, "awrite", refused)
+            monkeypatch.setattr(ledger._journal.store, "awrite", refused)
         else:
             monkeypatch.undo()
 
@@ -416,7 +418,7 @@ async def until(condition):
 
 
 def queued(ledger):
-    return len(ledger._store._writer._queue)
+    return len(ledger._journal.store._writer._queue)
 
 
 async def hold_up(ledger, *coroutines):
@@ -438,7 +440,7 @@ def await_rows(ledger, count):
     """Stop the loop's thread until alice has *count* rows: her tasks cannot have been told."""
     statement = "SELECT count(*) FROM entries"
     for _ in range(SOON * 1000):
-        if ledger._store.read(lambda execute: execute(statement).fetchone()) == (count,):
+        if ledger._journal.store.read(lambda execute: execute(statement).fetchone()) == (count,):
             return
         time.sleep(0.001)
     pytest.fail("it is never written")
@@ -446,7 +448,7 @@ def await_rows(ledger, count):
 
 def test_a_hold_cancelled_before_it_is_written_leaves_no_row(ledger, shared):
     async def cancel():
-        with ledger._store._writer.turn:
+        with ledger._journal.store._writer.turn:
             first, second = await hold_up(
                 ledger, shared.hold("alice", 10), shared.hold("alice", 10)
             )
@@ -461,7 +463,7 @@ def test_a_hold_cancelled_before_it_is_written_leaves_no_row(ledger, shared):
 @pytest.mark.parametrize("told", [False, True])
 def test_a_hold_cancelled_once_it_is_written_is_given_back(ledger, shared, told):
     async def cancel():
-        with ledger._store._writer.turn:
+        with ledger._journal.store._writer.turn:
             (task,) = await hold_up(ledger, shared.hold("alice", 10))
         await_rows(ledger, 2)
         if told:
@@ -497,28 +499,26 @@ def test_a_hold_cancelled_amid_its_transaction_is_given_back(ledger, shared, mon
     assert kinds(ledger) == ["hold", "release", "hold"]
 
 
-def test_what_was_undone_after_all_is_not_given_back(ledger, clock):
+def test_what_was_undone_after_all_is_not_given_back(ledger):
     """Its number is another's by then."""
-    draft, _ = _charging.draft_hold(
-        1, None, None, None, None, None, 1, None, None, None, 4096, clock, ledger._book
-    )  # fmt: skip
-    claim = aio._Claim(ledger._holding("alice", draft, 60))
+    prepared = hold_requests.prepare(ledger._journal, HoldRequest(1))
+    claim = aio._Claim(hold_requests.taking(ledger._journal, "alice", prepared, 60))
 
     def fail(tx):
         claim.take(tx)
         raise LookupError
 
     with pytest.raises(LookupError):
-        ledger._write(fail)
+        ledger._journal.write(fail)
     other = ledger.hold("alice", 2)
-    ledger._write(claim.give_back)
+    ledger._journal.write(claim.give_back)
     assert [hold.id for hold in ledger.holds("alice")] == [other.id] == [claim._granted.entry.id]
 
 
 @pytest.mark.parametrize("written", [False, True])
 def test_a_cancelled_hold_with_a_key_is_there_for_the_retry(ledger, shared, written):
     async def retry():
-        with ledger._store._writer.turn:
+        with ledger._journal.store._writer.turn:
             (task,) = await hold_up(ledger, shared.hold("alice", 1, key="k"))
             if not written:
                 await cancelled(task)
@@ -535,7 +535,7 @@ def test_a_cancelled_hold_with_a_key_is_there_for_the_retry(ledger, shared, writ
 @pytest.mark.parametrize("arguments", [{"amount": 1}, HELLO], ids=["amount", "prompt"])
 def test_a_timeout_around_a_hold(ledger, shared, arguments):
     async def wait():
-        with ledger._store._writer.turn, pytest.raises(TimeoutError):
+        with ledger._journal.store._writer.turn, pytest.raises(TimeoutError):
             async with asyncio.timeout(0.01):
                 await shared.hold("alice", **arguments)
         await shared.charge("alice", cost=1)  # behind it in the queue
@@ -548,7 +548,7 @@ def test_a_timeout_around_a_hold(ledger, shared, arguments):
 @pytest.mark.parametrize("within", [False, True])
 def test_a_timeout_around_a_settle_records_it_once(ledger, shared, within, paid):
     async def settle(hold):
-        with ledger._store._writer.turn:
+        with ledger._journal.store._writer.turn:
             async with asyncio.timeout(0.01):
                 await hold.settle(paid)
 
@@ -583,7 +583,7 @@ def test_a_task_cancelled_twice_closes_its_hold(ledger, shared, step):
 
         task = asyncio.create_task(pay())
         await until(lambda: ledger.holds("alice"))
-        with ledger._store._writer.turn:
+        with ledger._journal.store._writer.turn:
             go_on.set()
             await until(lambda: queued(ledger) == (step == "settle"))
             task.cancel()  # in the body
@@ -842,7 +842,7 @@ def test_a_source_that_cannot_be_closed_still_settles(ledger, shared, error):
 
 
 def test_a_source_that_cannot_be_closed_and_a_store_that_fails_once(ledger, shared, monkeypatch):
-    awrite, failures = ledger._store.awrite, [StoreFull("no room", target=ledger.path)]
+    awrite, failures = ledger._journal.store.awrite, [StoreFull("no room", target=ledger.path)]
 
     async def failing_once(operation, hear=None):
         if failures:
@@ -853,7 +853,7 @@ def test_a_source_that_cannot_be_closed_and_a_store_that_fails_once(ledger, shar
         async with shared.hold("alice", **HELD) as hold:
             chunks = hold.stream(Source(*CHUNKS, on_close=OSError("gone")))
             await anext(chunks)
-            monkeypatch.setattr(ledger._store, "awrite", failing_once)
+            monkeypatch.setattr(ledger._journal.store, "awrite", failing_once)
 
     with (
         pytest.warns(UnrecordedWarning, match=r"call settle\(\) again"),
@@ -997,7 +997,7 @@ def test_no_transaction_runs_on_the_loop(opened):
     threads = set()
 
     def clock():
-        if ledger and ledger._store._files.writing.in_transaction:
+        if ledger and ledger._journal.store._files.writing.in_transaction:
             threads.add(threading.current_thread())
         return 0
 
@@ -1085,7 +1085,7 @@ def test_an_alert_of_a_cancelled_task_is_told(alerting):
     shared, told = alerting
 
     async def cancel():
-        with shared.ledger._store._writer.turn:
+        with shared.ledger._journal.store._writer.turn:
             (task,) = await hold_up(shared.ledger, shared.charge("alice", cost=5))
             await cancelled(task)
         await shared.charge("alice", cost=0)

@@ -370,7 +370,7 @@ def test_what_was_not_recorded_is_not_told(ledger, told, monkeypatch):
     def write(operation):
         raise StoreFull("no room", target=ledger.path)
 
-    monkeypatch.setattr(ledger._store, "write", write)
+    monkeypatch.setattr(ledger._journal.store, "write", write)
     with pytest.raises(StoreFull):
         ledger.charge("alice", cost=5)
     assert told == []

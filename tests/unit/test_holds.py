@@ -82,7 +82,7 @@ def store_fails(monkeypatch):
             raise StoreFull("no room; make some", target=ledger.path)
 
         if fails:
-            monkeypatch.setattr(ledger._store, "write", write)
+            monkeypatch.setattr(ledger._journal.store, "write", write)
         else:
             monkeypatch.undo()
 
@@ -459,7 +459,7 @@ def test_a_release_that_fails_is_warned_of(ledger, store_fails):
 
 @pytest.mark.parametrize("committed", [False, True])
 def test_an_interrupted_settle_is_settled_once(ledger, monkeypatch, committed):
-    hold, write = ledger.hold("alice", 4), ledger._store.write
+    hold, write = ledger.hold("alice", 4), ledger._journal.store.write
 
     def interrupted(operation):
         monkeypatch.undo()
@@ -467,7 +467,7 @@ def test_an_interrupted_settle_is_settled_once(ledger, monkeypatch, committed):
             write(operation)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ledger._store, "write", interrupted)
+    monkeypatch.setattr(ledger._journal.store, "write", interrupted)
     with pytest.raises(KeyboardInterrupt), hold:
         hold.settle(1)
     assert (kinds(ledger), stand(ledger)) == (["budget", "hold", "settle"], (1, 0, 9))
@@ -1642,7 +1642,7 @@ def test_an_interrupt_at_the_end_of_a_stream_loses_no_cost(ledger, monkeypatch):
         raise KeyboardInterrupt
 
     hold = ledger.hold("alice", 4)
-    monkeypatch.setattr(ledger._store, "write", interrupted)
+    monkeypatch.setattr(ledger._journal.store, "write", interrupted)
     with pytest.raises(KeyboardInterrupt), hold:
         list(hold.stream(OPENAI))
     assert stand(ledger)[0] == RESPONSE_COST
@@ -1696,7 +1696,7 @@ def test_a_stream_after_the_deadline_is_settled(ledger, clock):
 
 
 def test_what_was_not_committed_is_not_remembered(ledger):
-    writer = ledger._store._writer
+    writer = ledger._journal.store._writer
     execute = writer._execute
 
     def fail_to_commit(sql, *parameters):

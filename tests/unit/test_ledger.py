@@ -62,7 +62,9 @@ def ledger(opened):
 def rows(ledger):
     tables = "projects", "accounts", "entries", "budget_revisions", "window_shifts"
     counts = " UNION ALL ".join(f"SELECT count(*) FROM {table}" for table in tables)
-    return [count for (count,) in ledger._store.read(lambda execute: execute(counts).fetchall())]
+    return [
+        count for (count,) in ledger._journal.store.read(lambda execute: execute(counts).fetchall())
+    ]
 
 
 # -- bad input ------------------------------------------------------------------------------

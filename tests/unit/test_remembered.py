@@ -11,6 +11,7 @@ import pytest
 from budgetledger import Ledger
 from budgetledger.errors import BudgetExceededError
 from budgetledger.journal.drafts import draft_charge
+from budgetledger.verbs.charging import charging
 
 
 @pytest.fixture
@@ -84,14 +85,16 @@ def test_alerts_are_asked_for(ledger, whoever):
 
 
 def test_rows_that_were_undone_are_forgotten(ledger):
-    draft = draft_charge(None, 7, "gpt-4o", None, None, None, None, ledger._clock, ledger._book)
+    draft = draft_charge(
+        None, 7, "gpt-4o", None, None, None, None, ledger._journal.clock, ledger._journal.book
+    )
 
     def fail_after_a_row(tx):
-        ledger._charging("alice", draft)(tx)
+        charging(ledger._journal, "alice", draft)(tx)
         raise LookupError
 
     with pytest.raises(LookupError):
-        ledger._write(fail_after_a_row)
+        ledger._journal.write(fail_after_a_row)
     ledger.charge("alice", cost=5, model="gpt-4o")
     assert spent(ledger) == 8
 

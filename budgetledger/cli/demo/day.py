@@ -17,11 +17,13 @@ from budgetledger.cli.demo.calls import chat, embeddings, message, prompt, respo
 from budgetledger.entries import MONEY_KINDS, Alert, Balance, Entry
 from budgetledger.errors import BudgetExceededError
 from budgetledger.holds import Hold
+from budgetledger.journal.journal import journal_of
 from budgetledger.journal.verify import Verification
 from budgetledger.ledger import Ledger
 from budgetledger.render.text import exact_percent
 from budgetledger.storage.targets import is_server
 from budgetledger.testing import FakeClock
+from budgetledger.verbs.listing import projects
 
 ZONE = "Europe/Berlin"
 MORNING = datetime(2026, 3, 2, 9, 0, tzinfo=ZoneInfo(ZONE))  # a Monday
@@ -93,7 +95,7 @@ def play(path: str) -> Day:
     """Play the day into the ledger at *path*, in a project that it does not have yet."""
     clock, alerts = FakeClock(MORNING), list[Alert]()
     with Ledger(path, clock=clock) as ledger:
-        taken = ledger._projects()
+        taken = projects(journal_of(ledger))
     names = ("demo", *(f"demo-{number}" for number in range(2, len(taken) + 3)))
     project = next(name for name in names if name not in taken)
     with Ledger(path, project=project, on_alert=alerts.append, clock=clock) as ledger:

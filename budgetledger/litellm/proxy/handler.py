@@ -34,6 +34,7 @@ from budgetledger.errors import (
     UnknownAccount,
     UnpricedModel,
 )
+from budgetledger.journal.journal import journal_of
 from budgetledger.ledger import Ledger
 from budgetledger.litellm.proxy.accounts import ProxyCaller, account_line
 from budgetledger.litellm.proxy.costs import Events, Paid, of_event, of_response, of_stream
@@ -134,10 +135,11 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
     def _quote(
         self, call: _Call, data: dict[str, Any], call_type: str, caller: ProxyCaller
     ) -> Quote:
-        router, assumed = _router(), self._ledger.ledger._default_output_tokens
+        router, journal = _router(), journal_of(self._ledger.ledger)
         found = router.get_model_list(model_name=call.model, team_id=caller.team) if router else []
         now = datetime.now(UTC)
-        dearest = partial(extreme, book=self._ledger.ledger._book, dearest=True)
+        dearest = partial(extreme, book=journal.book, dearest=True)
+        assumed = journal.default_output_tokens
         return quote(call_type, data, found or [], litellm.model_cost, assumed, now, dearest)
 
     async def _meet(self, line: tuple[str, ...], *, is_user: bool) -> None:

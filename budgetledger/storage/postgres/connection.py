@@ -20,7 +20,7 @@ from budgetledger.errors import (
     StoreNotFound,
     StoreReadOnly,
 )
-from budgetledger.journal import statements as _sql
+from budgetledger.storage.dialect import LONG, for_postgres, hash_written_by
 from budgetledger.storage.postgres.url import Address
 
 try:
@@ -126,8 +126,8 @@ class Connection:
         control = self._controls.get(sql)
         if control is not None:
             return control()
-        statement, returns_id = _sql.for_postgres(sql)
-        if sql.startswith(_sql.LONG):
+        statement, returns_id = for_postgres(sql)
+        if sql.startswith(LONG):
             return self._in_portions(statement, parameters)
         try:
             cursor = Found(self.driver)
@@ -255,9 +255,9 @@ class WritingConnection(Connection):
         row = cursor.fetchone()
         assert row is not None
         cursor.lastrowid = row[0]
-        if sql in _HASHED:
-            table, place = _HASHED[sql]
-            self._written = (table, *row, parameters[place])
+        hashed = hash_written_by(sql)
+        if hashed is not None:
+            self._written = (hashed.table, *row, parameters[hashed.place])
 
     def _save(self) -> None:
         self._saved = self._written
@@ -312,10 +312,6 @@ class WritingConnection(Connection):
         return self.execute(statement, row).fetchone() is not None
 
 
-_HASHED = {  # of statements that write a hash: the table, and where their parameters have it
-    **dict.fromkeys(_sql.INSERTS_OF_ENTRIES, ("entries", -2)),
-    _sql.INSERT_PRICE_REVISION: ("price_revisions", -1),
-}
 _DONE = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
 _IN_TRANSACTION = (
     pq.TransactionStatus.INTRANS,

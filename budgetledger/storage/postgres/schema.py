@@ -12,8 +12,8 @@ from budgetledger.errors import NotALedger, StoreError
 from budgetledger.storage import schema as _migrate
 from budgetledger.storage.postgres.connection import APPLICATION_ID, Connection, connect, translated
 from budgetledger.storage.postgres.url import Address
+from budgetledger.storage.protocols import Execute
 from budgetledger.storage.schema import Inspection, Schema
-from budgetledger.storage.writer import Execute
 
 Driver: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from psycopg import IsolationLevel
 
-from budgetledger.errors import InvalidInput, StoreBusy
+from budgetledger.errors import StoreBusy
 from budgetledger.storage import schema as _migrate
 from budgetledger.storage.postgres.connection import (
     Again,
@@ -21,10 +21,9 @@ from budgetledger.storage.postgres.connection import (
 from budgetledger.storage.postgres.schema import inspection, revision, upgrade
 from budgetledger.storage.postgres.url import address_of
 from budgetledger.storage.process_lock import NoLock
-from budgetledger.storage.sqlite import connection as _sqlite
-from budgetledger.storage.sqlite.store import FileStore
+from budgetledger.storage.protocols import Execute
 from budgetledger.storage.store import Store
-from budgetledger.storage.writer import Execute, Writer
+from budgetledger.storage.writer import Writer
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -127,22 +126,6 @@ class PostgresStore(Store):
                 yield connection
             except Again as error:
                 raise StoreBusy(str(error), target=self.path) from error.__cause__
-
-    def backup(self, target: str | os.PathLike[str]) -> None:
-        """Copy the whole ledger, as of now, into the new SQLite file *target*."""
-        from budgetledger.journal.copying import copy
-
-        path = _sqlite.path_of(target)
-        if path == _sqlite.MEMORY or os.path.exists(path):
-            raise InvalidInput(f"a backup needs a file that is not there yet, got {path}")
-        try:
-            with closing(FileStore(path, "FULL")) as made:
-                copy(self, made)
-        except BaseException:
-            for name in (path, f"{path}-wal", f"{path}-shm", f"{path}.lock"):
-                with suppress(FileNotFoundError):
-                    os.unlink(name)
-            raise
 
 
 class _Connections:

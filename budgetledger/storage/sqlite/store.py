@@ -10,28 +10,18 @@ from threading import get_ident
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from budgetledger.errors import InvalidInput, StoreNotFound
+from budgetledger.errors import StoreNotFound
 from budgetledger.storage import schema as _migrate
 from budgetledger.storage.process_lock import LockTimeout, NoLock, ProcessLock
 from budgetledger.storage.sqlite import connection as _sqlite
 from budgetledger.storage.sqlite.connection import MEMORY, Synchronous
 from budgetledger.storage.store import Store, translating
-from budgetledger.storage.targets import is_server
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 _CLOSING_SECONDS = 5.0
 _IDENTIFIED_SECONDS = 0.01
-
-
-def open_store(target: str | os.PathLike[str], synchronous: Synchronous) -> Store:
-    """The store that *target* names: an SQLite file, or a database of a PostgreSQL server."""
-    if is_server(target):
-        from budgetledger.storage.postgres.store import PostgresStore
-
-        return PostgresStore(target, synchronous)
-    return FileStore(target, synchronous)
 
 
 class FileStore(Store):
@@ -133,11 +123,8 @@ class FileStore(Store):
         connection.execute("PRAGMA query_only = ON")
         return connection
 
-    def backup(self, target: str | os.PathLike[str]) -> None:
-        """Copy the whole ledger, as of now, into the new file *target*."""
-        path = _sqlite.path_of(target)
-        if path == MEMORY or os.path.exists(path):
-            raise InvalidInput(f"a backup needs a file that is not there yet, got {path}")
+    def copy_to(self, path: str) -> None:
+        """Copy the file, page by page and as of now, to *path*, where there is none yet."""
         with self.reading_apart() as connection, translating(path):
             copy = sqlite3.connect(path, isolation_level=None)
             try:

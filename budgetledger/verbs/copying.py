@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from itertools import islice
 from typing import Any
 
 from budgetledger.errors import InvalidInput, StoreError
-from budgetledger.journal import statements as _sql
+from budgetledger.journal import statements
 from budgetledger.journal.verify import Verification, verify
+from budgetledger.storage.protocols import Execute
+from budgetledger.storage.sqlite.connection import MEMORY, path_of
+from budgetledger.storage.sqlite.store import FileStore
 from budgetledger.storage.store import Store
-from budgetledger.storage.writer import Execute
 
 _AT_ONCE = 200  # rows in a statement
 
@@ -33,6 +37,28 @@ def copy(source: Store, target: Store, progress: Progress | None = None) -> Veri
         return target.write(operation)
 
 
+def backup(source: Store, target: str | os.PathLike[str]) -> None:
+    """Copy all of *source*, as of now, into the new SQLite file *target*.
+
+    A file is copied page by page, a server's ledger row by row. Raises `InvalidInput` if there
+    is such a file already; if the copy fails, it leaves none.
+    """
+    path = path_of(target)
+    if path == MEMORY or os.path.exists(path):
+        raise InvalidInput(f"a backup needs a file that is not there yet, got {path}")
+    if isinstance(source, FileStore):
+        source.copy_to(path)
+        return
+    try:
+        with closing(FileStore(path, "FULL")) as made:
+            copy(source, made)
+    except BaseException:
+        for name in (path, f"{path}-wal", f"{path}-shm", f"{path}.lock"):
+            with suppress(FileNotFoundError):
+                os.unlink(name)
+        raise
+
+
 def _copy(
     read: Execute, execute: Execute, source: Store, target: Store, progress: Progress
 ) -> Verification:
@@ -47,8 +73,10 @@ def _copy(
     entries = counts[list(tables).index("entries")]
     total, done = sum(counts) + entries, 0
     for table, (columns, key) in tables.items():
-        for rows in _portions(read(_sql.all_rows(table, columns, key))):
-            execute(_sql.insert_rows(table, columns, len(rows)), [v for row in rows for v in row])
+        for rows in _portions(read(statements.all_rows(table, columns, key))):
+            execute(
+                statements.insert_rows(table, columns, len(rows)), [v for row in rows for v in row]
+            )
             done += len(rows)
             progress(done, total)
     found = verify(execute, target.inspection, lambda rows, _: progress(done + rows, total))
@@ -59,7 +87,7 @@ def _copy(
             f"{source.path}",
             target=target.path,
         )
-    if execute(_sql.DIGESTS).fetchall() != read(_sql.DIGESTS).fetchall():
+    if execute(statements.DIGESTS).fetchall() != read(statements.DIGESTS).fetchall():
         raise StoreError(
             f"accounts of {target.path} do not end in the rows they end in at {source.path}; "
             "nothing was copied",

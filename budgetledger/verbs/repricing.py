@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import json
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple, TypeAlias
 
 from budgetledger.entries import Entry
-from budgetledger.journal import reports as _reports
-from budgetledger.journal import statements as _sql
+from budgetledger.journal import accounts, statements
 from budgetledger.journal.drafts import UNKNOWN_MODEL, to_json
+from budgetledger.journal.journal import Journal
 from budgetledger.journal.posting import adjust
 from budgetledger.journal.rules import Draft
-from budgetledger.journal.statements import compiled
 from budgetledger.journal.transaction import Transaction
 from budgetledger.money import to_pico, to_usd
+from budgetledger.names import checked_name
 from budgetledger.prices import Repriced, matches
 from budgetledger.pricing.sources import ANSWERED, Book, priced
-from budgetledger.storage.writer import Execute
+from budgetledger.storage.dialect import compiled
+from budgetledger.storage.protocols import Execute
 from budgetledger.usage import Usage
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called with what is done and what there is."""
+
+_PAGE = 100  # entries priced in one transaction: others get their turn between
 
 
 class Unpriced(NamedTuple):
@@ -33,21 +41,49 @@ class Unpriced(NamedTuple):
         return self.answered or self.entry.model or UNKNOWN_MODEL
 
 
+def reprice(
+    journal: Journal,
+    account: str | None,
+    model: str | None,
+    *,
+    dry_run: bool,
+    progress: Progress | None,
+) -> Iterator[tuple[list[Repriced], list[Unpriced]]]:
+    """Page by page: the entries that are priced, and those whose price is not known."""
+    project = journal.project
+    if account is not None:
+        checked_name(account, "account")
+    ids = journal.read(partial(unpriced_ids, project=project, account=account))
+    for start in range(0, len(ids), _PAGE):
+        page = ids[start : start + _PAGE]
+        read = journal.read(partial(calls, project=project, ids=page))
+        wanted = [call for call in read if is_of(call, model)]
+        prices = [price_call(call, journal.book) for call in wanted]
+        priced = {one.entry.id: one for one in prices if one is not None}
+        unknown = [call for call, one in zip(wanted, prices, strict=True) if one is None]
+        if priced and not dry_run:  # somebody else may have priced some meanwhile
+            stating = partial(state, project=project, found=[*priced.values()])
+            priced = {one.entry.id: one for one in journal.write(stating)}
+        yield [*priced.values()], unknown
+        if progress is not None:
+            progress(start + len(page), len(ids))
+
+
 def unpriced_ids(execute: Execute, project: str, account: str | None) -> list[int]:
     """The entries without a price that count on *account*, or all of the project's."""
     if account is not None:
-        ref = _reports.known(execute, project, account)
-        found = execute(compiled(_sql.UNPRICED_OF_ACCOUNT), (ref.id,))
+        ref = accounts.known(execute, project, account)
+        found = execute(compiled(statements.UNPRICED_OF_ACCOUNT), (ref.id,))
     else:
-        project_id = _reports.find_project(execute, project)
-        found = execute(compiled(_sql.UNPRICED_OF_PROJECT), (project_id,))
+        project_id = accounts.find_project(execute, project)
+        found = execute(compiled(statements.UNPRICED_OF_PROJECT), (project_id,))
     return [entry_id for (entry_id,) in found.fetchall()]
 
 
 def calls(execute: Execute, project: str, ids: list[int]) -> list[Unpriced]:
     """What the entries of those ids tell about their calls."""
-    project_id = _reports.find_project(execute, project)
-    statement = compiled(_sql.ENTRY_WITH_ID)
+    project_id = accounts.find_project(execute, project)
+    statement = compiled(statements.ENTRY_WITH_ID)
     rows = (execute(statement, (project_id, entry_id)).fetchone() for entry_id in ids)
     return [_told(Entry._make(row)) for row in rows]
 
@@ -74,7 +110,7 @@ def state(tx: Transaction, project: str, found: list[Repriced]) -> list[Repriced
     done = []
     for one in found:
         entry_id = one.entry.id
-        if not tx.execute(compiled(_sql.IS_CORRECTED), (entry_id,)).fetchone()[0]:
+        if not tx.execute(compiled(statements.IS_CORRECTED), (entry_id,)).fetchone()[0]:
             draft = Draft(
                 "adjustment",
                 cost_pico=to_pico(one.cost),

@@ -1,0 +1,67 @@
+"""Finds accounts and projects by name or id."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from budgetledger.errors import UnknownAccount
+from budgetledger.journal import statements
+from budgetledger.storage.dialect import compiled
+from budgetledger.storage.protocols import Execute
+
+
+class Ref(NamedTuple):
+    """Identifies an account: its database id, project and name."""
+
+    id: int
+    project_id: int
+    project: str
+    name: str
+    created_at_us: int
+
+
+def find_project(execute: Execute, project: str) -> int | None:
+    """The id of *project*, or None."""
+    row = execute(compiled(statements.PROJECT_ID), (project,)).fetchone()
+    return None if row is None else row[0]
+
+
+def find(execute: Execute, project: str, name: str) -> Ref | None:
+    """The account *name* of *project*, or None."""
+    row = execute(compiled(statements.ACCOUNT), (project, name)).fetchone()
+    return None if row is None else Ref(row[0], row[1], project, name, row[2])
+
+
+def account_by_id(execute: Execute, project_id: int, project: str, account_id: int) -> Ref:
+    """The account with an id that was read from a row of the same project."""
+    name, created_at_us = execute(compiled(statements.ACCOUNT_BY_ID), (account_id,)).fetchone()
+    return Ref(account_id, project_id, project, name, created_at_us)
+
+
+def known(execute: Execute, project: str, name: str) -> Ref:
+    """The account *name*. Raises `UnknownAccount`."""
+    found = find(execute, project, name)
+    if found is None:
+        raise UnknownAccount(
+            f"there is no account {name!r} in project {project!r}; "
+            "set a budget for it or charge it first",
+            account=name,
+            project=project,
+        )
+    return found
+
+
+def no_budget(project: str, account: str, name: str | None) -> UnknownAccount:
+    """The error for an account that has no budget, or none of that name."""
+    what = "no budget" if name is None else f"no budget named {name!r}"
+    return UnknownAccount(
+        f"account {account!r} of project {project!r} has {what}; set it first",
+        account=account,
+        project=project,
+    )
+
+
+def last_time(execute: Execute, account_id: int) -> int:
+    """The time of the account's last row: a clock behind it does not turn the account back."""
+    row = execute(compiled(statements.LAST_TIME), (account_id,)).fetchone()
+    return 0 if row is None else row[0]

@@ -1,0 +1,58 @@
+"""One text of SQL for both drivers: parameters by position, and what PostgreSQL wants otherwise."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import NamedTuple
+
+LONG = "/* many rows */"
+"""Begins a statement whose rows a server is to hand out in portions."""
+
+
+@cache
+def compiled(sql: str) -> str:
+    """*sql* in the driver's parameter style, its parameters by position."""
+    return re.sub(r":[a-z_0-9]+", "?", sql).strip()
+
+
+# Rows are numbered without gaps: a sequence would not take back the number of one undone.
+_NUMBERED = re.compile(
+    r"INSERT INTO (projects|accounts|entries|price_revisions) \((?!id)(.*)\) VALUES \((.*)\)"
+)
+
+
+_AS_NUMBERED = (
+    r"INSERT INTO \1 (id, \2) VALUES ((SELECT coalesce(max(id), 0) + 1 FROM \1), \3)"
+    r" RETURNING id, xmin"
+)
+
+
+@cache
+def for_postgres(sql: str) -> tuple[str, bool]:
+    """A compiled statement in psycopg's style; and whether it returns the new row's id."""
+    numbered, count = _NUMBERED.subn(_AS_NUMBERED, sql)
+    numbered = numbered.replace("lower(hex(hash))", "encode(hash, 'hex')")
+    return numbered.replace("%", "%%").replace("?", "%s"), bool(count)
+
+
+class Hashed(NamedTuple):
+    """Where an INSERT writes a row's hash: the table, and the place among its parameters."""
+
+    table: str
+    place: int
+
+
+_INSERT = re.compile(r"INSERT INTO (\w+) \((.*)\) VALUES \((.*)\)")
+
+
+@cache
+def hash_written_by(sql: str) -> Hashed | None:
+    """Read off an INSERT of one row which of its parameters is the row's hash, if any."""
+    match = _INSERT.fullmatch(sql)
+    if match is None:
+        return None
+    table, columns, values = match[1], match[2].split(", "), match[3].split(", ")
+    if "hash" not in columns or len(columns) != len(values):
+        return None
+    return Hashed(table, values[: columns.index("hash")].count("?"))

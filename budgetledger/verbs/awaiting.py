@@ -1,0 +1,64 @@
+"""`AsyncJournal`: the journal's transactions, awaited, over the same queue."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import TypeVar
+
+from budgetledger.entries import Alert
+from budgetledger.errors import BudgetledgerError
+from budgetledger.journal.journal import Journal
+from budgetledger.journal.rules import Draft
+from budgetledger.journal.transaction import Transaction
+
+T = TypeVar("T")
+
+
+class AsyncJournal:
+    """Writes of *journal* for tasks: none blocks their event loop."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+
+    async def write(self, operation: Callable[[Transaction], T]) -> T:
+        """`Journal.write`. Cancelling the task does not undo what is queued."""
+        journal = self.journal
+        hear = None if journal.on_alert is None else self._hear
+        result, _ = await journal.store.awrite(journal.inside(operation), hear)
+        return result
+
+    def _hear(self, outcome: tuple[object, tuple[Alert, ...]]) -> None:
+        """Tell the alerts of what was written, though its task may have been cancelled."""
+        self.journal.tell(outcome[1])
+
+    def queue(self, operation: Callable[[Transaction], object]) -> None:
+        """Have *operation* written, whatever becomes of this task and its loop."""
+        writing = self.write(operation)
+        writing.send(None)  # queued once it waits
+        writing.close()
+
+    async def record(
+        self,
+        draft: Callable[[], Draft],
+        operation: Callable[[Draft], Callable[[Transaction], T]],
+        *,
+        slow: bool,
+    ) -> T:
+        """Write what was paid. Rather than lose it, a task cancelled early holds up the loop."""
+        try:
+            drafted = await asyncio.to_thread(draft) if slow else draft()
+        except asyncio.CancelledError:
+            with suppress(BudgetledgerError):  # as the task would have been told
+                self.queue(operation(draft()))
+            raise
+        return await self.write(operation(drafted))
+
+    def off_loop(self) -> Journal:
+        """The journal, for a thread: its alerts are told on the loop that runs here."""
+        loop, tell = asyncio.get_running_loop(), self.journal.tell
+        return replace(
+            self.journal, on_alert=lambda alert: loop.call_soon_threadsafe(tell, (alert,))
+        )

@@ -1,0 +1,130 @@
+"""Records what calls cost, and corrections of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TypeAlias
+
+from budgetledger.entries import Alert, Entry
+from budgetledger.journal import accounts, posting
+from budgetledger.journal.accounts import Ref
+from budgetledger.journal.append import Appended, find_or_open, insert_after
+from budgetledger.journal.journal import Journal
+from budgetledger.journal.posting import post, post_once
+from budgetledger.journal.rules import Draft
+from budgetledger.journal.transaction import Transaction
+from budgetledger.money import Amount, count, to_pico
+from budgetledger.names import checked_name, checked_reason
+from budgetledger.storage.protocols import Execute
+from budgetledger.verbs.remarks import TOLERATED_US, warn_of
+
+Charged: TypeAlias = tuple[Appended, Ref | None]
+"""The row, and its account if that had to be found."""
+
+
+def charge(journal: Journal, account: str, draft: Draft) -> Entry:
+    """Record *draft*; durable on return, with its alerts told and its warnings given."""
+    is_known = isinstance(account, str) and account in journal.refs
+    if draft.idempotency_key is not None or not is_known:
+        return charged(journal, journal.write(charging(journal, account, draft)))
+    entry, remarks = journal.store.write(partial(_charge_known, journal, account, draft))
+    if remarks is not None:
+        appended, alerts = remarks
+        journal.tell(alerts)
+        warn_of(appended)
+    return entry
+
+
+def charging(journal: Journal, account: str, draft: Draft) -> Callable[[Transaction], Charged]:
+    """The operation that records *draft*."""
+    checked_name(account, "account")
+
+    def operation(tx: Transaction) -> Charged:
+        ref = journal.refs.get(account)
+        if ref is None:
+            return _find_and_charge(tx, journal.project, account, draft)
+        return post_once(tx, ref, draft), None
+
+    return operation
+
+
+def charged(journal: Journal, outcome: Charged) -> Entry:
+    """The entry that was written; and what is to be said of it."""
+    appended, ref = outcome
+    entry = appended.entry
+    if ref is not None:
+        journal.refs[ref.name] = ref
+    if entry.cost_pico is None or ref is not None or appended.behind_us > TOLERATED_US:
+        warn_of(appended)
+    return entry
+
+
+def _charge_known(
+    journal: Journal, account: str, draft: Draft, execute: Execute
+) -> tuple[Entry, tuple[Appended, tuple[Alert, ...]] | None]:
+    """Fast path of `charge`: one INSERT when the account's head and settings are cached.
+
+    It repeats the checks of `Journal.begin` and `post`. Also returns what is to be said of the
+    entry, if anything.
+    """
+    store, memory = journal.store, journal.memory
+    data_version, ref = store.data_version, journal.refs.get(account)
+    if (
+        ref is not None
+        and memory.generation == store.generation
+        and data_version is not None
+        and memory.data_version == execute(data_version).fetchone()[0]
+        and (head := memory.heads.get(ref.id)) is not None
+        and (settings := memory.settings.get(ref.id)) is not None
+        and settings.plain_version == head.settings_count
+        and head.whole_id is None
+        and head.model == draft.model
+    ):
+        now_us = journal.clock()
+        at_us, behind_us = max(now_us, head.recorded_at_us), head.recorded_at_us - now_us
+        entry, memory.heads[ref.id] = insert_after(execute, ref, head, at_us, draft)
+        if behind_us > TOLERATED_US or draft.cost_pico is None:
+            return entry, (Appended(entry, behind_us), ())
+        return entry, None
+    tx = journal.begin(execute)
+    ref = journal.refs.get(account)
+    if ref is None:  # forgotten meanwhile
+        appended, _ = _find_and_charge(tx, journal.project, account, draft)
+    else:
+        appended = post(tx, ref, draft)
+    return appended.entry, (appended, tx.alerts)
+
+
+def _find_and_charge(
+    tx: Transaction, project: str, account: str, draft: Draft
+) -> tuple[Appended, Ref]:
+    found = accounts.find(tx.execute, project, account)
+    opened = found or find_or_open(tx, project, account)
+    appended = post_once(tx, opened, draft)
+    return appended._replace(opened=found is None), opened
+
+
+def adjust(
+    journal: Journal,
+    entry: Entry | int,
+    amount: Amount,
+    *,
+    reason: str,
+    key: str | None = None,
+    is_total: bool = False,
+) -> Entry:
+    """Correct an entry by *amount* USD, or to *amount* in all; see `Ledger.adjust`."""
+    entry_id = entry.id if isinstance(entry, Entry) else count(entry, "entry")
+    draft = Draft(
+        "adjustment",
+        cost_pico=to_pico(amount, "amount", signed=not is_total, one_entry=True),
+        price_source="given",
+        note=checked_reason(reason),
+        idempotency_key=None if key is None else checked_name(key, "key"),
+    )
+    appended = journal.write(
+        lambda tx: posting.adjust(tx, journal.project, entry_id, draft, is_total=is_total)
+    )
+    warn_of(appended)
+    return appended.entry

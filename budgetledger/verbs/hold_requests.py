@@ -1,0 +1,141 @@
+"""Decides a request for a hold: what it sets aside, whether it is granted, which are open."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import NamedTuple
+
+from budgetledger.entries import Entry
+from budgetledger.errors import BudgetExceededError, UnknownAccount, UnknownEntry, UnpricedModel
+from budgetledger.journal import accounts, holding, statements
+from budgetledger.journal.accounts import Ref
+from budgetledger.journal.drafts import HoldRequest, draft_hold
+from budgetledger.journal.holding import Granted
+from budgetledger.journal.journal import Journal, Taking
+from budgetledger.journal.refusals import with_largest_output
+from budgetledger.journal.rules import Draft
+from budgetledger.journal.standing import WHOLE_PROJECT, line
+from budgetledger.journal.transaction import Memory, Transaction
+from budgetledger.names import checked_name
+from budgetledger.pricing.estimates import Estimate
+from budgetledger.storage.dialect import compiled
+from budgetledger.storage.protocols import Execute
+from budgetledger.windows import span_us
+
+
+class Prepared(NamedTuple):
+    """The draft of a hold and the estimate it is made from.
+
+    ``unpriced``: why nothing was estimated, in a ledger that does not enforce; then the draft
+    holds nothing.
+    """
+
+    draft: Draft
+    estimate: Estimate | None
+    unpriced: UnpricedModel | None = None
+
+
+def prepare(journal: Journal, request: HoldRequest) -> Prepared:
+    """Draft the hold that *request* asks for. Raises `UnpricedModel`, if the ledger enforces."""
+    settings = journal.default_output_tokens, journal.clock, journal.book
+    try:
+        return Prepared(*draft_hold(request, *settings))
+    except UnpricedModel as unpriced:
+        if journal.enforce:
+            raise
+        nothing = HoldRequest(0, request.model, key=request.key, tags=request.tags)
+        return Prepared(draft_hold(nothing, *settings)[0], None, unpriced)
+
+
+def take(
+    journal: Journal, account: str, prepared: Prepared, expires_in: float | timedelta
+) -> Granted:
+    """Take the hold; durable on return. Raises what refuses it."""
+    try:
+        granted = journal.write(taking(journal, account, prepared, expires_in))
+    except BudgetExceededError as error:
+        raise with_largest_output(error, prepared.estimate) from None
+    return taken(journal, granted, prepared.estimate)
+
+
+def taking(
+    journal: Journal, account: str, prepared: Prepared, expires_in: float | timedelta
+) -> Taking:
+    """The operation that takes the hold, if all budgets grant it."""
+    checked_name(account, "account")
+    expires_in_us = span_us(expires_in, "expires_in")
+
+    def operation(tx: Transaction) -> Granted:
+        ref = journal.refs.get(account)
+        return holding.hold(
+            tx, journal.project, account, ref, prepared.draft, expires_in_us, prepared.unpriced,
+            enforce=journal.enforce,
+        )  # fmt: skip
+
+    return operation if journal.around_hold is None else journal.around_hold(operation)
+
+
+def taken(journal: Journal, granted: Granted, estimate: Estimate | None) -> Granted:
+    """*granted*, whose account is remembered; a refusal that it notes tells the largest output."""
+    if isinstance(granted.refusal, BudgetExceededError):
+        with_largest_output(granted.refusal, estimate)
+    journal.refs[granted.account.name] = granted.account
+    return granted
+
+
+def can_afford(journal: Journal, account: str, request: HoldRequest) -> bool:
+    """Whether the budgets would grant it now. Raises `UnknownAccount`, `UnpricedModel`."""
+    checked_name(account, "account")
+    draft, _ = draft_hold(request, journal.default_output_tokens, journal.clock, journal.book)
+
+    def operation(execute: Execute) -> bool:
+        tx = Transaction(execute, journal.clock(), Memory())
+        # An account to be opened would be under the project.
+        ref = accounts.find(execute, journal.project, account) or accounts.find(
+            execute, journal.project, WHOLE_PROJECT
+        )
+        if ref is None:
+            raise holding.no_budget(account, journal.project)
+        need = holding.need_of(draft)
+        refused = holding.judged(tx, account, line(tx, ref), draft.model, need)
+        if isinstance(refused, UnknownAccount):
+            raise refused
+        return refused is None
+
+    return journal.read(operation)
+
+
+def open_holds(journal: Journal, account: str) -> list[Granted]:
+    """The open holds that count against *account*, its own and others'."""
+
+    def operation(execute: Execute, ref: Ref) -> list[Granted]:
+        found = []
+        statement = compiled(statements.OPEN_ENTRIES)
+        for expires_at_us, *row in execute(statement, (ref.id, journal.clock())).fetchall():
+            entry = Entry._make(row)._replace(expires_at_us=expires_at_us)
+            found.append(Granted(entry, accounts.known(execute, journal.project, entry.account)))
+        return found
+
+    return journal.read_known(account, operation)
+
+
+def find_hold(journal: Journal, hold_id: int) -> Granted:
+    """The hold *hold_id* of the journal's project, open or closed. Raises `UnknownEntry`."""
+
+    def operation(execute: Execute) -> Granted:
+        project_id = accounts.find_project(execute, journal.project)
+        row = execute(compiled(statements.ENTRY_WITH_ID), (project_id, hold_id)).fetchone()
+        entry = None if row is None else Entry._make(row)
+        if entry is None or entry.kind != "hold":
+            kind = "" if entry is None else f" (that entry is of kind {entry.kind})"
+            raise UnknownEntry(
+                f"there is no hold {hold_id} in project {journal.project!r}{kind}; "
+                "`budgetledger holds ACCOUNT` lists those that are open"
+            )
+        account = accounts.known(execute, journal.project, entry.account)
+        listed = execute(compiled(statements.OPEN_HOLD), (account.id, hold_id)).fetchone()
+        if listed is not None:  # its deadline may have been moved
+            entry = entry._replace(expires_at_us=listed[1])
+        return Granted(entry, account)
+
+    return journal.read(operation)

@@ -1,0 +1,98 @@
+"""Lists what is in a ledger: projects, accounts, entries page by page, alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from budgetledger.entries import Account, Alert, Entry
+from budgetledger.journal import accounts, statements
+from budgetledger.journal.accounts import Ref
+from budgetledger.journal.alerts import alert_of
+from budgetledger.journal.journal import Journal
+from budgetledger.journal.reports import EVER
+from budgetledger.journal.standing import crossing
+from budgetledger.storage.dialect import compiled
+from budgetledger.storage.protocols import Execute
+from budgetledger.windows import to_us
+
+_PAGE = 1000  # entries read at once
+
+
+def projects(journal: Journal) -> list[str]:
+    """The projects in the file, by name."""
+    statement = compiled(statements.PROJECTS)
+    return journal.read(lambda execute: [name for (name,) in execute(statement)])
+
+
+def accounts_of(journal: Journal) -> list[Account]:
+    """The project's accounts, by name."""
+
+    def operation(execute: Execute) -> list[Account]:
+        project_id = accounts.find_project(execute, journal.project)
+        rows = execute(compiled(statements.ACCOUNTS), (project_id,)).fetchall()
+        return [Account(journal.project, *row) for row in rows]
+
+    return journal.read(operation)
+
+
+def accounts_with_budget(journal: Journal, budget: str) -> list[str]:
+    """The accounts that have a budget of that name, in the order they were opened."""
+
+    def operation(execute: Execute) -> list[str]:
+        project_id = accounts.find_project(execute, journal.project)
+        statement = compiled(statements.ACCOUNTS_WITH_BUDGET)
+        return [name for (name,) in execute(statement, (project_id, budget)).fetchall()]
+
+    return journal.read(operation)
+
+
+def entries(
+    journal: Journal, account: str | None, since: datetime | None, until: datetime | None
+) -> Iterator[Entry]:
+    """See `Ledger.entries`. Raises `UnknownAccount` at once."""
+    since_us = 0 if since is None else to_us(since)
+    until_us = EVER if until is None else to_us(until)
+    if account is None:
+        return project_entries(journal, since_us=since_us, until_us=until_us)
+    ref = journal.read_known(account, lambda _, ref: ref)
+    return _account_entries(journal, ref, since_us, until_us)
+
+
+def project_entries(
+    journal: Journal, *, after_id: int = -1, since_us: int = 0, until_us: int = EVER
+) -> Iterator[Entry]:
+    """The project's rows with an id above *after_id*, by id."""
+    statement = compiled(statements.PROJECT_ENTRIES)
+    project_id = journal.read(lambda execute: accounts.find_project(execute, journal.project))
+    while page := _page(journal, statement, project_id, after_id, since_us, until_us):
+        yield from page
+        after_id = page[-1].id
+
+
+def _account_entries(journal: Journal, ref: Ref, since_us: int, until_us: int) -> Iterator[Entry]:
+    statement = compiled(statements.ACCOUNT_ENTRIES)
+    after = (since_us, -1)
+    while page := _page(journal, statement, ref.id, *after, until_us):
+        yield from page
+        after = (page[-1].recorded_at_us, page[-1].id)
+
+
+def _page(journal: Journal, statement: str, *parameters: object) -> list[Entry]:
+    where = (*parameters, _PAGE)
+    rows = journal.read(lambda execute: execute(statement, where).fetchall())
+    return [Entry._make(row) for row in rows]
+
+
+def alerts(journal: Journal, account: str | None) -> list[Alert]:
+    """The alerts on *account*, or in the project, in their order. Raises `UnknownAccount`."""
+
+    def operation(execute: Execute, ref: Ref | None) -> list[Alert]:
+        project_id = accounts.find_project(execute, journal.project)
+        only = None if ref is None else ref.id
+        rows = execute(compiled(statements.ALERTS), (project_id, only, only)).fetchall()
+        return [alert_of(journal.project, row[-1], *crossing(row), row[-2]) for row in rows]
+
+    if account is None:
+        return journal.read(lambda execute: operation(execute, None))
+    return journal.read_known(account, operation)
