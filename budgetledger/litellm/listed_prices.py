@@ -43,11 +43,16 @@ class Rates(NamedTuple):
 
 
 class MostCost(NamedTuple):
-    """What a call costs at most: picodollars, rounded half-even once, and tokens."""
+    """The most that a call may cost: picodollars, rounded half-even once, and tokens."""
 
     pico: int
     input_tokens: int
     output_tokens: int
+
+    @property
+    def tokens(self) -> int:
+        """Those of the prompt and of the answer."""
+        return self.input_tokens + self.output_tokens
 
 
 def prices_of_deployment(params: Mapping[str, Any], info: Mapping[str, Any]) -> dict[str, Any]:

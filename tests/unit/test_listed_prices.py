@@ -11,7 +11,7 @@ import pytest
 from budgetledger import Ledger
 from budgetledger.callers import Caller
 from budgetledger.errors import InvalidAmount, UnpricedModel
-from budgetledger.litellm.calls import LitellmMeter
+from budgetledger.litellm.calls import Deployment, LitellmMeter
 from budgetledger.litellm.listed_prices import (
     Rates,
     listed_rates,
@@ -118,6 +118,24 @@ def test_the_cost_is_exact_whatever_the_callers_decimal_context():
     rates = stated_rates("chat", {IN: 0, OUT: "0.000000333333"})
     with localcontext(prec=2):
         assert most_cost("chat", "m", rates, HELLO, 10**6).pico == 333333 * 10**6
+
+
+def test_behind_a_routers_name_the_most_money_and_the_most_tokens_are_held():
+    deployments = [
+        Deployment("openai/gpt-4o", {IN: 0.1, OUT: 0.1}),
+        Deployment("anthropic/claude-sonnet-4-5", {IN: 0.01, OUT: 0.01}),
+    ]
+    with Ledger(":memory:") as ledger:
+        meter = LitellmMeter(lambda: ledger, lambda _: Caller("alice"), lambda _: deployments)
+        call = meter._prepared("completion", litellm.completion, (), HELLO | {"model": "best"})
+        held = meter._priced(ledger, call)
+    costs = [
+        most_cost("chat", each.model, stated_rates("chat", each.prices), HELLO, 4096)
+        for each in deployments
+    ]
+    assert costs[0].tokens < costs[1].tokens
+    assert held["amount"] * 10**12 == costs[0].pico
+    assert held["tokens"] == costs[1].tokens
 
 
 CALLS = {

@@ -102,21 +102,18 @@ def _quote(
     prices, registered = prices_of_deployment(params, info), listed.get(info.get("id") or "")
     configured = stated_rates(kind, prices, registered)
     known = configured or listed_rates(kind, model, listed)
-    found = None
+    quotes = []
     if configured is None:
         try:
             priced = estimate(
                 model, **arguments, default_output_tokens=assumed, at=at, dearest=dearest
             )
             tokens = priced.input_tokens + priced.output_tokens
-            found = Quote(priced.pico, tokens, priced.input_tokens)
+            quotes.append(Quote(priced.pico, tokens, priced.input_tokens))
         except UnpricedModel:
             if known is None:
                 raise
-    if known is not None and (found is None or known.are_complete):
+    if known is not None and (known.are_complete or not quotes):
         most = most_cost(kind, model, known, arguments, assumed)
-        tokens = most.input_tokens + most.output_tokens
-        by_rates = Quote(most.pico, tokens, most.input_tokens, known.are_free)
-        found = by_rates if found is None else max(found, by_rates)
-    assert found is not None
-    return found
+        quotes.append(Quote(most.pico, most.tokens, most.input_tokens, known.are_free))
+    return max(quotes)
