@@ -24,7 +24,7 @@ from budgetledger.holds import BaseHold, Hold
 from budgetledger.journal.drafts import HoldRequest
 from budgetledger.journal.journal import journal_of
 from budgetledger.ledger import Ledger
-from budgetledger.litellm.error import for_litellm
+from budgetledger.litellm.exceeded_error import as_litellm_error
 from budgetledger.litellm.listed_prices import listed_rates, most_cost, stated_rates
 from budgetledger.litellm.tags import call_tags
 from budgetledger.money import to_usd
@@ -61,7 +61,7 @@ class _Call(NamedTuple):
 class LitellmMeter:
     """Meters functions of litellm, or methods of its router.
 
-    *payer* says who pays; it removes the keyword arguments that are not litellm's.
+    *payer* finds who pays; it removes the keyword arguments that are not litellm's.
     *deployments*: the models behind a router's name. *may_be_unpriced*: whether a call without a
     known price may be made.
     """
@@ -143,7 +143,7 @@ class LitellmMeter:
                     return ledger.hold(call.account, **call.prompt, **call.labels)
             return ledger.hold(call.account, **self._priced(ledger, call), **call.labels)
         except BudgetExceededError as error:
-            raise for_litellm(error) from None
+            raise as_litellm_error(error) from None
 
     async def _aheld(self, ledger: Ledger, call: _Call) -> AsyncHold:
         aledger = AsyncLedger(ledger)
@@ -154,7 +154,7 @@ class LitellmMeter:
             priced = await asyncio.to_thread(self._priced, ledger, call)
             return await aledger.hold(call.account, **priced, **call.labels)
         except BudgetExceededError as error:
-            raise for_litellm(error) from None
+            raise as_litellm_error(error) from None
 
     def _tolerated(self) -> tuple[type[Exception], ...]:
         """Errors of an estimate that do not prevent the call."""

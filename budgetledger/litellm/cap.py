@@ -1,7 +1,7 @@
 """The functions of LiteLLM's quick start, under the global cap.
 
-Each calls litellm's function of the same name with all that it is given, and returns what that
-returns. litellm is imported at the first call.
+Each passes its arguments to litellm's function of the same name and returns what that returns.
+litellm is imported at the first call.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ async def aembedding(*args: Any, **kwargs: Any) -> Any:
 
 
 def _payer(kwargs: dict[str, Any]) -> Caller:
-    """The cap's account; whoever the call is made for is noted with it."""
+    """The cap's account pays; the user whom the call names becomes a tag."""
     caller = pop_caller(kwargs).over(current())
     user = {} if caller.user is None else {"user": caller.user}
     return Caller(ACCOUNT, {**user, **(caller.tags or {})}, caller.key)

@@ -1,7 +1,8 @@
 """The ledger behind the global cap: `max_budget` is a budget in it, on an account of its own.
 
 Its limit is brought up to date in the transaction that decides a hold, so that each call is
-judged by `max_budget` as it is set in this process at that moment, whoever shares the ledger.
+judged by `max_budget` as it is set in this process at that moment, whatever others that share
+the ledger have set.
 """
 
 from __future__ import annotations

@@ -30,12 +30,12 @@ def call_tags(call: Mapping[str, Any], metadata: object, *, keeps_metadata: bool
         }
     else:
         kept = {f"litellm_{name}": metadata.get(name) for name in _IDS}
-    found = dict(list(short(kept).items())[:_MOST])
-    found |= short({name: call.get(name) for name in _ARGUMENTS})
-    tags = [tag for place in (metadata, call) for tag in _texts(place.get("tags"))]
-    if tags:
-        found["tags"] = list(dict.fromkeys(tags))[:_MOST]
-    return found
+    tags = dict(list(short(kept).items())[:_MOST])
+    tags |= short({name: call.get(name) for name in _ARGUMENTS})
+    requested = [tag for place in (metadata, call) for tag in _texts(place.get("tags"))]
+    if requested:
+        tags["tags"] = list(dict.fromkeys(requested))[:_MOST]
+    return tags
 
 
 def short(values: Mapping[str, Any]) -> dict[str, Any]:

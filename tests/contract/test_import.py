@@ -259,7 +259,7 @@ def test_reset_and_empty_records(ledger, saved):
         ('{"alice": {"total_budget": 1e99}}', "'alice': total_budget is out of range"),
         ('{"alice": {"total_budget": 1, "current_cost": true}}', "'alice': current_cost"),
         ('{"alice": {"total_budget": 1, "current_cost": -0.1}}', "'alice': current_cost"),
-        ('{"alice": {"total_budget": 1, "current_cost": 1e30}}', "current_cost is beyond belief"),
+        ('{"alice": {"total_budget": 1, "current_cost": 1e30}}', "current_cost is out of range"),
         ('{"alice": {"total_budget": 1, "model_cost": []}}', "model_cost is not an object"),
         ('{"alice": {"total_budget": 1, "model_cost": {"m": NaN}}}', "model_cost: m must be"),
         ('{"alice": {"total_budget": 1, "model_cost": {"": 1}}}', "a name in model_cost"),
@@ -281,7 +281,7 @@ def test_reset_and_empty_records(ledger, saved):
         ('{"": {"total_budget": 1}}', "the name must not be empty"),
         ('{"a\\u0000": {"total_budget": 1}}', "NUL"),
         ('{"a\\ud800": {"total_budget": 1}}', "surrogate"),
-        ('{"1": {"total_budget": 1}, "1": {"total_budget": 2}}', "'1' stands there twice"),
+        ('{"1": {"total_budget": 1}, "1": {"total_budget": 2}}', "'1' occurs twice"),
     ],
 )
 def test_a_file_that_cannot_be_used_leaves_the_ledger_as_it_was(ledger, saved, text, says):

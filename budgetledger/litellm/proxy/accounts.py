@@ -18,7 +18,7 @@ class ProxyCaller(NamedTuple):
     """Who makes a call, as far as the Proxy knows: its own names for each."""
 
     key: str | None = None
-    """The key's alias, or else its hash; None for the master key, or where no keys are asked."""
+    """The key's alias, or else its hash; None for the master key, and without keys."""
     team: str | None = None
     user: str | None = None
     """The key's owner, LiteLLM's internal user."""

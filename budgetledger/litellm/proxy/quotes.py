@@ -1,8 +1,9 @@
 """What a call of one of the Proxy's models may cost at most. Pure.
 
-A model's name there stands for one or several deployments; which one answers is not known
-before, so the dearest is held for. What LiteLLM will price an answer at comes first: prices in
-the Proxy's configuration alone, else the dearer of its own list and the shipped one.
+A model's name there is an alias of one or several deployments. Which one answers is not known
+before the call, so the hold uses the most expensive. Prices in the Proxy's configuration come
+first, and alone, since LiteLLM bills by them; else the higher of LiteLLM's own list and the
+shipped one.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Quote(NamedTuple):
 
 
 LEAST = Quote(1, 1, 0)
-"""For a call nobody can estimate: refused only once a budget is used up."""
+"""For a call that cannot be estimated: refused only once a budget is exhausted."""
 
 
 def quote(
@@ -64,7 +65,7 @@ def quote(
     at: datetime,
     dearest: Lookup = _catalog.dearest,
 ) -> Quote:
-    """What *call* costs at most on the dearest of *deployments*, as the Router lists them.
+    """The most that *call* costs on any of *deployments*, as the Router lists them.
 
     *listed*: ``litellm.model_cost``. *dearest* looks up what is not there. Raises `UnpricedModel`
     unless the price of each is known; `InvalidInput` for a call that no model would take.
