@@ -2,6 +2,22 @@
 
 `BudgetManager` has the methods of LiteLLM's, over a `Ledger`; `Ledger` is the ledger itself.
 Names are loaded when first used, so that importing the package costs next to nothing.
+
+The modules beside this file are public. The folders are the works, from the ground up; each
+says in its ``__init__`` what it holds, and imports only rooms above it in this list:
+    tokens      how many tokens a prompt has
+    responses   what an answer says: model, usage, cost
+    pricing     what a call costs, and by whose price
+    storage     where rows are kept, and who writes when
+    journal     which row follows, and how budgets stand
+    verbs       what each verb of a ledger does
+    (ledger, holds, aio: the verbs themselves)
+    render      how values are shown: JSON, tables, text
+    clients     calls under a hold
+    litellm     all that is LiteLLM's: wrapping, max_budget, its files, its Proxy
+    hosted      BudgetManager against a server
+    server      budgetledger serve
+    cli         the command line
 """
 
 from __future__ import annotations

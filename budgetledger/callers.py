@@ -1,4 +1,4 @@
-"""For whom the code that runs now makes its calls: carried by a context variable."""
+"""The user that the running code makes its calls for, carried by a context variable."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from budgetledger.errors import InvalidInput
-from budgetledger.journal.drafts import to_json
-from budgetledger.names import checked_name
+from budgetledger.names import checked_name, to_json
 
 
 class Caller(NamedTuple):
-    """Whose budgets a metered call counts against, and what is noted with its rows."""
+    """The user whose budgets a metered call counts against; tags and a key for its rows."""
 
     user: str | None = None
     tags: Mapping[str, Any] | None = None
     key: str | None = None
 
     def over(self, outer: Caller) -> Caller:
-        """This, and of *outer* what this leaves open; tags are merged, ours over its."""
+        """This caller, completed from *outer*. Tags are merged; of equal names ours count."""
         tags = {**outer.tags, **self.tags} if outer.tags and self.tags else self.tags or outer.tags
         return Caller(
             outer.user if self.user is None else self.user,
@@ -37,7 +36,7 @@ class Caller(NamedTuple):
 
     @classmethod
     def from_header(cls, text: str) -> Caller:
-        """What `to_header` wrote."""
+        """The caller that `to_header` wrote."""
         user, tags, key = json.loads(text)
         return cls(user, None if tags is None else json.loads(tags), key)
 
@@ -56,7 +55,7 @@ _current: ContextVar[Caller] = ContextVar("budgetledger_caller", default=NOBODY)
 
 
 def current() -> Caller:
-    """What the innermost `as_user` around the code that runs now says, and those around it."""
+    """The caller of the innermost `as_user` around the running code, completed from outer ones."""
     return _current.get()
 
 
@@ -82,7 +81,7 @@ class AsUser:
     def __enter__(self) -> None:
         if self._entered is not None:
             raise InvalidInput("this was entered before; call as_user again for each `with`")
-        # A key is for one call of one user: what the block around it says is not for this one.
+        # A key is for one call of one user, so that of an outer block does not apply here.
         outer = _current.get()._replace(key=None)
         self._entered = _current.set(self._caller.over(outer))
 
@@ -93,5 +92,5 @@ class AsUser:
         trace: TracebackType | None,
     ) -> None:
         assert self._entered is not None
-        with suppress(ValueError):  # a generator that is closed from elsewhere: not its context
+        with suppress(ValueError):  # a generator may be closed in another context
             _current.reset(self._entered)

@@ -1,10 +1,13 @@
-"""Names people give: projects, accounts, budgets, models, keys and reasons."""
+"""Names and tags people give: of projects, accounts, budgets, models, keys; and reasons."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
-from budgetledger.errors import InvalidName
+from budgetledger.errors import InvalidInput, InvalidName
 
 _LONGEST = 500
 """Characters; a name is an index key, not a place for text."""
@@ -36,6 +39,19 @@ def checked_reason(value: object) -> str:
 def is_name(value: str) -> bool:
     """Whether `checked_name` would accept *value*."""
     return len(value) <= _LONGEST and _problem(value) is None
+
+
+def to_json(value: Mapping[str, Any], what: str) -> str:
+    """Compact JSON of a mapping. Raises `InvalidInput`, which names *what* and the remedy."""
+    try:
+        if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+            raise TypeError("not a mapping with str keys")
+        return json.dumps(dict(value), separators=(",", ":"), allow_nan=False, sort_keys=True)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidInput(
+            f"{what} must be a mapping of str to plain JSON values ({error}); "
+            "pass for example {'feature': 'search'}"
+        ) from None
 
 
 @lru_cache(maxsize=1024)  # the same few names come with every call

@@ -1,4 +1,4 @@
-"""The user's own prices: dated rows, and which of them stands for a call. Pure."""
+"""The user's own prices: dated rows, and which of them applies to a call. Pure."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _MOST_REMEMBERED = 4096  # names of models
 
 
 class OwnPrice(NamedTuple):
-    """What calls of a model cost from a moment on, or that its price ends there."""
+    """What calls of a model cost from a moment on, or that its own price ends there."""
 
     id: int
-    """Stands in the ``price_source`` of the entries priced by it: ``own price 12``."""
+    """As in the ``price_source`` of the entries priced by it: ``own price 12``."""
     project: str | None
-    """None: of all projects."""
+    """None for all projects."""
     model: str
-    """In lower case, as it matches in any; ``*`` stands for any characters, ``?`` for one."""
+    """In lower case; it matches in any. ``*`` matches any characters, ``?`` one."""
     rates_json: str | None
     effective_at_us: int
     recorded_at_us: int
@@ -32,7 +32,7 @@ class OwnPrice(NamedTuple):
 
     @property
     def rates(self) -> dict[str, Decimal]:
-        """USD by what is counted, such as ``input_mtok``; see `Ledger.set_price`."""
+        """USD by the name of the rate, such as ``input_mtok``; see `Ledger.set_price`."""
         rates = json.loads(self.rates_json) if self.rates_json else {}
         return {key: Decimal(usd) for key, usd in rates.items()}
 
@@ -43,7 +43,7 @@ class OwnPrice(NamedTuple):
 
     @property
     def effective_at(self) -> datetime:
-        """From when it holds, by the calls' own time."""
+        """From when it applies, by the calls' own time."""
         return from_us(self.effective_at_us)
 
     @property
@@ -53,12 +53,12 @@ class OwnPrice(NamedTuple):
 
     @property
     def source(self) -> str:
-        """How entries name it."""
+        """The ``price_source`` of entries priced by it."""
         return f"own price {self.id}"
 
 
 class Repriced(NamedTuple):
-    """An entry that was recorded without a price, and the price it is given later."""
+    """An entry that was recorded without a price, and its price now."""
 
     entry: Entry
     cost: Decimal
@@ -66,7 +66,7 @@ class Repriced(NamedTuple):
     source: str
     unit_prices: dict[str, str]
     adjustment: Entry | None
-    """The row that states the cost; None in a dry run."""
+    """The row that records the cost; None in a dry run."""
 
 
 class PriceBook:
@@ -76,12 +76,12 @@ class PriceBook:
         dated: dict[tuple[bool, str], list[OwnPrice]] = {}
         for row in rows:
             dated.setdefault((row.project is not None, row.model), []).append(row)
-        for found in dated.values():
-            found.sort(key=lambda row: (row.effective_at_us, row.id))
-        self._exact = {key: found for key, found in dated.items() if not is_pattern(key[1])}
+        for of_name in dated.values():
+            of_name.sort(key=lambda row: (row.effective_at_us, row.id))
+        self._exact = {key: of_name for key, of_name in dated.items() if not is_pattern(key[1])}
         self._patterns = [
-            ((of_project, False, len(name)), _matching(name), found)
-            for (of_project, name), found in dated.items()
+            ((of_project, False, len(name)), _matching(name), of_name)
+            for (of_project, name), of_name in dated.items()
             if is_pattern(name)
         ]
         self._by_name: dict[str, list[tuple[tuple[bool, bool, int], list[OwnPrice]]]] = {}
@@ -100,18 +100,18 @@ class PriceBook:
             if len(self._by_name) >= _MOST_REMEMBERED:
                 self._by_name.clear()
             candidates = self._by_name[name] = self._candidates(name)
-        standing = [
+        in_force = [
             (rank, row.effective_at_us, row.id, row)
-            for rank, dated in candidates
-            if (row := _last(dated, at_us)) is not None
+            for rank, of_name in candidates
+            if (row := _in_force(of_name, at_us)) is not None
         ]
-        return max(standing)[-1] if standing else None
+        return max(in_force)[-1] if in_force else None
 
     def standing(self, at_us: int) -> list[OwnPrice]:
-        """All prices that stand at a moment, by model."""
-        every = [*self._exact.values(), *(dated for _, _, dated in self._patterns)]
-        found = [row for dated in every if (row := _last(dated, at_us)) is not None]
-        return sorted(found, key=lambda row: (row.model, row.project or ""))
+        """All prices in force at a moment, by model."""
+        every = [*self._exact.values(), *(of_name for _, _, of_name in self._patterns)]
+        rows = [row for of_name in every if (row := _in_force(of_name, at_us)) is not None]
+        return sorted(rows, key=lambda row: (row.model, row.project or ""))
 
     def _candidates(self, name: str) -> list[tuple[tuple[bool, bool, int], list[OwnPrice]]]:
         exact = [
@@ -119,29 +119,30 @@ class PriceBook:
             for of_project in (True, False)
             if (of_project, name) in self._exact
         ]
-        return exact + [(rank, dated) for rank, form, dated in self._patterns if form.match(name)]
+        return exact + [(rank, rows) for rank, form, rows in self._patterns if form.match(name)]
 
 
-def _last(dated: list[OwnPrice], at_us: int) -> OwnPrice | None:
-    """Of the rows of one name, oldest first, the one that stands at a moment."""
-    row = next((row for row in reversed(dated) if row.effective_at_us <= at_us), None)
+def _in_force(rows: list[OwnPrice], at_us: int) -> OwnPrice | None:
+    """The one of the *rows* of a name, oldest first, that is in force at a moment; None if none."""
+    row = next((row for row in reversed(rows) if row.effective_at_us <= at_us), None)
     return None if row is None or row.removed else row
 
 
 def price_name(model: str) -> str:
-    """The name of a model, or a pattern, as own prices know it: in any case, without blanks."""
+    """The name of a model, or a pattern, as own prices have it: lower case, no outer blanks."""
     return model.strip().lower()
 
 
 def is_pattern(name: str) -> bool:
-    """Whether *name* stands for more than itself."""
+    """Whether *name* has wildcards."""
     return "*" in name or "?" in name
 
 
 def matches(pattern: str, model: str) -> bool:
-    """Whether *model* is what *pattern*, or a name, stands for."""
+    """Whether *pattern*, which may be a plain name, matches *model*."""
     return _matching(price_name(pattern)).match(price_name(model)) is not None
 
 
 def _matching(pattern: str) -> re.Pattern[str]:
-    return re.compile(translate(pattern.replace("[", "[[]")))  # no classes: names have brackets
+    # No character classes: names of models may have brackets.
+    return re.compile(translate(pattern.replace("[", "[[]")))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -13,7 +11,8 @@ from typing import Any, NamedTuple
 from budgetledger.errors import InvalidAmount, InvalidInput, UnreadableResponse
 from budgetledger.journal.rules import Draft
 from budgetledger.money import Amount, count, to_pico
-from budgetledger.names import checked_name, is_name
+from budgetledger.names import checked_name, is_name, to_json
+from budgetledger.pricing import catalog
 from budgetledger.pricing.estimates import Estimate, estimate
 from budgetledger.pricing.sources import Book, extreme, priced
 from budgetledger.responses.response import Reading, model_of, read_response
@@ -83,8 +82,7 @@ def draft_charge(
 
 def needs_loading() -> bool:
     """Whether the first price is still to be asked for, which takes a third of a second."""
-    catalog = sys.modules.get("budgetledger.pricing.catalog")
-    return catalog is None or not catalog._list.cache_info().currsize
+    return not catalog.is_loaded()
 
 
 class HoldRequest(NamedTuple):
@@ -208,16 +206,3 @@ def _read(
 
 def _nonzero(usage: Usage) -> dict[str, Any]:
     return {name: count for name, count in usage._asdict().items() if count}
-
-
-def to_json(value: Mapping[str, Any], what: str) -> str:
-    """Compact JSON of a mapping. Raises `InvalidInput`, which names *what* and the remedy."""
-    try:
-        if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
-            raise TypeError("not a mapping with str keys")
-        return json.dumps(dict(value), separators=(",", ":"), allow_nan=False, sort_keys=True)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidInput(
-            f"{what} must be a mapping of str to plain JSON values ({error}); "
-            "pass for example {'feature': 'search'}"
-        ) from None

@@ -1,16 +1,16 @@
-"""How much to hold for a call that is still to be made, and how long its answer may be.
+"""How much to hold for a call before it is made, and how long its answer may be.
 
-A hold is the most the call is expected to cost: the counted prompt at the dearest rate the price
-list has for text of that size, and the longest answer allowed, thinking included, as if all of
-it were written. What was read from a cache, or not written, comes back when the hold is settled.
+A hold is the most the call is expected to cost: the counted prompt at the highest rate the price
+list has for text of that size, and the longest answer allowed, reasoning included. The settle
+gives back what was read from a cache, or not written.
 
-Held for as well: a prompt that the provider writes to its cache for minutes, since some do so
-unasked. Not held for: one kept for an hour, sound sent, searches and other paid extras, dearer
-service tiers, and what a count that is not exact may still miss. Such a call can cost more than
-its hold; settling records that too.
+The hold includes the price of writing the prompt to a cache for minutes, since some providers do
+so unasked. It does not include a cache kept for an hour, sound in the prompt, searches and other
+paid extras, more expensive service tiers, and tokens that an inexact count may miss. Such a call
+can cost more than its hold; the settle records that too.
 
-The other end, what the call costs at least, is the fewest tokens the prompt may turn out to be,
-all of them read from a cache if the model has one, and no answer.
+The least a call costs is the fewest tokens the prompt may have, all read from a cache if the model
+has one, and no answer.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from budgetledger.errors import InvalidAmount, UnpricedModel
 from budgetledger.money import MAX_ENTRY_PICO, PICO, count, to_usd
-from budgetledger.pricing import catalog as _catalog
+from budgetledger.pricing import catalog
 from budgetledger.tokens import count_bounds
 from budgetledger.usage import MAX_TOKENS
 
@@ -39,8 +39,8 @@ class Estimate(NamedTuple):
     ``high`` and ``low``. ``input_tokens``: of the prompt, at most. ``output_tokens``: the bound on
     the output, over all ``choices``. ``bounded``: False if the caller set no bound and the default
     was taken. ``method``: how the input was counted, see ``TokenCount``. ``source``,
-    ``unit_prices``: as in ``Price``, of the most; the rate of the output is there even where no
-    output is expected.
+    ``unit_prices``: as in ``Price``, of the most; with the rate of the output even where no output
+    is expected.
     """
 
     pico: int
@@ -74,20 +74,20 @@ def estimate(
     n: int = 1,
     default_output_tokens: int = 4096,
     at: datetime,
-    dearest: Lookup = _catalog.dearest,
-    cheapest: Lookup = _catalog.cheapest,
+    dearest: Lookup = catalog.dearest,
+    cheapest: Lookup = catalog.cheapest,
 ) -> Estimate:
     """Estimate a call of ``model`` with this prompt, priced as the list stood at ``at``.
 
-    Each of ``n`` answers may have ``max_output_tokens``, or else ``default_output_tokens``; a
-    model the list has no output rate for, as those for embeddings, then gives none. *dearest* and
+    Each of ``n`` answers may have ``max_output_tokens``, or else ``default_output_tokens``; or
+    none at all if the list has no output rate for the model, as for embeddings. *dearest* and
     *cheapest* look the prices up.
 
     *Raises* ``UnpricedModel`` when the price is not known. ``InvalidInput`` unless exactly one of
     messages and text is given, as the chat API takes it; ``InvalidAmount`` when a number is not a
     count, or the call is more than one entry holds. Retrying does not help.
     """
-    asked = None if max_output_tokens is None else count(max_output_tokens, "max_output_tokens")
+    bound = None if max_output_tokens is None else count(max_output_tokens, "max_output_tokens")
     assumed = count(default_output_tokens, "default_output_tokens")
     choices = count(n, "n")
     if not choices:
@@ -97,14 +97,14 @@ def estimate(
     source, unit_prices = dearest(model, input_tokens, at)
     prompt_pico, token_pico = _pico_rates(unit_prices, input_tokens)
     if token_pico is None:
-        if asked:
+        if bound:
             raise UnpricedModel(
                 model,
                 f"model {model!r} has no output price in {source}; leave max_output_tokens out, "
                 "or hold an amount in US dollars instead",
             )
-        asked, token_pico = 0, Fraction(0)
-    output_tokens = choices * (assumed if asked is None else asked)
+        bound, token_pico = 0, Fraction(0)
+    output_tokens = choices * (assumed if bound is None else bound)
     pico = round(prompt_pico + token_pico * output_tokens)
     if output_tokens > MAX_TOKENS or pico > MAX_ENTRY_PICO:
         raise InvalidAmount(
@@ -114,7 +114,7 @@ def estimate(
     _, low_prices = cheapest(model, low_tokens, at)
     low_pico = min(pico, round(_pico_rates(low_prices, low_tokens)[0]))
     return Estimate(
-        pico, input_tokens, output_tokens, choices, asked is not None, method, source, unit_prices,
+        pico, input_tokens, output_tokens, choices, bound is not None, method, source, unit_prices,
         low_pico,
     )  # fmt: skip
 
@@ -122,11 +122,11 @@ def estimate(
 def largest_output(
     held: Estimate, available_pico: int | None = None, available_tokens: int | None = None
 ) -> int | None:
-    """The largest ``max_output_tokens`` with which the estimated call still fits; else None.
+    """The largest ``max_output_tokens`` with which the estimated call still fits.
 
-    None says that not even the prompt fits. Of several budgets, pass the least *available* of
-    each measure; None for a measure without any. Nothing is counted or looked up again: the call
-    with the answer as its bound costs what ``estimate`` would say, to the picodollar.
+    None if not even the prompt fits. Of several budgets, pass the least *available* of each
+    measure; None for a measure without a budget. Nothing is counted or looked up again; with the
+    result as its bound, the call costs what ``estimate`` would say, to the picodollar.
     """
     prompt_pico, token_pico = _pico_rates(held.unit_prices, held.input_tokens)
     most_pico = MAX_ENTRY_PICO if available_pico is None else min(available_pico, MAX_ENTRY_PICO)
@@ -151,7 +151,7 @@ def largest_output(
 def _pico_rates(
     unit_prices: Mapping[str, str], input_tokens: int
 ) -> tuple[Fraction, Fraction | None]:
-    """Exact picodollars of the prompt with the call itself, and of one output token, if any."""
+    """Exact picodollars of the prompt and the call itself, and of one output token if any."""
     prompt, token = Fraction(0), None
     for key, usd in unit_prices.items():
         if key.startswith("output_"):
@@ -163,6 +163,6 @@ def _pico_rates(
     return prompt, token
 
 
-@lru_cache(maxsize=1024)  # reading a fraction takes longer than all that is done with it
+@lru_cache(maxsize=1024)  # parsing a fraction takes longer than the sums it is used in
 def _pico_each(usd: str, units: int) -> Fraction:
     return Fraction(usd) * PICO / units

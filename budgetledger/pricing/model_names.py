@@ -1,10 +1,10 @@
 """Model names as people write them, taken apart: pure text, no list of models.
 
 ``azure/eu/gpt-4o``, ``bedrock/converse/us.anthropic.claude-…-v1:0``, ``models/gemini-2.5-pro``,
-``ft:gpt-4o-mini-2024-07-18:org::id``: who serves it, under which name, and where it ran if the
-name tells. A name that is understood in more than one way is spelled in each, likeliest first;
-who looks them up takes the first there is. Nothing is guessed: what the rules do not know stays
-as it was written, and is then not found.
+``ft:gpt-4o-mini-2024-07-18:org::id``: the host, the model's name there, and the region if the name
+has one. A name that can be read in several ways gives a spelling for each, likeliest first; the
+lookup takes the first that is listed. Nothing is guessed: a name that no rule matches stays as it
+is, and the lookup does not find it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import re
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-# What comes before the slash, where it is not the price list's own word for who serves it.
-# LiteLLM's words, mostly; each is a host of its own, so that another host's price is never taken.
+# Hosts before the slash that the price list calls otherwise; mostly LiteLLM's words. Each maps to
+# its own host, so that another host's price is never taken.
 _HOSTS = {
     "azure_ai": "azure",
     "azure_text": "azure",
@@ -37,7 +37,7 @@ _HOSTS = {
     "xai": "x-ai",
     "z-ai": "zai",
 }
-# How a call is made, not to whom; it changes no price.
+# How a call is made; it changes no price.
 _DIALECT = re.compile(r"(?:responses|converse|converse_like|invoke|models|[a-z0-9]+/models)/")
 _AWS_REGION = re.compile(r"([a-z]{2}(?:-gov)?-[a-z]+-\d)/")
 _AWS_ARN = re.compile(
@@ -49,7 +49,7 @@ _AZURE_ZONE = re.compile(r"(global(?=/)|global-standard|us|eu|apac)/")
 _FINE_TUNED = re.compile(r"(ft:[^:]+):.*|(.+\.ft-).+")
 _DATE = re.compile(r"[-@](20\d\d)-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])$")
 # What may follow a name without making it another model: numbers, dates, and words like these.
-# A run of digits is one number (++): to try every way to split it takes for ever.
+# A run of digits is one number (++): backtracking through all its splits would take for ever.
 _VERSION = re.compile(
     r"(?:[-.:@]?(?:v?\d++|latest|preview|exp|default|instruct|customtools|native-audio"
     r"|extended-thinking))*"
@@ -57,10 +57,10 @@ _VERSION = re.compile(
 
 
 class Spelling(NamedTuple):
-    """``host``: who serves it, in the price list's words; None if the name does not tell.
+    """``host``: in the price list's words; None if the name does not have it.
 
-    ``model``: its name there, in lower case. ``region``: where it ran, if not at the host's
-    ordinary price; None if that is not told.
+    ``model``: its name there, in lower case. ``region``: where it ran, if the host's price may
+    differ there; None if the name does not have it.
     """
 
     host: str | None
@@ -69,13 +69,13 @@ class Spelling(NamedTuple):
 
 
 def spellings(name: str, hosts: Collection[str]) -> Iterator[Spelling]:
-    """Each way to understand ``name``, likeliest first; *hosts* are those the list knows."""
+    """Each way to read ``name``, likeliest first; *hosts* are those of the price list."""
     name = name.strip().lower()
     for host, model, region in _spellings(name, hosts):
         if tuned := _FINE_TUNED.fullmatch(model):
             model = tuned[1] or tuned[2]
         yield Spelling(host, model, region)
-        if dated := _DATE.search(model):  # a snapshot as it is dated elsewhere, or not listed
+        if dated := _DATE.search(model):  # the list may date a snapshot otherwise, or not at all
             yield Spelling(host, model[: dated.start()] + "-" + "-".join(dated.groups()), region)
             yield Spelling(host, model[: dated.start()], region)
 
@@ -89,7 +89,7 @@ def _spellings(name: str, hosts: Collection[str]) -> Iterator[Spelling]:
         if _AWS_ID.match(name):
             yield from _aws(name, None)
         yield Spelling(None, name)
-        yield Spelling("openai", name)  # text-embedding-…, chatgpt-…: nobody else writes these
+        yield Spelling("openai", name)  # text-embedding-…, chatgpt-…: only OpenAI's have these
     elif head == "models":
         yield Spelling("google", rest)
     elif host is None:
@@ -116,5 +116,5 @@ def _aws(model: str, region: str | None) -> Iterator[Spelling]:
 
 
 def is_version(rest: str) -> bool:
-    """Whether what a name has beyond the listed one leaves it the same model."""
+    """Whether a name with *rest* beyond the listed name is still the same model."""
     return _VERSION.fullmatch(rest) is not None

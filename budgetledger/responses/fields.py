@@ -1,6 +1,7 @@
-"""The fields of whatever a caller passes: a dict, another mapping, or an object.
+"""Fields by name, of a dict, another mapping, or an object.
 
-Nothing is imported to know them by. What a hostile object raises when touched, passes through.
+No client package is imported for it. Any exception that an object raises when it is read goes
+through to the caller.
 """
 
 from __future__ import annotations
@@ -8,10 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from budgetledger.errors import UnreadableResponse
-
-MAX_COUNT = 10**12
-"""A larger count is taken for a defect of the sender, not for a call."""
+from budgetledger.usage import MAX_TOKENS, checked_count
 
 
 class Fields(Protocol):
@@ -33,23 +31,33 @@ NONE: Fields = {}
 
 
 def fields(source: Any) -> Fields:
-    """The fields of *source*, of which those that start with an underscore count too."""
+    """The fields of *source*, with those whose names start with an underscore."""
     kind = type(source)
     if kind is dict:
         return source  # type: ignore[no-any-return]
-    # Models of pydantic keep theirs here, and take microseconds to say that they have not got one.
-    if getattr(kind, "__pydantic_extra__", None) is not None:
-        more, hidden = source.__pydantic_extra__, source.__pydantic_private__
-        held: dict[str, object] = source.__dict__
-        return {**held, **(more or {}), **(hidden or {})} if more or hidden else held
     if source is None:
         return NONE
+    # A pydantic model keeps its fields in __dict__ and in two more dicts. getattr on it is slow:
+    # it takes microseconds for each field that is missing.
+    if getattr(kind, "__pydantic_extra__", None) is not None:
+        extra, private = source.__pydantic_extra__, source.__pydantic_private__
+        declared: dict[str, object] = source.__dict__
+        return {**declared, **(extra or {}), **(private or {})} if extra or private else declared
     return source if isinstance(source, Mapping) else _Attributes(source)
 
 
 def get(source: object, name: str) -> object:
     """Read one field of a dict or of an object; None where there is none."""
     return fields(source).get(name)
+
+
+def first(source: Fields, *names: str) -> object:
+    """The value of the first of these fields that is there; None if none is."""
+    for name in names:
+        value = source.get(name)
+        if value is not None:
+            return value
+    return None
 
 
 def items(value: object) -> Iterator[Fields]:
@@ -60,27 +68,13 @@ def items(value: object) -> Iterator[Fields]:
 
 
 def text(value: object) -> str | None:
-    """A text without outer blanks, if there is one."""
+    """*value* without outer blanks; None if it is not a text or nothing is left."""
     return str.strip(value) or None if isinstance(value, str) else None
 
 
-def count(told: Fields, name: str) -> int:
+def count(source: Fields, name: str) -> int:
     """A count of tokens or other units; 0 where there is none. Raises `UnreadableResponse`."""
-    value = told.get(name)
-    if type(value) is int and 0 <= value <= MAX_COUNT:
+    value = source.get(name)
+    if type(value) is int and 0 <= value <= MAX_TOKENS:
         return value
     return 0 if value is None else checked_count(value, name)
-
-
-def checked_count(value: object, name: str) -> int:
-    """*value* as a count. Raises `UnreadableResponse`, which names its type and not the value."""
-    if isinstance(value, float) and value.is_integer():  # JSON written by JavaScript
-        value = int(value)
-    if not isinstance(value, bool) and isinstance(value, int):
-        whole = int.__index__(value)  # whatever a subclass says of itself
-        if 0 <= whole <= MAX_COUNT:
-            return whole
-    raise UnreadableResponse(
-        f"{name} ({type(value).__name__}) is not a count of tokens or units between 0 and "
-        f"{MAX_COUNT}; pass the usage as the provider gave it, or the amount in USD"
-    )

@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 from budgetledger.responses.fields import fields, items
 from budgetledger.responses.fields import get as _get
-from budgetledger.responses.response import model_of, read_fields, usage_told
-from budgetledger.responses.usage_shapes import tier_word
+from budgetledger.responses.response import model_of, read_fields
+from budgetledger.responses.response import usage_field as usage_told
+from budgetledger.responses.service_tiers import tier_word
 from budgetledger.tokens import count_tokens
 from budgetledger.usage import Usage
 

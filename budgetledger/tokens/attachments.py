@@ -1,7 +1,7 @@
-"""What a part of a message carries besides text, in whichever API's shape; and what it may cost.
+"""Images, sound and documents inside a message, in the form of any API, and their tokens.
 
-Images are counted in ``_images``. Of sound and documents only the size in bytes is looked at, so
-that their tokens are a rough upper bound.
+Images are counted in ``image_tokens``. The tokens of sound and documents are a rough upper bound:
+only their size in bytes is known.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ class Media(NamedTuple):
     detail: str = ""
 
 
-# Sound: at most this many tokens a second (Gemini; OpenAI takes 10), at this few bytes a second
-# at least, unpacked or packed.
+# Sound has at most so many tokens a second (Gemini; OpenAI 10), and at least so many bytes a
+# second, uncompressed or compressed.
 _TOKENS_A_SECOND, _PLAIN_RATE, _PACKED_RATE = 32, 16_000, 2_000
 _UNKNOWN_SECONDS = 600
-# A page costs its text and a picture of it (Anthropic: 1,500 to 3,000, and up to 1,568).
+# A page counts as its text and an image of it (Anthropic: 1,500 to 3,000, and up to 1,568).
 _PAGE_TOKENS, _PAGE_BYTES, _UNKNOWN_PAGES = 4_600, 20_000, 10
 
 
 def media_of(part: Mapping[str, Any]) -> Media | None:
-    """The image, sound or document of a part as OpenAI, Anthropic, Gemini or Bedrock take it."""
+    """The image, sound or document in a part of OpenAI's, Anthropic's, Gemini's or Bedrock's."""
     kind = str(part.get("type") or "")
     if "image_url" in part or kind == "input_image":  # OpenAI's, of both its APIs
         link = part.get("image_url")
-        told = link if isinstance(link, Mapping) else part
+        detailed = link if isinstance(link, Mapping) else part
         url = link.get("url") if isinstance(link, Mapping) else link
-        return Media("image", _data(url), detail=str(told.get("detail") or ""))
+        return Media("image", _data(url), detail=str(detailed.get("detail") or ""))
     for key in ("inline_data", "inlineData", "file_data", "fileData"):  # Gemini's
         blob = part.get(key)
         if isinstance(blob, Mapping):
@@ -82,14 +82,14 @@ def audio_tokens(media: Media) -> int:
 
 
 def document_tokens(media: Media) -> int:
-    """Tokens for a document, by a page for every so many bytes."""
+    """Tokens of a document, with a page for every ``_PAGE_BYTES``."""
     size = _size(media.data)
     pages = _UNKNOWN_PAGES if size is None else size // _PAGE_BYTES + 1
     return _PAGE_TOKENS * pages
 
 
 def _size(data: str | bytes | None) -> int | None:
-    """How many bytes there are; None for a link."""
+    """The size in bytes; None for a link."""
     if data is None or (isinstance(data, str) and "://" in data[:16]):
         return None
     return len(data) if isinstance(data, bytes) else len(data) * 3 // 4

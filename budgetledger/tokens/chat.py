@@ -1,8 +1,8 @@
-"""The tokens of a chat: OpenAI's formula, and its bounds where a prompt holds more than text.
+"""The tokens of a chat: OpenAI's formula, and bounds where a prompt has more than text.
 
-The formula is that of OpenAI's cookbook (How_to_count_tokens_with_tiktoken), which compares it
-with what the API answered: 3 a message, the tokens of every value, 1 for a name, 3 for the
-answer's header. Calls of functions were measured by users of the API (see the tests).
+The formula is that of OpenAI's cookbook (How_to_count_tokens_with_tiktoken), which checks it
+against the API: 3 tokens a message, the tokens of every value, 1 for a name, 3 for the answer's
+header. The tokens of function calls were measured by users of the API (see the tests).
 """
 
 from __future__ import annotations
@@ -15,25 +15,26 @@ from typing import Any
 from budgetledger.errors import InvalidInput
 from budgetledger.tokens.attachments import audio_tokens, document_tokens, media_of
 from budgetledger.tokens.encodings import CHUNK, count_text, encoder, panicked
-from budgetledger.tokens.images import image_size
+from budgetledger.tokens.image_size import image_size
 from budgetledger.tokens.model_families import Family
 from budgetledger.tokens.tool_text import ToolText, functions
 
-# More than any model reads; a prompt that is shared with itself many times over may have no end.
+# More than any model reads. A prompt whose parts contain each other may have no end.
 _MOST_CHARACTERS = 100_000_000
 _MOST_STEPS, _STEPS_A_PART = 1_000_000, 10
 _TOKENS_WITH_TOOLS = 9
-_READ = ("role", "content", "name")  # of a message; not surely its refusal, or a call's number
-# Of a part: what is counted otherwise, or is not read by the model.
-_TOLD = {"type", "content", "cache_control", "annotations"}
+# The keys of a message that the model certainly reads, unlike a refusal or the id of a call.
+_READ_KEYS = ("role", "content", "name")
+# The keys of a part that are counted elsewhere, or that the model does not read.
+_HANDLED_KEYS = {"type", "content", "cache_control", "annotations"}
 
 
 class Tally:
-    """Adds up one prompt; ``exact`` turns False at the first thing that had to be guessed.
+    """Adds up one prompt; ``exact`` is False once a part had to be estimated.
 
-    ``tokens`` are those of text in the family's vocabulary, at most; ``fixed`` those that are
-    counted otherwise, as images are. How many of each there may not be is in ``unsure`` and
-    ``fixed_unsure``.
+    ``tokens`` is the most there may be of text in the family's vocabulary; ``fixed`` the most of
+    what is not counted by it, such as images. ``unsure`` and ``fixed_unsure``: how many of these
+    the prompt may turn out not to have.
     """
 
     def __init__(self, family: Family) -> None:
@@ -68,7 +69,7 @@ class Tally:
         return tokens
 
     def _unsure_text(self, text: str) -> None:
-        """Count a text that the model may not be given."""
+        """Count a text that the model may or may not read."""
         self.unsure += self.text(text)
         self.exact = False
 
@@ -91,8 +92,8 @@ class Tally:
         if self._family.frame_tokens:
             self._add_fixed(0, self._family.frame_tokens)
         encoding = self._family.encoding
-        for given in messages:
-            message = given if type(given) is dict else plain(given)
+        for source in messages:
+            message = source if type(source) is dict else plain(source)
             self._step(_STEPS_A_PART)
             self.tokens += 3
             for key, value in message.items():
@@ -109,21 +110,21 @@ class Tally:
                 with_tools = False
 
     def _rarer(self, key: str, value: object) -> None:
-        """What else a message may have."""
+        """Count any field of a message but its plain content and role."""
         if key == "tool_calls" and isinstance(value, list | tuple):
             self._tool_calls(value)
         elif key == "function_call" and isinstance(value, Mapping):
             self._function_call(value)
         elif not isinstance(value, str):
             self._value(value)
-        elif key in _READ:
+        elif key in _READ_KEYS:
             self.text(value)
             self.tokens += key == "name"
         else:
             self._unsure_text(value)
 
     def _beside_tools(self, content: object) -> None:
-        """The tools go into the first system message, which ends its line for them."""
+        """Tools are put into the first system message, after a line end."""
         self.tokens -= 4
         if isinstance(content, str):
             end = content[-100:]
@@ -140,16 +141,16 @@ class Tally:
             self._tool_calls([{"function": call}])
 
     def _tool_calls(self, calls: Sequence[Any]) -> None:
-        """Each call's name (twice for a single one) and arguments, and what frames them."""
+        """Count each call's name (twice for a single call), its arguments, and their frame."""
         if not calls:
             return
         self.exact = False
         frame = 5 if len(calls) == 1 else 21 + 7 * len(calls)
         self.tokens += frame
         self.unsure += frame
-        for given in calls:
+        for source in calls:
             self.visit()
-            call = plain(given)
+            call = plain(source)
             function = call.get("function") or call.get("custom") or call
             name = function.get("name")
             self._text_of(name)
@@ -202,8 +203,8 @@ class Tally:
                 self._add_fixed(1, document_tokens(media))
 
     def _structured(self, part: Mapping[str, Any]) -> None:
-        """A call of a tool, its result, thinking: what is inside, and all else as JSON."""
-        rest = {key: told for key, told in part.items() if key not in _TOLD}
+        """Count a tool call, a tool's result or thinking: its content, and the rest as JSON."""
+        rest = {key: value for key, value in part.items() if key not in _HANDLED_KEYS}
         holder = rest.pop("source") if isinstance(rest.get("source"), Mapping) else part
         self._value(holder.get("content"))  # a tool's result may hold images
         self._json(rest)
@@ -216,24 +217,24 @@ class Tally:
     # -- tools and other structures -----------------------------------------------------------
 
     def tools(self, tools: Sequence[Mapping[str, Any]]) -> None:
-        """Count tool definitions, and what a model is told with them."""
+        """Count tool definitions, and the instructions that the vendor adds to them."""
         self.exact = False
-        found = list(functions(tools, plain))
+        definitions = list(functions(tools, plain))
         if self._family.is_openai:
             writer = ToolText(self.visit, self._to_json)
             self.tokens += _TOKENS_WITH_TOOLS
-            self.text(writer.written([tool for tool in found if tool.get("name")]))
+            self.text(writer.written([tool for tool in definitions if tool.get("name")]))
             for extra in writer.extras:
                 self._unsure_text(extra)
-            found = [tool for tool in found if not tool.get("name")]  # hosted ones
+            definitions = [tool for tool in definitions if not tool.get("name")]  # hosted ones
         else:
             low, high = self._family.tool_tokens
             self._add_fixed(low, high)
-        for tool in found:
+        for tool in definitions:
             self._json(tool, surely=not self._family.is_openai)
 
     def _json(self, value: object, *, surely: bool = False) -> None:
-        """Count what is neither text nor image as its JSON text."""
+        """Count the JSON text of a value that is neither text nor an image."""
         self.exact = False
         tokens = self.text(self._to_json(value))
         self.unsure += 0 if surely else tokens
@@ -247,7 +248,7 @@ class Tally:
 
 
 def plain(value: Any) -> Mapping[str, Any]:
-    """Turn a client's pydantic object into a dict; leave a mapping as it is."""
+    """A client's pydantic object as a dict; a mapping unchanged."""
     if isinstance(value, Mapping):
         return value
     if not hasattr(value, "model_dump"):
@@ -265,5 +266,5 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_
 
 @lru_cache(maxsize=256)
 def _role_tokens(encoding: str, role: str) -> int:
-    """Tokens of a role; the legacy one for a function's answer takes two less with its frame."""
+    """Tokens of a role; the legacy role ``function`` takes two less with its frame."""
     return count_text(encoding, role)[0] - 2 * (role == "function")

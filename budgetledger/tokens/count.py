@@ -1,4 +1,4 @@
-"""How many tokens a prompt has, counted on this machine: nothing is fetched, ever."""
+"""`count_tokens`: how many tokens a prompt has, counted on this machine."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from budgetledger.errors import InvalidInput
 from budgetledger.tokens.chat import Tally
 from budgetledger.tokens.encodings import CHUNK, encoder, panicked
 from budgetledger.tokens.model_families import family_of
+from budgetledger.usage import positional
 
 
 class TokenCount(NamedTuple):
@@ -16,18 +17,18 @@ class TokenCount(NamedTuple):
 
     ``exact``: the model's own vocabulary and a formula checked against the API (which has
     answered one token less for chats with reasoning models). ``proxy``: another vendor's model,
-    by OpenAI's o200k times the factor measured for its family, at its upper end. ``estimate``:
-    there is something whose size or rule is not known, as tools, sound, documents, linked images
-    or a model of unmeasured family; ``tokens`` is then at the upper end too.
+    counted in OpenAI's o200k, times the upper end of the factor measured for its family.
+    ``estimate``: the size or the rule of something is not known, as for tools, sound, documents,
+    linked images or a model whose family was not measured; ``tokens`` is then an upper end too.
     """
 
     tokens: int
     method: str
 
 
-_new = tuple.__new__  # what a named tuple does, without a step in between
+_token_count = positional(TokenCount)
 
-# Names of models whose own vocabulary is here, as callers write them, and what encodes for them.
+# The encoders of models whose own vocabulary is here, by the names as callers write them.
 _exact: dict[str, Callable[[str], Sequence[int]]] = {}
 _MOST_KEPT = 1000
 
@@ -56,14 +57,14 @@ def count_tokens(
     *Raises* ``InvalidInput`` unless exactly one of messages and text is given, the model is a
     name and the messages are messages that end. Retrying does not help.
     """
-    try:  # the most frequent call, in little more than the time of its encoding
+    try:  # fast path of the most frequent call: it takes little longer than the encoding
         if messages is None and tools is None and len(text) <= CHUNK:  # type: ignore[arg-type]
-            return _new(TokenCount, (len(_exact[model](text)), "exact"))  # type: ignore[arg-type]
+            return _token_count((len(_exact[model](text)), "exact"))  # type: ignore[arg-type]
     except BaseException as error:
         if not isinstance(error, Exception) and not panicked(error):
             raise
     tokens, method, _ = _counted(model, messages, text, tools)
-    return _new(TokenCount, (tokens, method))
+    return _token_count((tokens, method))
 
 
 def count_bounds(

@@ -1,8 +1,8 @@
-"""Counting the tokens of plain text: the only home of tiktoken.
+"""Plain text into tokens; the only module that imports tiktoken.
 
-tiktoken would fetch its vocabularies over the network, with no time-out, at first use; the two
+At first use tiktoken would fetch its vocabularies over the network, with no time-out. The two
 that matter are in ``vocabularies/`` instead, checked by sha256 and loaded when first needed
-(o200k 0.3 s, cl100k 0.1 s). Text that looks like a special token is counted as the text it is.
+(o200k 0.3 s, cl100k 0.1 s). Text that looks like a special token is counted as text.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from tiktoken import Encoding
 
 CHUNK = 100_000
-"""Characters that are encoded at once: a much longer run of one kind makes tiktoken panic."""
+"""The most characters encoded at once: a much longer run of one kind makes tiktoken panic."""
 
 _LOOK_BACK = 10_000
 
 
 def encoder(encoding: str) -> Callable[[str], Sequence[int]]:
-    """What turns text of up to ``CHUNK`` characters into tokens, without a step in between.
+    """The function of tiktoken's core that encodes text of up to ``CHUNK`` characters.
 
-    It raises what tiktoken raises, as for a lone surrogate; ``count_text`` counts that too.
+    It raises what tiktoken raises, for example for a lone surrogate; ``count_text`` counts any.
     """
     loaded = _loaded.get(encoding) or _load_once(encoding)
     encode: Callable[[str], Sequence[int]] = loaded._core_bpe.encode_ordinary
@@ -34,9 +34,9 @@ def encoder(encoding: str) -> Callable[[str], Sequence[int]]:
 
 
 def count_text(encoding: str, text: str) -> tuple[int, bool]:
-    """Tokens of *text*, and whether that is exact; any text, in memory that does not grow with it.
+    """Tokens of any *text*, and whether that is exact. Memory does not grow with the text.
 
-    Not exact: where a run without any blank had to be cut, the pieces may have a few more.
+    Not exact where a run without blanks had to be cut: the pieces may have a few tokens more.
     """
     loaded = _loaded.get(encoding) or _load_once(encoding)
     tokens, exact = 0, True
@@ -52,19 +52,19 @@ def count_text(encoding: str, text: str) -> tuple[int, bool]:
 
 
 def panicked(error: BaseException) -> bool:
-    """Whether it is a panic of tiktoken's own code, which is no ``Exception``."""
+    """Whether this is a panic of tiktoken's Rust code, which is not an ``Exception``."""
     return type(error).__name__ == "PanicException"
 
 
 def _bytes(text: str) -> int:
-    """As many tokens as a text can have at most: one for each byte."""
+    """The most tokens a text can have: one for each byte."""
     return len(text.encode("utf-8", "surrogatepass"))
 
 
 def _chunks(text: str) -> Iterator[tuple[str, bool]]:
-    """Cut a long text into pieces, and say of each whether its count stays exact.
+    """Cut a long text into pieces, each with whether its count stays exact.
 
-    It does where the cut falls between a word and the blank after it: no token spans that.
+    It does if the cut is between a word and the blank after it, which no token spans.
     """
     start = 0
     while len(text) - start > CHUNK:
@@ -84,7 +84,7 @@ _loading = Lock()
 
 
 def _load_once(name: str) -> Encoding:
-    """The vocabulary, loaded by whichever thread comes first."""
+    """The vocabulary, loaded by the first thread that needs it."""
     with _loading:
         if name not in _loaded:
             _loaded[name] = _load(name)
@@ -94,9 +94,12 @@ def _load_once(name: str) -> Encoding:
 def _load(name: str) -> Encoding:
     from tiktoken import Encoding
 
-    told = VOCABULARIES[name]
+    vocabulary = VOCABULARIES[name]
     return Encoding(
-        name, pat_str=told.pattern, mergeable_ranks=ranks(name), special_tokens=told.special
+        name,
+        pat_str=vocabulary.pattern,
+        mergeable_ranks=ranks(name),
+        special_tokens=vocabulary.special,
     )
 
 

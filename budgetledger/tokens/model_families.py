@@ -1,8 +1,8 @@
-"""Which vocabulary counts for a model, and how far its count can be trusted: by rule, not by list.
+"""Which vocabulary a model's prompts are counted in, and how exactly: by rules, not by a list.
 
-A name is read as people write it: of any case, behind a provider (``openrouter/openai/gpt-4o``,
+A name is read as people write it: in any case, behind a provider (``openrouter/openai/gpt-4o``,
 ``azure/eu/gpt-4o``, ``us.openai.gpt-oss-120b-1:0``), fine-tuned (``ft:gpt-4o:org::id``), dated.
-An OpenAI model nobody has heard of yet has o200k, as all have had since 2024.
+A new OpenAI model is taken to have o200k, as all have had since 2024.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from budgetledger.tokens import images as _images
-from budgetledger.tokens.images import ImageRule
+from budgetledger.tokens import image_tokens
+from budgetledger.tokens.image_tokens import ImageRule
 
-_LONGEST_NAME = 256  # what is looked at, and kept, of a name
+_LONGEST_NAME = 256  # the rest of a longer name is not read
 
 
 class Family(NamedTuple):
     """How the prompts of a model are counted.
 
-    ``encoding``: the vocabulary. ``low_percent`` and ``percent``: true tokens per 100 of its, at
-    least and at most. ``method``: as in ``TokenCount``, for text. ``frame_tokens`` and
-    ``tool_tokens``: what the vendor adds by itself to a chat, and to a call with tools.
-    ``is_openai``: whether OpenAI's formulas for chat and tools are those of the model.
+    ``encoding``: the vocabulary. ``low_percent`` and ``percent``: the model's own tokens for each
+    100 of the vocabulary's, at least and at most. ``method``: as in ``TokenCount``, for text.
+    ``frame_tokens`` and ``tool_tokens``: what the vendor adds to a chat, and to a call with tools.
+    ``is_openai``: whether OpenAI's formulas for chat and tools apply.
     """
 
     encoding: str
@@ -47,8 +47,8 @@ _VENDOR = re.compile(r"(?:[a-z]+\.)?openai\.")  # Bedrock's spelling
 _CLAUDE_VERSION = re.compile(r"claude\D*?(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
 _GEMINI_VERSION = re.compile(r"gemini-(\d{1,2})(?!\d)")
 
-# True tokens per 100 o200k tokens of the same English prose and code (measured 2026-11). A count
-# takes the upper end, so that a hold is rather too large.
+# The model's own tokens for each 100 o200k tokens of the same English prose and code (measured
+# 2026-11). A count takes the upper end, so that a hold is rather too large than too small.
 _OTHERS = (
     (re.compile(r"deepseek"), 102, 109),
     (re.compile(r"[mn]istral|mixtral|codestral|magistral|devstral|pixtral|voxtral"), 102, 119),
@@ -58,14 +58,14 @@ _UNMEASURED = (96, 134)
 
 # gpt-oss is served with a system message of its own (openai-harmony, about 70 tokens).
 _HARMONY_TOKENS = 80
-# What Claude is told when there are tools (platform.claude.com, tool use, pricing, 2026-11), by
-# model and tool_choice: 159 to 589 up to 4.6, 290 to 804 since.
+# Anthropic's instructions for tools (platform.claude.com, tool use, pricing, 2026-11), by model
+# and tool_choice: 159 to 589 tokens up to Claude 4.6, 290 to 804 since.
 _CLAUDE_TOOLS_OLD, _CLAUDE_TOOLS = (159, 589), (290, 804)
 
 
 @lru_cache(maxsize=1024)
 def family_of(model: str) -> Family:
-    """The family of a model by any name, also by one that nobody knows."""
+    """The family of a model by any name, also an unknown one."""
     name = model[:_LONGEST_NAME].strip().lower()
     base = name.rpartition("/")[2]
     base = _VENDOR.sub("", base, count=1) if _VENDOR.match(base) else base
@@ -75,26 +75,26 @@ def family_of(model: str) -> Family:
     if "claude" in name:
         version = _CLAUDE_VERSION.search(name)
         if version and (int(version[1]), int(version[2] or 0)) <= (4, 6):
-            images, tools = _images.CLAUDE_OLD, _CLAUDE_TOOLS_OLD
+            images, tools = image_tokens.CLAUDE_OLD, _CLAUDE_TOOLS_OLD
             return Family("o200k_base", images, 110, 129, "proxy", tool_tokens=tools)
-        images, tools = _images.CLAUDE, _CLAUDE_TOOLS
+        images, tools = image_tokens.CLAUDE, _CLAUDE_TOOLS
         return Family("o200k_base", images, 145, 182, "proxy", tool_tokens=tools)
     if "gemini" in name:
         generation = _GEMINI_VERSION.search(name)
         is_new = generation is not None and int(generation[1]) >= 3
-        rule: ImageRule = _images.GEMINI if is_new else _images.GEMINI_OLD
+        rule: ImageRule = image_tokens.GEMINI if is_new else image_tokens.GEMINI_OLD
         return Family("o200k_base", rule, 106, 134, "proxy")
     for pattern, low, high in _OTHERS:
         if pattern.search(name):
-            return Family("o200k_base", _images.OTHER, low, high, "proxy")
+            return Family("o200k_base", image_tokens.OTHER, low, high, "proxy")
     inside = _INSIDE.search(base)  # a deployment named after what it serves
     if inside:
         return _openai(base[inside.start() :], "estimate")
-    return Family("o200k_base", _images.OTHER, *_UNMEASURED, "estimate")
+    return Family("o200k_base", image_tokens.OTHER, *_UNMEASURED, "estimate")
 
 
 def _openai(base: str, method: str) -> Family:
     encoding = "cl100k_base" if _CL100K.match(base) else "o200k_base"
     frame_tokens = _HARMONY_TOKENS if base.startswith("gpt-oss") else 0
-    images = _images.openai_rule(base)
+    images = image_tokens.openai_rule(base)
     return Family(encoding, images, method=method, frame_tokens=frame_tokens, is_openai=True)

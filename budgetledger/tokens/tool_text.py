@@ -1,9 +1,9 @@
-"""Tool definitions as the text that OpenAI's models read them as.
+"""Tool definitions as the text that OpenAI bills.
 
-The API turns each function into a TypeScript type; that text, and nine tokens more, is what it
-bills, also for nested objects, arrays and choices (seen by calling it: hmarr/openai-chat-tokens
-and OpenAI's cookbook). What a schema says beyond types, names and descriptions is not known to be
-billed; it is returned apart.
+The API turns each function into a TypeScript type. That text, and nine tokens more, is what it
+bills, also for nested objects, arrays and choices (measured on the API by hmarr/openai-chat-tokens
+and OpenAI's cookbook). It is not known whether the rest of a schema, beyond types, names and
+descriptions, is billed; it is returned apart.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-# Not billed as far as is known, or said by the type already.
-_SAID = {
+# Keys of a schema that the text has already, or that are not billed as far as is known.
+_RENDERED_KEYS = {
     "$schema", "additionalProperties", "anyOf", "const", "description", "enum", "items", "oneOf",
     "properties", "required", "strict", "title", "type",
 }  # fmt: skip
@@ -20,12 +20,12 @@ _NAMES = {"integer": "number", "number": "number", "string": "string", "boolean"
 
 
 def functions(tools: Sequence[Any], plain: Callable[[Any], Mapping[str, Any]]) -> Iterator[Any]:
-    """Each function of *tools* as OpenAI, Anthropic or Gemini take them; what is none, as it is.
+    """Each function among *tools* of OpenAI, Anthropic or Gemini; any other tool unchanged.
 
-    *plain* makes a mapping of a client's object.
+    *plain* turns a client's object into a mapping.
     """
-    for given in tools:
-        tool = plain(given)
+    for source in tools:
+        tool = plain(source)
         declared = tool.get("function_declarations") or tool.get("functionDeclarations")
         if declared:
             yield from map(plain, declared)
@@ -35,9 +35,9 @@ def functions(tools: Sequence[Any], plain: Callable[[Any], Mapping[str, Any]]) -
 
 
 class ToolText:
-    """The text of functions, and apart what else their schemas say.
+    """The text of functions, and apart from it, in ``extras``, the rest of their schemas.
 
-    *visit* is called for every schema, to stop one that has no end; *to_json* writes a value.
+    *visit* is called for every schema, to stop one without end; *to_json* writes a value.
     """
 
     def __init__(self, visit: Callable[[], None], to_json: Callable[[object], str]) -> None:
@@ -64,36 +64,36 @@ class ToolText:
 
     def _fields(self, schema: Mapping[str, Any], indent: int) -> list[str]:
         self._visit()
-        self._keep({key: told for key, told in schema.items() if key not in _SAID})
+        self._keep({key: value for key, value in schema.items() if key not in _RENDERED_KEYS})
         lines = []
         required = schema.get("required") or ()
-        for name, told in (schema.get("properties") or {}).items():
-            if isinstance(told, Mapping) and told.get("description"):
-                lines.append(f"// {told['description']}")
+        for name, inner in (schema.get("properties") or {}).items():
+            if isinstance(inner, Mapping) and inner.get("description"):
+                lines.append(f"// {inner['description']}")
             mark = "" if name in required else "?"
-            lines.append(f"{name}{mark}: {self._type(told, indent)},")
+            lines.append(f"{name}{mark}: {self._type(inner, indent)},")
         return [" " * indent + line for line in lines]
 
-    def _type(self, told: object, indent: int) -> str:
+    def _type(self, schema: object, indent: int) -> str:
         self._visit()
-        if not isinstance(told, Mapping):
+        if not isinstance(schema, Mapping):
             return "any"
-        kind = told.get("type")
-        if kind != "object":  # whose other keys are kept with its fields
-            self._keep({key: value for key, value in told.items() if key not in _SAID})
-        if "enum" in told:
-            return " | ".join(self._to_json(choice) for choice in told["enum"])
-        if "const" in told:
-            return self._to_json(told["const"])
-        either = told.get("anyOf") or told.get("oneOf")
+        kind = schema.get("type")
+        if kind != "object":  # _fields keeps the rest of an object
+            self._keep({key: value for key, value in schema.items() if key not in _RENDERED_KEYS})
+        if "enum" in schema:
+            return " | ".join(self._to_json(choice) for choice in schema["enum"])
+        if "const" in schema:
+            return self._to_json(schema["const"])
+        either = schema.get("anyOf") or schema.get("oneOf")
         if either:
             return " | ".join(self._type(one, indent) for one in either)
         if isinstance(kind, list | tuple):
-            return " | ".join(self._type({**told, "type": one}, indent) for one in kind)
+            return " | ".join(self._type({**schema, "type": one}, indent) for one in kind)
         if kind == "array":
-            return f"{self._type(told.get('items'), indent)}[]"
+            return f"{self._type(schema.get('items'), indent)}[]"
         if kind == "object":
-            fields = self._fields(told, indent + 2)
+            fields = self._fields(schema, indent + 2)
             return "\n".join(["{", *fields, "}"]) if fields else "object"
         return _NAMES.get(str(kind), str(kind or "any"))
 

@@ -1,1 +1,13 @@
-"""What the verbs of a ledger do."""
+"""What each verb of a ledger does: checks, one transaction, warnings.
+
+Imports words, pricing, storage and journal. By what a caller asks for:
+    hold_requests       hold, can_afford, holds
+    charging            charge, adjust
+    price_terms         set_price, remove_price
+    repricing           reprice
+    balances            balance, model_costs
+    listing             accounts, entries, alerts
+    copying             backup, and the command copy
+    remarks             warnings about a row, once it is safe
+    awaiting            the same transactions, awaited
+"""

@@ -9,13 +9,13 @@ from typing import NamedTuple, TypeAlias
 
 from budgetledger.entries import Entry
 from budgetledger.journal import accounts, statements
-from budgetledger.journal.drafts import UNKNOWN_MODEL, to_json
+from budgetledger.journal.drafts import UNKNOWN_MODEL
 from budgetledger.journal.journal import Journal
 from budgetledger.journal.posting import adjust
 from budgetledger.journal.rules import Draft
 from budgetledger.journal.transaction import Transaction
 from budgetledger.money import to_pico, to_usd
-from budgetledger.names import checked_name
+from budgetledger.names import checked_name, to_json
 from budgetledger.prices import Repriced, matches
 from budgetledger.pricing.sources import ANSWERED, Book, priced
 from budgetledger.storage.dialect import compiled

@@ -16,7 +16,7 @@ import pytest
 
 from budgetledger.errors import UnpricedModel
 from budgetledger.money import to_pico
-from budgetledger.pricing import catalog as _catalog
+from budgetledger.pricing import catalog
 from budgetledger.pricing.catalog import price
 from budgetledger.tokens import count_tokens
 from budgetledger.usage import Usage
@@ -229,8 +229,8 @@ def their_price(litellm, name, usage):
 
 def stated(name, entry, usage):
     """Whether the list, and LiteLLM, have a rate of its own for everything in that usage."""
-    found, tier = _catalog._find(name.lower()), usage.service_tier
-    ours = found.rates(NOON)
+    found, tier = catalog.find_model(name.lower()), usage.service_tier
+    ours = found.rates(NOON).by_name
     if tier is not None:  # what a tier does not name stays as it is, in genai-prices
         ours = {
             key
@@ -239,7 +239,7 @@ def stated(name, entry, usage):
             for key in vars(variant.prices)
         }
     used = [rates for field, rates in RATES.items() if getattr(usage, field)]
-    told_apart = any(rate in found.rates(NOON) for rate in TOLD_APART)
+    told_apart = any(rate in found.rates(NOON).by_name for rate in TOLD_APART)
     return (
         all(rate in ours for rate, _ in used) and not told_apart,
         all(entry.get(rate + SUFFIX[tier]) is not None for _, rate in used),
@@ -257,7 +257,7 @@ def compare(litellm):
     """How many agree, by kind of usage; and who does not, where both state what it takes."""
     same, one_sided, differ = Counter(), Counter(), {}
     for name, entry in models(litellm):
-        if _catalog._find(name.lower()) is None:
+        if catalog.find_model(name.lower()) is None:
             same["not listed"] += 1
             continue
         for kind, usage in USED.items():
@@ -303,14 +303,14 @@ def test_what_genai_prices_finds_at_litellms_price_is_found_here(litellm):
     agreed = 0
     for name, entry in models(litellm):
         try:
-            _, info = _catalog._list().find_provider_model(name, None, "litellm", None)
+            _, info = catalog.price_list().find_provider_model(name, None, "litellm", None)
         except LookupError:
             continue
         listed = vars(info.get_prices(NOON)) if info.prices else {}
         rate = getattr(listed.get("input_mtok"), "base", listed.get("input_mtok"))
         if rate is None or abs(rate - Decimal(repr(entry["input_cost_per_token"])) * 10**6) > 1e-9:
             continue
-        found = _catalog._find(name.lower())
+        found = catalog.find_model(name.lower())
         assert found is not None, name
         assert found._info is info, name
         agreed += 1

@@ -20,9 +20,10 @@ from genai_prices.types import (
 )
 
 from budgetledger.errors import UnpricedModel
-from budgetledger.pricing import catalog as _catalog
+from budgetledger.pricing import catalog
 from budgetledger.pricing.catalog import cheapest, dearest, price
 from budgetledger.pricing.model_names import is_version
+from budgetledger.pricing.rates import PARTS, UNIT_EXPONENTS
 from budgetledger.usage import Usage
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -203,11 +204,11 @@ def test_every_rate_of_the_list_is_known_here():
             dated = [model.prices] if isinstance(model.prices, ModelPrice) else model.prices
             for prices in dated:
                 listed |= vars(getattr(prices, "prices", prices)).keys()
-    assert listed - {"output_images"} == (set(_catalog.PARTS) | beside) - {"output_images"}
+    assert listed - {"output_images"} == (set(PARTS) | beside) - {"output_images"}
     for unit in unit_data.values():
         ending = unit["price_key"].rpartition("_")[2]
-        if unit["price_key"] in _catalog.PARTS:
-            assert unit["per"] == (3600 if ending == "hours" else 10 ** _catalog._ZEROS[ending])
+        if unit["price_key"] in PARTS:
+            assert unit["per"] == (3600 if ending == "hours" else 10 ** UNIT_EXPONENTS[ending])
 
 
 EXTREMES = [
@@ -375,4 +376,4 @@ RESTS = [
 
 @pytest.mark.parametrize(("match", "name", "rest"), RESTS)
 def test_what_a_name_has_beyond_the_listed_text(match, name, rest):
-    assert _catalog._rest(match, name) == rest
+    assert catalog.rest_of_name(match, name) == rest

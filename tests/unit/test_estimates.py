@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from budgetledger import AsyncLedger, Ledger
 from budgetledger.errors import InvalidAmount, InvalidInput, UnpricedModel
 from budgetledger.money import MAX_ENTRY_PICO, PICO, to_pico
-from budgetledger.pricing import catalog as _catalog
+from budgetledger.pricing import catalog
 from budgetledger.pricing import estimates as _estimates
 from budgetledger.pricing.catalog import price
 from budgetledger.pricing.estimates import Estimate, estimate, largest_output
@@ -37,7 +37,7 @@ LONG = " a" * 300_000
 def listed(provider: str, info: ModelInfo, input_tokens: int | None = None) -> Iterator[None]:
     """Have the list find only this model, and the prompt be of that size."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_catalog, "_find", lambda name: _catalog._Model(provider, info))
+        patch.setattr(catalog, "find_model", lambda name: catalog.ListedModel(provider, info))
         if input_tokens is not None:
             counted = CountBounds(input_tokens, "exact", input_tokens)
             patch.setattr(_estimates, "count_bounds", lambda model, **prompt: counted)
@@ -275,7 +275,7 @@ def inverse_holds(
 PRICED = [
     (provider, info)
     for provider, info in EVERY_MODEL
-    if "input_mtok" in _catalog._Model(provider, info).rates(NOON)
+    if "input_mtok" in catalog.ListedModel(provider, info).rates(NOON).by_name
 ]
 MONEY = st.none() | st.integers(-1, 10 * PICO) | st.integers(0, 10**9) | st.just(2 * MAX_ENTRY_PICO)
 ROOM = st.none() | st.integers(-1, 10**6) | st.just(2 * MAX_TOKENS)
@@ -348,7 +348,7 @@ def test_largest_output_needs_the_estimate_alone(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(_estimates, "count_bounds", count_once)
     held = estimate("gpt-4o", messages=HELLO, max_output_tokens=10**6, n=2, at=NOON)
-    monkeypatch.setattr(_catalog, "_find", None)
+    monkeypatch.setattr(catalog, "find_model", None)
     kept = Estimate(0, 8, 0, 2, False, "", "", dict(held.unit_prices), 0)  # as a row would keep it
     for stored in (held, kept):
         # 8 tokens cost 0.00002, each pair of output tokens 0.00002

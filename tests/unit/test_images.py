@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgetledger.tokens import images as _images
-from budgetledger.tokens.images import image_size
+from budgetledger.tokens import image_tokens
+from budgetledger.tokens.image_size import image_size
 from budgetledger.tokens.model_families import family_of
 
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x04\x00\x00\x00\x03\x00\x08\x02\x00\x00\x00"
@@ -212,5 +212,5 @@ def test_only_rules_that_were_checked_call_themselves_known() -> None:
     assert not family_of("gpt-4o").images.tokens((9, 9), "auto").known  # the model decides
     assert not family_of("gpt-4o").images.tokens(None, "high").known
     assert not family_of("gpt-5-mini").images.tokens((9, 9), "high").known
-    assert _images.CLAUDE.tokens((9, 9), "").known
-    assert not _images.CLAUDE.tokens(None, "").known
+    assert image_tokens.CLAUDE.tokens((9, 9), "").known
+    assert not image_tokens.CLAUDE.tokens(None, "").known

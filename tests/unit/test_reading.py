@@ -168,6 +168,23 @@ RESPONSES = [  # what came back of model "m", if it names one, and what the ledg
         },
         Usage(50, 20, 40, web_searches=2, file_searches=1),
     ),
+    (  # a follower of the Responses API that gives no details of its input
+        {"model": "m", "usage": ANTHROPIC, "output": [{"type": "web_search_call"}]},
+        Usage(50, 20, web_searches=1),
+    ),
+    ({"usage": ANTHROPIC | {"cache_read_input_tokens": 30}, "output": []}, Usage(80, 20, 30)),
+    (  # its search tool counts for itself, and once
+        {
+            "usage": ANTHROPIC | {"server_tool_use": {"web_search_requests": 3}},
+            "output": [{"type": "web_search_call"}, {"type": "file_search_call"}],
+            "tool_usage": {"web_search": {"num_requests": 2}},
+        },
+        Usage(50, 20, web_searches=3, file_searches=1),
+    ),
+    (  # the ledger's own form, whatever is around it
+        {"output": [{"type": "web_search_call"}], "usage": ANTHROPIC | {"cache_read_tokens": 30}},
+        Usage(50, 20, 30),
+    ),
     ({"created": 1, "data": [{"url": "u"}, {"url": "v"}]}, Usage(output_images=2)),
     (  # LiteLLM's of the same
         {"created": 1, "data": IMAGES, "usage": {"prompt_tokens": 0, "completion_tokens": 0}},
@@ -242,6 +259,20 @@ RESPONSES = [  # what came back of model "m", if it names one, and what the ledg
             ]
         ),
         Usage(1559, 90, 500, 9),
+    ),
+    (  # nor is it in those of a gateway that gives the details as OpenAI does …
+        message(
+            input_tokens_details={"cached_tokens": 40},
+            iterations=[{"type": "compaction", "input_tokens": 1000, "output_tokens": 70}],
+        ),
+        Usage(1050, 90, 40),
+    ),
+    (  # … but it is in those of LiteLLM
+        {
+            "model": "m",
+            "usage": OPENAI | {"iterations": [{"type": "compaction"} | ANTHROPIC]},
+        },
+        Usage(100, 50),
     ),
     # Gemini: the cache is in the prompt, thoughts are beside the candidates …
     (gemini(), THOUGHT),
@@ -444,6 +475,8 @@ def test_several_models_in_one_call_are_not_priced_as_one() -> None:
         steps = [{"type": "message"} | ANTHROPIC, {"type": kind, "model": "n"} | ANTHROPIC]
         with pytest.raises(UnreadableResponse, match=kind):
             read_response(message(iterations=steps))
+        with pytest.raises(UnreadableResponse, match=kind):
+            read_response({"model": "m", "usage": OPENAI | {"iterations": steps}})
 
 
 @pytest.mark.parametrize(

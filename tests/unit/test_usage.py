@@ -1,6 +1,8 @@
 """Usage normal form and prices: tables, hostile input, and genai-prices itself as the judge."""
 
 import decimal
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
@@ -12,10 +14,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from budgetledger.errors import UnpricedModel, UnreadableResponse
-from budgetledger.pricing import catalog as _catalog
+from budgetledger.pricing import catalog
 from budgetledger.pricing.catalog import price
 from budgetledger.responses.response import read_response
-from budgetledger.usage import MAX_TOKENS, Usage, checked
+from budgetledger.usage import (
+    COUNT_NAMES,
+    MAX_TOKENS,
+    Usage,
+    checked,
+    counts_of,
+    positional,
+    rare_counts_of,
+    token_parts_of,
+    usage_from,
+)
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 LONG = Usage(300001, 1000)
@@ -145,8 +157,8 @@ def test_price_ignores_the_callers_decimal_context() -> None:
 
 def test_price_ignores_a_snapshot_installed_by_the_host() -> None:
     data_snapshot.set_custom_snapshot(data_snapshot.DataSnapshot([], from_auto_update=True))
-    _catalog._find.cache_clear()
-    _catalog._list.cache_clear()
+    catalog.find_model.cache_clear()
+    catalog.price_list.cache_clear()
     try:
         assert price("gpt-4o-mini", Usage(1, 1), NOON).cost == Decimal("0.00000075")
     finally:
@@ -180,8 +192,8 @@ def test_every_model_costs_what_genai_prices_says(monkeypatch: pytest.MonkeyPatc
     compared = 0
     everything = [(provider, model) for provider in providers for model in provider.models]
     for provider, model in everything:
-        found = _catalog._Model(provider.id, model)
-        monkeypatch.setattr(_catalog, "_find", lambda name, found=found: found)
+        found = catalog.ListedModel(provider.id, model)
+        monkeypatch.setattr(catalog, "find_model", lambda name, found=found: found)
         for usage in (Usage(1000, 10, 300, 200, 100, 5), Usage(400_000, 900), Usage(7)):
             try:
                 ours = price(model.id, usage, NOON)
@@ -199,6 +211,63 @@ def test_every_model_costs_what_genai_prices_says(monkeypatch: pytest.MonkeyPatc
             assert ours.cost == theirs.total_price, (provider.id, model.id, usage)
             compared += 1
     assert compared > 5000
+
+
+def test_the_fields_of_a_usage_are_taken_out_by_their_names() -> None:
+    usage = Usage(*range(1, len(Usage._fields)), service_tier="batch")  # type: ignore[misc]
+    names = Usage._fields
+    by_name = dict(zip(names, usage, strict=True))
+    assert names[-1] == "service_tier"
+    assert names[:-1] == COUNT_NAMES
+    assert counts_of(usage) == tuple(by_name[name] for name in COUNT_NAMES)
+    totals = ("input_tokens", "output_tokens")
+    parts = [name for name in COUNT_NAMES if name.endswith("_tokens") and name not in totals]
+    assert token_parts_of(usage) == tuple(by_name[name] for name in parts)
+    cached_text = ("cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens")
+    plain = {*totals, *cached_text, "reasoning_tokens"}
+    rare = [name for name in COUNT_NAMES if name not in plain]
+    assert rare_counts_of(usage) == tuple(by_name[name] for name in rare)
+    assert usage_from(counts_of(usage), usage.service_tier) == usage
+
+
+def test_a_record_from_its_values_is_the_one_from_its_fields() -> None:
+    usage = Usage(100, 50, 20, service_tier="batch")
+    made = positional(Usage)(tuple(usage))
+    assert made == usage
+    assert type(made) is Usage
+
+
+def test_the_first_price_loads_the_list_and_own_prices_never_do() -> None:
+    code = """
+import sys
+from datetime import UTC, datetime
+from budgetledger.prices import OwnPrice
+from budgetledger.pricing import own_rates
+from budgetledger.usage import Usage
+
+own = OwnPrice(1, None, "gpt-4o", own_rates.stated({"input_mtok": "2"}), 0, 0, None)
+assert own_rates.price(own, "gpt-4o", Usage(1_000_000)).cost == 2
+assert "budgetledger.pricing.catalog" not in sys.modules
+
+from budgetledger.pricing import catalog
+
+assert not catalog.is_loaded()
+assert "genai_prices" not in sys.modules
+catalog.price("gpt-4o", Usage(1), datetime(2026, 11, 20, tzinfo=UTC))
+assert catalog.is_loaded()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_what_decides_needs_neither_database_nor_clients() -> None:
+    code = """
+import sys, budgetledger.callers, budgetledger.prices
+import budgetledger.responses.stream, budgetledger.pricing.sources, budgetledger.pricing.estimates
+
+heavy = {"sqlite3", "sqlalchemy", "sqlmodel", "alembic", "tiktoken", "genai_prices", "pydantic"}
+assert not heavy & sys.modules.keys(), heavy & sys.modules.keys()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from budgetledger.errors import InvalidInput
+from budgetledger.journal.drafts import DEFAULT_EXPIRY_SECONDS
 from budgetledger.windows import UNITS
 
 _LIMIT = re.compile(rf"\s*(\d+(?:\.\d+)?)(?:\s+per\s+({'|'.join(UNITS)}))?\s*")
@@ -44,7 +45,7 @@ def settings(environ: Mapping[str, str]) -> Settings:
         _choice(environ, "BUDGETLEDGER_PROXY_WITHOUT_BUDGET", "record", "refuse") == "refuse",
         _choice(environ, "BUDGETLEDGER_PROXY_WITHOUT_STORE", "refuse", "allow") == "refuse",
         _limit(environ, "BUDGETLEDGER_PROXY_NEW_USER"),
-        _seconds(environ, "BUDGETLEDGER_PROXY_HOLD_SECONDS", 1800),
+        _seconds(environ, "BUDGETLEDGER_PROXY_HOLD_SECONDS", DEFAULT_EXPIRY_SECONDS),
     )
 
 

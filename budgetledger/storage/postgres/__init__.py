@@ -1,1 +1,1 @@
-"""The ledger on a PostgreSQL server."""
+"""A ledger on a PostgreSQL server: `url`, `connection`, `schema`, then `store`."""

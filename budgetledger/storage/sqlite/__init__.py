@@ -1,1 +1,1 @@
-"""The ledger in an SQLite file."""
+"""A ledger in an SQLite file: `connection`, then `store`."""

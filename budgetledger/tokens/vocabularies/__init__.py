@@ -1,4 +1,4 @@
-"""The two vocabularies this package carries; README.md beside this file says whence."""
+"""The two vocabularies this package carries; README.md beside this file says where from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from budgetledger.errors import BudgetledgerError
 
 
 class Vocabulary(NamedTuple):
-    """What tiktoken says of an encoding in its code; the ranks are in the file."""
+    """What tiktoken has of an encoding in its code; the ranks are in the file."""
 
     sha256: str  # of the unpacked file
     pattern: str

@@ -1,31 +1,22 @@
-"""How large an image is, from its first bytes, and how many tokens vendors take for it.
+"""How many tokens an image has, by the rules of each vendor.
 
-Nothing is fetched and nothing is unpacked: the size stands in the header of a PNG, JPEG, GIF or
-WebP. Of an image that is only linked, or whose header cannot be read, the dearest is assumed
-that the model may make of one. The rules are those of the vendors' pages as of 2026-11:
-developers.openai.com/api/docs/guides/images-vision, platform.claude.com/docs/en/build-with-claude/
-vision, ai.google.dev/gemini-api/docs/image-understanding and /media-resolution.
+They are those of the vendors' pages as of 2026-11: developers.openai.com/api/docs/guides/
+images-vision, platform.claude.com/docs/en/build-with-claude/vision, ai.google.dev/gemini-api/docs/
+image-understanding and /media-resolution. An image that is only linked, or whose size cannot be
+read, counts with the most tokens the model may make of one.
 """
 
 from __future__ import annotations
 
 import re
-from binascii import a2b_base64
 from math import floor, sqrt
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol
 
-Size: TypeAlias = tuple[int, int]
-"""Width and height in pixels, each above 0."""
-
-_HEAD = 32  # bytes that tell the size, but for a JPEG
-_JPEG_HEAD = 1 << 20  # its size comes after colour profiles and previews
-_MOST_SEGMENTS = 512
-_LINE = 32  # of this many characters of base64, one may be a line's end
-_LONGEST_MEDIA_TYPE = 1000
+from budgetledger.tokens.image_size import Size
 
 
 class ImageTokens(NamedTuple):
-    """Tokens of one image, at least and at most; ``known``, if by the vendor's own figures."""
+    """Tokens of one image, at least and at most; ``known`` if they are the vendor's figures."""
 
     low: int
     high: int
@@ -33,93 +24,17 @@ class ImageTokens(NamedTuple):
 
 
 class ImageRule(Protocol):
-    """A family's rule. ``detail``: ``low``, ``high``, ``original``, or anything for the default."""
+    """A family's rule. ``detail``: ``low``, ``high`` or ``original``; else the default."""
 
     def tokens(self, size: Size | None, detail: str) -> ImageTokens:
-        """The tokens of an image of *size*, or of one whose size is not known."""
+        """The tokens of an image of that *size*; None if it is not known."""
         ...
 
 
-# -- size ---------------------------------------------------------------------------------------
-
-
-def image_size(data: str | bytes | None) -> Size | None:
-    """The size that a ``data:`` URL, base64 text or bytes say in their header; else None.
-
-    Looks at the first megabyte at most, and never raises for what is in it.
-    """
-    if isinstance(data, str):
-        start = 0
-        if data[:5].lower() == "data:":
-            start = data.find(",", 0, _LONGEST_MEDIA_TYPE) + 1
-        raw = _decoded(data, start, _HEAD)
-        if raw.startswith(b"\xff\xd8"):
-            raw = _decoded(data, start, _JPEG_HEAD)
-    elif isinstance(data, bytes | bytearray):
-        raw = bytes(data[:_JPEG_HEAD])
-    else:
-        return None
-    size = _size(raw)
-    return size if size and min(size) > 0 else None
-
-
-def _decoded(data: str, start: int, count: int) -> bytes:
-    """The first *count* bytes, about, of the base64 that begins at *start*; b"" if it is none."""
-    length = -(-count // 3) * 4
-    length += length // _LINE + 2
-    text = "".join(data[start : start + length].replace("-", "+").replace("_", "/").split())
-    try:
-        return a2b_base64(text[: len(text) // 4 * 4])
-    except ValueError:
-        return b""
-
-
-def _size(raw: bytes) -> Size | None:
-    if raw.startswith(b"\x89PNG\r\n\x1a\n") and len(raw) >= 24:
-        return int.from_bytes(raw[16:20]), int.from_bytes(raw[20:24])
-    if raw.startswith((b"GIF87a", b"GIF89a")) and len(raw) >= 10:
-        return int.from_bytes(raw[6:8], "little"), int.from_bytes(raw[8:10], "little")
-    if raw.startswith(b"RIFF") and raw[8:12] == b"WEBP" and len(raw) >= 30:
-        return _webp_size(raw)
-    if raw.startswith(b"\xff\xd8"):
-        return _jpeg_size(raw)
-    return None
-
-
-def _webp_size(raw: bytes) -> Size | None:
-    kind = raw[12:16]
-    if kind == b"VP8X":
-        return int.from_bytes(raw[24:27], "little") + 1, int.from_bytes(raw[27:30], "little") + 1
-    if kind == b"VP8L":
-        packed = int.from_bytes(raw[21:25], "little")
-        return (packed & 0x3FFF) + 1, (packed >> 14 & 0x3FFF) + 1
-    if kind == b"VP8 ":
-        width, height = raw[26:28], raw[28:30]
-        return int.from_bytes(width, "little") & 0x3FFF, int.from_bytes(height, "little") & 0x3FFF
-    return None
-
-
-def _jpeg_size(raw: bytes) -> Size | None:
-    at = 2
-    for _ in range(_MOST_SEGMENTS):
-        if raw[at : at + 2] == b"\xff\xff":  # a fill byte
-            at += 1
-            continue
-        if len(raw) < at + 9 or raw[at] != 0xFF:
-            return None
-        marker = raw[at + 1]
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return int.from_bytes(raw[at + 7 : at + 9]), int.from_bytes(raw[at + 5 : at + 7])
-        at += 2 + int.from_bytes(raw[at + 2 : at + 4])
-    return None
-
-
-# -- rules ----------------------------------------------------------------------------------------
-
-
 class _Tiles(NamedTuple):
-    """OpenAI until GPT-5.1: a base, and so much for each tile of 512 pixels of what is left after
-    the image is fit into 2048 x 2048 and its short side to 768. Smaller images stay as they are.
+    """OpenAI until GPT-5.1: a base, and as many tokens for each tile of 512 pixels.
+
+    The image is first shrunk into 2048 x 2048, and its short side to 768.
     """
 
     base: int
@@ -139,7 +54,7 @@ class _Tiles(NamedTuple):
 
 
 class _Budget(NamedTuple):
-    """An image is shrunk to at most so many patches, and to sides of at most so many pixels."""
+    """The most patches, and the most pixels a side, to which an image is shrunk."""
 
     patches: int
     side: int
@@ -176,7 +91,7 @@ def _patches(size: Size, budget: _Budget) -> int:
     if patches <= budget.patches:
         return patches
     shrink = sqrt(32 * 32 * budget.patches / (width * height))
-    # Shrunk a little more, so that the last row and column are whole.
+    # Shrink a little more, so that the last row and column are whole patches.
     shrink *= min(
         1, *(max(1, floor(side * shrink / 32)) / (side * shrink / 32) for side in (width, height))
     )
@@ -185,7 +100,7 @@ def _patches(size: Size, budget: _Budget) -> int:
 
 
 class _Claude(NamedTuple):
-    """Patches of 28 pixels, of the largest size that fits both limits."""
+    """Anthropic: patches of 28 pixels, at the largest size within both limits."""
 
     patches: int
     side: int
@@ -208,13 +123,13 @@ class _Claude(NamedTuple):
 
 
 class _GeminiTiles(NamedTuple):
-    """Gemini until 2.5: 258 for a small image, else for each tile it is cut into."""
+    """Gemini until 2.5: 258 for a small image, or for each tile of a larger one."""
 
     def tokens(self, size: Size | None, detail: str) -> ImageTokens:
         most = 24  # 12 x 2 of 256 pixels
         if size is not None:
             long = max(size)
-            if long > 3072:  # shrunk to it
+            if long > 3072:  # it is shrunk to that
                 size = -(-size[0] * 3072 // long), -(-size[1] * 3072 // long)
             unit = min(768, max(256, int(min(size) / 1.5)))
             most = 1 if max(size) <= 384 else -(-size[0] // unit) * -(-size[1] // unit)
@@ -222,7 +137,7 @@ class _GeminiTiles(NamedTuple):
 
 
 class _GeminiLevels(NamedTuple):
-    """Gemini since 3: so many at most for each level of media resolution, whatever the size."""
+    """Gemini since 3: at most a number for each level of media resolution, whatever the size."""
 
     def tokens(self, size: Size | None, detail: str) -> ImageTokens:
         levels = {"low": 280, "medium": 560, "ultra_high": 2240}
@@ -230,8 +145,9 @@ class _GeminiLevels(NamedTuple):
 
 
 class _Other(NamedTuple):
-    """Other vendors: from one token to the finest patches anybody documents (Pixtral's 16 pixels),
-    and no more than the highest ceiling (Qwen-VL's 16,384).
+    """Other vendors: from one token to the finest patches documented, Pixtral's of 16 pixels.
+
+    No more than the highest ceiling documented, Qwen-VL's 16,384.
     """
 
     def tokens(self, size: Size | None, detail: str) -> ImageTokens:
@@ -247,13 +163,13 @@ GEMINI, GEMINI_OLD, OTHER = _GeminiLevels(), _GeminiTiles(), _Other()
 
 
 def _always(low_percent: int, percent: int, patches: int) -> _Patches:
-    """A rule that makes no difference of the detail; low saved nothing where users measured it."""
+    """The same rule for every detail: users measured that ``low`` saves nothing."""
     budget = _Budget(patches, 2048)
     return _Patches(low_percent, percent, budget, budget, budget, budget)
 
 
 _TINY, _HIGH, _ORIGINAL = _Budget(256, 512), _Budget(2500, 2048), _Budget(10_000, 6000)
-_WHOLE = _Budget(30_000, 65_535)  # what needs more is rejected
+_WHOLE = _Budget(30_000, 65_535)  # larger images are rejected
 # Measured by users in 2026: 1.2 for gpt-5-mini and gpt-5.4-mini and -nano, 1.5 for gpt-5-nano,
 # and 2,500 patches of gpt-5.4-mini where 1,536 are documented.
 _OPENAI: tuple[tuple[re.Pattern[str], ImageRule], ...] = (

@@ -1,0 +1,29 @@
+"""The usage of Amazon Bedrock's Converse API.
+
+The input includes neither cache reads nor cache writes. Field names are those of Bedrock's
+responses as of 2026-11.
+"""
+
+from __future__ import annotations
+
+from budgetledger.responses.fields import Fields, count, get, items
+from budgetledger.responses.service_tiers import service_tier
+from budgetledger.usage import Usage
+
+
+def read_bedrock_usage(response: Fields, usage: Fields) -> Usage | None:
+    """Read a usage with ``inputTokens``."""
+    if usage.get("inputTokens") is None:
+        return None
+    read, written = count(usage, "cacheReadInputTokens"), count(usage, "cacheWriteInputTokens")
+    details = items(usage.get("cacheDetails"))
+    written_1h = sum(count(part, "inputTokens") for part in details if part.get("ttl") == "1h")
+    written = max(written, written_1h)
+    return Usage(
+        count(usage, "inputTokens") + read + written,
+        count(usage, "outputTokens"),
+        read,
+        written - written_1h,
+        written_1h,
+        service_tier=service_tier(get(response.get("serviceTier"), "type")),
+    )

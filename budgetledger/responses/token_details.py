@@ -1,0 +1,58 @@
+"""Counts within the counts of a usage, by the names that OpenAI, Anthropic and others share.
+
+LiteLLM reports Anthropic's names inside OpenAI's form, so both readers need both sets of names.
+"""
+
+from __future__ import annotations
+
+from budgetledger.responses.fields import NONE, Fields, count, fields
+
+
+def cache_counts(usage: Fields, input_details: Fields = NONE) -> tuple[int, int, int]:
+    """Input tokens read from a cache, and written to it for 5 minutes and for an hour.
+
+    Those written for a time that is not stated count as written for 5 minutes.
+    """
+    read = count(usage, "cache_read_input_tokens")
+    written, written_1h = count(usage, "cache_creation_input_tokens"), 0
+    by_time = usage.get("cache_creation")
+    if input_details is not NONE:
+        read = max(read, count(input_details, "cached_tokens"))
+        written = max(
+            written,
+            count(input_details, "cache_creation_tokens"),
+            count(input_details, "cache_write_tokens"),
+        )
+        by_time = by_time or input_details.get("cache_creation_token_details")
+    if by_time is not None:
+        times = fields(by_time)
+        written_1h = count(times, "ephemeral_1h_input_tokens")
+        written = max(written, written_1h + count(times, "ephemeral_5m_input_tokens"))
+    if not read:  # DeepSeek's name, Moonshot's name
+        read = count(usage, "prompt_cache_hit_tokens") or count(usage, "cached_tokens")
+    return read, written - written_1h, written_1h
+
+
+def output_counts(
+    usage: Fields, output_details: object, input_tokens: int
+) -> tuple[int, int, int, int]:
+    """Output tokens, and of these reasoning, sound and images.
+
+    *input_tokens*: the whole input, with all that was cached.
+    """
+    output = max(count(usage, "completion_tokens"), count(usage, "output_tokens"))
+    if output_details is None:
+        return output, 0, 0, 0
+    details = fields(output_details)
+    reasoning = max(count(details, "reasoning_tokens"), count(details, "thinking_tokens"))
+    # Some gateways count reasoning beside the output; the total shows which of them do.
+    if reasoning and count(usage, "total_tokens") == input_tokens + output + reasoning:
+        output += reasoning
+    audio, images = count(details, "audio_tokens"), count(details, "image_tokens")
+    return output, max(0, min(reasoning, output - audio - images)), audio, images
+
+
+def web_searches(usage: Fields) -> int:
+    """Searches of the web that Anthropic's servers made for the call."""
+    tool_use = usage.get("server_tool_use")
+    return 0 if tool_use is None else count(fields(tool_use), "web_search_requests")
