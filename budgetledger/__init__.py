@@ -40,7 +40,7 @@ if TYPE_CHECKING:
         embedding,
         text_completion,
     )
-    from budgetledger.litellm.package import CapTarget
+    from budgetledger.litellm.cap_ledger import CapTarget
     from budgetledger.manager import BudgetManager
     from budgetledger.metering import metered
     from budgetledger.money import Amount

@@ -59,6 +59,15 @@ def current() -> Caller:
     return _current.get()
 
 
+def pop_caller(kwargs: dict[str, Any]) -> Caller:
+    """The caller that ``budget_user=``, ``budget_tags=`` and ``budget_key=`` name.
+
+    They are removed from *kwargs*: the function that is metered does not take them.
+    """
+    user, tags, key = (kwargs.pop(f"budget_{name}", None) for name in ("user", "tags", "key"))
+    return Caller(user, tags, key)
+
+
 class AsUser:
     """What `Ledger.as_user` returns: for ``with``, once, around plain and asynchronous code."""
 

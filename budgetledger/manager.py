@@ -17,6 +17,7 @@ from budgetledger.journal.accounts import no_budget
 from budgetledger.journal.journal import journal_of
 from budgetledger.ledger import Ledger, ledger_on
 from budgetledger.litellm.local_books import LocalBooks
+from budgetledger.litellm.records import DAYS
 from budgetledger.money import Amount, count, limit_sum, to_pico, to_usd
 from budgetledger.names import checked_name
 from budgetledger.storage.targets import default_path
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from budgetledger.holds import Hold
     from budgetledger.hosted.books import HostedBooks
 
-_DURATIONS = ("daily", "weekly", "monthly", "yearly")
+_DURATIONS = tuple(DAYS)
 
 
 class BudgetManager:

@@ -8,19 +8,14 @@ from functools import partial, wraps
 from typing import Any, NamedTuple, TypeVar, cast
 
 from budgetledger.aio import AsyncHold, AsyncLedger, awaited_hold
-from budgetledger.callers import Caller, current
+from budgetledger.callers import Caller, current, pop_caller
 from budgetledger.clients.call_arguments import Kind, hold_arguments, is_list
-from budgetledger.clients.metered_streams import (
-    AsyncDriven,
-    AsyncMeteredStream,
-    Driven,
-    MeteredStream,
-)
+from budgetledger.clients.driven_generators import AsyncGeneratorProxy, GeneratorProxy
+from budgetledger.clients.metered_streams import AsyncMeteredStream, MeteredStream
 from budgetledger.clients.settling import asettled, reading_of, settled
 from budgetledger.errors import UnpricedModel
 from budgetledger.holds import Hold, plain_hold
 from budgetledger.ledger import Ledger
-from budgetledger.litellm.calls import taken_off
 from budgetledger.money import Amount, to_usd
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -73,7 +68,7 @@ class _Meter(NamedTuple):
         self, takes: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> list[dict[str, Any]]:
         """Arguments for `Ledger.hold`: those to try first, and others if no price is known."""
-        caller = taken_off(kwargs).over(current()).over(self.own)
+        caller = pop_caller(kwargs).over(current()).over(self.own)
         about = {"account": caller.account(), "tags": caller.tags, "key": caller.key}
         bound = takes.bind_partial(*args, **kwargs)
         bound.apply_defaults()
@@ -187,11 +182,11 @@ async def _answered(ledger: Ledger, hold: AsyncHold, ask: Callable[[], Awaitable
 def _generator(meter: _Meter, function: Any, takes: inspect.Signature) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         with meter.hold(meter.terms(takes, args, kwargs)) as hold:
-            driven = Driven(function(*args, **kwargs))
-            for chunk in hold.stream(driven):
-                with driven:
-                    driven.sent = yield chunk
-            return driven.returned
+            proxy = GeneratorProxy(function(*args, **kwargs))
+            for chunk in hold.stream(proxy):
+                with proxy:
+                    proxy.sent = yield chunk
+            return proxy.returned
 
     return call
 
@@ -199,10 +194,10 @@ def _generator(meter: _Meter, function: Any, takes: inspect.Signature) -> Callab
 def _async_generator(meter: _Meter, function: Any, takes: inspect.Signature) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> Any:
         async with await meter.ahold(meter.terms(takes, args, kwargs)) as hold:
-            driven = AsyncDriven(function(*args, **kwargs))
-            async for chunk in hold.stream(driven):
-                with driven:
-                    driven.sent = yield chunk
+            proxy = AsyncGeneratorProxy(function(*args, **kwargs))
+            async for chunk in hold.stream(proxy):
+                with proxy:
+                    proxy.sent = yield chunk
 
     return call
 

@@ -1,4 +1,11 @@
-"""The command line."""
+"""The command line, ``budgetledger``.
+
+Imports the words, storage, journal, verbs, the ledger, render, litellm and server.
+
+`commands` (`main`, and the commands that fit nowhere else) · `options` (what commands share) ·
+`reports` · `holds` · `budgets` · `prices` · `copying` · `serve`, a file for each group of commands
+· `demo`.
+"""
 
 from budgetledger.cli.commands import main
 

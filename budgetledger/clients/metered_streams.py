@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import suppress
 from decimal import Decimal
 from inspect import isawaitable
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from budgetledger.pricing.estimates import Estimate
 
 
-class _ReadPast(StreamReading):
-    """A stream of which others saw the chunks: all the output held for, or unknown if none was."""
+class _ConsumedElsewhere(StreamReading):
+    """A stream whose chunks were read past this one: all the output that was held, or unknown."""
 
     def __init__(self, estimate: Estimate | None) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class _Stream:
         if not self._begun:
             self._begun = True
             past = self._is_read_past()
-            reading = _ReadPast(estimate_of(self._hold)) if past else StreamReading()
+            reading = _ConsumedElsewhere(estimate_of(self._hold)) if past else StreamReading()
             settle_stream(self._hold, reading)
 
     def _settle_empty(self) -> None:
@@ -136,59 +136,6 @@ class AsyncMeteredStream(_Stream):
 
     async def __aexit__(self, *error: object) -> None:
         await self.aclose()
-
-
-class _Driven:
-    """A generator read as a stream, which gets what is sent and thrown meanwhile."""
-
-    sent: Any = None
-    thrown: BaseException | None = None
-
-    def __enter__(self) -> None:
-        """Around the ``yield`` by which its reader may throw something."""
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        if error is None or isinstance(error, GeneratorExit):
-            return False
-        self.thrown = error
-        return True
-
-    def _step(self, send: Callable[[Any], Any], throw: Callable[[BaseException], Any]) -> Any:
-        sent, thrown = self.sent, self.thrown
-        self.sent = self.thrown = None
-        return send(sent) if thrown is None else throw(thrown)
-
-
-class Driven(_Driven):
-    """A generator; ``returned`` is what it gave at its end."""
-
-    returned: Any = None
-
-    def __init__(self, generator: Generator[Any, Any, Any]) -> None:
-        self._generator, self.close = generator, generator.close
-
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def __next__(self) -> Any:
-        try:
-            return self._step(self._generator.send, self._generator.throw)
-        except StopIteration as end:
-            self.returned = end.value
-            raise
-
-
-class AsyncDriven(_Driven):
-    """An asynchronous generator."""
-
-    def __init__(self, generator: AsyncGenerator[Any, Any]) -> None:
-        self._generator, self.aclose = generator, generator.aclose
-
-    def __aiter__(self) -> AsyncIterator[Any]:
-        return self
-
-    async def __anext__(self) -> Any:
-        return await self._step(self._generator.asend, self._generator.athrow)
 
 
 def _chunks(stream: Any, hold: Hold, is_free: bool) -> Generator[Any, None, None]:

@@ -23,8 +23,8 @@ from budgetledger.usage import Usage
 _METER = "budgetledger"  # among the extensions of the HTTP response
 
 
-class _Unseen(StreamReading):
-    """A stream of which no chunk was seen, for its prompt and so many tokens of output."""
+class _UnreadStream(StreamReading):
+    """A stream of which no chunk was read here: its prompt and so many tokens of output."""
 
     def __init__(self, output_tokens: int) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class _Meter:
         usage = getattr(chunk, "usage", None)
         return not self._hides_usage or usage is None or bool(getattr(chunk, "choices", None))
 
-    def unread(self, response: Any) -> _Unseen:
+    def unread(self, response: Any) -> _UnreadStream:
         """What a stream is taken to have used that was closed before a chunk was read.
 
         The prompt; and all that was held, if the response was read without us.
@@ -56,12 +56,12 @@ class _Meter:
         self.is_begun = True
         estimate = estimate_of(self.hold)
         read = response.num_bytes_downloaded and estimate is not None
-        return _Unseen(estimate.output_tokens if read and estimate is not None else 0)
+        return _UnreadStream(estimate.output_tokens if read and estimate is not None else 0)
 
     def __del__(self) -> None:
         if self.is_begun or sys.is_finalizing():
             return
-        settle_stream(self.hold, _Unseen(0))  # it was thrown away; there is no waiting here
+        settle_stream(self.hold, _UnreadStream(0))  # it was thrown away; there is no waiting here
 
 
 def meter(response: Any, hold: Hold, hides_usage: bool) -> None:

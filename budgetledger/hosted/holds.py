@@ -1,10 +1,10 @@
-"""Holds that a budget server keeps, in the hands of a caller in hosted mode."""
+"""The `Hold` of hosted mode: the server keeps it, and each of its methods asks the server."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from uuid import uuid4
 
 from budgetledger.caller_warnings import say
@@ -25,12 +25,28 @@ from budgetledger.responses.stream import StreamReading
 from budgetledger.windows import span_us, to_us
 
 if TYPE_CHECKING:
-    from budgetledger.hosted.books import HostedBooks
+    from budgetledger.hosted.api import Api
+    from budgetledger.journal.journal import Journal
     from budgetledger.pricing.estimates import Estimate
 
 
+class HoldKeeper(Protocol):
+    """What a `HostedHold` needs of the `HostedBooks` that took it."""
+
+    @property
+    def journal(self) -> Journal:
+        """The local ledger's."""
+
+    @property
+    def api(self) -> Api:
+        """The server's API."""
+
+    def settle(self, account: str, hold_id: int, draft: Draft, key: str) -> Entry:
+        """Close a hold. Raises `Kept` if the server does not take the settle now."""
+
+
 class Kept(Exception):
-    """A settle stands in the local ledger as *entry* until the server can be reached."""
+    """A settle is kept in the local ledger, as *entry*, until the server takes it."""
 
     def __init__(self, entry: Entry, error: ServerUnavailable | ServerRefused) -> None:
         super().__init__(entry, error)
@@ -41,9 +57,9 @@ class Kept(Exception):
 class HostedHold(Hold):
     """A hold that the server grants and keeps."""
 
-    def __init__(self, books: HostedBooks, granted: Granted, estimate: Estimate | None) -> None:
-        super().__init__(books.journal, granted, estimate)
-        self._books = books
+    def __init__(self, keeper: HoldKeeper, granted: Granted, estimate: Estimate | None) -> None:
+        super().__init__(keeper.journal, granted, estimate)
+        self._keeper = keeper
         self._key = uuid4().hex
         self._kept: Entry | None = None  # its settle, in the local ledger
 
@@ -52,37 +68,37 @@ class HostedHold(Hold):
         if self._kept is not None and self._kept.idempotency_key != key:
             raise HoldAlreadyClosed(
                 f"hold {self.id} of {self.account!r} was settled with {self._kept.cost} USD, which "
-                "the budget server is still to be told: save_data() does",
+                "the budget server does not know yet: save_data() sends it",
                 hold_id=self.id,
                 entry=self._kept,
             )
         self._unrecorded = draft
         try:
-            entry = self._books.settle(self.account, self.id, draft, key)
+            entry = self._keeper.settle(self.account, self.id, draft, key)
         except HoldAlreadyClosed as error:
             self.closed_by, self._unrecorded = error.entry, None
             raise
-        except Kept as kept:  # nothing is left to do here
+        except Kept as kept:  # the settle is durable here: only the caller is still to be told
             self._kept = self.closed_by = kept.entry
             self._unrecorded = None
             raise kept.error from None
         return self._settled(entry)
 
     def _key_of(self, draft: Draft) -> str:
-        """The same for the same settle again, and another for another cost."""
+        """A deterministic idempotency key: equal for equal settles of this hold."""
         return f"settle-{self._key}-{sha256(ascii(draft).encode()).hexdigest()[:16]}"
 
     def release(self, *, reason: str | None = None) -> Entry:
         """See `Hold.release`."""
         note = None if reason is None else checked_reason(reason)
-        entry = self._books.api.release(self.account, self.id, note, f"release-{self._key}")
+        entry = self._keeper.api.release(self.account, self.id, note, f"release-{self._key}")
         self.closed_by = entry
         return entry
 
     def extend(self, expires_in: float | timedelta) -> datetime:
         """See `Hold.extend`."""
         in_us = span_us(expires_in, "expires_in")
-        until = self._books.api.extend(self.account, self.id, in_us, f"extend-{uuid4().hex}")
+        until = self._keeper.api.extend(self.account, self.id, in_us, f"extend-{uuid4().hex}")
         self._expires_at_us = to_us(until)
         return self.expires_at
 

@@ -16,9 +16,6 @@ from budgetledger.windows import make_period, window_at
 
 Record = dict[str, Any]
 
-DAYS = {"daily": 1, "weekly": 7, "monthly": 28, "yearly": 365}
-"""What LiteLLM writes as ``duration``."""
-
 _COSTS = ("current_cost", "model_cost")
 
 
@@ -31,7 +28,7 @@ class Cost(NamedTuple):
 
 
 class Creation(NamedTuple):
-    """*user* was given a budget."""
+    """*user* got a budget."""
 
     user: str
     total_budget: float
@@ -86,10 +83,10 @@ def turned(user: str, record: Record, now: float) -> Record:
 
 
 def with_seen(records: Mapping[str, Record], seen: Mapping[str, Record]) -> dict[str, Record]:
-    """The records without what somebody undid by writing an older copy over what was *seen*.
+    """The records, with what another client undid by writing an older copy over what was *seen*.
 
-    The protocol has no way to remove a user, and within a window costs only grow: a user that
-    is gone, and a smaller cost without a newer ``last_updated_at``, are the marks of it.
+    The protocol has no way to remove a user, and within a window costs only grow. So a missing
+    user, or a smaller cost without a newer ``last_updated_at``, comes from an older copy.
     """
     return {user: _later(records.get(user, record), record) for user, record in seen.items()} | {
         user: record for user, record in records.items() if user not in seen
@@ -119,12 +116,12 @@ def _later(record: Record, seen: Record) -> Record:
                 for model in (*were, *(model for model in models if model not in were))
             },
         }
-    except InvalidInput:  # said when it is to be changed
+    except InvalidInput:  # reported when it is to be changed
         return record
 
 
 def shown(user: str, record: Record, now: float) -> Record:
-    """*record* with all the fields that callers read, whoever wrote it."""
+    """*record* with all the fields that callers read, which other programs may leave out."""
     current = turned(user, record, now)
     costs = {model: _number(user, current, "model_cost", model) for model in _models(user, current)}
     return {
@@ -139,7 +136,7 @@ def contains(record: object, target: Mapping[str, Any]) -> bool:
     """Whether what was written as *target* is in *record*, which others may have added to.
 
     *target* has the fields that were changed. Costs within a window only grow, so that a
-    smaller one was written by somebody who had not seen *target*.
+    smaller one comes from a client that had not read *target*.
     """
     if not isinstance(record, dict):
         return False
@@ -154,7 +151,7 @@ def contains(record: object, target: Mapping[str, Any]) -> bool:
         return all(
             _pico("", there, model) >= _pico("", costs, model) - NOISE_PICO for model in costs
         )
-    except InvalidInput:  # said when it is to be changed
+    except InvalidInput:  # reported when it is to be changed
         return False
 
 
@@ -233,7 +230,7 @@ def _window_start(record: Record, now: float) -> float | None:
     period = make_period(unit, anchor_us=round(anchor * 1e6))
     start_us = window_at(period, round(now * 1e6)).start_us
     assert start_us is not None
-    # The first window begins when it was said to, to the last bit.
+    # The first window begins at `created_at` itself, to the last bit of the float.
     return anchor if start_us == period.anchor_us else start_us / 1e6
 
 

@@ -1,4 +1,4 @@
-"""A litellm call under a hold: taken before it, settled with what it cost, released if it fails."""
+"""A litellm call under a hold: taken before it, settled with its cost, released if it fails."""
 
 from __future__ import annotations
 
@@ -24,12 +24,11 @@ from budgetledger.holds import BaseHold, Hold
 from budgetledger.journal.drafts import HoldRequest
 from budgetledger.journal.journal import journal_of
 from budgetledger.ledger import Ledger
-from budgetledger.litellm.error import for_litellm
-from budgetledger.litellm.listed_prices import Rates, rates
+from budgetledger.litellm.exceeded_error import as_litellm_error
+from budgetledger.litellm.listed_prices import listed_rates, most_cost, stated_rates
 from budgetledger.litellm.tags import call_tags
 from budgetledger.money import to_usd
 from budgetledger.responses.response import Reading
-from budgetledger.tokens import count_tokens
 from budgetledger.verbs.hold_requests import prepare
 
 FUNCTIONS: dict[str, tuple[Kind, tuple[str, ...]]] = {
@@ -39,32 +38,32 @@ FUNCTIONS: dict[str, tuple[Kind, tuple[str, ...]]] = {
     "responses": ("responses", ("input", "model")),
     "image_generation": ("image", ("prompt", "model")),
 }
-"""Of each function that is metered the kind of call and the names of its positional arguments.
-With an ``a`` before it, each is a coroutine function too."""
+"""The metered functions: the kind of call, and the names of the positional arguments. Each has a
+coroutine function of its name with an ``a`` before it."""
 
 
 class Deployment(NamedTuple):
-    """A model that may answer a call, and where its price may be stated."""
+    """A model that may answer a call, and a mapping that may state its price."""
 
     model: str
-    stated: Sequence[Mapping[str, Any]]
+    prices: Mapping[str, Any]
 
 
 class _Call(NamedTuple):
     kind: Kind
     account: str
-    about: dict[str, Any]  # key and tags of the hold
+    labels: dict[str, Any]  # key and tags of the hold
     kwargs: dict[str, Any]
-    asked: dict[str, Any]  # the arguments of Ledger.hold that tell what it may cost
-    behind: Sequence[Deployment]  # what may answer
+    prompt: dict[str, Any]  # the arguments of Ledger.hold from which it is estimated
+    deployments: Sequence[Deployment]  # any of which may answer
 
 
 class LitellmMeter:
     """Meters functions of litellm, or methods of its router.
 
-    *payer* says who pays, and takes off the call's keyword arguments those that are not litellm's.
-    *deployments*: the models behind a name that a router gives them. *may_be_unpriced*: whether
-    a call may be made that no price is known for.
+    *payer* finds who pays; it removes the keyword arguments that are not litellm's.
+    *deployments*: the models behind a router's name. *may_be_unpriced*: whether a call without a
+    known price may be made.
     """
 
     def __init__(
@@ -124,15 +123,16 @@ class LitellmMeter:
         caller = self._payer(kwargs)
         names = _positional(getattr(function, "__func__", function)) or names
         given = {**dict(zip(names, args, strict=False)), **kwargs}
-        told = asking_for_usage(kind, given)
-        if told is not given:
-            kwargs = {**kwargs, "stream_options": told["stream_options"]}
-        about = {"tags": {**call_tags(given), **(caller.tags or {})} or None, "key": caller.key}
-        asked = hold_arguments(kind, given)
-        model = asked.get("model") or ""
-        behind = self._deployments(model) if self._deployments is not None else ()
-        behind = behind or (Deployment(model, (kwargs,)),)
-        return _Call(kind, caller.account(), about, kwargs, asked, behind)
+        with_usage = asking_for_usage(kind, given)
+        if with_usage is not given:
+            kwargs = {**kwargs, "stream_options": with_usage["stream_options"]}
+        tags = call_tags(given, given.get("metadata"), keeps_metadata=True)
+        labels = {"tags": {**tags, **(caller.tags or {})} or None, "key": caller.key}
+        prompt = hold_arguments(kind, given)
+        model = prompt.get("model") or ""
+        deployments = self._deployments(model) if self._deployments is not None else ()
+        deployments = deployments or (Deployment(model, kwargs),)
+        return _Call(kind, caller.account(), labels, kwargs, prompt, deployments)
 
     # -- the hold -----------------------------------------------------------------------------
 
@@ -140,105 +140,92 @@ class LitellmMeter:
         try:
             if not self._is_priced_apart(call):
                 with suppress(UnpricedModel, *self._tolerated()):
-                    return ledger.hold(call.account, **call.asked, **call.about)
-            return ledger.hold(call.account, **self._priced(ledger, call), **call.about)
+                    return ledger.hold(call.account, **call.prompt, **call.labels)
+            return ledger.hold(call.account, **self._priced(ledger, call), **call.labels)
         except BudgetExceededError as error:
-            raise for_litellm(error) from None
+            raise as_litellm_error(error) from None
 
     async def _aheld(self, ledger: Ledger, call: _Call) -> AsyncHold:
         aledger = AsyncLedger(ledger)
         try:
             if not self._is_priced_apart(call):
                 with suppress(UnpricedModel, *self._tolerated()):
-                    return await aledger.hold(call.account, **call.asked, **call.about)
+                    return await aledger.hold(call.account, **call.prompt, **call.labels)
             priced = await asyncio.to_thread(self._priced, ledger, call)
-            return await aledger.hold(call.account, **priced, **call.about)
+            return await aledger.hold(call.account, **priced, **call.labels)
         except BudgetExceededError as error:
-            raise for_litellm(error) from None
+            raise as_litellm_error(error) from None
 
     def _tolerated(self) -> tuple[type[Exception], ...]:
-        """What may stand in the way of an estimate, and need not of the call."""
+        """Errors of an estimate that do not prevent the call."""
         return (UnpricedModel, InvalidInput) if self._may_be_unpriced() else ()
 
     def _is_priced_apart(self, call: _Call) -> bool:
-        """Whether the ledger cannot know the price by the name of the model that is asked for."""
-        model = call.asked.get("model")
-        return any(behind.model != model or self._rates(call, behind, {}) for behind in call.behind)
+        """Whether the ledger cannot find the price by the name of the model."""
+        model = call.prompt.get("model")
+        return any(
+            each.model != model or stated_rates(call.kind, each.prices) is not None
+            for each in call.deployments
+        )
 
     def _priced(self, ledger: Ledger, call: _Call) -> dict[str, Any]:
-        """The arguments of a hold of the dearest that the call may cost, filed under its model."""
-        model, most = call.asked.get("model"), (Decimal(0), 0)
-        try:
-            for behind in call.behind:
-                most = max(most, self._cost(ledger, call, behind))
-        except self._tolerated():
-            pass
-        return {"amount": most[0], "tokens": most[1], "model": model}
+        """The arguments of a hold of the most that any deployment costs, under the call's model."""
+        costs = [(0, 0)]
+        with suppress(*self._tolerated()):
+            for each in call.deployments:
+                costs.append(self._cost(ledger, call, each))
+        pico, tokens = (max(parts) for parts in zip(*costs, strict=True))
+        return {"amount": to_usd(pico), "tokens": tokens, "model": call.prompt.get("model")}
 
-    def _cost(self, ledger: Ledger, call: _Call, behind: Deployment) -> tuple[Decimal, int]:
-        """USD and tokens: by prices that are stated, those the ledger knows, those litellm does."""
-        asked: dict[str, Any] = {
-            "messages": None,
-            "text": None,
-            "tools": None,
-            "n": 1,
-            "max_output_tokens": None,
-        }
-        asked |= call.asked | {"model": behind.model}
-        journal = journal_of(ledger)
-        known = self._rates(call, behind, {})
-        if known is None:
+    def _cost(self, ledger: Ledger, call: _Call, deployment: Deployment) -> tuple[int, int]:
+        """The most it may cost, in picodollars, and tokens.
+
+        By the prices that are stated with it, else the ledger's, else those in litellm's list.
+        """
+        journal, model = journal_of(ledger), deployment.model
+        rates = stated_rates(call.kind, deployment.prices)
+        if rates is None:
             with suppress(UnpricedModel):
-                draft, _, unpriced = prepare(journal, HoldRequest(**asked))
+                request = HoldRequest(**call.prompt | {"model": model})
+                draft, _, unpriced = prepare(journal, request)
                 if unpriced is None:
-                    return to_usd(draft.held_pico or 0), draft.held_tokens or 0
-            known = self._rates(call, behind, _listed())
-        if known is None:
+                    return draft.held_pico or 0, draft.held_tokens or 0
+            rates = listed_rates(call.kind, model, _listed())
+        if rates is None:
             raise UnpricedModel(
-                behind.model,
-                f"no price is known for model {behind.model!r}, so that nothing can be held for "
-                "the call; pass input_cost_per_token= and output_cost_per_token= with it (0 if "
-                "it is free), or register them with litellm.register_model",
+                model,
+                f"no price is known for model {model!r}, so that nothing can be held for the "
+                "call; pass input_cost_per_token= and output_cost_per_token= with it (0 if it is "
+                "free), or register them with litellm.register_model",
             )
-        n, most, assumed = asked.pop("n"), asked.pop("max_output_tokens"), 0
-        if call.kind != "embedding":
-            assumed = journal.default_output_tokens
-        input_tokens = count_tokens(**asked).tokens
-        output_tokens = n * (assumed if most is None else most)
-        return known.cost(input_tokens, output_tokens), input_tokens + output_tokens
-
-    def _rates(
-        self, call: _Call, behind: Deployment, listed: Mapping[str, Mapping[str, Any]]
-    ) -> Rates | None:
-        has_output = call.kind != "embedding"
-        return rates(behind.model, behind.stated, listed, has_output=has_output)
+        most = most_cost(call.kind, model, rates, call.prompt, journal.default_output_tokens)
+        return most.pico, most.tokens
 
     # -- the answer ---------------------------------------------------------------------------
 
     def _paid(self, call: _Call, hold: BaseHold, response: object) -> Reading:
-        told = reading_of(response)
-        return told._replace(cost=Decimal(0)) if self._is_free(call, hold) else told
+        reading = reading_of(response)
+        return reading._replace(cost=Decimal(0)) if self._is_free(call, hold) else reading
 
     def _is_free(self, call: _Call, hold: BaseHold) -> bool:
-        """Whether the price is stated to be 0: nothing being held may mean that it is unknown."""
+        """Whether the price is stated to be 0. A hold of 0 may also mean that it is unknown."""
         if hold.amount:
             return False
-        found = [self._rates(call, behind, _listed()) for behind in call.behind]
-        return all(each is not None and each.are_free for each in found)
+        return all(_is_stated_free(call.kind, each) for each in call.deployments)
 
 
 @lru_cache(maxsize=64)
 def _positional(function: Callable[..., Any]) -> tuple[str, ...]:
-    """Names of the positional arguments; none for a function that only passes its own on."""
+    """Names of the positional arguments; none for a function that takes ``*args``."""
     every = signature(function).parameters.values()
     names = [each.name for each in every if each.kind is each.POSITIONAL_OR_KEYWORD]
     return tuple(name for name in names if name != "self")
 
 
-def taken_off(kwargs: dict[str, Any]) -> Caller:
-    """What the caller says of itself with the call, taken off its arguments."""
-    user, tags, key = (kwargs.pop(f"budget_{name}", None) for name in ("user", "tags", "key"))
-    return Caller(user, tags, key)
+def _is_stated_free(kind: Kind, deployment: Deployment) -> bool:
+    model, prices = deployment
+    rates = stated_rates(kind, prices) or listed_rates(kind, model, _listed())
+    return rates is not None and rates.are_free
 
 
 def _listed() -> Mapping[str, Mapping[str, Any]]:
@@ -249,7 +236,7 @@ def _listed() -> Mapping[str, Mapping[str, Any]]:
 
 
 def _is_cached(response: object) -> bool:
-    """Whether litellm answered from its cache; its figure is then what the answer once cost."""
+    """Whether litellm answered from its cache. Its figure is then the cost of the first answer."""
     hidden = getattr(response, "_hidden_params", None)
-    told = hidden.get("cache_hit") if isinstance(hidden, Mapping) else None
-    return (getattr(hidden, "cache_hit", None) if told is None else told) is True
+    is_hit = hidden.get("cache_hit") if isinstance(hidden, Mapping) else None
+    return (getattr(hidden, "cache_hit", None) if is_hit is None else is_hit) is True

@@ -1,7 +1,7 @@
 """The functions of LiteLLM's quick start, under the global cap.
 
-Each calls litellm's function of the same name with all that it is given, and returns what that
-returns. litellm is imported at the first call.
+Each passes its arguments to litellm's function of the same name and returns what that returns.
+litellm is imported at the first call.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from budgetledger.callers import Caller, current
-from budgetledger.litellm.calls import LitellmMeter, taken_off
+from budgetledger.callers import Caller, current, pop_caller
+from budgetledger.litellm.calls import LitellmMeter
 from budgetledger.litellm.cap_ledger import ACCOUNT, cap_ledger, cap_limit
 
 
@@ -55,10 +55,10 @@ async def aembedding(*args: Any, **kwargs: Any) -> Any:
 
 
 def _payer(kwargs: dict[str, Any]) -> Caller:
-    """The cap's account; whoever the call is made for is noted with it."""
-    told = taken_off(kwargs).over(current())
-    tags = dict(told.tags or {}) if told.user is None else {"user": told.user, **(told.tags or {})}
-    return Caller(ACCOUNT, tags, told.key)
+    """The cap's account pays; the user whom the call names becomes a tag."""
+    caller = pop_caller(kwargs).over(current())
+    user = {} if caller.user is None else {"user": caller.user}
+    return Caller(ACCOUNT, {**user, **(caller.tags or {})}, caller.key)
 
 
 _meter = LitellmMeter(cap_ledger, _payer, may_be_unpriced=lambda: cap_limit() is None)

@@ -1,15 +1,17 @@
 """The ledger behind the global cap: `max_budget` is a budget in it, on an account of its own.
 
 Its limit is brought up to date in the transaction that decides a hold, so that each call is
-judged by `max_budget` as it is set in this process at that moment, whoever shares the ledger.
+judged by `max_budget` as it is set in this process at that moment, whatever others that share
+the ledger have set.
 """
 
 from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from os import PathLike
 from threading import Lock
-from typing import TYPE_CHECKING, cast
+from typing import Protocol, TypeAlias, cast
 
 from budgetledger.aio import AsyncLedger
 from budgetledger.errors import BudgetExceededError, InvalidInput, UnknownAccount
@@ -25,14 +27,21 @@ from budgetledger.ledger import Ledger, ledger_on
 from budgetledger.money import Sum
 from budgetledger.windows import make_period
 
-if TYPE_CHECKING:
-    from budgetledger.litellm.package import CapTarget, Package
+CapTarget: TypeAlias = Ledger | AsyncLedger | str | PathLike[str] | None
+"""What `max_budget_ledger` may be set to."""
 
 ACCOUNT = "app:litellm"
 BUDGET = "max_budget"
 
 _NO_LIMIT = Sum(2**63 - 1)  # dollars: the most that a budget can say
 _FOR_EVER = make_period(None)
+
+
+class _Globals(Protocol):
+    """The globals of the package, as this module reads them; `package.Package` has them."""
+
+    max_budget_ledger: CapTarget
+    _max_budget_sum: Sum | None
 
 
 def _under_the_cap(journal: Journal) -> Journal:
@@ -73,13 +82,13 @@ def _limited(tx: Transaction, project: str, limit: Sum | None) -> Ref:
 
 def cap_limit() -> Sum | None:
     """`max_budget` as it is set now; None for no limit."""
-    return _package()._max_budget_sum
+    return _globals()._max_budget_sum
 
 
 def cap_ledger() -> Ledger:
     """The ledger that is named, opened at its first use; without a name, one in memory."""
     global _opened
-    target = _package().max_budget_ledger
+    target = _globals().max_budget_ledger
     with _opening:
         if _opened is None or _opened[0] != target:
             ledger = target.ledger if isinstance(target, AsyncLedger) else target
@@ -116,8 +125,8 @@ def set_current_cost(value: object) -> None:
     )
 
 
-def _package() -> Package:
-    return cast("Package", sys.modules["budgetledger"])
+def _globals() -> _Globals:
+    return cast(_Globals, sys.modules["budgetledger"])
 
 
 def _in_terms_of_the_cap(error: BudgetExceededError) -> BudgetExceededError:

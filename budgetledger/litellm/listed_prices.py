@@ -1,57 +1,134 @@
-"""What litellm knows a model to cost, where no other price list does. Pure.
+"""What LiteLLM says a model costs: the prices stated with a call or a deployment, and its list.
 
-Users of litellm register prices with it, or pass them with the call; and its own list says of
-local models that they cost nothing. A price that is not stated is unknown, never 0.
+The fields are those of ``litellm.model_cost``; they stand among a call's keyword arguments, in
+``litellm_params`` and in ``model_info`` too. A price that is not stated is unknown, never 0. A
+price stated as 0 is free. Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any, NamedTuple
+
+from budgetledger.clients.call_arguments import Kind
+from budgetledger.errors import InvalidAmount, UnpricedModel
+from budgetledger.money import PICO, count, exact_usd
+from budgetledger.tokens import count_tokens
+
+# What a token may cost at most: a provider may write a prompt to its cache unasked, and a model
+# may spend its whole answer on thinking.
+_INPUT = ("input_cost_per_token", "cache_creation_input_token_cost")
+_OUTPUT = ("output_cost_per_token", "output_cost_per_reasoning_token")
+_IMAGE_TOKEN, _IMAGE = "output_cost_per_image_token", "output_cost_per_image"
 
 
 class Rates(NamedTuple):
-    """USD of one token."""
+    """USD of one token, and of one answer that is billed as an image; None is unknown."""
 
-    input: Decimal
-    output: Decimal
+    input: Decimal | None
+    output: Decimal | None
+    image: Decimal = Decimal(0)
+
+    @property
+    def are_complete(self) -> bool:
+        """Whether the price of all that a call is billed for is known."""
+        return self.input is not None and self.output is not None
 
     @property
     def are_free(self) -> bool:
-        """Whether both are stated to be 0."""
-        return not (self.input or self.output)
-
-    def cost(self, input_tokens: int, output_tokens: int) -> Decimal:
-        """USD of a call."""
-        return self.input * input_tokens + self.output * output_tokens
+        """Whether all of it is stated to be 0."""
+        return self.are_complete and not any(self)
 
 
-def rates(
-    model: str,
-    stated: Iterable[Mapping[str, Any]],
-    listed: Mapping[str, Mapping[str, Any]],
-    *,
-    has_output: bool = True,
-) -> Rates | None:
-    """The rates of *model*: as *stated* with the call, else as *listed* in ``litellm.model_cost``.
+class MostCost(NamedTuple):
+    """The most that a call may cost: picodollars, rounded half-even once, and tokens."""
 
-    None where one that matters is not stated, or the price is not by token.
+    pico: int
+    input_tokens: int
+    output_tokens: int
+
+    @property
+    def tokens(self) -> int:
+        """Those of the prompt and of the answer."""
+        return self.input_tokens + self.output_tokens
+
+
+def prices_of_deployment(params: Mapping[str, Any], info: Mapping[str, Any]) -> dict[str, Any]:
+    """What a deployment states in its ``litellm_params`` and, second, its ``model_info``."""
+    return {**info, **{name: value for name, value in params.items() if value is not None}}
+
+
+def stated_rates(kind: Kind, *places: Mapping[str, Any] | None) -> Rates | None:
+    """The rates in the first of *places* that states any for such a call; None if none does.
+
+    A rate which that place leaves out, or does not state as an amount, is unknown: LiteLLM asks
+    no other place for it and bills that part at 0.
     """
-    names = [model, model.partition("/")[2]]
-    places = [*stated, *(listed.get(name) or {} for name in names if name)]
+    fields = _INPUT[:1] if kind == "embedding" else (_INPUT[0], _OUTPUT[0])
+    if kind == "image":
+        fields = (*fields, _IMAGE_TOKEN)
     for place in places:
-        if not isinstance(place, Mapping):
-            continue
-        input_rate = _usd(place.get("input_cost_per_token"))
-        output_rate = _usd(place.get("output_cost_per_token")) if has_output else Decimal(0)
-        if input_rate is not None and output_rate is not None:
-            return Rates(input_rate, output_rate)
+        if isinstance(place, Mapping) and any(place.get(name) is not None for name in fields):
+            return _rates(kind, place)
     return None
 
 
-def _usd(value: object) -> Decimal | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
+def listed_rates(kind: Kind, model: str, listed: Mapping[str, Mapping[str, Any]]) -> Rates | None:
+    """The rates of *model* in *listed*, which is ``litellm.model_cost``, or None.
+
+    LiteLLM lists a model without a known price with no such fields.
+    """
+    return stated_rates(kind, listed.get(model), listed.get(model.partition("/")[2]))
+
+
+def most_cost(
+    kind: Kind, model: str, rates: Rates, call: Mapping[str, Any], default_output_tokens: int
+) -> MostCost:
+    """What a *call*, as the arguments of `Ledger.hold`, costs at most at these rates.
+
+    Raises `UnpricedModel` for rates that are not complete, `InvalidInput` for a call that no
+    model would take.
+    """
+    if rates.input is None or rates.output is None:
+        missing = _INPUT[0] if rates.input is None else _OUTPUT[0]
+        raise UnpricedModel(
+            model,
+            f"only a part of the price of model {model!r} is known, so that nothing can be held "
+            f"for the call; state its {missing} in US dollars too, 0 if that is free",
+        )
+    prompt = {name: call.get(name) for name in ("messages", "text", "tools")}
+    input_tokens = count_tokens(model, **prompt).tokens
+    longest = call.get("max_output_tokens")
+    if longest is None:
+        longest = 0 if kind == "embedding" else default_output_tokens
+    answers = count(call.get("n", 1), "n")
+    output_tokens = answers * count(longest, "max_output_tokens")
+    # An image is billed by its tokens or by itself.
+    answer = max(Fraction(rates.output) * output_tokens, Fraction(rates.image) * answers)
+    pico = round((Fraction(rates.input) * input_tokens + answer) * PICO)
+    return MostCost(pico, input_tokens, output_tokens)
+
+
+def _rates(kind: Kind, place: Mapping[str, Any]) -> Rates:
+    input_rate = _highest(place, *_INPUT)
+    if kind == "embedding":
+        return Rates(input_rate, Decimal(0))
+    output_rate, image = _highest(place, *_OUTPUT), _highest(place, _IMAGE)
+    if kind == "image":
+        token = _highest(place, _IMAGE_TOKEN)
+        known = [rate for rate in (output_rate, token) if rate is not None]
+        output_rate = max(known, default=None if image is None else Decimal(0))
+    return Rates(input_rate, output_rate, image or Decimal(0))
+
+
+def _highest(place: Mapping[str, Any], name: str, *more: str) -> Decimal | None:
+    """The highest of these prices; None unless the first is stated, and each that is an amount."""
+    if place.get(name) is None:
         return None
-    exact = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
-    return exact if exact.is_finite() and exact >= 0 else None
+    stated = {field: place[field] for field in (name, *more) if place.get(field) is not None}
+    try:
+        return max(exact_usd(usd, field) for field, usd in stated.items())
+    except InvalidAmount:
+        return None

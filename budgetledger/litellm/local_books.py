@@ -11,14 +11,12 @@ from budgetledger.journal.journal import journal_of
 from budgetledger.journal.reports import DEFAULT_BUDGET
 from budgetledger.journal.settings import set_budget_of, shift_if_due
 from budgetledger.ledger import Ledger
-from budgetledger.litellm.records import budget_fields, cost_fields
+from budgetledger.litellm.records import DAYS, UNITS, budget_fields, cost_fields
 from budgetledger.money import Amount, Sum, to_pico
 from budgetledger.usage import Usage
 from budgetledger.verbs.balances import snapshot
 from budgetledger.verbs.listing import accounts_with_budget
 from budgetledger.windows import make_period
-
-_UNITS = {"daily": "day", "weekly": "week", "monthly": "month", "yearly": "year"}
 
 
 class LocalBooks:
@@ -68,7 +66,7 @@ class LocalBooks:
             "usd",
             limit,
             None,
-            make_period(None if duration is None else _UNITS[duration]),
+            make_period(None if duration is None else UNITS[DAYS[duration]]),
             anchored=duration is not None,
             created_at=created_at,
         )

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from math import inf
-from os import PathLike
 from types import ModuleType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from budgetledger.aio import AsyncLedger
-    from budgetledger.ledger import Ledger
+    from budgetledger.litellm.cap_ledger import CapTarget
     from budgetledger.money import Amount, Sum
-
-    CapTarget: TypeAlias = Ledger | AsyncLedger | str | PathLike[str] | None
 
 
 class Package(ModuleType):

@@ -2,7 +2,7 @@
 
 The whole file is read and checked before a row is written, and all rows are written in one
 transaction. Amounts are the decimal text of the file. What the ledger does not count, such as
-seconds of video, is left out and said; a model of which nothing is left is skipped.
+seconds of video, is left out and reported; a model without any other price is skipped.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def read_prices(
             one = _found(model, fields)
             other = found.setdefault(one.model, one)
             if other.rates_json != one.rates_json:
-                raise InvalidInput("the same name stands there in other case, with other prices")
+                raise InvalidInput("the file has the same name in other case, with other prices")
         except InvalidInput as error:
             skipped.append(Skipped(model, str(error)))
     return list(found.values()), skipped
@@ -170,7 +170,7 @@ def read_prices(
 def _found(model: str, fields: object) -> Found:
     name = price_name(checked_name(model, "the name"))
     if not isinstance(fields, dict):
-        raise InvalidInput("what stands there is not an object")
+        raise InvalidInput("its value is not an object")
     if fields.get("off_peak_pricing") is not None:
         raise InvalidInput("its price depends on the time of day")
     rates: dict[str, Decimal] = {}

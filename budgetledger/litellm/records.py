@@ -1,4 +1,4 @@
-"""LiteLLM's record of a user: what its fields say, and how a ledger's budget is told in them.
+"""LiteLLM's record of a user: how its fields are read, and written for a ledger's budget.
 
 ::
 
@@ -24,15 +24,19 @@ from budgetledger.windows import Window, window_at
 NOISE_PICO = 1000
 """1e-9 USD: sums of floats differ by less, costs of calls by more."""
 
-UNITS = {1: "day", 7: "week", **dict.fromkeys(range(28, 32), "month"), 365: "year", 366: "year"}
-"""The window that a ``duration`` stands for."""
+DAYS = {"daily": 1, "weekly": 7, "monthly": 28, "yearly": 365}
+"""The ``duration`` that LiteLLM writes, by the name that `create_budget` takes."""
 
-_MOST_PICO = 10**6 * PICO * 1000  # a billion dollars; more is a defect of the sender
+UNITS = {1: "day", 7: "week", **dict.fromkeys(range(28, 32), "month"), 365: "year", 366: "year"}
+"""The unit of a window, by its ``duration``. A month of LiteLLM's has 28 days, or as many as its
+environment variable ``DAYS_IN_A_MONTH`` states; here months and years are those of the calendar."""
+
+_MOST_PICO = 10**9 * PICO  # a billion dollars; more is a defect of the sender
 _DAY_US = 86_400_000_000
 
 
 def budget_fields(budget: Budget, window: Window) -> dict[str, Any]:
-    """What a record says of a budget whose active window is *window*.
+    """The fields of a record for a budget whose active window is *window*.
 
     Without ``duration`` where the window never ends.
     """
@@ -41,14 +45,15 @@ def budget_fields(budget: Budget, window: Window) -> dict[str, Any]:
         # A reset moves the window's start; its length is what it had without one.
         full = window_at(budget.period, window.end_us - 1)
         assert full.start_us is not None
-        fields["duration"] = (window.end_us - full.start_us) // _DAY_US
+        # Rounded: where the clocks change, a day has 23 or 25 hours.
+        fields["duration"] = round((window.end_us - full.start_us) / _DAY_US)
     fields["created_at"] = budget.created_at
     fields["last_updated_at"] = last_updated_at(budget, window)
     return fields
 
 
 def cost_fields(posted: Decimal, models: Mapping[str, Decimal]) -> dict[str, Any]:
-    """What a record says of the cost in the active window."""
+    """The fields of a record for the cost in the active window."""
     return {
         "current_cost": float(posted),
         "model_cost": {model: float(cost) for model, cost in models.items()},
@@ -63,8 +68,27 @@ def last_updated_at(budget: Budget, window: Window) -> float:
     return start_us / 1e6
 
 
+def days_of(record: dict[str, Any]) -> int | None:
+    """The whole days of ``duration``, or None. Raises `InvalidInput`, as all that follow."""
+    value = record.get("duration")
+    if value is None:
+        return None
+    if isinstance(value, (int, Decimal)) and not isinstance(value, bool) and 0 <= value < 10**7:
+        days = int(value)
+        if days == value:
+            return days
+    raise InvalidInput(f"duration must be a number of days, got {value!s:.60}")
+
+
+def unit_of(days: int | None) -> str | None:
+    """The unit of the window that lasts so many days; None for one that never ends."""
+    if days is not None and days not in UNITS:
+        raise InvalidInput(f"duration must be 1, 7, 28 to 31, 365 or 366 days, got {days}")
+    return None if days is None else UNITS[days]
+
+
 def number_of(record: dict[str, Any], field: str) -> Decimal | int:
-    """An amount of US dollars, 0 or more. Raises `InvalidInput`, as all that follow."""
+    """An amount of US dollars, 0 or more."""
     value = record[field]
     if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
         # NaN and Infinity too: the JSON reader makes floats of these alone.
@@ -106,15 +130,17 @@ def costs_of(user: str, record: dict[str, Any]) -> tuple[dict[str, int], str | N
     if missing > NOISE_PICO:
         costs[UNKNOWN_MODEL] = costs.get(UNKNOWN_MODEL, 0) + missing
     elif missing < -NOISE_PICO:
-        spent, told = to_usd(sum(costs.values())), to_usd(current)
-        return costs, f"user {user!r}: its models cost {spent} USD, not the {told} of current_cost"
+        by_models, in_all = to_usd(sum(costs.values())), to_usd(current)
+        return costs, (
+            f"user {user!r}: its models cost {by_models} USD, not the {in_all} of current_cost"
+        )
     return costs, None
 
 
 def _cost(costs: dict[str, Any], field: str) -> int:
     pico = to_pico(number_of(costs, field), field)
     if pico > _MOST_PICO:
-        raise InvalidInput(f"{field} is beyond belief: {costs[field]} USD")
+        raise InvalidInput(f"{field} is out of range: {costs[field]} USD")
     return pico
 
 
@@ -127,10 +153,10 @@ def parts_of(cost: int) -> Iterator[int]:
 
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object in which no name stands twice."""
-    found: dict[str, Any] = {}
+    """A JSON object, none of whose names occurs twice."""
+    made: dict[str, Any] = {}
     for name, value in pairs:
-        if name in found:  # as when a program had both a user 1 and a user "1"
-            raise InvalidInput(f"{name!r:.80} stands there twice; keep one")
-        found[name] = value
-    return found
+        if name in made:  # as when a program had both a user 1 and a user "1"
+            raise InvalidInput(f"{name!r:.80} occurs twice; keep one")
+        made[name] = value
+    return made

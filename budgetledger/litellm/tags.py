@@ -5,32 +5,42 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-_NAMES = ("user", "litellm_call_id", "litellm_trace_id", "litellm_session_id")
+_ARGUMENTS = ("user", "litellm_call_id", "litellm_trace_id", "litellm_session_id")
+_IDS = ("trace_id", "session_id")  # in the metadata, for the arguments of those names
 _LONGEST = 256  # characters: what is longer is text, and prompts are not stored
 _MOST = 32
 
 
-def call_tags(kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Tags found in the arguments of a litellm call, under litellm's names for them.
+def call_tags(call: Mapping[str, Any], metadata: object, *, keeps_metadata: bool) -> dict[str, Any]:
+    """Tags found in the arguments of a litellm *call* and in its *metadata*, by litellm's names.
 
-    ``user``, ``litellm_call_id``, ``litellm_trace_id``, ``litellm_session_id`` and ``tags`` (the
-    request tags, of the argument and of the metadata), and whatever else the metadata has that
-    is a short text, a number or a truth value.
+    ``user``, ``litellm_call_id``, ``litellm_trace_id``, ``litellm_session_id``, and as ``tags``
+    the request tags of both places. With *keeps_metadata* also what else the metadata has that
+    is a short text, a number or a truth value. That is for a program which calls litellm and
+    wrote the metadata itself. In the Proxy, metadata is LiteLLM's notes on the request together
+    with whatever its client sent, so only the ids in it are kept.
     """
-    metadata = kwargs.get("metadata")
     metadata = metadata if isinstance(metadata, Mapping) else {}
-    found = {
-        name: value
-        for name, value in metadata.items()
-        # The Proxy's own notes on the caller are not tags.
-        if isinstance(name, str) and not name.startswith("user_api_key") and _is_short(value)
-    }
-    found = dict(list(found.items())[:_MOST])
-    found |= {name: kwargs[name] for name in _NAMES if _is_short(kwargs.get(name))}
-    tags = [tag for place in (metadata, kwargs) for tag in _texts(place.get("tags"))]
-    if tags:
-        found["tags"] = list(dict.fromkeys(tags))[:_MOST]
-    return found
+    if keeps_metadata:
+        kept = {
+            name: value
+            for name, value in metadata.items()
+            # The Proxy's notes on the caller are not tags, in metadata that came through it.
+            if isinstance(name, str) and not name.startswith("user_api_key")
+        }
+    else:
+        kept = {f"litellm_{name}": metadata.get(name) for name in _IDS}
+    tags = dict(list(short(kept).items())[:_MOST])
+    tags |= short({name: call.get(name) for name in _ARGUMENTS})
+    requested = [tag for place in (metadata, call) for tag in _texts(place.get("tags"))]
+    if requested:
+        tags["tags"] = list(dict.fromkeys(requested))[:_MOST]
+    return tags
+
+
+def short(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of *values* that are short texts, finite numbers or truth values."""
+    return {name: value for name, value in values.items() if _is_short(value)}
 
 
 def _is_short(value: object) -> bool:

@@ -26,13 +26,20 @@ from budgetledger.journal.reports import DEFAULT_BUDGET
 from budgetledger.journal.rules import Draft
 from budgetledger.journal.transaction import Transaction
 from budgetledger.ledger import Ledger
-from budgetledger.litellm.records import costs_of, moment_of, number_of, parts_of, unique
+from budgetledger.litellm.records import (
+    costs_of,
+    days_of,
+    moment_of,
+    number_of,
+    parts_of,
+    unique,
+    unit_of,
+)
 from budgetledger.money import Sum, limit_sum, to_usd
 from budgetledger.names import checked_name
 from budgetledger.storage.dialect import compiled
 from budgetledger.windows import Period, make_period
 
-_UNITS = {1: "day", 7: "week", 28: "month", 365: "year"}
 _DAY_US = 86_400_000_000
 _KEY = "import:user_cost.json:"
 _LONGEST_IN_KEY = 400
@@ -217,7 +224,8 @@ def _record(user: str, record: object) -> Record:
     if "total_budget" not in record:
         raise InvalidInput("total_budget is missing")
     limit = limit_sum(number_of(record, "total_budget"))
-    days, unit = _duration(record.get("duration"))
+    days = days_of(record)
+    unit = unit_of(days)
     created_at = moment_of(record, "created_at")
     last_updated_at = moment_of(record, "last_updated_at") or created_at
     if unit is None:
@@ -237,16 +245,6 @@ def _record(user: str, record: object) -> Record:
         _drafts(user, record, costs),
         remark,
     )
-
-
-def _duration(value: object) -> tuple[int | None, str | None]:
-    if value is None:
-        return None, None
-    if isinstance(value, bool) or not isinstance(value, (int, Decimal)) or value not in _UNITS:
-        raise InvalidInput(
-            f"duration must be 1, 7, 28 or 365 days, as LiteLLM writes them, got {value!s:.60}"
-        )
-    return int(value), _UNITS[int(value)]
 
 
 def _drafts(user: str, record: dict[str, Any], costs: dict[str, int]) -> tuple[Draft, ...]:

@@ -8,15 +8,16 @@ from functools import partial, wraps
 from typing import Any
 
 from budgetledger.aio import AsyncLedger
-from budgetledger.callers import Caller, current
+from budgetledger.callers import Caller, current, pop_caller
 from budgetledger.ledger import Ledger
-from budgetledger.litellm.calls import FUNCTIONS, Deployment, LitellmMeter, taken_off
+from budgetledger.litellm.calls import FUNCTIONS, Deployment, LitellmMeter
+from budgetledger.litellm.listed_prices import prices_of_deployment
 
 
 def is_litellm(client: object) -> bool:
-    """Whether *client* is the module litellm or a router of its; litellm is not imported.
+    """Whether *client* is the module litellm, one of its routers, or one of these wrapped.
 
-    Or what stands for one of them, metered.
+    litellm is not imported.
     """
     if type(client) is _Metered:
         return True
@@ -27,56 +28,56 @@ def is_litellm(client: object) -> bool:
 
 
 def wrap_litellm(client: Any, ledger: Ledger | AsyncLedger, caller: Caller) -> Any:
-    """Stand for *client*, with the functions in `FUNCTIONS` metered and all else as it is.
+    """A stand-in for *client* whose functions in `FUNCTIONS` are metered.
 
-    Of a client that is metered already, the newest wrapping counts.
+    If *client* is wrapped already, the new wrapping replaces the old one.
     """
     if type(client) is _Metered:
         client = client._client
     ledger = ledger.ledger if isinstance(ledger, AsyncLedger) else ledger
 
     def payer(kwargs: dict[str, Any]) -> Caller:
-        return taken_off(kwargs).over(current()).over(caller)
+        return pop_caller(kwargs).over(current()).over(caller)
 
     deployments = partial(_deployments, client) if hasattr(client, "get_model_list") else None
     return _Metered(client, LitellmMeter(lambda: ledger, payer, deployments))
 
 
 def _deployments(router: Any, model: str) -> Sequence[Deployment]:
-    found = []
+    deployments = []
     for each in router.get_model_list(model_name=model) or ():
         params = each.get("litellm_params") or {}
-        stated = (params, each.get("model_info") or {})
-        found.append(Deployment(params.get("model") or model, stated))
-    return found
+        prices = prices_of_deployment(params, each.get("model_info") or {})
+        deployments.append(Deployment(params.get("model") or model, prices))
+    return deployments
 
 
 class _Metered:
-    """Stands for a client: what is not metered is asked of it, and set on it."""
+    """A stand-in for a client: every other attribute is read from the client and set on it."""
 
     def __init__(self, client: Any, meter: LitellmMeter) -> None:
         self.__dict__.update(_client=client, _meter=meter)
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("_client", "_meter"):  # of one that copy is only making
+        if name in ("_client", "_meter"):  # copy asks for attributes before __init__ ran
             raise AttributeError(name)
-        found = getattr(self._client, name)
+        value = getattr(self._client, name)
         if name in FUNCTIONS:
 
-            @wraps(found)
+            @wraps(value)
             def call(*args: Any, **kwargs: Any) -> Any:
-                return self._meter.call(name, found, args, kwargs)
+                return self._meter.call(name, value, args, kwargs)
 
             return call
         plain = name.removeprefix("a")
         if plain != name and plain in FUNCTIONS:
 
-            @wraps(found)
+            @wraps(value)
             async def acall(*args: Any, **kwargs: Any) -> Any:
-                return await self._meter.acall(plain, found, args, kwargs)
+                return await self._meter.acall(plain, value, args, kwargs)
 
             return acall
-        return found
+        return value
 
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self._client, name, value)
@@ -91,5 +92,5 @@ class _Metered:
         return f"<metered {self._client!r}>"
 
     @property  # type: ignore[misc]
-    def __class__(self) -> Any:  # so that isinstance says what it says of the client
+    def __class__(self) -> Any:  # so that isinstance answers as for the client
         return type(self._client)

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -37,10 +36,12 @@ from budgetledger.litellm.records import (
     budget_fields,
     cost_fields,
     costs_of,
+    days_of,
     last_updated_at,
     moment_of,
     number_of,
     parts_of,
+    unit_of,
 )
 from budgetledger.money import Sum, limit_sum, to_usd
 from budgetledger.names import checked_name
@@ -101,22 +102,12 @@ def read_record(user: str, record: object) -> Written:
     return Written(
         user,
         limit_sum(number_of(record, "total_budget")),
-        _days(record.get("duration")),
+        days_of(record),
         moment_of(record, "created_at"),
         moment_of(record, "last_updated_at"),
         costs_of(user, record)[0] if has_costs else None,
         bool(record.get("model_cost")),
     )
-
-
-def _days(value: object) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, (int, Decimal)) and not isinstance(value, bool) and 0 <= value < 10**7:
-        days = int(value)
-        if days == value:
-            return days
-    raise InvalidInput(f"duration must be a number of days, got {value!s:.60}")
 
 
 def growth(before: Mapping[str, int], now: Mapping[str, int]) -> Costs:
@@ -291,9 +282,7 @@ def _period(
             f"the budget {DEFAULT_BUDGET!r} is not one in US dollars for all models, which is what "
             "LiteLLM knows; set it under another name"
         )
-    if unit is None and written.days is not None:
-        raise InvalidInput(f"duration must be 1, 7, 28 or 365 days, got {written.days}")
-    return make_period(unit)
+    return make_period(unit_of(written.days))
 
 
 def _revise(

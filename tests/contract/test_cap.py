@@ -611,6 +611,27 @@ def test_a_price_that_only_litellm_knows_is_held_and_recorded(ledger):
         budgetledger.completion(**priced, **LOCAL, max_tokens=30)
 
 
+def test_half_a_price_is_no_price(ledger):
+    half = {"model": "openai/mine-half", "input_cost_per_token": 0.0001}
+    budgetledger.max_budget = 1
+    with pytest.raises(UnpricedModel, match="output_cost_per_token"):
+        budgetledger.completion(**half, **LOCAL)
+    assert ledger.accounts() == []
+    budgetledger.max_budget = 0
+    with pytest.warns(budgetledger.errors.UnpricedWarning):
+        budgetledger.completion(**half, **LOCAL)
+
+
+def test_prices_may_be_texts_as_litellm_takes_them(ledger):
+    budgetledger.max_budget = 1
+    priced = {"model": "openai/mine-by-text", "input_cost_per_token": "0.0001",
+              "output_cost_per_token": "1e-3"}  # fmt: skip
+    budgetledger.completion(**priced, **LOCAL, max_tokens=30)
+    (row,), (hold,) = rows(ledger), rows(ledger, "hold")
+    assert row.cost == Decimal("0.021")
+    assert hold.held == Decimal("0.03") + Decimal("0.0001") * (hold.held_tokens - 30)
+
+
 def test_what_comes_from_litellms_cache_is_free(ledger, provider, to, monkeypatch):
     monkeypatch.setattr(litellm, "cache", Cache(type="local"))
     call = {"model": "openai/gpt-4o", "messages": said(), "caching": True, **to}

@@ -121,7 +121,14 @@ def test_what_is_written(ledger, saved):
     assert ledger.verify().ok
 
 
-@pytest.mark.parametrize(("days", "per"), [(1, "day"), (7, "week"), (28, "month"), (365, "year")])
+@pytest.mark.parametrize(
+    ("days", "per"),
+    [
+        (1, "day"), (7, "week"),
+        (28, "month"), (28.0, "month"), (29, "month"), (30, "month"), (31, "month"),
+        (365, "year"), (366, "year"),
+    ],
+)  # fmt: skip
 def test_a_window_that_has_ended_is_history(ledger, saved, days, per):
     users = {"over": dated(days, days * DAY), "running": dated(days, days * DAY - 1)}
     result = import_user_cost(ledger, saved(users))
@@ -141,6 +148,11 @@ def test_the_last_reset_counts_not_the_creation(ledger, saved):
     users = {"alice": dated(1, 100 * DAY) | {"last_updated_at": SECONDS - 60}}
     import_user_cost(ledger, saved(users))
     assert ledger.balance("alice").posted == Decimal("0.75")
+
+
+def test_a_duration_of_null_is_none(ledger, saved):
+    result = import_user_cost(ledger, saved({"alice": record(duration=None)}))
+    assert [user.per for user in result.users] == [None]
 
 
 def test_the_same_file_again_changes_nothing(ledger, saved):
@@ -247,12 +259,17 @@ def test_reset_and_empty_records(ledger, saved):
         ('{"alice": {"total_budget": 1e99}}', "'alice': total_budget is out of range"),
         ('{"alice": {"total_budget": 1, "current_cost": true}}', "'alice': current_cost"),
         ('{"alice": {"total_budget": 1, "current_cost": -0.1}}', "'alice': current_cost"),
-        ('{"alice": {"total_budget": 1, "current_cost": 1e30}}', "current_cost is beyond belief"),
+        ('{"alice": {"total_budget": 1, "current_cost": 1e30}}', "current_cost is out of range"),
         ('{"alice": {"total_budget": 1, "model_cost": []}}', "model_cost is not an object"),
         ('{"alice": {"total_budget": 1, "model_cost": {"m": NaN}}}', "model_cost: m must be"),
         ('{"alice": {"total_budget": 1, "model_cost": {"": 1}}}', "a name in model_cost"),
-        ('{"alice": {"total_budget": 1, "duration": 30, "created_at": 1}}', "1, 7, 28 or 365"),
+        ('{"alice": {"total_budget": 1, "duration": 14, "created_at": 1}}', "28 to 31, 365 or"),
+        ('{"alice": {"total_budget": 1, "duration": 0, "created_at": 1}}', "duration must"),
+        ('{"alice": {"total_budget": 1, "duration": 30.5, "created_at": 1}}', "duration must"),
+        ('{"alice": {"total_budget": 1, "duration": 1e400, "created_at": 1}}', "duration must"),
+        ('{"alice": {"total_budget": 1, "duration": NaN, "created_at": 1}}', "duration must"),
         ('{"alice": {"total_budget": 1, "duration": true, "created_at": 1}}', "duration must"),
+        ('{"alice": {"total_budget": 1, "duration": "30", "created_at": 1}}', "duration must"),
         ('{"alice": {"total_budget": 1, "duration": "daily", "created_at": 1}}', "duration must"),
         ('{"alice": {"total_budget": 1, "duration": 1}}', "created_at is missing"),
         ('{"alice": {"total_budget": 1, "duration": 1, "created_at": NaN}}', "created_at must"),
@@ -264,7 +281,7 @@ def test_reset_and_empty_records(ledger, saved):
         ('{"": {"total_budget": 1}}', "the name must not be empty"),
         ('{"a\\u0000": {"total_budget": 1}}', "NUL"),
         ('{"a\\ud800": {"total_budget": 1}}', "surrogate"),
-        ('{"1": {"total_budget": 1}, "1": {"total_budget": 2}}', "'1' stands there twice"),
+        ('{"1": {"total_budget": 1}, "1": {"total_budget": 2}}', "'1' occurs twice"),
     ],
 )
 def test_a_file_that_cannot_be_used_leaves_the_ledger_as_it_was(ledger, saved, text, says):

@@ -298,7 +298,7 @@ def test_a_cost_the_store_did_not_take_is_recorded_later_and_the_answer_goes_out
 ):
     if budget:
         ledger.set_budget("alice", 1)
-    monkeypatch.setattr(budgetledger.proxy, "_PAUSES", (0.01,) * 5)
+    monkeypatch.setattr("budgetledger.litellm.proxy.handler._PAUSES", (0.01,) * 5)
 
     async def call():
         request = Request(proxy := handler())

@@ -198,6 +198,22 @@ def test_prices_of_a_routers_own_and_none(ledger, provider, router):
     assert provider.requests == 1
 
 
+def test_half_a_price_of_a_routers_is_no_price_but_for_an_embedding(ledger, provider, to):
+    models = {"half": "openai/gpt-4o", "vectors": "openai/our-vectors"}
+    params = [{"model": model, "input_cost_per_token": "0.001", **to} for model in models.values()]
+    listed = [
+        {"model_name": name, "litellm_params": each}
+        for name, each in zip(models, params, strict=True)
+    ]
+    routed = wrap(litellm.Router(model_list=listed, num_retries=0), ledger, user="alice")
+    with pytest.raises(UnpricedModel, match="output_cost_per_token"):
+        routed.completion("half", said(), max_tokens=5)
+    assert provider.requests == 0
+    routed.embedding("vectors", ["Hey"])
+    (hold,) = [entry for entry in ledger.entries("alice") if entry.kind == "hold"]
+    assert hold.held == Decimal("0.001") * hold.held_tokens > 0
+
+
 def test_budgets_of_a_model_are_for_the_name_that_is_asked_for(ledger, router):
     ledger.set_budget("alice", "0.00001", model="best")
     routed = wrap(router, ledger, user="alice")

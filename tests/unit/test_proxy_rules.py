@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from budgetledger import errors
-from budgetledger.litellm.proxy.accounts import MASTER, Caller, account_line
+from budgetledger.litellm.proxy.accounts import MASTER, ProxyCaller, account_line
 from budgetledger.litellm.proxy.costs import Events, of_event, of_response, of_stream
 from budgetledger.litellm.proxy.quotes import LEAST, quote
 from budgetledger.litellm.proxy.refusals import refusal
@@ -20,13 +20,13 @@ from budgetledger.responses.stream import StreamReading
 @pytest.mark.parametrize(
     ("caller", "line"),
     [
-        (Caller(end_user="alice"), ("alice",)),
-        (Caller(), (MASTER,)),
-        (Caller("app"), ("key:app",)),
-        (Caller("app", team="research", user="bob"), ("key:app", "team:research")),
-        (Caller("app", user="bob"), ("key:app", "bob")),
-        (Caller("app", "research", "bob", "al"), ("key:app/al", "key:app", "team:research")),
-        (Caller(end_user="al@example.com"), ("al@example.com",)),
+        (ProxyCaller(end_user="alice"), ("alice",)),
+        (ProxyCaller(), (MASTER,)),
+        (ProxyCaller("app"), ("key:app",)),
+        (ProxyCaller("app", team="research", user="bob"), ("key:app", "team:research")),
+        (ProxyCaller("app", user="bob"), ("key:app", "bob")),
+        (ProxyCaller("app", "research", "bob", "al"), ("key:app/al", "key:app", "team:research")),
+        (ProxyCaller(end_user="al@example.com"), ("al@example.com",)),
     ],
 )
 def test_a_call_counts_on_the_innermost_and_on_those_above(caller, line):
@@ -38,10 +38,10 @@ HOSTILE = ["*", "team:research", "key:app", "a/b", "a%2Fb", "proxy:master", "~",
 
 def test_no_name_a_caller_makes_up_is_anybody_elses():
     names = [*HOSTILE, "x" * 99, "x" * 100, "x" * 101, "x" * 102]
-    names += [name for long in names for name in account_line(Caller(end_user=long))]
-    callers = {Caller(end_user=name) for name in names}
-    callers |= {Caller("k", end_user=name) for name in names}
-    callers |= {Caller(name, end_user=other) for name in HOSTILE for other in HOSTILE}
+    names += [name for long in names for name in account_line(ProxyCaller(end_user=long))]
+    callers = {ProxyCaller(end_user=name) for name in names}
+    callers |= {ProxyCaller("k", end_user=name) for name in names}
+    callers |= {ProxyCaller(name, end_user=other) for name in HOSTILE for other in HOSTILE}
     accounts = {account_line(caller)[0] for caller in callers}
     assert len(accounts) == len(callers)
     assert not accounts & {"*", "team:research", "key:app", MASTER}
@@ -50,7 +50,7 @@ def test_no_name_a_caller_makes_up_is_anybody_elses():
 
 def test_a_claimed_user_leaves_neither_the_key_nor_the_team():
     for name in HOSTILE:
-        assert account_line(Caller("app", "research", None, name))[1:] == (
+        assert account_line(ProxyCaller("app", "research", None, name))[1:] == (
             "key:app",
             "team:research",
         )
@@ -139,6 +139,43 @@ def test_an_unpriced_deployment_is_not_free_and_a_free_one_is():
     with pytest.raises(errors.UnpricedModel, match="unknown"):
         quoted(deployment("local"), deployment("unknown"))
     assert quoted(deployment("local"))[0::3] == (0, True)
+
+
+@pytest.mark.parametrize(
+    "call_type", ["acompletion", "atext_completion", "aresponses", "anthropic_messages"]
+)
+@pytest.mark.parametrize("model", ["openai/none-such", "openai/gpt-4o-mini"])
+def test_output_without_a_price_is_not_free(call_type, model):
+    call = CALL | {"prompt": "Count.", "input": "Count."}
+    half = deployment(model, input_cost_per_token=1e-6)
+    with pytest.raises(errors.UnpricedModel, match="output_cost_per_token"):
+        quoted(half, call_type=call_type, call=call)
+    half = deployment(model, output_cost_per_token=1e-6)
+    with pytest.raises(errors.UnpricedModel, match="input_cost_per_token"):
+        quoted(half, call_type=call_type, call=call)
+
+
+def test_the_input_rate_suffices_where_no_output_is_billed():
+    call = {"input": ["Count."]}
+    by_input = quoted(
+        deployment("openai/none-such", input_cost_per_token=1e-6), call_type="aembedding", call=call
+    )
+    assert by_input.pico == by_input.tokens * 10**6 > 0
+    assert not by_input.is_free
+
+
+def test_a_price_stated_in_two_places_of_a_deployment_is_one():
+    there = deployment("openai/none-such", input_cost_per_token=0)
+    there["model_info"]["output_cost_per_token"] = "0.000002"
+    assert quoted(there).pico == 200 * 10**6
+
+
+@pytest.mark.parametrize("rate", ["free", "", -1e-6, "nan", float("inf"), True, [1]], ids=repr)
+def test_what_is_no_amount_is_no_price(rate):
+    with pytest.raises(errors.UnpricedModel):
+        quoted(deployment("gpt-4", input_cost_per_token=rate, output_cost_per_token=1e-6))
+    with pytest.raises(errors.UnpricedModel):
+        quoted(deployment("gpt-4", input_cost_per_token=1e-6, output_cost_per_token=rate))
 
 
 def test_a_model_that_is_not_deployed_is_held_for_by_its_name():

@@ -14,11 +14,11 @@ _QUOTED = str.maketrans({sign: f"%{ord(sign):02X}" for sign in "%/:*~"})
 _LONGEST = 100
 
 
-class Caller(NamedTuple):
+class ProxyCaller(NamedTuple):
     """Who makes a call, as far as the Proxy knows: its own names for each."""
 
     key: str | None = None
-    """The key's alias, or else its hash; None for the master key, or where no keys are asked."""
+    """The key's alias, or else its hash; None for the master key, and without keys."""
     team: str | None = None
     user: str | None = None
     """The key's owner, LiteLLM's internal user."""
@@ -30,7 +30,7 @@ MASTER = "proxy:master"
 """The account of calls with the master key that name no user."""
 
 
-def account_line(caller: Caller) -> tuple[str, ...]:
+def account_line(caller: ProxyCaller) -> tuple[str, ...]:
     """The account of the call, and those above it: each the parent of the one before.
 
     ``key:app/alice`` < ``key:app`` < ``team:research``, or < ``bob`` for a key that is bob's

@@ -42,7 +42,7 @@ def of_response(response: Any, logged: Any, *, is_free: bool) -> Paid:
 def of_stream(
     reading: StreamReading, model: str, input_tokens: int, logged: Any, *, is_free: bool
 ) -> Paid:
-    """What the part of a stream cost that was read; an estimate, unless it told its usage."""
+    """The cost of what was read of a stream; an estimate, unless the stream had its usage."""
     used = reading.usage(model, input_tokens)
     answered = _answering(logged) or used.model
     usage, figure = _counted(used.usage), _usd(used.cost)
@@ -52,7 +52,7 @@ def of_stream(
 
 
 def of_event(kwargs: Mapping[str, Any], response: Any, *, is_free: bool) -> Paid:
-    """What LiteLLM's success event says that a call cost."""
+    """The cost of a call by LiteLLM's success event."""
     model, usage = _read(response)
     model = kwargs.get("model") or model
     figure, is_cached = _usd(kwargs.get("response_cost")), bool(kwargs.get("cache_hit"))
@@ -110,7 +110,7 @@ def _computed(logged: Any, model: str | None, usage: Usage | None) -> Decimal | 
 
 
 def _answering(logged: Any) -> str | None:
-    """The deployment's own model; what clients see may have been given the Proxy's name."""
+    """The deployment's own model; the answer may carry the Proxy's name for it."""
     model = (getattr(logged, "model_call_details", None) or {}).get("model")
     return model if isinstance(model, str) and model else None
 

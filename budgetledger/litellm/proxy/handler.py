@@ -36,11 +36,12 @@ from budgetledger.errors import (
 )
 from budgetledger.journal.journal import journal_of
 from budgetledger.ledger import Ledger
-from budgetledger.litellm.proxy.accounts import Caller, account_line
+from budgetledger.litellm.proxy.accounts import ProxyCaller, account_line
 from budgetledger.litellm.proxy.costs import Events, Paid, of_event, of_response, of_stream
 from budgetledger.litellm.proxy.quotes import Quote, quote
 from budgetledger.litellm.proxy.refusals import refusal
 from budgetledger.litellm.proxy.settings import Settings
+from budgetledger.litellm.tags import call_tags, short
 from budgetledger.money import to_usd
 from budgetledger.pricing.sources import extreme
 from budgetledger.responses.response import Reading
@@ -49,7 +50,6 @@ from budgetledger.responses.stream import StreamReading
 _log = logging.getLogger("budgetledger.proxy")
 _NOTE = "budgetledger_call"
 _PAUSES = (0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300)  # seconds between tries to record a cost
-_LONGEST_TAG, _MOST_TAGS = 256, 32
 
 
 class _Call(str):
@@ -132,7 +132,9 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
             _log.exception("a call of %r passes without a hold", call.account)
         return call
 
-    def _quote(self, call: _Call, data: dict[str, Any], call_type: str, caller: Caller) -> Quote:
+    def _quote(
+        self, call: _Call, data: dict[str, Any], call_type: str, caller: ProxyCaller
+    ) -> Quote:
         router, journal = _router(), journal_of(self._ledger.ledger)
         found = router.get_model_list(model_name=call.model, team_id=caller.team) if router else []
         now = datetime.now(UTC)
@@ -287,14 +289,14 @@ async def _again(record: Callable[[], Awaitable[Entry]], paid: Paid) -> None:
     _log.error("given up recording %s; record it with Ledger.charge", paid)
 
 
-def _caller(key: Any, data: Mapping[str, Any]) -> Caller:
+def _caller(key: Any, data: Mapping[str, Any]) -> ProxyCaller:
     """Who LiteLLM says is calling; custom authentication may leave the end user to us."""
     claimed = key.end_user_id or data.get("user")
     end_user = claimed if isinstance(claimed, str) else None
     proved = key.api_key
     if proved is None or proved == LITELLM_PROXY_MASTER_KEY_ALIAS:
-        return Caller(end_user=end_user)
-    return Caller(key.key_alias or proved, key.team_id, key.user_id, end_user)
+        return ProxyCaller(end_user=end_user)
+    return ProxyCaller(key.key_alias or proved, key.team_id, key.user_id, end_user)
 
 
 def _router() -> Any:
@@ -334,33 +336,19 @@ def _noted(data: Mapping[str, Any]) -> _Call | None:
     return None
 
 
-def _tags(caller: Caller, data: Mapping[str, Any]) -> dict[str, Any]:
-    """What is stored with the rows, as far as it is short: ids, names, and the request's tags."""
-    metadata = _metadata(dict(data))
-    found = {
-        "litellm_call_id": data.get("litellm_call_id"),
-        "litellm_trace_id": data.get("litellm_trace_id") or metadata.get("trace_id"),
-        "litellm_session_id": data.get("litellm_session_id") or metadata.get("session_id"),
-        "user": caller.end_user,
-        "key_user": caller.user,
-    }
-    tags: dict[str, Any] = {name: value for name, value in found.items() if _is_short(value)}
-    asked = metadata.get("tags")
-    if isinstance(asked, list) and asked:
-        tags["tags"] = [tag for tag in asked if _is_short(tag)][:_MOST_TAGS]
-    return tags
-
-
-def _is_short(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= _LONGEST_TAG
+def _tags(caller: ProxyCaller, data: Mapping[str, Any]) -> dict[str, Any]:
+    """What is stored with the rows: ids, the users, and the request's tags."""
+    call = {**data, "user": caller.end_user}
+    tags = call_tags(call, _metadata(dict(data)), keeps_metadata=False)
+    return tags | short({"key_user": caller.user})
 
 
 def _unpriced(model: str, error: UnpricedModel) -> UnpricedModel:
     return UnpricedModel(
         model,
-        f"no price is known for model {model!r} (no list has {error.model!r}), so no budget can "
-        "hold for it; give its input_cost_per_token and output_cost_per_token in the Proxy's "
-        "configuration, 0 if it is free",
+        f"no price is known for all that model {model!r} ({error.model!r}) is billed for, so no "
+        "budget can hold for it; give both its input_cost_per_token and output_cost_per_token in "
+        "the Proxy's configuration, 0 if it is free",
     )
 
 

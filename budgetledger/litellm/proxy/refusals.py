@@ -1,4 +1,4 @@
-"""What a refused client of the LiteLLM Proxy is told: a status it does not retry, and why. Pure."""
+"""The answer to a refused client of the LiteLLM Proxy: a status it does not retry. Pure."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def refusal(error: BudgetledgerError) -> Refusal:
     if isinstance(error, BudgetExceededError):
         if error.retry_after is not None:
             headers["retry-after"] = str(math.ceil(error.retry_after))
-        return Refusal(402, "budget_exceeded", headers, _told(error))
+        return Refusal(402, "budget_exceeded", headers, _details(error))
     if isinstance(error, AccountFrozen):
         return Refusal(403, "account_frozen", headers, {"account": error.account})
     if isinstance(error, UnknownAccount):
@@ -42,7 +42,7 @@ def refusal(error: BudgetledgerError) -> Refusal:
     return Refusal(400, "invalid_request_error", headers, {})
 
 
-def _told(error: BudgetExceededError) -> dict[str, Any]:
+def _details(error: BudgetExceededError) -> dict[str, Any]:
     end = error.window.end
     return {
         "account": error.account,

@@ -29,7 +29,7 @@ class Settings(NamedTuple):
     refuses_without_store: bool
     """Rather than let calls pass that cannot be held for."""
     new_user: Limit | None
-    """The budget of a user who is seen for the first time."""
+    """The budget that a new user gets."""
     hold_seconds: float
 
 
