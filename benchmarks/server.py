@@ -39,7 +39,7 @@ with config.bind_socket() as listening:
     print("echo on http://127.0.0.1:%d" % listening.getsockname()[1], flush=True)
     uvicorn.Server(config).run(sockets=[listening])
 """
-SERVE = ("-m", "budgetledger.cli", "serve", "--port", "0", "--db")
+SERVE = ("-m", "budgetledger", "serve", "--port", "0", "--db")
 ACCOUNT = "/v1/projects/default/accounts/alice"
 
 

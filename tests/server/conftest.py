@@ -14,7 +14,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-COMMAND = ("-m", "budgetledger.cli", "serve")
+COMMAND = ("-m", "budgetledger", "serve")
 
 
 class Server(NamedTuple):

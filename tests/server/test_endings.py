@@ -20,7 +20,7 @@ from budgetledger import Ledger
 from budgetledger.server import create_app
 from budgetledger.server.idle_connections import Connection
 
-COMMAND = ("-m", "budgetledger.cli", "serve")
+COMMAND = ("-m", "budgetledger", "serve")
 ACCOUNT = "/v1/projects/default/accounts/a"
 
 
