@@ -80,15 +80,13 @@ def serve(
     everything else. Without tokens it serves this machine only, and starts on no other address.
     SIGTERM or Ctrl-C ends it, once the requests that are under way have been answered.
     """
-    try:
-        import uvicorn
+    _check_extra()
+    import uvicorn
 
-        from budgetledger.server.app import create_app
-        from budgetledger.server.idle_connections import Connection
-    except ModuleNotFoundError as error:
-        raise click.ClickException(
-            f"the server needs {error.name}; pip install 'budgetledger[server]'"
-        ) from None
+    from budgetledger.ledger import Ledger
+    from budgetledger.server.app import create_app
+    from budgetledger.server.idle_connections import Connection
+
     tokens = _tokens(tokens_file)
     if tokens is None and not _is_loopback(host):
         raise InvalidInput(
@@ -96,8 +94,6 @@ def serve(
             f"connects could read and write everything; pass --tokens FILE or set {TOKENS}, or "
             "listen on 127.0.0.1"
         )
-    from budgetledger.ledger import Ledger
-
     # Clients see these in the answers; here each would be kept in memory, once for each account.
     for kind in (UnknownAccountWarning, UnpricedWarning):
         warnings.simplefilter("ignore", kind)
@@ -107,6 +103,7 @@ def serve(
             host=host,
             port=port,
             http=Connection,
+            ws="none",
             log_level="warning",
             server_header=False,
             proxy_headers=False,
@@ -125,6 +122,17 @@ def serve(
             # hold all requests up for 30 ms each time.
             gc.freeze()
             server.run(sockets=[listening])
+
+
+def _check_extra() -> None:
+    try:
+        import uvicorn  # noqa: F401
+
+        import budgetledger.server  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"the server needs {error.name}; pip install 'budgetledger[server]'"
+        ) from None
 
 
 def _listening(config: uvicorn.Config) -> socket.socket:
