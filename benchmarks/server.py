@@ -2,7 +2,8 @@
 
 Usage: python benchmarks/server.py [--seconds N] [--rounds N] [--clients N] [--synchronous NORMAL]
 
-Both servers run in processes of their own, by the same uvicorn, and take turns.
+Both servers run in processes of their own, by the same uvicorn, and take turns. Neither uses
+uvloop, which the extra ``server`` does not install, and both send the parts of an answer at once.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from pathlib import Path
 from common import describe, report, us
 
 ECHO = """
+import socket
+
 import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
@@ -35,19 +38,24 @@ async def echo(request):
 app = Starlette(routes=[Route("/{path:path}", echo, methods=["POST"])])
 config = uvicorn.Config(app, port=0, log_level="warning")
 with config.bind_socket() as listening:
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listening.listen()
     print("echo on http://127.0.0.1:%d" % listening.getsockname()[1], flush=True)
     uvicorn.Server(config).run(sockets=[listening])
 """
-SERVE = ("-m", "budgetledger.cli", "serve", "--port", "0", "--db")
+SERVE = "from budgetledger.cli import main; main()"
+HIDE_UVLOOP = "import sys; sys.modules['uvloop'] = None"
 ACCOUNT = "/v1/projects/default/accounts/alice"
 
 
 @contextmanager
-def running(*arguments: str) -> Iterator[int]:
-    """The port of a server, for as long as the block lasts."""
+def running(program: str, *arguments: str) -> Iterator[int]:
+    """The port of the server that *program* starts, for as long as the block lasts."""
     process = subprocess.Popen(
-        [sys.executable, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [sys.executable, "-c", f"{HIDE_UVLOOP}\n{program}", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     assert process.stdout is not None
     try:
@@ -105,12 +113,11 @@ def main() -> None:
     parser.add_argument("--synchronous", default="FULL", help="the echo has no disk to wait for")
     options = parser.parse_args()
     describe(f"Hold + settle over HTTP, {options.synchronous}, against a bare Starlette echo")
+    serve = ("serve", "--port", "0", "--synchronous", options.synchronous)
     with (
         tempfile.TemporaryDirectory() as folder,
-        running("-c", ECHO) as echo,
-        running(
-            *SERVE, str(Path(folder) / "served.db"), "--synchronous", options.synchronous
-        ) as served,
+        running(ECHO) as echo,
+        running(SERVE, *serve, "--db", str(Path(folder) / "served.db")) as served,
     ):
         connection = http.client.HTTPConnection("127.0.0.1", served)
         post(connection, f"{ACCOUNT}/budgets", {"limit": 1_000_000, "per": "month"})

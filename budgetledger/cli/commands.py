@@ -133,6 +133,3 @@ for command in (
     serve,
 ):
     main.add_command(command)
-
-if __name__ == "__main__":
-    main()

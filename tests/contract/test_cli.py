@@ -97,7 +97,7 @@ def documents(*arguments: str) -> object:
 def process(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     root = str(Path(__file__).parents[2])
     return subprocess.run(
-        [sys.executable, "-W", "error", "-m", "budgetledger.cli", *arguments],
+        [sys.executable, "-W", "error", "-m", "budgetledger", *arguments],
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -131,6 +131,14 @@ def test_each_command_explains_itself_with_an_example(command):
         assert "BUDGETLEDGER_DB" in shown
     if command not in ("copy", "demo", "serve"):
         assert "--project" in shown
+
+
+def test_python_runs_the_package_as_the_command(spend):
+    accounts = json.loads(process("accounts", "--json").stdout)
+    assert [account["account"] for account in accounts] == ["alice", "bob"]
+    misused = process("balance")
+    assert misused.returncode == 2
+    assert misused.stderr.startswith("Usage: python -m budgetledger balance [OPTIONS] ACCOUNT\n")
 
 
 def test_help_loads_neither_the_ledger_nor_rich():

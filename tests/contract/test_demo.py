@@ -190,7 +190,7 @@ def test_it_stays_in_the_current_directory(tmp_path, monkeypatch):
     }
     for project in ("demo", "demo-2"):
         done = subprocess.run(
-            [sys.executable, "-W", "error", "-m", "budgetledger.cli", "demo"],
+            [sys.executable, "-W", "error", "-m", "budgetledger", "demo"],
             capture_output=True,
             text=True,
             encoding="utf-8",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
+import alone
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -19,12 +21,17 @@ BLOCKS = BLOCK.findall((ROOT / "README.md").read_text())
 SHELL = [text.strip() for kind, text in BLOCKS if kind == "sh"]
 DEMO_LINE, TEST_LINE, *COMMANDS = SHELL
 ADDRESS = "127.0.0.1:8787"
+PINS = "tests/pins.txt"
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """An empty folder in which the README's programs have been run, in order."""
+    """A folder in which the README's programs have been run, in order; its command is in bin."""
     folder = tmp_path_factory.mktemp("readme")
+    command = folder / "bin" / "budgetledger"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec {shlex.join(alone.command())} "$@"\n')
+    command.chmod(0o755)
     (folder / "user_cost.json").write_text(
         json.dumps({"old": {"total_budget": 5, "current_cost": 0.5, "model_cost": {"gpt-4": 0.5}}})
     )
@@ -39,20 +46,20 @@ def server(folder):
     """The README's server: what its programs are to say in place of its address."""
     [command] = [text for kind, text in BLOCKS if kind == "console" and "serve" in text]
     _, *arguments = command.replace("8787", "0").split()
-    program = Path(sys.executable).with_name("budgetledger")
     with subprocess.Popen(
-        [program, *arguments], cwd=folder, stderr=subprocess.PIPE, text=True
+        [*alone.command("server"), *arguments], cwd=folder, stderr=subprocess.PIPE, text=True
     ) as process:
         yield re.search("127.0.0.1:[0-9]+", process.stderr.readline())[0]
         process.terminate()
 
 
 def run(command, folder, typed=None, **variables):
+    here = Path(sys.executable).parent
     environment = {
         **os.environ,
         **variables,
         "BUDGETLEDGER_DB": str(folder / "default.db"),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": os.pathsep.join([str(folder / "bin"), str(here), os.environ["PATH"]]),
     }
     done = subprocess.run(
         command,
@@ -67,6 +74,13 @@ def run(command, folder, typed=None, **variables):
     return done.stdout
 
 
+def python_for(program):
+    """The Python of *program*: with the extra it needs alone, or else all of the test extra."""
+    if re.search("import (openai|litellm)|budgetledger.max_budget", program):
+        return alone.python("test")
+    return alone.python("hosted") if "hosted" in program else alone.python()
+
+
 def test_there_are_blocks_of_every_kind():
     # yaml, and the console that names it: the Proxy's, run in test_proxy.py
     assert {kind for kind, _ in BLOCKS} == {"python", "text", "sh", "sql", "yaml", "console"}
@@ -78,7 +92,7 @@ def test_programs_print_what_they_are_said_to(folder, provider, server):
     for (kind, text), (next_kind, output) in zip(BLOCKS, [*BLOCKS[1:], ("", "")], strict=True):
         if kind == "python":
             program = text.replace(ADDRESS, server)
-            printed = run([sys.executable, "-W", "error", "-c", program], folder, **client)
+            printed = run([*python_for(program), program], folder, **client)
             assert printed == (output if next_kind == "text" else "")
 
 
@@ -115,7 +129,8 @@ def test_the_demo_line_works_in_a_clean_copy(tmp_path):
     checkout = tmp_path / "checkout"
     aside = shutil.ignore_patterns(".*", "__pycache__", "*.db*", "*.egg-info", "build", "dist")
     shutil.copytree(ROOT, checkout, ignore=aside)
-    printed = run(["bash", "-ec", DEMO_LINE], checkout)
+    pins = {"PIP_CONSTRAINT": PINS, "PIP_BUILD_CONSTRAINT": PINS}  # on any day the same
+    printed = run(["bash", "-ec", DEMO_LINE], checkout, **pins)
     assert "refused" in printed
     assert (checkout / "budgetledger-demo.db").exists()
     assert not (checkout / "default.db").exists()

@@ -6,15 +6,13 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 from typing import NamedTuple
 from uuid import uuid4
 
+import alone
 import httpx
 import pytest
-
-COMMAND = ("-m", "budgetledger.cli", "serve")
 
 
 class Server(NamedTuple):
@@ -31,7 +29,7 @@ class Server(NamedTuple):
 
 @pytest.fixture(scope="module")
 def serve(tmp_path_factory):
-    """Start ``budgetledger serve`` with more options; ends what it started."""
+    """Start ``budgetledger serve`` with more options, as its extras alone run it; end it later."""
     started = []
 
     def start(*options, path=None, tokens=None):
@@ -41,7 +39,7 @@ def serve(tmp_path_factory):
         if tokens:
             environment["BUDGETLEDGER_TOKENS"] = tokens
         process = subprocess.Popen(
-            [sys.executable, *COMMAND, "--db", path, "--port", "0", *options],
+            [*alone.command("server", "postgres"), "serve", "--db", path, "--port", "0", *options],
             stderr=subprocess.PIPE,
             text=True,
             env=environment,

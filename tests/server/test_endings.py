@@ -20,7 +20,7 @@ from budgetledger import Ledger
 from budgetledger.server import create_app
 from budgetledger.server.idle_connections import Connection
 
-COMMAND = ("-m", "budgetledger.cli", "serve")
+COMMAND = ("-m", "budgetledger", "serve")
 ACCOUNT = "/v1/projects/default/accounts/a"
 
 
@@ -140,7 +140,9 @@ def test_it_ends_though_it_has_hardly_begun(tmp_path):
 def test_connections_that_ask_for_nothing_end(tmp_path, monkeypatch):
     monkeypatch.setattr("budgetledger.server.idle_connections.SECONDS_TO_ASK", 0.3)
     with Ledger(tmp_path / "x.db") as ledger:
-        config = uvicorn.Config(create_app(ledger), port=0, http=Connection, log_level="warning")
+        config = uvicorn.Config(
+            create_app(ledger), port=0, http=Connection, ws="none", log_level="warning"
+        )
         listening = config.bind_socket()
         listening.listen()
         server = uvicorn.Server(config)
@@ -149,7 +151,7 @@ def test_connections_that_ask_for_nothing_end(tmp_path, monkeypatch):
         address = listening.getsockname()
         try:
             head = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
-            silent, slow, served = (socket.create_connection(address) for _ in range(3))
+            silent, slow, served = (socket.create_connection(address, 20) for _ in range(3))
             slow.sendall(head)
             began = time.monotonic()
             while time.monotonic() - began < 1:  # who goes on asking is served

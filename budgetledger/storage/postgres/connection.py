@@ -24,7 +24,7 @@ from budgetledger.storage.dialect import LONG, for_postgres, hash_written_by
 from budgetledger.storage.postgres.url import Address
 
 try:
-    import psycopg
+    import psycopg as psycopg  # the other modules import it from here, for the message below
     from psycopg import conninfo, pq
     from psycopg.abc import Buffer
     from psycopg.adapt import Dumper

@@ -6,11 +6,15 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
-import psycopg
-
 from budgetledger.errors import NotALedger, StoreError
 from budgetledger.storage import schema as _migrate
-from budgetledger.storage.postgres.connection import APPLICATION_ID, Connection, connect, translated
+from budgetledger.storage.postgres.connection import (
+    APPLICATION_ID,
+    Connection,
+    connect,
+    psycopg,
+    translated,
+)
 from budgetledger.storage.postgres.url import Address
 from budgetledger.storage.protocols import Execute
 from budgetledger.storage.schema import Inspection, Schema

@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from psycopg import IsolationLevel
-
 from budgetledger.errors import StoreBusy
 from budgetledger.storage import schema as _migrate
 from budgetledger.storage.postgres.connection import (
@@ -17,6 +15,7 @@ from budgetledger.storage.postgres.connection import (
     Patience,
     WritingConnection,
     closed,
+    psycopg,
 )
 from budgetledger.storage.postgres.schema import inspection, revision, upgrade
 from budgetledger.storage.postgres.url import address_of
@@ -112,7 +111,7 @@ class PostgresStore(Store):
             driver = connection.driver
             driver.set_autocommit(False)  # after a rollback too, each transaction is like this
             driver.set_read_only(True)
-            driver.set_isolation_level(IsolationLevel.REPEATABLE_READ)
+            driver.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
             driver.execute(f"SET LOCAL search_path = {self._address.quoted_schema}".encode())
             driver.execute(b"SELECT 1")  # what it sees is decided by the first statement
             yield engine

@@ -1,0 +1,7 @@
+"""The command line, as ``python -m budgetledger``."""
+
+from __future__ import annotations
+
+from budgetledger.cli import main
+
+main()

@@ -1,5 +1,0 @@
-"""``python -m budgetledger.cli``."""
-
-from budgetledger.cli.commands import main
-
-main()
