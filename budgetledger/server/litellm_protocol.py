@@ -15,7 +15,8 @@ from budgetledger.names import checked_name
 from budgetledger.server import litellm_counters as counters
 from budgetledger.server.gate import check_member
 from budgetledger.server.http import Refused, answer, read_json
-from budgetledger.server.litellm_counters import Known, Written
+from budgetledger.server.litellm_notes import Note
+from budgetledger.server.litellm_users import Written, read_record, records
 from budgetledger.server.state import Service
 from budgetledger.verbs.awaiting import AsyncJournal
 
@@ -35,9 +36,7 @@ async def get_budget(service: Service, request: Request) -> Response:
     if client is not None:
         told = await AsyncJournal(journal).write(lambda tx: counters.tell(tx, project, client))
     else:
-        told = await journal.store.aread(
-            lambda execute: counters.records(execute, project, journal.clock())
-        )
+        told = await journal.store.aread(lambda execute: records(execute, project, journal.clock()))
     if not told:
         return answer({"status": "error", "message": "nothing is stored for this project yet"})
     return answer({"status": "success", "data": told})
@@ -58,11 +57,11 @@ async def set_budget(service: Service, request: Request) -> Response:
     problems: dict[str, str] = {}
     for user, record in users.items():
         try:
-            written.append(counters.read_record(user, record))
+            written.append(read_record(user, record))
         except InvalidInput as error:
             problems[user] = str(error)
 
-    loaded: Known | None = None
+    loaded: Note | None = None
 
     def absorb(tx: Transaction, some: list[Written]) -> dict[str, str]:
         nonlocal loaded
