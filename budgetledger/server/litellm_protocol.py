@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Annotated, Any, Literal, NotRequired, TypeAlias
 
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
+from typing_extensions import TypedDict
 
 from budgetledger.errors import InvalidInput
 from budgetledger.journal.journal import journal_of
@@ -17,11 +19,55 @@ from budgetledger.server.gate import check_member
 from budgetledger.server.http import Refused, answer, read_json
 from budgetledger.server.litellm_notes import Note
 from budgetledger.server.litellm_users import Written, read_record, records
+from budgetledger.server.request_fields import Name
 from budgetledger.server.state import Service
 from budgetledger.verbs.awaiting import AsyncJournal
 
 CLIENT_HEADER = "X-Budgetledger-Client"
 """Who is writing, unlike any other: its records are compared with what it was told last."""
+
+_Usd: TypeAlias = Annotated[float, Field(ge=0)]
+
+
+class Record(TypedDict):
+    """A user's budget and cost, as LiteLLM stores them. Amounts are US dollars."""
+
+    total_budget: _Usd
+    duration: NotRequired[int]
+    """Days; without it the budget is for ever."""
+    created_at: NotRequired[float]
+    """Seconds since 1970."""
+    last_updated_at: NotRequired[float]
+    """When the window began, in seconds since 1970."""
+    current_cost: NotRequired[_Usd]
+    model_cost: NotRequired[dict[str, _Usd]]
+
+
+class GetBudget(TypedDict):
+    """Whose records to tell."""
+
+    project_name: Name
+
+
+class SetBudget(GetBudget):
+    """The records of all users, or of those that changed."""
+
+    user_dict: dict[str, Record]
+
+
+class Success(TypedDict):
+    """The change was recorded."""
+
+    status: Literal["success"]
+
+
+class Records(TypedDict):
+    """The records of all users; `error` where there are none."""
+
+    status: Literal["success", "error"]
+    data: NotRequired[dict[str, Record]]
+    message: NotRequired[str]
+
 
 _MOST_SHOWN = 20
 _AT_ONCE = 200
