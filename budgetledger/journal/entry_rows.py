@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from budgetledger.entries import Entry
-from budgetledger.journal import statements
+from budgetledger.errors import UnknownEntry
+from budgetledger.journal import accounts, statements
 from budgetledger.journal.accounts import Ref
 from budgetledger.journal.reports import EVER
 from budgetledger.storage.dialect import compiled
@@ -59,6 +60,34 @@ def project_page(
     """The same for all accounts of the project; rows repeated for accounts above are left out."""
     where = (project_id, after_id, since_us, until_us, most)
     return _entries(execute, statements.PROJECT_ENTRIES, where)
+
+
+def page(
+    execute: Execute,
+    project: str,
+    account: str | None,
+    *,
+    since_us: int,
+    until_us: int,
+    after_id: int | None,
+    most: int,
+) -> list[Entry]:
+    """A page of *account*, or of the project, after the entry with the id *after_id*.
+
+    Raises `UnknownAccount`, and `UnknownEntry` if the account has no such entry.
+    """
+    project_id = accounts.find_project(execute, project)
+    recorded = {"since_us": since_us, "until_us": until_us, "most": most}
+    if account is None:
+        return project_page(
+            execute, project_id, after_id=-1 if after_id is None else after_id, **recorded
+        )
+    ref, after = accounts.known(execute, project, account), None
+    if after_id is not None:
+        after = entry_with_id(execute, project_id, after_id)
+        if after is None or after.account != account:
+            raise UnknownEntry(f"there is no entry {after_id} of account {account!r}")
+    return account_page(execute, ref, after=after, **recorded)
 
 
 def _entry(execute: Execute, statement: str, where: tuple[object, ...]) -> Entry | None:

@@ -10,16 +10,11 @@ import asyncio
 from functools import partial
 
 from budgetledger.aio import AsyncHold
-from budgetledger.entries import Account, Alert, Entry
+from budgetledger.entries import Account, Alert
 from budgetledger.errors import HoldAlreadyClosed, InvalidInput, UnknownEntry
 from budgetledger.holds import granted_of
-from budgetledger.journal import accounts
-from budgetledger.journal.entry_rows import (
-    account_page,
-    entry_with_id,
-    entry_with_key,
-    project_page,
-)
+from budgetledger.journal.accounts import find_project
+from budgetledger.journal.entry_rows import entry_with_key, page
 from budgetledger.journal.holding import find_hold
 from budgetledger.journal.reports import EVER
 from budgetledger.render import document_types as doc
@@ -36,7 +31,6 @@ from budgetledger.render.documents import (
 from budgetledger.server import request_models as requests
 from budgetledger.server.operation import Call, Operation
 from budgetledger.server.price_api import PRICE_OPERATIONS
-from budgetledger.storage.protocols import Execute
 from budgetledger.verbs import charging
 from budgetledger.verbs.awaiting import AsyncJournal
 from budgetledger.verbs.balances import snapshot
@@ -196,11 +190,9 @@ async def list_project_entries(call: Call) -> doc.Entries:
 
 async def keyed_entry(call: Call) -> doc.Entry:
     """The entry that an Idempotency-Key stands for."""
-
-    def read(execute: Execute) -> Entry | None:
-        return entry_with_key(execute, accounts.find_project(execute, call.project), call.name)
-
-    entry = await call.journal.store.aread(read)
+    entry = await call.journal.store.aread(
+        lambda execute: entry_with_key(execute, find_project(execute, call.project), call.name)
+    )
     if entry is None:
         raise UnknownEntry(f"no entry has the key {call.name!r}")
     return entry_json(entry)
@@ -230,28 +222,17 @@ async def _held(call: Call) -> AsyncHold:
 
 
 async def _page(call: Call, account: str | None) -> doc.Entries:
-    given = call.given
-    after_id, most = given.get("after", -1), given.get("limit", _ROWS)
-    since_us = max(to_us(given["since"]), 0) if "since" in given else 0
-    until_us = to_us(given["until"]) if "until" in given else EVER
-
-    def read(execute: Execute) -> list[Entry]:
-        project_id = accounts.find_project(execute, call.project)
-        if account is None:
-            return project_page(
-                execute, project_id, since_us=since_us, until_us=until_us, after_id=after_id,
-                most=most,
-            )  # fmt: skip
-        ref, after = accounts.known(execute, call.project, account), None
-        if after_id >= 0:
-            after = entry_with_id(execute, project_id, after_id)
-            if after is None or after.account != account:
-                raise UnknownEntry(f"there is no entry {after_id} of account {account!r}")
-        return account_page(
-            execute, ref, since_us=since_us, until_us=until_us, after=after, most=most
-        )
-
-    entries = await call.journal.store.aread(read)
+    given, most = call.given, call.given.get("limit", _ROWS)
+    reading = partial(
+        page,
+        project=call.project,
+        account=account,
+        since_us=max(to_us(given["since"]), 0) if "since" in given else 0,
+        until_us=to_us(given["until"]) if "until" in given else EVER,
+        after_id=given.get("after"),
+        most=most,
+    )
+    entries = await call.journal.store.aread(reading)
     following = entries[-1].id if len(entries) == most else None
     return {"entries": [entry_json(entry) for entry in entries], "next": following}
 

@@ -150,17 +150,16 @@ class NewBudget(Fields):
     created_at: Moment | None = None
 
 
-class Shift(Fields):
-    """Which budget's window to start anew, and why; without a budget, those of all."""
-
-    budget: Name | None = None
-    reason: Name | None = None
-
-
 class Reason(Fields):
     """Why."""
 
     reason: Name | None = None
+
+
+class Shift(Reason):
+    """Which budget's window to start anew, and why; without a budget, those of all."""
+
+    budget: Name | None = None
 
 
 class NewParent(Fields):
