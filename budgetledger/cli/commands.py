@@ -12,7 +12,6 @@ from typing import Any
 
 import click
 
-from budgetledger import __version__
 from budgetledger.cli.budgets import freeze, set_budget, set_parent, unfreeze
 from budgetledger.cli.copying import copy
 from budgetledger.cli.holds import holds, release
@@ -42,7 +41,7 @@ class _Commands(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done, 1 failed, 2 misused, 4 verify found differences.",
 )
-@click.version_option(__version__, prog_name="budgetledger")
+@click.version_option(package_name="budgetledger", prog_name="budgetledger")
 def main() -> None:
     """Budgets for LLM calls, in an append-only ledger: an SQLite file, or PostgreSQL."""
 

@@ -22,6 +22,7 @@ from budgetledger.journal.reports import DEFAULT_BUDGET
 from budgetledger.journal.rules import Draft
 from budgetledger.litellm.records import UNITS
 from budgetledger.money import limit_sum, to_pico, to_usd
+from budgetledger.render.documents import read_entry
 from budgetledger.windows import Window, from_us, make_period, to_us
 
 _SAME_HERE = (
@@ -73,14 +74,14 @@ class Api:
     def settle(self, account: str, hold_id: int, draft: Draft, key: str) -> Entry:
         """Close a hold with what the call cost; one that the server has lost is charged for."""
         try:
-            return entry_of(self._write(account, f"holds/{hold_id}/settle", _paid(draft), key))
+            return read_entry(self._write(account, f"holds/{hold_id}/settle", _paid(draft), key))
         except errors.UnknownEntry:
             return self.charge(account, draft, key)
 
     def release(self, account: str, hold_id: int, reason: str | None, key: str) -> Entry:
         """Close a hold unspent."""
         asked = {"reason": reason}
-        return entry_of(self._write(account, f"holds/{hold_id}/release", asked, key))
+        return read_entry(self._write(account, f"holds/{hold_id}/release", asked, key))
 
     def extend(self, account: str, hold_id: int, expires_in_us: int, key: str) -> datetime:
         """Move the deadline of a hold; returns it."""
@@ -90,7 +91,7 @@ class Api:
 
     def charge(self, account: str, draft: Draft, key: str) -> Entry:
         """Record what a call cost."""
-        return entry_of(self._write(account, "charges", _paid(draft), key))
+        return read_entry(self._write(account, "charges", _paid(draft), key))
 
     def adjust(self, entry: Entry, pico: int, reason: str, key: str, *, is_total: bool) -> None:
         """Correct an entry by an amount; or, *is_total*, to it."""
@@ -102,7 +103,7 @@ class Api:
         path = self._path("keys", _header(key))
         answer = self._server.retrying(lambda: self._server.request("GET", path))
         try:
-            return entry_of(self._checked(path, answer))
+            return read_entry(self._checked(path, answer))
         except errors.UnknownEntry:
             return None
 
@@ -168,38 +169,8 @@ class Api:
         if kind is errors.BudgetExceededError:
             facts |= _refusal(facts, told["message"])
         elif facts.get("entry") is not None:
-            facts["entry"] = entry_of(facts["entry"])
+            facts["entry"] = read_entry(facts["entry"])
         raise kind(told["message"], **facts)
-
-
-def entry_of(told: Mapping[str, Any]) -> Entry:
-    """The entry that a document tells of."""
-    return Entry(
-        told["id"],
-        told["project"],
-        told["account"],
-        _us(told["recorded_at"]) or 0,
-        told["kind"],
-        told["model"],
-        None if told["cost"] is None else to_pico(told["cost"], signed=True),
-        told["price_source"],
-        _us(told["occurred_at"]),
-        told["input_tokens"],
-        told["output_tokens"],
-        told["requests"],
-        _text(told["usage"]),
-        _text(told["price"]),
-        _text(told["tags"]),
-        told["note"],
-        told["corrects_id"],
-        told["idempotency_key"],
-        told["origin_id"],
-        told["hold_id"],
-        None if told["held"] is None else to_pico(told["held"]),
-        told["held_tokens"],
-        _us(told["expires_at"]),
-        bytes.fromhex(told["hash"]),
-    )
 
 
 def _hold_entry(told: Mapping[str, Any], draft: Draft) -> Entry:
@@ -271,7 +242,3 @@ def _us(moment: str | None) -> int | None:
 
 def _json(text: str | None) -> Any:
     return None if text is None else json.loads(text)
-
-
-def _text(value: Any) -> str | None:
-    return json.dumps(value) if value else None

@@ -8,6 +8,7 @@ In reading order:
     transaction         one write transaction, and what is remembered between them
     statements          every SQL statement, beside what it is for
     accounts            finds accounts and projects
+    entry_rows          reads entries back: by number, by key, page by page
     append              appends one row to an account
     posting             money rows, repeated in the accounts above; adjustments
     holding             hold, settle, release, extend, expire

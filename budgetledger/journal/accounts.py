@@ -51,11 +51,27 @@ def known(execute: Execute, project: str, name: str) -> Ref:
     return found
 
 
-def no_budget(project: str, account: str, name: str | None) -> UnknownAccount:
-    """The error for an account that has no budget, or none of that name."""
+def names_with_budget(execute: Execute, project: str, budget: str) -> list[str]:
+    """The accounts that have a budget of that name, in the order they were opened."""
+    where = (find_project(execute, project), budget)
+    rows = execute(compiled(statements.ACCOUNTS_WITH_BUDGET), where).fetchall()
+    return [name for (name,) in rows]
+
+
+def no_budget(
+    project: str, account: str, name: str | None = None, *, or_above: bool = False
+) -> UnknownAccount:
+    """The error for an account without a budget, or without one of that *name*.
+
+    *or_above*: the accounts above it have none either, so that no hold is granted.
+    """
     what = "no budget" if name is None else f"no budget named {name!r}"
+    remedy = "set it first"
+    if or_above:
+        what += ", and none above it has"
+        remedy = f"set one with set_budget({account!r}, ...), or for all with set_budget('*', ...)"
     return UnknownAccount(
-        f"account {account!r} of project {project!r} has {what}; set it first",
+        f"account {account!r} of project {project!r} has {what}; {remedy}",
         account=account,
         project=project,
     )

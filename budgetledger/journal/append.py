@@ -8,6 +8,7 @@ from budgetledger.entries import Entry
 from budgetledger.errors import IdempotencyConflict
 from budgetledger.journal import accounts, statements
 from budgetledger.journal.accounts import Ref
+from budgetledger.journal.entry_rows import entry_with_key
 from budgetledger.journal.rules import SETTINGS, Draft, Head, follow, with_model_totals
 from budgetledger.journal.standing import head_in, head_of
 from budgetledger.journal.transaction import Transaction
@@ -124,10 +125,9 @@ def recorded(tx: Transaction, account: Ref, draft: Draft) -> Entry | None:
     key = draft.idempotency_key
     if key is None:
         return None
-    row = tx.execute(compiled(statements.ENTRY_WITH_KEY), (account.project_id, key)).fetchone()
-    if row is None:
+    entry = entry_with_key(tx.execute, account.project_id, key)
+    if entry is None:
         return None
-    entry = Entry._make(row)
     if _content(entry) != (account.name, *_content(draft)[1:]):
         raise IdempotencyConflict(
             f"key {key!r} stands for entry {entry.id} ({entry.kind} of {_said(entry)}, "

@@ -16,17 +16,20 @@ from budgetledger.errors import (
     BudgetledgerError,
     HoldAlreadyClosed,
     UnknownAccount,
+    UnknownEntry,
     UnpricedModel,
 )
 from budgetledger.journal import accounts, statements
 from budgetledger.journal.accounts import Ref
 from budgetledger.journal.append import append, find_or_open, recorded
+from budgetledger.journal.entry_rows import entry_with_id
 from budgetledger.journal.posting import post, post_along
 from budgetledger.journal.refusals import refusal
 from budgetledger.journal.rules import Draft, Need, refusing
 from budgetledger.journal.standing import Level, checks, line
 from budgetledger.journal.transaction import Transaction
 from budgetledger.storage.dialect import compiled
+from budgetledger.storage.protocols import Execute
 from budgetledger.windows import from_us
 
 _MOST_EXPIRED = 64  # rows written for others in one hold
@@ -89,14 +92,22 @@ def hold(
     return Granted(entry, account, refused)
 
 
-def no_budget(name: str, project: str) -> UnknownAccount:
-    """The error for an account with no budget to count against."""
-    return UnknownAccount(
-        f"account {name!r} of project {project!r} has no budget, and none above it has; "
-        f"set one with set_budget({name!r}, ...), or for all with set_budget('*', ...)",
-        account=name,
-        project=project,
-    )
+def find_hold(execute: Execute, project: str, hold_id: int, account: str | None = None) -> Granted:
+    """The hold with that number, open or closed, with the deadline it was last extended to.
+
+    *account*: the one it must be on. Raises `UnknownEntry`.
+    """
+    entry = entry_with_id(execute, accounts.find_project(execute, project), hold_id)
+    if entry is None or entry.kind != "hold" or account not in (None, entry.account):
+        where = f"in project {project!r}" if account is None else f"of account {account!r}"
+        if entry is not None and account is None:
+            where += f" (that entry is of kind {entry.kind})"
+        raise UnknownEntry(f"there is no hold {hold_id} {where}")
+    holder = accounts.known(execute, project, entry.account)
+    listed = execute(_OPEN_HOLD, (holder.id, hold_id)).fetchone()
+    if listed is not None:
+        entry = entry._replace(expires_at_us=listed[1])
+    return Granted(entry, holder)
 
 
 def need_of(draft: Draft) -> Need:
@@ -112,7 +123,7 @@ def judged(
         if level.settings.budgets:
             break
     else:
-        return no_budget(name, levels[0].account.project)
+        return accounts.no_budget(levels[0].account.project, name, or_above=True)
     for level in levels:
         if level.settings.frozen is not None:
             why = f" ({level.settings.frozen})" if level.settings.frozen else ""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from budgetledger.entries import MONEY_KINDS, Entry
+from budgetledger.entries import MONEY_KINDS
 from budgetledger.errors import IdempotencyConflict, InvalidAmount, UnknownEntry
 from budgetledger.journal import accounts, statements
 from budgetledger.journal.accounts import Ref
 from budgetledger.journal.alerts import raise_alerts
 from budgetledger.journal.append import Appended, append, recorded
+from budgetledger.journal.entry_rows import entry_with_id
 from budgetledger.journal.rules import Draft
 from budgetledger.journal.standing import above, settings_of
 from budgetledger.journal.transaction import Transaction
@@ -60,8 +61,7 @@ def adjust(
     """
     execute = tx.execute
     project_id = accounts.find_project(execute, project)
-    row = execute(compiled(statements.ENTRY_WITH_ID), (project_id, entry_id)).fetchone()
-    corrected = None if row is None else Entry._make(row)
+    corrected = entry_with_id(execute, project_id, entry_id)
     if corrected is None or corrected.kind not in MONEY_KINDS or corrected.kind == "adjustment":
         what = "no entry" if corrected is None else f"a {corrected.kind}, not a charge,"
         raise UnknownEntry(

@@ -8,11 +8,11 @@ from datetime import timedelta
 from decimal import Decimal
 from math import inf
 
-from budgetledger.entries import Budget
+from budgetledger.entries import Budget, Measure
 from budgetledger.errors import BudgetExceededError
 from budgetledger.journal import statements
 from budgetledger.journal.reports import EVER, totals_before
-from budgetledger.journal.rules import Check, Need, next_time
+from budgetledger.journal.rules import Check, Need, next_time, of_measure
 from budgetledger.journal.standing import Level
 from budgetledger.journal.transaction import Transaction
 from budgetledger.money import PICO
@@ -126,11 +126,9 @@ def _held_after(tx: Transaction, level: Level, budget: Budget) -> tuple[list[int
     return [expires_at_us for expires_at_us, _, _ in rows], held[::-1]
 
 
-def _units(totals: tuple[int, ...], measure: str) -> int:
+def _units(totals: tuple[int, ...], measure: Measure) -> int:
     usd, pico, tokens, requests = totals
-    if measure == "usd":
-        return usd * PICO + pico
-    return tokens if measure == "tokens" else requests
+    return of_measure(measure, usd * PICO + pico, tokens, requests)
 
 
 def with_largest_output(

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from budgetledger.entries import Balance, Budget, BudgetStatus, Measure
 from budgetledger.journal import statements
 from budgetledger.journal.accounts import Ref, no_budget
+from budgetledger.journal.rules import of_measure
 from budgetledger.money import PICO, Sum, to_usd
 from budgetledger.storage.dialect import compiled
 from budgetledger.storage.protocols import Execute
@@ -36,9 +37,7 @@ class Posted(NamedTuple):
 
     def of(self, measure: Measure) -> int:
         """Picodollars or a count."""
-        if measure == "usd":
-            return self.pico
-        return self.tokens if measure == "tokens" else self.requests
+        return of_measure(measure, *self)
 
 
 class Revision(NamedTuple):

@@ -162,6 +162,13 @@ def _sums(totals: tuple[Any, ...], cost: int, tokens: int, requests: int) -> tup
     return usd + pico // PICO, pico % PICO, tokens_before + tokens, requests_before + requests
 
 
+def of_measure(measure: Measure, pico: int, tokens: int, requests: int) -> int:
+    """The one of the three that *measure* counts."""
+    if measure == "usd":
+        return pico
+    return tokens if measure == "tokens" else requests
+
+
 class Need(NamedTuple):
     """What a hold sets aside."""
 
@@ -171,9 +178,7 @@ class Need(NamedTuple):
 
     def of(self, measure: Measure) -> int:
         """Picodollars or a count."""
-        if measure == "usd":
-            return self.pico
-        return self.tokens if measure == "tokens" else self.requests
+        return of_measure(measure, *self)
 
 
 class Check(NamedTuple):

@@ -14,7 +14,15 @@ from budgetledger.entries import Budget
 from budgetledger.journal import statements
 from budgetledger.journal.accounts import Ref, account_by_id
 from budgetledger.journal.reports import EVER, NOTHING, thresholds, totals_before
-from budgetledger.journal.rules import Check, Crossed, Head, account_totals, genesis, next_time
+from budgetledger.journal.rules import (
+    Check,
+    Crossed,
+    Head,
+    account_totals,
+    genesis,
+    next_time,
+    of_measure,
+)
 from budgetledger.journal.transaction import Settings, Transaction
 from budgetledger.money import PICO, Sum
 from budgetledger.storage.dialect import compiled
@@ -144,11 +152,11 @@ def check(tx: Transaction, level: Level, budget: Budget, held: Held | None = Non
     """How *budget*'s active window is used; *held* None where it does not matter."""
     window, posted = _posted(tx, level, budget)
     usd, pico, tokens, requests = posted
-    if budget.measure == "usd":
-        return Check(budget, window, usd * PICO + pico, held.pico if held else 0)
-    if budget.measure == "tokens":
-        return Check(budget, window, tokens, held.tokens if held else 0)
-    return Check(budget, window, requests, held.requests if held else 0)
+    used = of_measure(budget.measure, usd * PICO + pico, tokens, requests)
+    if held is None:
+        return Check(budget, window, used, 0)
+    reserved = of_measure(budget.measure, held.pico, held.tokens, held.requests)
+    return Check(budget, window, used, reserved)
 
 
 class Held(NamedTuple):

@@ -1,1 +1,8 @@
-"""How values are shown: JSON documents, tables and text."""
+"""How values are shown. Imports words, pricing, journal and ledger; reads no ledger itself.
+
+In reading order:
+    document_types      the fields of every JSON document; OpenAPI is generated from them
+    documents           makes these documents, and reads an entry back
+    text                money, spans of time and windows as text
+    tables              tables and bars for a terminal
+"""

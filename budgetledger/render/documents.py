@@ -1,6 +1,7 @@
-"""What the command line prints for programs: one JSON document, or one a line.
+"""Values as JSON documents, for the command line (``--json``) and the server alike.
 
-Money is text, because a JSON number may lose digits; moments are in UTC; null is unbounded.
+`budgetledger.render.document_types` has their fields. Money is text, because a JSON number may
+lose digits; moments are in UTC; null is unbounded.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from budgetledger.entries import Account, Alert, Balance, Budget, Entry
-from budgetledger.windows import Window, from_us
+from budgetledger.money import to_pico
+from budgetledger.windows import Window, from_us, to_us
 
 if TYPE_CHECKING:
     from budgetledger.holds import BaseHold
@@ -22,13 +24,7 @@ if TYPE_CHECKING:
     from budgetledger.litellm.user_cost_file import ImportResult
     from budgetledger.prices import OwnPrice, Repriced
     from budgetledger.pricing.estimates import Estimate
-
-_ENTRY = (
-    *("id", "project", "account", "recorded_at", "occurred_at", "kind", "model", "cost"),
-    *("price_source", "price", "input_tokens", "output_tokens", "requests", "usage", "tags"),
-    *("note", "corrects_id", "idempotency_key", "origin_id", "hold_id", "held", "held_tokens"),
-    *("expires_at", "hash"),
-)
+    from budgetledger.render import document_types as doc
 
 
 def print_json(document: object, *, indent: int | None = 2) -> None:
@@ -48,12 +44,15 @@ def as_json(value: object) -> object:
     raise TypeError(f"no JSON for {value!r}")
 
 
-def window_json(window: Window) -> dict[str, Any]:
+# -- budgets and accounts -------------------------------------------------------------------------
+
+
+def window_json(window: Window) -> doc.Window:
     """Its start and end."""
     return {"start": window.start, "end": window.end, "timezone": window.timezone}
 
 
-def budget_json(budget: Budget) -> dict[str, Any]:
+def budget_json(budget: Budget) -> doc.Budget:
     """A budget as it was set."""
     period = budget.period
     return {
@@ -72,7 +71,7 @@ def budget_json(budget: Budget) -> dict[str, Any]:
     }
 
 
-def balance_json(balance: Balance, project: str) -> dict[str, Any]:
+def balance_json(balance: Balance, project: str) -> doc.Balance:
     """A balance and each of its budgets."""
     return {
         "project": project,
@@ -96,7 +95,7 @@ def balance_json(balance: Balance, project: str) -> dict[str, Any]:
     }
 
 
-def account_settings_json(account: Account) -> dict[str, Any]:
+def account_settings_json(account: Account) -> doc.AccountSettings:
     """What an account is under, and whether it takes holds."""
     return {
         "project": account.project,
@@ -109,29 +108,117 @@ def account_settings_json(account: Account) -> dict[str, Any]:
 
 def account_json(account: Account, balance: Balance) -> dict[str, Any]:
     """An account and its balance."""
-    created_at = from_us(account.created_at_us)
     return {
         **balance_json(balance, account.project),
         **account_settings_json(account),
-        "created_at": created_at,
+        "created_at": from_us(account.created_at_us),
     }
 
 
 def model_costs_json(
     balance: Balance, project: str, costs: Mapping[str, Decimal]
-) -> dict[str, Any]:
+) -> doc.ModelCosts:
     """USD by model, and the window they were spent in."""
-    whole = balance_json(balance, project)
-    known = {name: whole[name] for name in ("project", "account", "window", "unpriced")}
-    return {**known, "model_costs": costs}
+    return {
+        "project": project,
+        "account": balance.account,
+        "window": window_json(balance.window),
+        "unpriced": balance.unpriced,
+        "model_costs": costs,
+    }
 
 
-def entry_json(entry: Entry) -> dict[str, Any]:
-    """One row of a journal."""
-    return {name: getattr(entry, name) for name in _ENTRY}
+def alert_json(alert: Alert, project: str) -> doc.Alert:
+    """A threshold that was reached, or is no more."""
+    return {
+        "project": project,
+        "account": alert.account,
+        "budget": alert.budget,
+        "state": alert.state,
+        "threshold": alert.threshold,
+        "limit": alert.limit,
+        "posted": alert.posted,
+        "window": window_json(alert.window),
+        "recorded_at": alert.recorded_at,
+    }
 
 
-def hold_json(hold: BaseHold) -> dict[str, Any]:
+# -- entries and holds ----------------------------------------------------------------------------
+
+
+def entry_json(entry: Entry) -> doc.Entry:
+    """One row of a journal; `read_entry` reads it back."""
+    return {
+        "id": entry.id,
+        "project": entry.project,
+        "account": entry.account,
+        "recorded_at": entry.recorded_at,
+        "occurred_at": entry.occurred_at,
+        "kind": entry.kind,
+        "model": entry.model,
+        "cost": entry.cost,
+        "price_source": entry.price_source,
+        "price": entry.price,
+        "input_tokens": entry.input_tokens,
+        "output_tokens": entry.output_tokens,
+        "requests": entry.requests,
+        "usage": entry.usage,
+        "tags": entry.tags,
+        "note": entry.note,
+        "corrects_id": entry.corrects_id,
+        "idempotency_key": entry.idempotency_key,
+        "origin_id": entry.origin_id,
+        "hold_id": entry.hold_id,
+        "held": entry.held,
+        "held_tokens": entry.held_tokens,
+        "expires_at": entry.expires_at,
+        "hash": entry.hash,
+    }
+
+
+def read_entry(document: Mapping[str, Any]) -> Entry:
+    """The entry that a document of `entry_json` shows, once it was sent as JSON."""
+    return Entry(
+        id=document["id"],
+        project=document["project"],
+        account=document["account"],
+        recorded_at_us=_us(document["recorded_at"]) or 0,
+        kind=document["kind"],
+        model=document["model"],
+        cost_pico=_pico(document["cost"], signed=True),
+        price_source=document["price_source"],
+        occurred_at_us=_us(document["occurred_at"]),
+        input_tokens=document["input_tokens"],
+        output_tokens=document["output_tokens"],
+        requests=document["requests"],
+        usage_json=_text(document["usage"]),
+        price_json=_text(document["price"]),
+        tags_json=_text(document["tags"]),
+        note=document["note"],
+        corrects_id=document["corrects_id"],
+        idempotency_key=document["idempotency_key"],
+        origin_id=document["origin_id"],
+        hold_id=document["hold_id"],
+        held_pico=_pico(document["held"]),
+        held_tokens=document["held_tokens"],
+        expires_at_us=_us(document["expires_at"]),
+        hash=bytes.fromhex(document["hash"]),
+    )
+
+
+def _us(moment: str | None) -> int | None:
+    return None if moment is None else to_us(datetime.fromisoformat(moment))
+
+
+def _pico(usd: str | None, *, signed: bool = False) -> int | None:
+    return None if usd is None else to_pico(usd, signed=signed)
+
+
+def _text(value: dict[str, Any]) -> str | None:
+    return json.dumps(value, separators=(",", ":"), sort_keys=True) if value else None
+
+
+def hold_json(hold: BaseHold) -> doc.OpenHold:
     """What is set aside, for which account, and until when."""
     entry = hold.entry
     return {
@@ -148,48 +235,10 @@ def hold_json(hold: BaseHold) -> dict[str, Any]:
     }
 
 
-def alert_json(alert: Alert, project: str) -> dict[str, Any]:
-    """A threshold that was reached (state ``alert``), or is no more (``resolve``)."""
-    return {
-        "project": project,
-        "account": alert.account,
-        "budget": alert.budget,
-        "state": alert.state,
-        "threshold": alert.threshold,
-        "limit": alert.limit,
-        "posted": alert.posted,
-        "window": window_json(alert.window),
-        "recorded_at": alert.recorded_at,
-    }
+# -- prices ---------------------------------------------------------------------------------------
 
 
-def verification_json(found: Verification, path: str) -> dict[str, Any]:
-    """What was recounted, and every difference."""
-    problems = [problem._asdict() for problem in found.problems]
-    return {"path": path, "ok": found.ok, **found._asdict(), "problems": problems}
-
-
-def import_json(result: ImportResult, project: str) -> dict[str, Any]:
-    """What an import brought in."""
-    users = [user._asdict() for user in result.users]
-    return {"project": project, **result._asdict(), "users": users}
-
-
-def price_json(price: OwnPrice) -> dict[str, Any]:
-    """An own price; USD by what is counted, of all projects if ``project`` is null."""
-    return {
-        "id": price.id,
-        "project": price.project,
-        "model": price.model,
-        "removed": price.removed,
-        "rates": price.rates,
-        "effective_at": price.effective_at,
-        "recorded_at": price.recorded_at,
-        "note": price.note,
-    }
-
-
-def estimate_json(model: str, estimate: Estimate) -> dict[str, Any]:
+def estimate_json(model: str, estimate: Estimate) -> doc.Estimate:
     """What a call may cost, and what that is made from."""
     return {
         "model": model,
@@ -204,19 +253,23 @@ def estimate_json(model: str, estimate: Estimate) -> dict[str, Any]:
     }
 
 
-def price_import_json(done: PriceImport) -> dict[str, Any]:
-    """What an import of prices took over, and what it left out."""
+def price_json(price: OwnPrice) -> doc.Price:
+    """An own price; USD by what is counted, of all projects if ``project`` is null."""
     return {
-        "set": [price_json(price) for price in done.appended],
-        "unchanged": done.unchanged,
-        "skipped": [one._asdict() for one in done.skipped],
-        "not_counted": done.left_out,
+        "id": price.id,
+        "project": price.project,
+        "model": price.model,
+        "removed": price.removed,
+        "rates": price.rates,
+        "effective_at": price.effective_at,
+        "recorded_at": price.recorded_at,
+        "note": price.note,
     }
 
 
 def repriced_json(
     priced: Sequence[Repriced], unknown: Sequence[Entry], applied: bool
-) -> dict[str, Any]:
+) -> doc.Repriced:
     """The calls that are priced later, or would be, and those whose price is not known."""
     return {
         "applied": applied,
@@ -234,4 +287,29 @@ def repriced_json(
             for one in priced
         ],
         "still_unpriced": [entry_json(entry) for entry in unknown],
+    }
+
+
+# -- what the command line alone prints -----------------------------------------------------------
+
+
+def verification_json(found: Verification, path: str) -> dict[str, Any]:
+    """What was recounted, and every difference."""
+    problems = [problem._asdict() for problem in found.problems]
+    return {"path": path, "ok": found.ok, **found._asdict(), "problems": problems}
+
+
+def import_json(result: ImportResult, project: str) -> dict[str, Any]:
+    """What an import brought in."""
+    users = [user._asdict() for user in result.users]
+    return {"project": project, **result._asdict(), "users": users}
+
+
+def price_import_json(done: PriceImport) -> dict[str, Any]:
+    """What an import of prices took over, and what it left out."""
+    return {
+        "set": [price_json(price) for price in done.appended],
+        "unchanged": done.unchanged,
+        "skipped": [one._asdict() for one in done.skipped],
+        "not_counted": done.left_out,
     }

@@ -7,17 +7,17 @@ heard sends the same ``Idempotency-Key`` again, and gets the first answer.
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
 from functools import partial
-from typing import Any
 
 from budgetledger.aio import AsyncHold
-from budgetledger.entries import Account, Budget, Entry
+from budgetledger.entries import Account, Alert
 from budgetledger.errors import HoldAlreadyClosed, InvalidInput, UnknownEntry
 from budgetledger.holds import granted_of
-from budgetledger.journal import accounts, statements
-from budgetledger.journal.holding import Granted
+from budgetledger.journal.accounts import find_project
+from budgetledger.journal.entry_rows import entry_with_key, page
+from budgetledger.journal.holding import find_hold
 from budgetledger.journal.reports import EVER
+from budgetledger.render import document_types as doc
 from budgetledger.render.documents import (
     account_settings_json,
     alert_json,
@@ -28,12 +28,9 @@ from budgetledger.render.documents import (
     model_costs_json,
     window_json,
 )
-from budgetledger.server import request_fields as kinds
+from budgetledger.server import request_models as requests
 from budgetledger.server.operation import Call, Operation
 from budgetledger.server.price_api import PRICE_OPERATIONS
-from budgetledger.server.request_fields import in_query, required
-from budgetledger.storage.dialect import compiled
-from budgetledger.storage.protocols import Execute
 from budgetledger.verbs import charging
 from budgetledger.verbs.awaiting import AsyncJournal
 from budgetledger.verbs.balances import snapshot
@@ -45,19 +42,19 @@ _ROWS = 100
 # -- holds ----------------------------------------------------------------------------------------
 
 
-async def hold(call: Call) -> object:
+async def hold(call: Call) -> doc.Hold:
     """Set money aside for a call before it is made, if every budget that applies allows it."""
     taken = await call.ledger.hold(call.account, key=call.key, **call.given)
     call.service.remember(call.project, granted_of(taken))
     return _hold(taken)
 
 
-async def list_holds(call: Call) -> object:
+async def list_holds(call: Call) -> doc.Holds:
     """The open holds that count against the account: its own, and of accounts under it."""
     return {"holds": [_hold(found) for found in await call.ledger.holds(call.account)]}
 
 
-async def settle(call: Call) -> object:
+async def settle(call: Call) -> doc.Entry:
     """Record what the call cost, and close the hold; never refused for lack of budget."""
     held, given = await _held(call), dict(call.given)
     paid, response = given.pop("cost", None), given.pop("response", None)
@@ -67,7 +64,7 @@ async def settle(call: Call) -> object:
     return entry_json(await held.settle(paid, key=call.key, **given))
 
 
-async def release(call: Call) -> object:
+async def release(call: Call) -> doc.Entry:
     """Close the hold unspent."""
     held = await _held(call)
     try:
@@ -79,14 +76,14 @@ async def release(call: Call) -> object:
         return entry_json(closed.entry)
 
 
-async def extend(call: Call) -> object:
+async def extend(call: Call) -> doc.Hold:
     """Move the deadline of an open hold to some seconds from now."""
     held = await _held(call)
     await held.extend(**call.given)
     return _hold(held)
 
 
-async def can_afford(call: Call) -> object:
+async def can_afford(call: Call) -> doc.Affordable:
     """Whether the budgets allow this now, as a hold decides; nothing is set aside."""
     return {"affordable": await call.ledger.can_afford(call.account, **call.given)}
 
@@ -94,12 +91,12 @@ async def can_afford(call: Call) -> object:
 # -- money ----------------------------------------------------------------------------------------
 
 
-async def charge(call: Call) -> object:
+async def charge(call: Call) -> doc.Entry:
     """Record what a call cost. Never refused for lack of budget: the money is spent."""
     return entry_json(await call.ledger.charge(call.account, key=call.key, **call.given))
 
 
-async def adjust(call: Call) -> object:
+async def adjust(call: Call) -> doc.Entry:
     """Correct an entry by an amount, which may be negative, or to what the call cost in all."""
     given = dict(call.given)
     amount, total = given.pop("amount", None), given.pop("total", None)
@@ -115,27 +112,27 @@ async def adjust(call: Call) -> object:
 # -- settings -------------------------------------------------------------------------------------
 
 
-async def set_budget(call: Call) -> object:
+async def set_budget(call: Call) -> doc.Budget:
     """Limit what the account may use in a window; the same name again revises the budget."""
     given = dict(call.given)
     span = given.pop("span", None)
     if span is not None:
         given.setdefault("per", span)
-    return _budget(await call.ledger.set_budget(call.account, **given))
+    return budget_json(await call.ledger.set_budget(call.account, **given))
 
 
-async def list_budgets(call: Call) -> object:
+async def list_budgets(call: Call) -> doc.Budgets:
     """The account's budgets in force, by name."""
-    return {"budgets": [_budget(budget) for budget in await call.ledger.budgets(call.account)]}
+    return {"budgets": [budget_json(budget) for budget in await call.ledger.budgets(call.account)]}
 
 
-async def remove_budget(call: Call) -> object:
+async def remove_budget(call: Call) -> doc.Removed:
     """End a budget; what it counted stays."""
     await call.ledger.remove_budget(call.account, call.name)
     return {"account": call.account, "name": call.name}
 
 
-async def shift_window(call: Call) -> object:
+async def shift_window(call: Call) -> doc.Shifted:
     """Start a new window now, of one budget or of all the account's; no row is touched."""
     given = dict(call.given)
     name = given.pop("budget", None)
@@ -143,19 +140,19 @@ async def shift_window(call: Call) -> object:
     return {"account": call.account, "window": window_json(window)}
 
 
-async def set_parent(call: Call) -> object:
+async def set_parent(call: Call) -> doc.Account:
     """Put the account under another, whose budgets it counts against too; null for none."""
-    await call.ledger.set_parent(call.account, call.given["parent"])
+    await call.ledger.set_parent(call.account, call.given.get("parent"))
     return await _settings(call)
 
 
-async def freeze(call: Call) -> object:
+async def freeze(call: Call) -> doc.Account:
     """Refuse all holds on the account and those under it; costs are still recorded."""
     await call.ledger.freeze(call.account, **call.given)
     return await _settings(call)
 
 
-async def unfreeze(call: Call) -> object:
+async def unfreeze(call: Call) -> doc.Account:
     """Grant holds on the account again."""
     await call.ledger.unfreeze(call.account, **call.given)
     return await _settings(call)
@@ -164,52 +161,49 @@ async def unfreeze(call: Call) -> object:
 # -- reading --------------------------------------------------------------------------------------
 
 
-async def list_accounts(call: Call) -> object:
+async def list_accounts(call: Call) -> doc.Accounts:
     """The project's accounts, by name."""
     return {"accounts": [_account(account) for account in await call.ledger.accounts()]}
 
 
-async def balance(call: Call) -> object:
+async def balance(call: Call) -> doc.Balance:
     """What the account spent and may still spend, now or at a moment."""
     return balance_json(await call.ledger.balance(call.account, **call.given), call.project)
 
 
-async def model_costs(call: Call) -> object:
+async def model_costs(call: Call) -> doc.ModelCosts:
     """US dollars by model, in the window that the balance reports."""
     moments = (call.given.get("at"), call.given.get("as_of"))
     found = await asyncio.to_thread(snapshot, call.journal, call.account, *moments)
     return model_costs_json(found[0], call.project, found[1])
 
 
-async def list_entries(call: Call) -> object:
+async def list_entries(call: Call) -> doc.Entries:
     """A page of the account's journal, in order; `next` goes on after it."""
     return await _page(call, call.account)
 
 
-async def list_project_entries(call: Call) -> object:
+async def list_project_entries(call: Call) -> doc.Entries:
     """A page of what all accounts of the project recorded, in order; `next` goes on after it."""
     return await _page(call, None)
 
 
-async def keyed_entry(call: Call) -> object:
+async def keyed_entry(call: Call) -> doc.Entry:
     """The entry that an Idempotency-Key stands for."""
-
-    def read(execute: Execute) -> Any:
-        project_id = accounts.find_project(execute, call.project)
-        return execute(compiled(statements.ENTRY_WITH_KEY), (project_id, call.name)).fetchone()
-
-    row = await call.journal.store.aread(read)
-    if row is None:
+    entry = await call.journal.store.aread(
+        lambda execute: entry_with_key(execute, find_project(execute, call.project), call.name)
+    )
+    if entry is None:
         raise UnknownEntry(f"no entry has the key {call.name!r}")
-    return entry_json(Entry._make(row))
+    return entry_json(entry)
 
 
-async def list_alerts(call: Call) -> object:
+async def list_alerts(call: Call) -> doc.Alerts:
     """The alerts raised and resolved on the account, in order."""
     return _alerts(call, await call.ledger.alerts(call.account))
 
 
-async def list_project_alerts(call: Call) -> object:
+async def list_project_alerts(call: Call) -> doc.Alerts:
     """The alerts raised and resolved in the project, in order."""
     return _alerts(call, await call.ledger.alerts())
 
@@ -220,167 +214,75 @@ async def list_project_alerts(call: Call) -> object:
 async def _held(call: Call) -> AsyncHold:
     """The hold that the path names. Raises `UnknownEntry`."""
     granted = call.service.recall(call.project, call.number)
-    if granted is None:
-        granted = await call.journal.store.aread(lambda execute: _find_hold(execute, call))
-    if granted.entry.account != call.account:
-        raise _no_hold(call)
+    if granted is None or granted.entry.account != call.account:
+        granted = await call.journal.store.aread(
+            lambda execute: find_hold(execute, call.project, call.number, call.account)
+        )
     return AsyncHold(AsyncJournal(call.journal), granted, None)
 
 
-def _find_hold(execute: Execute, call: Call) -> Granted:
-    project_id = accounts.find_project(execute, call.project)
-    row = execute(compiled(statements.ENTRY_WITH_ID), (project_id, call.number)).fetchone()
-    entry = None if row is None else Entry._make(row)
-    if entry is None or entry.kind != "hold":
-        raise _no_hold(call)
-    return Granted(entry, accounts.known(execute, call.project, entry.account))
-
-
-def _no_hold(call: Call) -> UnknownEntry:
-    return UnknownEntry(f"there is no hold {call.number} of account {call.account!r}")
-
-
-async def _page(call: Call, account: str | None) -> object:
-    given = call.given
-    since: datetime | None = given.get("since")
-    until: datetime | None = given.get("until")
-    since_us = 0 if since is None else max(to_us(since), 0)
-    until_us = EVER if until is None else to_us(until)
-    most, after_id = given.get("limit", _ROWS), given.get("after", -1)
-
-    def read(execute: Execute) -> list[Any]:
-        project_id = accounts.find_project(execute, call.project)
-        if account is None:
-            where: tuple[object, ...] = (project_id, after_id, since_us, until_us, most)
-            return execute(compiled(statements.PROJECT_ENTRIES), where).fetchall()
-        ref = accounts.known(execute, call.project, account)
-        after = (since_us, -1)
-        if after_id >= 0:
-            row = execute(compiled(statements.ENTRY_WITH_ID), (project_id, after_id)).fetchone()
-            if row is None or row[2] != account:
-                raise UnknownEntry(f"there is no entry {after_id} of account {account!r}")
-            after = max(after, (row[3], after_id))
-        return execute(
-            compiled(statements.ACCOUNT_ENTRIES), (ref.id, *after, until_us, most)
-        ).fetchall()
-
-    rows = await call.journal.store.aread(read)
-    entries = [Entry._make(row) for row in rows]
+async def _page(call: Call, account: str | None) -> doc.Entries:
+    given, most = call.given, call.given.get("limit", _ROWS)
+    reading = partial(
+        page,
+        project=call.project,
+        account=account,
+        since_us=max(to_us(given["since"]), 0) if "since" in given else 0,
+        until_us=to_us(given["until"]) if "until" in given else EVER,
+        after_id=given.get("after"),
+        most=most,
+    )
+    entries = await call.journal.store.aread(reading)
     following = entries[-1].id if len(entries) == most else None
     return {"entries": [entry_json(entry) for entry in entries], "next": following}
 
 
-def _alerts(call: Call, alerts: list[Any]) -> object:
+def _alerts(call: Call, alerts: list[Alert]) -> doc.Alerts:
     return {"alerts": [alert_json(alert, call.project) for alert in alerts]}
 
 
-async def _settings(call: Call) -> object:
+async def _settings(call: Call) -> doc.Account:
     found = await call.ledger.accounts()
     return _account(next(account for account in found if account.name == call.account))
 
 
-def _account(account: Account) -> dict[str, Any]:
+def _account(account: Account) -> doc.Account:
     return {**account_settings_json(account), "created_at": from_us(account.created_at_us)}
 
 
-def _budget(budget: Budget) -> dict[str, Any]:
-    return budget_json(budget)
-
-
-def _hold(held: AsyncHold) -> dict[str, Any]:
+def _hold(held: AsyncHold) -> doc.Hold:
     return {**hold_json(held), "bounded": held.bounded}
 
 
 # -- the table ------------------------------------------------------------------------------------
 
-_HOW_MUCH = (("amount",), ("tokens",), ("model", "messages"), ("model", "text"))
-_WHAT_PAID = (("cost",), ("response",), ("usage",))
-_ESTIMATE = {"amount": kinds.MONEY, "model": kinds.NAME, **kinds.PROMPT, "tokens": kinds.COUNT}
-_PAID = {
-    "cost": kinds.MONEY,
-    "response": kinds.OBJECT,
-    "usage": kinds.USAGE,
-    "model": kinds.NAME,
-    "tags": kinds.OBJECT,
-    "occurred_at": kinds.MOMENT,
-}
-_BUDGET = {
-    "limit": kinds.MONEY,
-    "tokens": kinds.COUNT,
-    "requests": kinds.COUNT,
-    "per": kinds.PER,
-    "span": kinds.SPAN,
-    "timezone": kinds.NAME,
-    "week_start": kinds.WEEK_START,
-    "anchor": kinds.ANCHOR,
-    "model": kinds.NAME,
-    "alert_at": kinds.SHARES,
-    "name": kinds.NAME,
-    "created_at": kinds.MOMENT,
-}
-_REASON = {"reason": kinds.NAME}
-_PAST = {"at": kinds.MOMENT, "as_of": kinds.MOMENT}
-_PAGE = {
-    "since": kinds.MOMENT,
-    "until": kinds.MOMENT,
-    "after": in_query(kinds.COUNT),
-    "limit": in_query(kinds.ROWS),
-}
-_HOLD = "/accounts/{account}/holds"
+_ACCOUNT = "/accounts/{account}"
+_HOLDS = "/accounts/{account}/holds"
+_HOLD = "/accounts/{account}/holds/{number}"
 
 OPERATIONS = (
-    Operation("GET", "/accounts", list_accounts, "Accounts"),
-    Operation("GET", "/entries", list_project_entries, "Entries", query=_PAGE),
-    Operation("GET", "/alerts", list_project_alerts, "Alerts"),
-    Operation(
-        "POST", "/entries/{number}/adjust", adjust, "Entry", 201, has_key=True,
-        body={
-            "amount": kinds.SIGNED_MONEY, "total": kinds.MONEY, "reason": required(kinds.NAME)
-        },
-        one_of=(("amount",), ("total",)),
-    ),
-    Operation("GET", "/keys/{name}", keyed_entry, "Entry"),
-    Operation("GET", _HOLD, list_holds, "Holds"),
-    Operation(
-        "POST", _HOLD, hold, "Hold", 201, has_key=True,
-        body={**_ESTIMATE, "tags": kinds.OBJECT, "expires_in": kinds.EXPIRES_IN},
-        one_of=_HOW_MUCH,
-    ),
-    Operation(
-        "POST", _HOLD + "/{number}/settle", settle, "Entry", 201, _PAID, has_key=True,
-        one_of=_WHAT_PAID,
-    ),
-    Operation("POST", _HOLD + "/{number}/release", release, "Entry", 201, _REASON, has_key=True),
-    Operation(
-        "POST", _HOLD + "/{number}/extend", extend, "Hold",
-        body={"expires_in": required(kinds.EXPIRES_IN)},
-    ),
-    Operation(
-        "POST", "/accounts/{account}/can-afford", can_afford, "Affordable", body=_ESTIMATE,
-        one_of=_HOW_MUCH,
-    ),
-    Operation(
-        "POST", "/accounts/{account}/charges", charge, "Entry", 201, _PAID, has_key=True,
-        one_of=_WHAT_PAID,
-    ),
-    Operation("GET", "/accounts/{account}/budgets", list_budgets, "Budgets"),
-    Operation(
-        "POST", "/accounts/{account}/budgets", set_budget, "Budget", body=_BUDGET,
-        one_of=(("limit",), ("tokens",), ("requests",)),
-    ),
-    Operation("DELETE", "/accounts/{account}/budgets/{name}", remove_budget, "Removed"),
-    Operation("GET", "/accounts/{account}/balance", balance, "Balance", query=_PAST),
-    Operation("GET", "/accounts/{account}/model-costs", model_costs, "ModelCosts", query=_PAST),
-    Operation("GET", "/accounts/{account}/entries", list_entries, "Entries", query=_PAGE),
-    Operation("GET", "/accounts/{account}/alerts", list_alerts, "Alerts"),
-    Operation(
-        "POST", "/accounts/{account}/shift", shift_window, "Shifted", has_key=True,
-        body={"budget": kinds.NAME, "reason": kinds.NAME},
-    ),
-    Operation(
-        "PUT", "/accounts/{account}/parent", set_parent, "Account", body={"parent": kinds.PARENT}
-    ),
-    Operation("POST", "/accounts/{account}/freeze", freeze, "Account", body=_REASON),
-    Operation("POST", "/accounts/{account}/unfreeze", unfreeze, "Account", body=_REASON),
+    Operation("GET", "/accounts", list_accounts),
+    Operation("GET", "/entries", list_project_entries, query=requests.Page),
+    Operation("GET", "/alerts", list_project_alerts),
+    Operation("POST", "/entries/{number}/adjust", adjust, 201, requests.Correction, has_key=True),
+    Operation("GET", "/keys/{name}", keyed_entry),
+    Operation("GET", _HOLDS, list_holds),
+    Operation("POST", _HOLDS, hold, 201, requests.NewHold, has_key=True),
+    Operation("POST", f"{_HOLD}/settle", settle, 201, requests.Paid, has_key=True),
+    Operation("POST", f"{_HOLD}/release", release, 201, requests.Reason, has_key=True),
+    Operation("POST", f"{_HOLD}/extend", extend, body=requests.Extension),
+    Operation("POST", f"{_ACCOUNT}/can-afford", can_afford, body=requests.HowMuch),
+    Operation("POST", f"{_ACCOUNT}/charges", charge, 201, requests.Paid, has_key=True),
+    Operation("GET", f"{_ACCOUNT}/budgets", list_budgets),
+    Operation("POST", f"{_ACCOUNT}/budgets", set_budget, body=requests.NewBudget),
+    Operation("DELETE", f"{_ACCOUNT}/budgets/{{name}}", remove_budget),
+    Operation("GET", f"{_ACCOUNT}/balance", balance, query=requests.Past),
+    Operation("GET", f"{_ACCOUNT}/model-costs", model_costs, query=requests.Past),
+    Operation("GET", f"{_ACCOUNT}/entries", list_entries, query=requests.Page),
+    Operation("GET", f"{_ACCOUNT}/alerts", list_alerts),
+    Operation("POST", f"{_ACCOUNT}/shift", shift_window, body=requests.Shift, has_key=True),
+    Operation("PUT", f"{_ACCOUNT}/parent", set_parent, body=requests.NewParent),
+    Operation("POST", f"{_ACCOUNT}/freeze", freeze, body=requests.Reason),
+    Operation("POST", f"{_ACCOUNT}/unfreeze", unfreeze, body=requests.Reason),
     *PRICE_OPERATIONS,
-)  # fmt: skip
+)

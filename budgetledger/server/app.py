@@ -16,8 +16,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from budgetledger import __version__
 from budgetledger.errors import InvalidInput
+from budgetledger.journal.accounts import find_project
 from budgetledger.journal.journal import journal_of
 from budgetledger.ledger import Ledger
 from budgetledger.names import checked_name
@@ -27,9 +27,9 @@ from budgetledger.server.api import OPERATIONS
 from budgetledger.server.gate import Gate
 from budgetledger.server.http import Refused, answer, error_answer, read_json
 from budgetledger.server.metrics import Metrics
-from budgetledger.server.openapi import PREFIX, description
+from budgetledger.server.openapi import PREFIX, VERSION, description
 from budgetledger.server.operation import Call, Operation
-from budgetledger.server.request_fields import read_all
+from budgetledger.server.request_fields import read
 from budgetledger.server.state import Service
 
 Handler: TypeAlias = Callable[[Service, Request], Awaitable[Response]]
@@ -95,9 +95,9 @@ async def _perform(operation: Operation, service: Service, request: Request) -> 
     service.gate.admit(request, project)
     checked_name(project, "project")
     if operation.method == "GET":
-        given = read_all(operation.query, _query(request))
+        given = read(operation.query, _query(request))
     else:
-        given = read_all(operation.body, await read_json(request, service.most_bytes))
+        given = read(operation.body, await read_json(request, service.most_bytes))
     call = Call(
         service=service,
         ledger=service.ledger_of(project),
@@ -133,13 +133,14 @@ def _number(text: str) -> int:
 
 async def _health(service: Service, request: Request) -> Response:
     """Whether the ledger can be read."""
-    await journal_of(service.ledger).store.aread(lambda execute: execute("SELECT 1").fetchone())
+    journal = journal_of(service.ledger)
+    await journal.store.aread(lambda execute: find_project(execute, journal.project))
     return answer({"status": "ok"})
 
 
 async def _about(service: Service, request: Request) -> Response:
     """By this a client knows what it talks to."""
-    return answer({"service": "budgetledger", "version": __version__})
+    return answer({"service": "budgetledger", "version": VERSION})
 
 
 async def _not_routed(request: Request, error: Exception) -> Response:

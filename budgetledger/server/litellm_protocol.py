@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Annotated, Any, Literal, NotRequired, TypeAlias
 
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
+from typing_extensions import TypedDict
 
 from budgetledger.errors import InvalidInput
 from budgetledger.journal.journal import journal_of
@@ -15,12 +17,57 @@ from budgetledger.names import checked_name
 from budgetledger.server import litellm_counters as counters
 from budgetledger.server.gate import check_member
 from budgetledger.server.http import Refused, answer, read_json
-from budgetledger.server.litellm_counters import Known, Written
+from budgetledger.server.litellm_notes import Note
+from budgetledger.server.litellm_users import Written, read_record, records
+from budgetledger.server.request_fields import Name
 from budgetledger.server.state import Service
 from budgetledger.verbs.awaiting import AsyncJournal
 
 CLIENT_HEADER = "X-Budgetledger-Client"
 """Who is writing, unlike any other: its records are compared with what it was told last."""
+
+_Usd: TypeAlias = Annotated[float, Field(ge=0)]
+
+
+class Record(TypedDict):
+    """A user's budget and cost, as LiteLLM stores them. Amounts are US dollars."""
+
+    total_budget: _Usd
+    duration: NotRequired[int]
+    """Days; without it the budget is for ever."""
+    created_at: NotRequired[float]
+    """Seconds since 1970."""
+    last_updated_at: NotRequired[float]
+    """When the window began, in seconds since 1970."""
+    current_cost: NotRequired[_Usd]
+    model_cost: NotRequired[dict[str, _Usd]]
+
+
+class GetBudget(TypedDict):
+    """Whose records to tell."""
+
+    project_name: Name
+
+
+class SetBudget(GetBudget):
+    """The records of all users, or of those that changed."""
+
+    user_dict: dict[str, Record]
+
+
+class Success(TypedDict):
+    """The change was recorded."""
+
+    status: Literal["success"]
+
+
+class Records(TypedDict):
+    """The records of all users; `error` where there are none."""
+
+    status: Literal["success", "error"]
+    data: NotRequired[dict[str, Record]]
+    message: NotRequired[str]
+
 
 _MOST_SHOWN = 20
 _AT_ONCE = 200
@@ -35,9 +82,7 @@ async def get_budget(service: Service, request: Request) -> Response:
     if client is not None:
         told = await AsyncJournal(journal).write(lambda tx: counters.tell(tx, project, client))
     else:
-        told = await journal.store.aread(
-            lambda execute: counters.records(execute, project, journal.clock())
-        )
+        told = await journal.store.aread(lambda execute: records(execute, project, journal.clock()))
     if not told:
         return answer({"status": "error", "message": "nothing is stored for this project yet"})
     return answer({"status": "success", "data": told})
@@ -58,11 +103,11 @@ async def set_budget(service: Service, request: Request) -> Response:
     problems: dict[str, str] = {}
     for user, record in users.items():
         try:
-            written.append(counters.read_record(user, record))
+            written.append(read_record(user, record))
         except InvalidInput as error:
             problems[user] = str(error)
 
-    loaded: Known | None = None
+    loaded: Note | None = None
 
     def absorb(tx: Transaction, some: list[Written]) -> dict[str, str]:
         nonlocal loaded

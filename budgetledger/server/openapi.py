@@ -1,193 +1,47 @@
-"""The OpenAPI description of everything the server answers."""
+"""The OpenAPI description of everything the server answers in JSON.
+
+It is put together from what describes itself: the table of operations, the models of requests
+and the types of answers.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from importlib.metadata import version
+from typing import Any, TypeAlias
 
-from budgetledger import __version__
+from pydantic import ConfigDict, TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+from budgetledger.render import document_types as doc
 from budgetledger.server.api import OPERATIONS
+from budgetledger.server.litellm_protocol import (
+    CLIENT_HEADER,
+    GetBudget,
+    Records,
+    SetBudget,
+    Success,
+)
 from budgetledger.server.operation import Operation
-from budgetledger.server.request_fields import NAME, Schema, body_schema
+from budgetledger.server.request_fields import Name
+
+Schema: TypeAlias = dict[str, Any]
 
 PREFIX = "/v1/projects/{project}"
+VERSION = version("budgetledger")
 
-_TEXT: Schema = {"type": "string"}
-_TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
 _USD: Schema = {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}
-_USD_OR_NULL: Schema = {"anyOf": [_USD, {"type": "null"}]}
-_AMOUNT: Schema = {"anyOf": [_USD, {"type": "integer"}]}  # a count, of tokens and requests
-_COUNT: Schema = {"type": "integer"}
-_MOMENT: Schema = {"type": "string", "format": "date-time"}
-_MOMENT_OR_NULL: Schema = {"anyOf": [_MOMENT, {"type": "null"}]}
-
-_RATES: Schema = {"type": "object", "additionalProperties": _TEXT}
-
-
-def _ref(name: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _object(**properties: Schema) -> Schema:
-    return {"type": "object", "properties": properties, "required": list(properties)}
-
-
-def _list_of(name: str, **more: Schema) -> Schema:
-    plural = {"Entry": "entries"}.get(name, f"{name.lower()}s")
-    return _object(**{plural: {"type": "array", "items": _ref(name)}}, **more)
-
-
-_WINDOW = _object(start=_MOMENT_OR_NULL, end=_MOMENT_OR_NULL, timezone=_TEXT)
-_BUDGET: dict[str, Schema] = {
-    "account": _TEXT,
-    "name": _TEXT,
-    "measure": {"enum": ["usd", "tokens", "requests"]},
-    "limit": _AMOUNT,
-    "model": _TEXT_OR_NULL,
-    "per": _TEXT_OR_NULL,
-    "span_seconds": {"type": ["number", "null"]},
-    "timezone": _TEXT,
-    "week_start": _COUNT,
-    "anchor": _MOMENT_OR_NULL,
-    "alert_at": {"type": "array", "items": _USD},
-    "created_at": _MOMENT,
-}
-_USED: dict[str, Schema] = {"posted": _AMOUNT, "held": _AMOUNT, "available": _AMOUNT}
-_SCHEMAS: dict[str, Schema] = {
-    "Window": _WINDOW,
-    "Budget": _object(**_BUDGET),
-    "BudgetStatus": _object(**_BUDGET, **_USED, window=_ref("Window")),
-    "Balance": _object(
-        project=_TEXT,
-        account=_TEXT,
-        limit=_USD_OR_NULL,
-        posted=_USD,
-        held=_USD,
-        available=_USD_OR_NULL,
-        unpriced=_COUNT,
-        window=_ref("Window"),
-        budgets={"type": "array", "items": _ref("BudgetStatus")},
-    ),
-    "Account": _object(
-        project=_TEXT,
-        account=_TEXT,
-        parent=_TEXT_OR_NULL,
-        frozen={"type": "boolean"},
-        frozen_because=_TEXT_OR_NULL,
-        created_at=_MOMENT,
-    ),
-    "Entry": _object(
-        id=_COUNT,
-        project=_TEXT,
-        account=_TEXT,
-        recorded_at=_MOMENT,
-        kind=_TEXT,
-        model=_TEXT_OR_NULL,
-        cost=_USD_OR_NULL,
-        price_source=_TEXT_OR_NULL,
-        input_tokens=_COUNT,
-        output_tokens=_COUNT,
-        requests=_COUNT,
-        usage={"type": "object"},
-        tags={"type": "object"},
-        hold_id={"type": ["integer", "null"]},
-        held=_USD_OR_NULL,
-        expires_at=_MOMENT_OR_NULL,
-        hash=_TEXT,
-    ),
-    "Hold": _object(
-        id=_COUNT,
-        project=_TEXT,
-        account=_TEXT,
-        model=_TEXT_OR_NULL,
-        amount=_USD,
-        tokens=_COUNT,
-        recorded_at=_MOMENT,
-        expires_at=_MOMENT,
-        idempotency_key=_TEXT_OR_NULL,
-        tags={"type": "object"},
-        bounded={"type": "boolean"},
-    ),
-    "Alert": _object(
-        account=_TEXT,
-        budget=_TEXT,
-        state={"enum": ["alert", "resolve"]},
-        threshold=_USD,
-        limit=_AMOUNT,
-        posted=_AMOUNT,
-        window=_ref("Window"),
-        recorded_at=_MOMENT,
-    ),
-    "Accounts": _list_of("Account"),
-    "Budgets": _list_of("Budget"),
-    "Holds": _list_of("Hold"),
-    "Alerts": _list_of("Alert"),
-    "Entries": _list_of("Entry", next={"type": ["integer", "null"]}),
-    "ModelCosts": _object(
-        account=_TEXT,
-        window=_ref("Window"),
-        unpriced=_COUNT,
-        model_costs={"type": "object", "additionalProperties": _USD},
-    ),
-    "Estimate": _object(
-        model=_TEXT,
-        low=_USD,
-        high=_USD,
-        input_tokens=_COUNT,
-        output_tokens=_COUNT,
-        bounded={"type": "boolean"},
-        method=_TEXT,
-        price_source=_TEXT,
-        price=_RATES,
-    ),
-    "Price": _object(
-        id=_COUNT,
-        project=_TEXT_OR_NULL,
-        model=_TEXT,
-        removed={"type": "boolean"},
-        rates=_RATES,
-        effective_at=_MOMENT,
-        recorded_at=_MOMENT,
-        note=_TEXT_OR_NULL,
-    ),
-    "Prices": _list_of("Price"),
-    "Repriced": _object(
-        applied={"type": "boolean"},
-        total=_USD,
-        priced={
-            "type": "array",
-            "items": _object(
-                entry_id=_COUNT,
-                account=_TEXT,
-                model=_TEXT_OR_NULL,
-                cost=_USD,
-                price_source=_TEXT,
-                price=_RATES,
-                adjustment_id={"type": ["integer", "null"]},
-            ),
-        },
-        still_unpriced={"type": "array", "items": _ref("Entry")},
-    ),
-    "Affordable": _object(affordable={"type": "boolean"}),
-    "Shifted": _object(account=_TEXT, window=_ref("Window")),
-    "Removed": _object(account=_TEXT, name=_TEXT),
-    "Error": _object(error=_object(type=_TEXT, message=_TEXT)),
-    "Record": {
-        "type": "object",
-        "properties": {
-            "total_budget": {"type": "number", "minimum": 0},
-            "duration": {"type": "integer", "description": "days"},
-            "created_at": {"type": "number", "description": "seconds since 1970"},
-            "last_updated_at": {"type": "number", "description": "seconds since 1970"},
-            "current_cost": {"type": "number", "minimum": 0},
-            "model_cost": {
-                "type": "object",
-                "additionalProperties": {"type": "number", "minimum": 0},
-            },
-        },
-        "required": ["total_budget"],
-    },
+_HEX: Schema = {"type": "string", "pattern": "^[0-9a-f]*$"}
+_NUMBER: Schema = {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}
+_KEY: Schema = {"$ref": "#/components/parameters/IdempotencyKey"}
+_CLIENT: Schema = {
+    "name": CLIENT_HEADER,
+    "in": "header",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 200},
+    "description": "who is asking, unlike any other: nothing it counts is taken for old news",
 }
 _ERRORS = {
     400: "not a JSON object",
@@ -207,94 +61,133 @@ _ERRORS = {
 }
 
 
-def _answer(schema: Schema, text: str) -> dict[str, Any]:
-    return {"description": text, "content": {"application/json": {"schema": schema}}}
+class _Generator(GenerateJsonSchema):
+    """Values as `budgetledger.render.documents.as_json` writes them, without titles."""
+
+    def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
+        return dict(_USD)
+
+    def bytes_schema(self, schema: core_schema.BytesSchema) -> JsonSchemaValue:
+        return dict(_HEX)
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])  # what is left out is null, always
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
 
 
-def _errors() -> dict[str, Any]:
-    return {str(status): _answer(_ref("Error"), text) for status, text in _ERRORS.items()}
+class _QueryGenerator(_Generator):
+    """A parameter of a query can be left out, and cannot be null."""
 
-
-def _place(name: str) -> Schema:
-    number: Schema = {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}
-    return {
-        "name": name,
-        "in": "path",
-        "required": True,
-        "schema": number if name == "number" else NAME.schema,
-    }
-
-
-def _described(operation: Operation, *, has_tokens: bool) -> dict[str, Any]:
-    names = re.findall(r"{(\w+)}", PREFIX + operation.path)
-    parameters = [_place(name) for name in names]
-    parameters += [
-        {"name": name, "in": "query", "schema": field.schema}
-        for name, field in operation.query.items()
-    ]
-    if operation.has_key:
-        parameters.append({"$ref": "#/components/parameters/IdempotencyKey"})
-    described: dict[str, Any] = {
-        "operationId": operation.name,
-        "summary": operation.summary,
-        "parameters": parameters,
-        "responses": {
-            str(operation.status): _answer(_ref(operation.answers), "done"),
-            **_errors(),
-        },
-    }
-    if operation.body:
-        schema = body_schema(operation.body)
-        if operation.one_of:
-            schema["anyOf"] = [{"required": list(group)} for group in operation.one_of]
-        described["requestBody"] = {
-            "content": {"application/json": {"schema": schema}},
-            "required": "required" in schema or "anyOf" in schema,
-        }
-    return described | _security(has_tokens)
-
-
-def _security(has_tokens: bool) -> dict[str, Any]:
-    return {"security": [{"token": []}]} if has_tokens else {}
-
-
-def _litellm(name: str, summary: str, body: dict[str, Schema], told: Schema) -> dict[str, Any]:
-    project = {"project_name": NAME.schema}
-    client = {
-        "name": "X-Budgetledger-Client",
-        "in": "header",
-        "schema": {"type": "string", "minLength": 1, "maxLength": 200},
-        "description": "who is asking, unlike any other: nothing it counts is taken for old news",
-    }
-    return {
-        "operationId": name,
-        "summary": summary,
-        "parameters": [client],
-        "requestBody": {
-            "content": {"application/json": {"schema": _object(**project, **body)}},
-            "required": True,
-        },
-        "responses": {"200": _answer(told, "done"), **_errors()},
-    }
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
 
 
 @cache
-def description(*, has_tokens: bool) -> dict[str, Any]:
-    """The document; *has_tokens*: whether requests need one."""
-    users = {"type": "object", "additionalProperties": _ref("Record")}
-    status = _object(status={"enum": ["success", "error"]})
-    told = {**status, "properties": {**status["properties"], "data": users}}
-    get = _litellm("get_budget", "All users of a project, as LiteLLM knows them.", {}, told)
-    write = _litellm(
-        "set_budget", "What changed in LiteLLM's users becomes rows.", {"user_dict": users}, status
+def _schemas() -> tuple[dict[Any, Schema], dict[str, Schema]]:
+    """The reference to the schema of each request and answer, and the schemas by name."""
+    bodies: set[Any] = {GetBudget, SetBudget}
+    bodies |= {operation.body for operation in OPERATIONS if operation.body.model_fields}
+    answers: set[Any] = {doc.Health, doc.About, doc.Error, Records, Success}
+    answers |= {operation.answers for operation in OPERATIONS}
+    found, defined = TypeAdapter.json_schemas(
+        [(body, "validation", _list_of(body)) for body in bodies]
+        + [(answer, "serialization", _list_of(answer)) for answer in answers],
+        ref_template="#/components/schemas/{model}",
+        schema_generator=_Generator,
     )
-    paths: dict[str, Any] = {
-        "/get_budget": {"post": get | _security(has_tokens)},
-        "/set_budget": {"post": write | _security(has_tokens)},
+    components: dict[str, Schema] = defined["$defs"]
+    for schema in components.values():
+        schema.pop("title", None)
+    return {kind: schema["items"] for (kind, _), schema in found.items()}, components
+
+
+def _list_of(kind: Any) -> TypeAdapter[Any]:
+    """A TypedDict takes from what it is in the setting that reads its fields' docstrings."""
+    return TypeAdapter(list[kind], config=ConfigDict(use_attribute_docstrings=True))
+
+
+def _answer(kind: Any, text: str) -> Schema:
+    return {"description": text, "content": {"application/json": {"schema": _schemas()[0][kind]}}}
+
+
+def _body(kind: Any) -> Schema:
+    refs, components = _schemas()
+    schema = components[refs[kind]["$ref"].rpartition("/")[2]]
+    return {
+        "content": {"application/json": {"schema": refs[kind]}},
+        "required": "required" in schema or "anyOf" in schema,
     }
+
+
+def _parameters(operation: Operation) -> list[Schema]:
+    name = TypeAdapter(Name).json_schema()
+    found: list[Schema] = []
+    for place in re.findall(r"{(\w+)}", PREFIX + operation.path):
+        schema = _NUMBER if place == "number" else name
+        found.append({"name": place, "in": "path", "required": True, "schema": schema})
+    query = operation.query.model_json_schema(schema_generator=_QueryGenerator)["properties"]
+    found += [{"name": field, "in": "query", "schema": schema} for field, schema in query.items()]
+    return [*found, _KEY] if operation.has_key else found
+
+
+def _described(
+    name: str,
+    summary: str,
+    answer: Any,
+    *,
+    status: int = 200,
+    parameters: Sequence[Schema] = (),
+    body: Any = None,
+    has_tokens: bool,
+) -> Schema:
+    errors = {str(code): _answer(doc.Error, text) for code, text in _ERRORS.items()}
+    described: Schema = {
+        "operationId": name,
+        "summary": summary,
+        "parameters": list(parameters),
+        "responses": {str(status): _answer(answer, "done"), **errors},
+    }
+    if body is not None:
+        described["requestBody"] = _body(body)
+    return described | ({"security": [{"token": []}]} if has_tokens else {})
+
+
+def _paths(has_tokens: bool) -> dict[str, dict[str, Schema]]:
+    paths = {
+        "/healthz": {"get": _described(
+            "health", "Whether the ledger can be read.", doc.Health, has_tokens=False
+        )},
+        "/v1": {"get": _described(
+            "about", "What serves here, and its version.", doc.About, has_tokens=False
+        )},
+        "/get_budget": {"post": _described(
+            "litellm_get_budget", "All users of a project, as LiteLLM knows them.", Records,
+            parameters=[_CLIENT], body=GetBudget, has_tokens=has_tokens,
+        )},
+        "/set_budget": {"post": _described(
+            "litellm_set_budget", "What changed in LiteLLM's users becomes rows.", Success,
+            parameters=[_CLIENT], body=SetBudget, has_tokens=has_tokens,
+        )},
+    }  # fmt: skip
     for operation in OPERATIONS:
-        described = _described(operation, has_tokens=has_tokens)
+        described = _described(
+            operation.name,
+            operation.summary,
+            operation.answers,
+            status=operation.status,
+            parameters=_parameters(operation),
+            body=operation.body if operation.body.model_fields else None,
+            has_tokens=has_tokens,
+        )
         paths.setdefault(PREFIX + operation.path, {})[operation.method.lower()] = described
+    return paths
+
+
+@cache
+def description(*, has_tokens: bool) -> Schema:
+    """The document; *has_tokens*: whether requests need one."""
     key = {
         "name": "Idempotency-Key",
         "in": "header",
@@ -305,12 +198,13 @@ def description(*, has_tokens: bool) -> dict[str, Any]:
         "Money is text in US dollars (numbers are accepted too), moments are ISO 8601 in UTC. "
         "Names in paths are percent-encoded, a slash in them too."
     )
+    about = {"title": "budgetledger", "version": VERSION, "description": text}
     return {
         "openapi": "3.1.0",
-        "info": {"title": "budgetledger", "version": __version__, "description": text},
-        "paths": paths,
+        "info": about,
+        "paths": _paths(has_tokens),
         "components": {
-            "schemas": _SCHEMAS,
+            "schemas": _schemas()[1],
             "parameters": {"IdempotencyKey": key},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },

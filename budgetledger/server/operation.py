@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, get_type_hints
 
 from budgetledger.aio import AsyncLedger
 from budgetledger.journal.journal import Journal, journal_of
-from budgetledger.server.request_fields import Field
+from budgetledger.server.request_fields import Fields
 from budgetledger.server.state import Service
 
 
@@ -25,6 +25,7 @@ class Call:
     name: str
     """Of the budget or price that the path names; empty where it names none."""
     given: dict[str, Any]
+    """The fields of the body, or the parameters of the query."""
     key: str | None
 
     @property
@@ -35,18 +36,15 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One request that is understood. *answers*: the schema of its answer, by name."""
+    """One request that is understood, by a function whose return type describes the answer."""
 
     method: str
     path: str
-    run: Callable[[Call], Awaitable[object]]
-    answers: str
+    run: Callable[[Call], Awaitable[Any]]
     status: int = 200
-    body: Mapping[str, Field] = field(default_factory=dict)
-    query: Mapping[str, Field] = field(default_factory=dict)
+    body: type[Fields] = Fields
+    query: type[Fields] = Fields
     has_key: bool = False
-    one_of: tuple[tuple[str, ...], ...] = ()
-    """Fields of the body of which it takes at least one group."""
 
     @property
     def name(self) -> str:
@@ -57,3 +55,8 @@ class Operation:
     def summary(self) -> str:
         """What it does."""
         return (self.run.__doc__ or "").strip()
+
+    @property
+    def answers(self) -> Any:
+        """The type of the answer's document."""
+        return get_type_hints(self.run)["return"]

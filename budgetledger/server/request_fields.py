@@ -1,225 +1,174 @@
-"""What a request may say: each kind of field with its JSON schema and how it is read.
+"""The kinds of values in requests, and how a request is read.
 
-The description at ``/openapi.json`` and the checking of requests come from the same table.
+Each kind describes itself in JSON schema and says in words what it must be.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
-from budgetledger.errors import InvalidInput
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    InstanceOf,
+    PlainValidator,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+)
+from pydantic_core import CoreSchema, ErrorDetails, core_schema
+
+from budgetledger.errors import BudgetledgerError, InvalidInput
 from budgetledger.names import checked_name
-from budgetledger.usage import MAX_TOKENS, Usage
+from budgetledger.usage import MAX_TOKENS
 from budgetledger.windows import LONGEST_WAIT, UNITS
 
-Schema: TypeAlias = dict[str, Any]
-
-DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 MOST_ROWS = 1000
+"""The longest page of entries."""
+
 _MOST = 2**63 - 1
-_MONEY = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,30})?")
+_MOST_RATES = 100
+_LONGEST_SPAN = 10_000_000_000
+_LONGEST_WAIT = LONGEST_WAIT.total_seconds()
 
 
-class Field(NamedTuple):
-    """A field of a body or a parameter of a query. *read* raises `InvalidInput`."""
+@dataclass(frozen=True, slots=True)
+class MustBe:
+    """What a value must be, in words, for whoever sent another."""
 
-    schema: Schema
-    read: Callable[[str, Any], Any]
-    is_required: bool = False
+    what: str
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.custom_error_schema(
+            handler(source), custom_error_type="must_be", custom_error_message=self.what
+        )
 
 
-def required(field: Field) -> Field:
-    """*field*, which must be there."""
-    return field._replace(is_required=True)
+def _whole(value: object) -> object:
+    """A number such as 1.0, which JSON does not tell from 1."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def read_all(fields: Mapping[str, Field], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of what was *given*; null stands for nothing. Raises `InvalidInput`."""
-    unknown = sorted(set(given) - set(fields))
+def _digits(text: str) -> object:
+    """A count in a query, where everything is text."""
+    return int(text) if re.fullmatch(r"[0-9]{1,19}", text) else text
+
+
+def _no_int(value: object) -> object:
+    if isinstance(value, int):
+        raise ValueError("a float would lose digits of it")
+    return value
+
+
+def _few(value: object, info: ValidationInfo) -> object:
+    """Not so many that to say what is wrong with each would keep the server busy."""
+    if isinstance(value, dict) and len(value) > _MOST_RATES:
+        raise InvalidInput(f"{info.field_name} has {len(value)} fields; pass {_MOST_RATES} at most")
+    return value
+
+
+def _moment(value: object) -> object:
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+def _name(value: object, info: ValidationInfo) -> str:
+    return checked_name(value, info.field_name or "name")
+
+
+_Amount: TypeAlias = (
+    Annotated[str, StringConstraints(pattern=r"^[0-9]{1,20}(\.[0-9]{1,30})?$")]
+    | Annotated[int, Field(ge=0, le=10**20)]
+    | Annotated[float, Field(ge=0, le=1e20), BeforeValidator(_no_int)]
+)
+_SignedAmount: TypeAlias = (
+    Annotated[str, StringConstraints(pattern=r"^-?[0-9]{1,20}(\.[0-9]{1,30})?$")]
+    | Annotated[int, Field(ge=-(10**20), le=10**20)]
+    | Annotated[float, Field(ge=-1e20, le=1e20), BeforeValidator(_no_int)]
+)
+_USD = MustBe("US dollars, as text such as '0.25' or as a number")
+Money: TypeAlias = Annotated[_Amount, _USD]
+SignedMoney: TypeAlias = Annotated[_SignedAmount, _USD]
+Rates: TypeAlias = Annotated[dict[Any, Money], BeforeValidator(_few)]
+Shares: TypeAlias = Annotated[
+    list[_Amount],
+    Field(max_length=20, fail_fast=True),
+    MustBe("a list of up to 20 shares of the limit, such as [0.8, 1]"),
+]
+
+_COUNT = MustBe(f"a whole number from 0 to {_MOST}")
+_TOKENS = MustBe(f"a whole number from 0 to {MAX_TOKENS}")
+_ROWS = MustBe(f"a whole number from 1 to {MOST_ROWS}")
+Count: TypeAlias = Annotated[int, Field(ge=0, le=_MOST), BeforeValidator(_whole), _COUNT]
+Tokens: TypeAlias = Annotated[int, Field(ge=0, le=MAX_TOKENS), BeforeValidator(_whole), _TOKENS]
+QueryCount: TypeAlias = Annotated[int, Field(ge=0, le=_MOST), BeforeValidator(_digits), _COUNT]
+QueryRows: TypeAlias = Annotated[int, Field(ge=1, le=MOST_ROWS), BeforeValidator(_digits), _ROWS]
+
+_WAIT = MustBe(f"seconds above 0, at most {_LONGEST_WAIT:.0f}")
+_SPAN = MustBe(f"seconds above 0, at most {_LONGEST_SPAN}")
+Seconds: TypeAlias = Annotated[float, Field(gt=0, le=_LONGEST_WAIT), _WAIT]
+Span: TypeAlias = Annotated[
+    float, Field(gt=0, le=_LONGEST_SPAN), AfterValidator(lambda s: timedelta(seconds=s)), _SPAN
+]
+_MOMENT = "a moment with its offset, such as 2026-03-02T09:00:00Z"
+Moment: TypeAlias = Annotated[AwareDatetime, BeforeValidator(_moment), MustBe(_MOMENT)]
+Anchor: TypeAlias = Annotated[Literal["creation"] | Moment, MustBe(f"'creation' or {_MOMENT}")]
+Unit: TypeAlias = Annotated[
+    Literal["minute", "hour", "day", "week", "month", "year"],
+    MustBe("one of " + ", ".join(UNITS)),
+]
+Weekday: TypeAlias = Annotated[
+    Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"],
+    MustBe("one of monday, tuesday, wednesday, thursday, friday, saturday, sunday"),
+]
+
+_NAME = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"\S")]
+Name: TypeAlias = Annotated[str, PlainValidator(_name, json_schema_input_type=_NAME)]
+Text: TypeAlias = Annotated[InstanceOf[str], MustBe("text")]  # in prompts, broken text too
+Object: TypeAlias = dict[Any, Any]
+Objects: TypeAlias = Annotated[list[Object], Field(fail_fast=True), MustBe("a list of objects")]
+Flag: TypeAlias = Annotated[bool, MustBe("true or false")]
+
+
+class Fields(BaseModel):
+    """The fields of a body, or the parameters of a query."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+def read(kind: type[Fields], sent: Mapping[str, Any]) -> dict[str, Any]:
+    """What *sent* says, by field; null stands for nothing. Raises `InvalidInput`."""
+    known = kind.model_fields
+    unknown = sent.keys() - known.keys()
     if unknown:
-        known = ", ".join(fields) or "none"
-        raise InvalidInput(f"there is no field {unknown[0]!r:.60}; the fields are: {known}")
-    for name, field in fields.items():
-        if field.is_required and name not in given:
-            raise InvalidInput(f"{name} is missing")
-    return {
-        name: fields[name].read(name, value)
-        for name, value in given.items()
-        if value is not None or fields[name].is_required
-    }
-
-
-def body_schema(fields: Mapping[str, Field]) -> Schema:
-    """The JSON schema of a body with these fields."""
-    schema: Schema = {
-        "type": "object",
-        "properties": {
-            name: field.schema if field.is_required else _nullable(field.schema)
-            for name, field in fields.items()
-        },
-        "additionalProperties": False,
-    }
-    needed = [name for name, field in fields.items() if field.is_required]
-    return schema | ({"required": needed} if needed else {})
-
-
-def _nullable(schema: Schema) -> Schema:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-def _fail(name: str, what: str, value: object) -> InvalidInput:
-    return InvalidInput(f"{name} must be {what}, got {value!r:.60}")
-
-
-def _money(least: float | None, pattern: str) -> Field:
-    def read(name: str, value: Any) -> Any:
-        if isinstance(value, str) and re.fullmatch(pattern, value):
-            return value
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if is_number and abs(value) <= 1e20 and (least is None or value >= least):
-            return value
-        raise _fail(name, "US dollars, as text such as '0.25' or as a number", value)
-
-    bounds = {"maximum": 1e20} | ({"minimum": -1e20} if least is None else {"minimum": least})
-    text = {"type": "string", "pattern": f"^{pattern}$"}
-    return Field({"anyOf": [text, {"type": "number", **bounds}]}, read)
-
-
-def _read_name(name: str, value: Any) -> str:
-    return checked_name(value, name)
-
-
-def _count(least: int = 0, most: int = _MOST) -> Field:
-    def read(name: str, value: Any) -> int:
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            raise _fail(name, f"a whole number from {least} to {most}", value)
-        return value
-
-    return Field({"type": "integer", "minimum": least, "maximum": most}, read)
-
-
-def in_query(field: Field) -> Field:
-    """A count, as the text of a query."""
-
-    def read(name: str, value: Any) -> Any:
-        if not re.fullmatch(r"[0-9]{1,19}", value):
-            raise _fail(name, "a whole number", value)
-        return field.read(name, int(value))
-
-    return field._replace(read=read)
-
-
-def _seconds(most: float) -> Field:
-    def read(name: str, value: Any) -> float:
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not is_number or not 0 < value <= most:
-            raise _fail(name, f"seconds above 0, at most {most:g}", value)
-        return float(value)
-
-    return Field({"type": "number", "exclusiveMinimum": 0, "maximum": most}, read)
-
-
-def _read_span(name: str, value: Any) -> timedelta:
-    return timedelta(seconds=_SPAN.read(name, value))
-
-
-def _read_moment(name: str, value: Any) -> datetime:
+        names = ", ".join(known) or "none"
+        raise InvalidInput(f"there is no field {min(unknown)!r:.60}; the fields are: {names}")
     try:
-        moment = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise _fail(name, "a moment with its offset, such as 2026-03-02T09:00:00Z", value)
-    return moment
+        fields = kind.model_validate(sent)
+    except ValidationError as error:
+        raise _refusal(error.errors(include_url=False)) from None
+    return {name: value for name, value in vars(fields).items() if value is not None}
 
 
-def _one_of(*values: str) -> Field:
-    def read(name: str, value: Any) -> str:
-        if value not in values or not isinstance(value, str):
-            raise _fail(name, "one of " + ", ".join(values), value)
-        return value
-
-    return Field({"enum": list(values)}, read)
-
-
-def _read_object(name: str, value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise _fail(name, "an object", value)
-    return value
-
-
-def _read_objects(name: str, value: Any) -> list[dict[str, Any]]:
-    if not isinstance(value, list) or not all(isinstance(part, dict) for part in value):
-        raise _fail(name, "a list of objects", value)
-    return value
-
-
-def _read_shares(name: str, value: Any) -> list[Any]:
-    if not isinstance(value, list) or len(value) > 20:
-        raise _fail(name, "a list of up to 20 shares of the limit, such as [0.8, 1]", value)
-    return [MONEY.read(name, share) for share in value]
-
-
-def _read_anchor(name: str, value: Any) -> datetime | str:
-    return "creation" if value == "creation" else _read_moment(name, value)
-
-
-def _read_parent(name: str, value: Any) -> str | None:
-    return None if value is None else checked_name(value, name)
-
-
-def _read_rates(name: str, value: Any) -> dict[str, Any]:
-    rates = _read_object(name, value)
-    return {key: MONEY.read(f"{name}[{key!r:.60}]", usd) for key, usd in rates.items()}
-
-
-def _read_flag(name: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise _fail(name, "true or false", value)
-    return value
-
-
-def _read_usage(name: str, value: Any) -> Usage:
-    return Usage(**read_all(_USAGE, _read_object(name, value)))
-
-
-MONEY = _money(0, _MONEY.pattern.removeprefix("-?"))
-SIGNED_MONEY = _money(None, _MONEY.pattern)
-NAME = Field({"type": "string", "minLength": 1, "maxLength": 500, "pattern": r"\S"}, _read_name)
-COUNT = _count()
-ROWS = _count(1, MOST_ROWS)
-EXPIRES_IN = _seconds(LONGEST_WAIT.total_seconds())
-_SPAN = _seconds(1e10)
-SPAN = _SPAN._replace(read=_read_span)
-MOMENT = Field({"type": "string", "format": "date-time"}, _read_moment)
-PER = _one_of(*UNITS)
-WEEK_START = _one_of(*DAYS)
-TEXT = Field({"type": "string"}, lambda name, value: _read_text(name, value))
-OBJECT = Field({"type": "object"}, _read_object)
-OBJECTS = Field({"type": "array", "items": {"type": "object"}}, _read_objects)
-SHARES = Field({"type": "array", "items": MONEY.schema, "maxItems": 20}, _read_shares)
-ANCHOR = Field({"anyOf": [MOMENT.schema, {"const": "creation"}]}, _read_anchor)
-PARENT = Field(_nullable(NAME.schema), _read_parent, is_required=True)
-RATES = Field({"type": "object", "additionalProperties": MONEY.schema}, _read_rates)
-FLAG = Field({"type": "boolean"}, _read_flag)
-PROMPT = {
-    "messages": OBJECTS,
-    "text": TEXT,
-    "tools": OBJECTS,
-    "max_output_tokens": COUNT,
-    "n": COUNT,
-}
-"""What an estimate is made from, but for the model."""
-_USAGE = {name: _count(0, MAX_TOKENS) for name in Usage._fields[:-1]} | {"service_tier": NAME}
-USAGE = Field(body_schema(_USAGE), _read_usage)
-
-
-def _read_text(name: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise _fail(name, "text", value)
-    return value
+def _refusal(errors: list[ErrorDetails]) -> BudgetledgerError:
+    """What to tell the sender: of several errors, that a field is missing, or the first."""
+    error = next((error for error in errors if error["type"] == "missing"), errors[0])
+    field, *parts = error["loc"]
+    name = f"{field}{''.join(f'[{part!r:.60}]' for part in parts)}"
+    if error["type"] == "missing":
+        return InvalidInput(f"{name} is missing")
+    cause = error.get("ctx", {}).get("error")
+    if isinstance(cause, BudgetledgerError):
+        return cause
+    what = "an object" if error["type"] == "dict_type" else error["msg"]
+    return InvalidInput(f"{name} must be {what}, got {error['input']!r:.60}")

@@ -95,7 +95,7 @@ def can_afford(journal: Journal, account: str, request: HoldRequest) -> bool:
             execute, journal.project, WHOLE_PROJECT
         )
         if ref is None:
-            raise holding.no_budget(account, journal.project)
+            raise accounts.no_budget(journal.project, account, or_above=True)
         need = holding.need_of(draft)
         refused = holding.judged(tx, account, line(tx, ref), draft.model, need)
         if isinstance(refused, UnknownAccount):
@@ -121,21 +121,8 @@ def open_holds(journal: Journal, account: str) -> list[Granted]:
 
 def find_hold(journal: Journal, hold_id: int) -> Granted:
     """The hold *hold_id* of the journal's project, open or closed. Raises `UnknownEntry`."""
-
-    def operation(execute: Execute) -> Granted:
-        project_id = accounts.find_project(execute, journal.project)
-        row = execute(compiled(statements.ENTRY_WITH_ID), (project_id, hold_id)).fetchone()
-        entry = None if row is None else Entry._make(row)
-        if entry is None or entry.kind != "hold":
-            kind = "" if entry is None else f" (that entry is of kind {entry.kind})"
-            raise UnknownEntry(
-                f"there is no hold {hold_id} in project {journal.project!r}{kind}; "
-                "`budgetledger holds ACCOUNT` lists those that are open"
-            )
-        account = accounts.known(execute, journal.project, entry.account)
-        listed = execute(compiled(statements.OPEN_HOLD), (account.id, hold_id)).fetchone()
-        if listed is not None:  # its deadline may have been moved
-            entry = entry._replace(expires_at_us=listed[1])
-        return Granted(entry, account)
-
-    return journal.read(operation)
+    try:
+        return journal.read(lambda execute: holding.find_hold(execute, journal.project, hold_id))
+    except UnknownEntry as error:
+        remedy = "`budgetledger holds ACCOUNT` lists those that are open"
+        raise UnknownEntry(f"{error}; {remedy}") from None

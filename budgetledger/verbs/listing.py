@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 
 from budgetledger.entries import Account, Alert, Entry
 from budgetledger.journal import accounts, statements
 from budgetledger.journal.accounts import Ref
 from budgetledger.journal.alerts import alert_of
+from budgetledger.journal.entry_rows import account_page, project_page
 from budgetledger.journal.journal import Journal
 from budgetledger.journal.reports import EVER
 from budgetledger.journal.standing import crossing
 from budgetledger.storage.dialect import compiled
 from budgetledger.storage.protocols import Execute
 from budgetledger.windows import to_us
-
-_PAGE = 1000  # entries read at once
 
 
 def projects(journal: Journal) -> list[str]:
@@ -38,13 +38,9 @@ def accounts_of(journal: Journal) -> list[Account]:
 
 def accounts_with_budget(journal: Journal, budget: str) -> list[str]:
     """The accounts that have a budget of that name, in the order they were opened."""
-
-    def operation(execute: Execute) -> list[str]:
-        project_id = accounts.find_project(execute, journal.project)
-        statement = compiled(statements.ACCOUNTS_WITH_BUDGET)
-        return [name for (name,) in execute(statement, (project_id, budget)).fetchall()]
-
-    return journal.read(operation)
+    return journal.read(
+        lambda execute: accounts.names_with_budget(execute, journal.project, budget)
+    )
 
 
 def entries(
@@ -63,25 +59,19 @@ def project_entries(
     journal: Journal, *, after_id: int = -1, since_us: int = 0, until_us: int = EVER
 ) -> Iterator[Entry]:
     """The project's rows with an id above *after_id*, by id."""
-    statement = compiled(statements.PROJECT_ENTRIES)
     project_id = journal.read(lambda execute: accounts.find_project(execute, journal.project))
-    while page := _page(journal, statement, project_id, after_id, since_us, until_us):
+    recorded = partial(project_page, project_id=project_id, since_us=since_us, until_us=until_us)
+    while page := journal.read(partial(recorded, after_id=after_id)):
         yield from page
         after_id = page[-1].id
 
 
 def _account_entries(journal: Journal, ref: Ref, since_us: int, until_us: int) -> Iterator[Entry]:
-    statement = compiled(statements.ACCOUNT_ENTRIES)
-    after = (since_us, -1)
-    while page := _page(journal, statement, ref.id, *after, until_us):
+    after = None
+    recorded = partial(account_page, account=ref, since_us=since_us, until_us=until_us)
+    while page := journal.read(partial(recorded, after=after)):
         yield from page
-        after = (page[-1].recorded_at_us, page[-1].id)
-
-
-def _page(journal: Journal, statement: str, *parameters: object) -> list[Entry]:
-    where = (*parameters, _PAGE)
-    rows = journal.read(lambda execute: execute(statement, where).fetchall())
-    return [Entry._make(row) for row in rows]
+        after = page[-1]
 
 
 def alerts(journal: Journal, account: str | None) -> list[Alert]:

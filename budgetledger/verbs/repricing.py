@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeAlias
 from budgetledger.entries import Entry
 from budgetledger.journal import accounts, statements
 from budgetledger.journal.drafts import UNKNOWN_MODEL
+from budgetledger.journal.entry_rows import entry_with_id
 from budgetledger.journal.journal import Journal
 from budgetledger.journal.posting import adjust
 from budgetledger.journal.rules import Draft
@@ -83,9 +84,8 @@ def unpriced_ids(execute: Execute, project: str, account: str | None) -> list[in
 def calls(execute: Execute, project: str, ids: list[int]) -> list[Unpriced]:
     """What the entries of those ids tell about their calls."""
     project_id = accounts.find_project(execute, project)
-    statement = compiled(statements.ENTRY_WITH_ID)
-    rows = (execute(statement, (project_id, entry_id)).fetchone() for entry_id in ids)
-    return [_told(Entry._make(row)) for row in rows]
+    found = (entry_with_id(execute, project_id, entry_id) for entry_id in ids)
+    return [_told(entry) for entry in found if entry is not None]
 
 
 def is_of(call: Unpriced, model: str | None) -> bool:

@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "render": "words pricing journal ledger",
     "clients": "words responses pricing ledger",
     "litellm": "words tokens responses pricing storage journal verbs ledger clients",
-    "hosted": "words responses pricing storage journal verbs ledger litellm",
+    "hosted": "words responses pricing storage journal verbs ledger render litellm",
     "server": "words storage journal verbs ledger render litellm",
     "faces": "words tokens pricing storage journal ledger clients litellm hosted",
     "cli": "words storage journal verbs ledger render litellm server",

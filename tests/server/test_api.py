@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,11 @@ from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from budgetledger import Ledger
+from budgetledger.server import api as verbs
 from budgetledger.server import create_app
+from budgetledger.server.gate import Gate
+from budgetledger.server.operation import Call
+from budgetledger.server.state import Service
 
 PROMPT = [{"role": "user", "content": "Write me a poem about ledgers."}]
 RESPONSE = {"model": "gpt-4o-2024-08-06", "usage": {"prompt_tokens": 14, "completion_tokens": 12}}
@@ -292,6 +297,18 @@ def test_pages_are_turned_away_without_tokens(api, origin):
         refused(answer, 403, "Forbidden")
     own = {"Origin": f"{api.base_url.scheme}://{api.base_url.netloc.decode()}"}
     done(api.post("accounts/a/freeze", headers=own))
+
+
+def test_a_hold_found_by_its_number_expires_when_it_was_extended_to():
+    with Ledger(":memory:") as ledger:
+        ledger.set_budget("alice", 1)
+        hold = ledger.hold("alice", "0.5", expires_in=60)
+        hold.extend(600)
+        service = Service(ledger, Gate(None), 1024)
+        call = Call(
+            service, service.ledger_of("default"), "default", "alice", hold.id, "", {}, None
+        )
+        assert asyncio.run(verbs._held(call)).expires_at == hold.expires_at
 
 
 def test_one_key_at_a_time(api):

@@ -15,6 +15,7 @@ from budgetledger.server.access_tokens import Tokens
 
 TOKEN, OTHER = "a-token-of-the-first-project", "a-token-of-another-project"
 LIMIT = 4096
+OPEN = ("/healthz", "/v1")
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,9 @@ def test_a_token_opens_its_project_and_nothing_of_another(guarded):
     tried = 0
     for path, methods in paths.items():
         for method, described in methods.items():
+            if path in OPEN:
+                assert "security" not in described
+                continue
             assert described["security"] == [{"token": []}]
             concrete = path.replace("{project}", "two").replace("{account}", "a")
             concrete = concrete.replace("{number}", str(number)).replace("{name}", "usd")

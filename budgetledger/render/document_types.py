@@ -1,0 +1,361 @@
+"""The fields of every JSON document, in the order they are written.
+
+`budgetledger.render.documents` makes the documents. The type checker holds it, and what the server
+answers, to these classes, and the server's OpenAPI description is generated from them. Money is
+text, because a JSON number may lose digits; moments are in UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal, NotRequired
+
+from typing_extensions import TypedDict  # pydantic reads no other before Python 3.12
+
+from budgetledger.entries import Measure
+
+
+class Window(TypedDict):
+    """From the start, up to but not at the end; null where it has none."""
+
+    start: datetime | None
+    end: datetime | None
+    timezone: str
+
+
+class Budget(TypedDict):
+    """A budget as it was set."""
+
+    account: str
+    name: str
+    measure: Measure
+    limit: Decimal | int
+    """US dollars as text, or a count of tokens or requests."""
+    model: str | None
+    """The only model it limits; null for all."""
+    per: str | None
+    """The unit of its windows, or `rolling`; null for ever."""
+    span_seconds: float | None
+    """How long a rolling window is."""
+    timezone: str
+    week_start: int
+    """0 is Monday."""
+    anchor: datetime | None
+    """What windows are counted from, if not from the calendar."""
+    alert_at: Sequence[Decimal]
+    """Shares of the limit: 0.8 is 80 %."""
+    created_at: datetime
+
+
+class BudgetStatus(Budget):
+    """A budget, and how far its active window is used, in US dollars or counts as its limit."""
+
+    posted: Decimal | int
+    held: Decimal | int
+    available: Decimal | int
+    """Limit less posted and held; negative once overspent."""
+    window: Window
+
+
+class Balance(TypedDict):
+    """What an account spent in a window and may still spend, in US dollars."""
+
+    project: str
+    account: str
+    limit: Decimal | None
+    """Of the budget that is reported: `default`, or the one with least available."""
+    posted: Decimal
+    held: Decimal
+    available: Decimal | None
+    """Limit less posted and held; negative once overspent; null without a limit."""
+    unpriced: int
+    """Requests in the window whose price is not known, and which `posted` leaves out."""
+    window: Window
+    budgets: list[BudgetStatus]
+
+
+class AccountSettings(TypedDict):
+    """What an account is under, and whether it takes holds."""
+
+    project: str
+    account: str
+    parent: str | None
+    """The account above, against whose budgets it counts too."""
+    frozen: bool
+    """Whether it takes no holds."""
+    frozen_because: str | None
+    """Why, if a reason was given."""
+
+
+class Account(AccountSettings):
+    """An account: when it was opened, what it is under, and whether it takes holds."""
+
+    created_at: datetime
+
+
+class ModelCosts(TypedDict):
+    """US dollars by model, and the window they were spent in."""
+
+    project: str
+    account: str
+    window: Window
+    unpriced: int
+    """Requests in the window whose price is not known, and which `model_costs` leaves out."""
+    model_costs: Mapping[str, Decimal]
+
+
+class Alert(TypedDict):
+    """A threshold that was reached (state `alert`), or is no more (`resolve`)."""
+
+    project: str
+    account: str
+    budget: str
+    state: Literal["alert", "resolve"]
+    threshold: Decimal
+    """A share of the limit: 0.8 is 80 %."""
+    limit: Decimal | int
+    posted: Decimal | int
+    window: Window
+    recorded_at: datetime
+
+
+class Entry(TypedDict):
+    """One row of a journal. It never changes."""
+
+    id: int
+    project: str
+    account: str
+    recorded_at: datetime
+    occurred_at: datetime | None
+    """When the call was made, where the caller said so."""
+    kind: str
+    """What the row records: `charge`, `hold`, `settle`, `adjustment`, a setting, an alert, …"""
+    model: str | None
+    cost: Decimal | None
+    """US dollars; negative only in an adjustment; null where no price was known."""
+    price_source: str | None
+    """Where the price is from: a price list, an own price, the caller."""
+    price: dict[str, Any]
+    """The unit prices that the cost was computed from."""
+    input_tokens: int
+    output_tokens: int
+    requests: int
+    usage: dict[str, Any]
+    """Counts by kind."""
+    tags: dict[str, Any]
+    """What the caller stored with the row."""
+    note: str | None
+    corrects_id: int | None
+    """The entry that an adjustment corrects."""
+    idempotency_key: str | None
+    origin_id: int | None
+    """In the journal of a parent: the entry of the account below that this row repeats."""
+    hold_id: int | None
+    """The hold that this row settles, releases, expires or extends."""
+    held: Decimal | None
+    """US dollars that a hold set aside; null in other rows."""
+    held_tokens: int | None
+    expires_at: datetime | None
+    """When a hold expires."""
+    hash: bytes
+    """sha256 over the row and the one before it in the account, in hex."""
+
+
+class OpenHold(TypedDict):
+    """What is set aside, for which account, and until when."""
+
+    id: int
+    project: str
+    account: str
+    model: str | None
+    amount: Decimal
+    """US dollars set aside."""
+    tokens: int
+    """Tokens set aside, input and output."""
+    recorded_at: datetime
+    expires_at: datetime
+    """From when it counts no more, unless it is extended."""
+    idempotency_key: str | None
+    tags: dict[str, Any]
+
+
+class Estimate(TypedDict):
+    """What a call may cost, in US dollars, and what that is made from."""
+
+    model: str
+    low: Decimal
+    high: Decimal
+    """What a hold sets aside."""
+    input_tokens: int
+    """Of the prompt, at most."""
+    output_tokens: int
+    """The bound on the output, over all answers."""
+    bounded: bool
+    """False where the caller set no bound on the output, and the default is taken."""
+    method: str
+    """How the input was counted: `exact`, `proxy` or `estimate`."""
+    price_source: str
+    price: dict[str, str]
+    """The unit prices of `high`."""
+
+
+class Price(TypedDict):
+    """What calls of a model cost from a moment on, as the user set it."""
+
+    id: int
+    project: str | None
+    """Null for a price of all projects."""
+    model: str
+    """A name, or a pattern with `*` and `?`."""
+    removed: bool
+    """Whether the row ends the price."""
+    rates: dict[str, Decimal]
+    """US dollars by what is counted, such as `input_mtok`."""
+    effective_at: datetime
+    recorded_at: datetime
+    note: str | None
+
+
+class RepricedCall(TypedDict):
+    """A call that was recorded without a price, and the price it is given later."""
+
+    entry_id: int
+    account: str
+    model: str | None
+    cost: Decimal
+    """US dollars."""
+    price_source: str
+    price: dict[str, str]
+    adjustment_id: int | None
+    """The entry that states the cost; null in a dry run."""
+
+
+class Repriced(TypedDict):
+    """The calls that are priced later, or would be, and those whose price is not known."""
+
+    applied: bool
+    total: Decimal
+    """US dollars."""
+    priced: list[RepricedCall]
+    still_unpriced: list[Entry]
+
+
+# -- what the server alone answers -----------------------------------------------------------------
+
+
+class Health(TypedDict):
+    """The ledger can be read."""
+
+    status: Literal["ok"]
+
+
+class About(TypedDict):
+    """What serves here, and its version."""
+
+    service: Literal["budgetledger"]
+    version: str
+
+
+class Accounts(TypedDict):
+    """The project's accounts, by name."""
+
+    accounts: list[Account]
+
+
+class Budgets(TypedDict):
+    """The account's budgets in force, by name."""
+
+    budgets: list[Budget]
+
+
+class Removed(TypedDict):
+    """The budget that was ended."""
+
+    account: str
+    name: str
+
+
+class Shifted(TypedDict):
+    """The window that began."""
+
+    account: str
+    window: Window
+
+
+class Hold(OpenHold):
+    """What is set aside, for which account, and until when."""
+
+    bounded: bool
+    """False if the call's output has no bound, so that it can cost more than was held."""
+
+
+class Holds(TypedDict):
+    """Open holds, in the order they were taken."""
+
+    holds: list[Hold]
+
+
+class Affordable(TypedDict):
+    """Whether a hold would be granted now."""
+
+    affordable: bool
+
+
+class Entries(TypedDict):
+    """A page of entries."""
+
+    entries: list[Entry]
+    next: int | None
+    """What to pass as `after` for the next page; null on the last one."""
+
+
+class Alerts(TypedDict):
+    """Alerts raised and resolved, in order."""
+
+    alerts: list[Alert]
+
+
+class Prices(TypedDict):
+    """Own prices, by model."""
+
+    prices: list[Price]
+
+
+class Fault(TypedDict):
+    """What went wrong, and the facts that there are."""
+
+    type: str
+    """The name of the error in the library, such as `BudgetExceededError`."""
+    message: str
+    """For people: what happened, and what to do."""
+    account: NotRequired[str]
+    project: NotRequired[str]
+    model: NotRequired[str]
+    hold_id: NotRequired[int]
+    key: NotRequired[str]
+    limit: NotRequired[Decimal | int]
+    posted: NotRequired[Decimal | int]
+    held: NotRequired[Decimal | int]
+    available: NotRequired[Decimal | int]
+    requested: NotRequired[Decimal | int]
+    retry_after: NotRequired[float | None]
+    """Seconds until a hold may be granted; null if never."""
+    largest_output: NotRequired[int | None]
+    """The largest `max_output_tokens` that would be granted; null if there is none."""
+    budget: NotRequired[str]
+    measure: NotRequired[Measure]
+    window: NotRequired[Window]
+    entry: NotRequired[Entry | None]
+    """The entry that closed the hold, or that the key stands for."""
+    users: NotRequired[dict[str, str]]
+    """What is wrong with the records of LiteLLM's users, for some of them."""
+
+
+class Error(TypedDict):
+    """Every answer with a status of 400 or more."""
+
+    status: NotRequired[Literal["error"]]
+    """Beside errors in records of LiteLLM's users, whose clients look for it."""
+    error: Fault
