@@ -18,7 +18,6 @@ from budgetledger.journal import price_rows, reports, settings
 from budgetledger.journal.budget_terms import budget_terms
 from budgetledger.journal.drafts import (
     DEFAULT_EXPIRY_SECONDS,
-    DEFAULT_OUTPUT_TOKENS,
     HoldRequest,
     draft_charge,
     estimated,
@@ -28,7 +27,7 @@ from budgetledger.journal.verify import Verification, verify
 from budgetledger.money import Amount, count
 from budgetledger.names import checked_name, checked_reason
 from budgetledger.prices import OwnPrice, Repriced
-from budgetledger.pricing.estimates import Estimate
+from budgetledger.pricing.estimates import DEFAULT_OUTPUT_TOKENS, Estimate
 from budgetledger.storage.opening import open_store
 from budgetledger.storage.sqlite.connection import Synchronous
 from budgetledger.usage import Usage

@@ -27,9 +27,6 @@ ASSUMED = "assumed_output_tokens"
 DEFAULT_EXPIRY_SECONDS = 1800
 """How long a hold lasts unless its caller says otherwise."""
 
-DEFAULT_OUTPUT_TOKENS = 4096
-"""What a hold assumes of a call whose output has no bound."""
-
 UNKNOWN_MODEL = "unknown"
 """The model of a cost recorded without one, so that the models add up to the account."""
 

@@ -28,6 +28,9 @@ from budgetledger.pricing import catalog
 from budgetledger.tokens import count_bounds
 from budgetledger.usage import MAX_TOKENS
 
+DEFAULT_OUTPUT_TOKENS = 4096
+"""What a hold assumes of a call whose output has no bound."""
+
 Lookup: TypeAlias = Callable[[str, int, datetime], tuple[str, dict[str, str]]]
 """Source and unit prices for a model, the size of its input and a moment, as from a catalog."""
 
@@ -72,7 +75,7 @@ def estimate(
     tools: Sequence[Mapping[str, Any]] | None = None,
     max_output_tokens: int | None = None,
     n: int = 1,
-    default_output_tokens: int = 4096,
+    default_output_tokens: int = DEFAULT_OUTPUT_TOKENS,
     at: datetime,
     dearest: Lookup = catalog.dearest,
     cheapest: Lookup = catalog.cheapest,
