@@ -114,7 +114,7 @@ def measure(url: str, calls: int, rounds: int) -> None:
 
 
 def _servers() -> ModuleType:
-    path = Path(__file__).parents[1] / "tests" / "servers.py"
+    path = Path(__file__).parents[1] / "tests" / "support" / "servers.py"
     spec = util.spec_from_file_location("servers", path)
     assert spec is not None
     assert spec.loader is not None

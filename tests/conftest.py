@@ -10,8 +10,6 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing
-from importlib import util
-from pathlib import Path
 
 import pytest
 from provider import provider  # noqa: F401 - a fixture
@@ -128,10 +126,9 @@ class Schema:
 
 @pytest.fixture(scope="session")
 def own_server():
-    """Makes servers that the tests may stop and start; see ``servers.py``."""
-    spec = util.spec_from_file_location("servers", Path(__file__).with_name("servers.py"))
-    servers = util.module_from_spec(spec)
-    spec.loader.exec_module(servers)
+    """Makes servers that the tests may stop and start; see ``support/servers.py``."""
+    import servers
+
     started = []
 
     def start():

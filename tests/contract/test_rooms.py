@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from importlib import util
 from pathlib import Path
 
 import pytest
+import structure
 
 import budgetledger
 
@@ -39,17 +38,6 @@ MAY_IMPORT = {
     "cli": "words storage journal verbs ledger render litellm server",
     "package": "words tokens ledger litellm faces cli",
 }
-
-
-def _structure():
-    spec = util.spec_from_file_location("structure", ROOT / "tests" / "structure.py")
-    module = util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses and such look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
-structure = _structure()
 
 
 @pytest.fixture(scope="module")

@@ -6,17 +6,12 @@ import random
 import signal
 from datetime import UTC, datetime
 from decimal import Decimal
-from importlib import util
-from pathlib import Path
 
 import pytest
+import stress
 
 from budgetledger import Ledger
 from budgetledger.windows import to_us
-
-_spec = util.spec_from_file_location("stress", Path(__file__).parent / "stress.py")
-stress = util.module_from_spec(_spec)
-_spec.loader.exec_module(stress)
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 

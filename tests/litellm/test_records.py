@@ -13,7 +13,7 @@ from budgetledger.errors import InvalidInput
 from budgetledger.hosted.records import turned
 from budgetledger.litellm.records import UNITS, budget_fields
 from budgetledger.litellm.user_cost_file import read_user_cost
-from budgetledger.server.litellm_counters import read_record
+from budgetledger.server.litellm_users import read_record
 from budgetledger.testing import FakeClock
 from budgetledger.windows import window_at
 

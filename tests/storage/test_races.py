@@ -14,7 +14,7 @@ import pytest
 from budgetledger import AsyncLedger, Ledger
 from budgetledger.errors import BudgetExceededError
 
-SCRIPT = Path(__file__).parent / "stress.py"
+SCRIPT = Path(__file__).parents[1] / "support" / "stress.py"
 _spec = util.spec_from_file_location("stress", SCRIPT)
 stress = util.module_from_spec(_spec)
 _spec.loader.exec_module(stress)

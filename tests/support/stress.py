@@ -1,6 +1,6 @@
 """Many processes and threads at work on one ledger, some killed; then everything is recounted.
 
-    python tests/processes/stress.py --minutes 5 --processes 8 --threads 8
+    python tests/support/stress.py --minutes 5 --processes 8 --threads 8
 
 Workers hold, settle, release, extend, charge, adjust and move limits, and write down each call
 that returned. Now and then one is killed. At the end every row written down must be there,

@@ -1,4 +1,4 @@
-"""Measures the structure of a checkout: ``python tests/structure.py [ROOT ...]``.
+"""Measures the structure of a checkout: ``python tests/support/structure.py [ROOT ...]``.
 
 Prints for each root: modules and lines, the largest folder and module, functions over 60 lines,
 circles among imports (all of them, and those that run when a module is loaded), and reads of
@@ -189,5 +189,5 @@ def report(root: Path) -> None:
 
 
 if __name__ == "__main__":
-    for argument in sys.argv[1:] or [str(Path(__file__).parents[1])]:
+    for argument in sys.argv[1:] or [str(Path(__file__).parents[2])]:
         report(Path(argument).resolve())

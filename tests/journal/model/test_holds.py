@@ -12,12 +12,12 @@ import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache, partial
-from importlib import util
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
 
+import auditor
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -42,9 +42,6 @@ from budgetledger.storage.sqlite.store import FileStore
 from budgetledger.testing import FakeClock
 from budgetledger.windows import Window, from_us, to_us
 
-_spec = util.spec_from_file_location("auditor", Path(__file__).parent / "auditor.py")
-auditor = util.module_from_spec(_spec)
-_spec.loader.exec_module(auditor)
 usd, PICO = auditor.usd, auditor.PICO
 
 pytestmark = pytest.mark.filterwarnings("ignore::budgetledger.errors.BudgetledgerWarning")
