@@ -1,4 +1,4 @@
-"""A thread that is there when it is needed: for waiting that a caller must be able to leave."""
+"""A thread that exists while it is needed, for waits that a caller must be able to abandon."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _IDLE_SECONDS = 1.0
 
 
 class Helper:
-    """Does *work* in a daemon thread whenever it is asked to.
+    """Runs *work* in a daemon thread on request.
 
-    The thread starts when it is first needed and ends when it is idle, so that nothing stays
-    alive for its sake, and a program that forks later is mostly without threads again. Waking
-    it costs about 5 microseconds, starting it 40.
+    The thread starts at the first request and ends when idle: it keeps nothing alive, and a
+    program that forks later usually has no threads left. Waking it costs about 5 microseconds,
+    starting it 40.
     """
 
     def __init__(self, work: Callable[[], object]) -> None:
@@ -25,11 +25,11 @@ class Helper:
         self._is_there = False
 
     def ask(self) -> None:
-        """Have *work* done soon, once, however often it is asked for until it begins.
+        """Run *work* soon; requests made before it begins count as one.
 
-        Raises `RuntimeError` where no thread can be started, as while the interpreter exits.
+        Raises `RuntimeError` if no thread can be started, as while the interpreter exits.
         """
-        with suppress(RuntimeError):  # asked already
+        with suppress(RuntimeError):  # already requested
             self._asked.release()
         if not self._is_there:
             self._is_there = True
@@ -45,6 +45,6 @@ class Helper:
                 self._work()
         finally:
             self._is_there = False
-        # Who asked before that line relied on this thread; who asks after it starts another.
+        # A request made before that line relied on this thread; a later one starts another.
         if self._asked.acquire(blocking=False):
             self.ask()

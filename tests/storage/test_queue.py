@@ -174,7 +174,7 @@ def test_a_process_that_was_stopped_amid_a_write_is_not_waited_for(
         timer = threading.Timer(SOON, process.send_signal, [signal.SIGCONT])
         timer.start()
 
-        with pytest.raises(StoreBusy, match=r"let that process go on or end it .* and retry"):
+        with pytest.raises(StoreBusy, match=r"resume or end that process .* and retry"):
             ledger.charge("alice", cost="0.01", key="k")
         with pytest.raises(StoreBusy):
             asyncio.run(ledger._journal.store.awrite(lambda execute: None))
