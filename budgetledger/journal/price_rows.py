@@ -1,6 +1,6 @@
-"""Own prices in the ledger: appended, read, and verified.
+"""Own prices as rows: appends, reads and verifies them.
 
-They are no account's rows, so they have a chain of hashes of their own, over all projects.
+They belong to no account, so they have a chain of hashes of their own, over all projects.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _GENESIS = sha256(b"own prices").digest()
 
 
 class Revision(NamedTuple):
-    """What is to be said of a model's price.
+    """A change of a model's price.
 
     ``project``: None for all projects. ``effective_at_us``: None for now. ``rates_json``: None to
     end the price.
@@ -36,20 +36,19 @@ class Revision(NamedTuple):
 
 
 def revise(tx: Transaction, revision: Revision) -> tuple[OwnPrice, bool]:
-    """Append a price, unless it stands exactly so already; the row, and whether it is new.
+    """Append a price, unless the same is in force. Returns the row, and whether it is new.
 
-    Raises `UnpricedModel` where there is none to be ended at that time.
+    Raises `UnpricedModel` if there is no price to end at that time.
     """
     project, model, effective_at_us, note, rates_json = revision
     at_us = tx.now_us if effective_at_us is None else effective_at_us
     project_id = None if project is None else _project_id(tx, project)
     standing = _standing(tx.execute, project_id, model, at_us)
     if rates_json is None and (standing is None or standing.removed):
-        whose = "all projects have" if project is None else f"project {project!r} has"
+        whose = "for all projects" if project is None else f"for project {project!r}"
         raise UnpricedModel(
             model,
-            f"{whose} no own price of {model!r} to be removed; see Ledger.prices() or "
-            "`budgetledger prices list`",
+            f"there is no own price of {model!r} {whose} to remove; `prices` lists those in force",
         )
     if standing is not None and standing.rates_json == rates_json:
         return standing, False
@@ -63,7 +62,7 @@ def revise(tx: Transaction, revision: Revision) -> tuple[OwnPrice, bool]:
 
 
 def last_id(execute: Execute) -> int | None:
-    """The number of the newest row of all."""
+    """The id of the newest price row, or None."""
     newest: int | None = execute(statements.LAST_PRICE).fetchone()[0]
     return newest
 
@@ -74,7 +73,7 @@ def rows(execute: Execute, project: str) -> list[OwnPrice]:
 
 
 def price_problems(execute: Execute) -> Iterator[Problem]:
-    """What in the rows differs from what was written."""
+    """Recompute the hash of every price row, and yield the differences."""
     digest, number = _GENESIS, 0
     for *row, found in execute(statements.PRICE_CHAIN):
         price, number = OwnPrice._make(row), number + 1

@@ -1,4 +1,4 @@
-"""Decides every row again from the rows before it, and compares."""
+"""Computes every row again from the rows before it, and compares."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from budgetledger.storage.protocols import Execute
 from budgetledger.storage.schema import Inspection, Schema
 
 _EVERY = 1000  # rows between two calls of progress
-_DETAILS = {  # what belongs to a row of a kind, so that its hash covers it
+_DETAILS = {  # the row elsewhere that a row's hash covers, by kind
     "budget": statements.BUDGET_DETAIL,
     "shift": statements.SHIFT_DETAIL,
     "parent": statements.PARENT_DETAIL,
@@ -53,7 +53,7 @@ def verify(
     found, expected = inspection.schema(execute), inspection.expected_schema()
     problems = _schema_problems(found, expected)
     if any(what not in found for what in expected if what[0] == "table"):
-        return Verification(0, 0, tuple(problems))  # nothing else can be said
+        return Verification(0, 0, tuple(problems))  # nothing else can be checked
     problems += map(Problem, inspection.damage(execute))
     problems += _numbering_problems(execute)
     (total,) = execute("SELECT count(*) FROM entries").fetchone()
@@ -119,7 +119,7 @@ def _journal_problems(
         detail = _detail(execute, draft, entry_id)
         problem = None
         if detail is None:
-            problem = f"what belongs to this {draft.kind} is missing"
+            problem = f"the row that belongs to this {draft.kind} is missing"
         before = with_model_totals(head, models.get(draft.model))
         totals, digest = follow(before, recorded_at_us, draft, detail or ())
         if problem is None and digest != found_hash:
@@ -143,7 +143,9 @@ def _journal_problems(
         count_row()
     runs ^= set(execute(compiled(statements.MODEL_RUNS), (account_id,)))
     for entry_id in sorted({entry_id for _, _, entry_id in runs}):
-        problems.append(Problem("the list of runs of a model is wrong about it", account, entry_id))
+        problems.append(
+            Problem("the list of runs of a model is wrong about this row", account, entry_id)
+        )
     return problems
 
 
@@ -155,5 +157,5 @@ def _detail(execute: Execute, draft: Draft, entry_id: int) -> tuple[object, ...]
         compiled(_DETAILS[draft.kind]), (belonging_to,)
     ).fetchone()
     if draft.kind == "budget" and row is not None and row[-1] is None:
-        return row[:-1]  # as before there were thresholds
+        return row[:-1]  # as before thresholds existed
     return row

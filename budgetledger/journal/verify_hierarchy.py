@@ -1,4 +1,4 @@
-"""Verifies what goes from one journal to another: repeated rows, and where open holds count."""
+"""Verifies what spans journals: repeated rows, and where open holds count."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from budgetledger.storage.protocols import Execute
 
 
 class _Lines:
-    """Which accounts are above another, as it was at a row, while rows go by in their order."""
+    """Which accounts are above another, at the row that was passed last."""
 
     def __init__(self, execute: Execute) -> None:
         self._parent_changes = dict(execute(statements.PARENT_CHANGES).fetchall())
@@ -27,7 +27,7 @@ class _Lines:
         }
 
     def pass_row(self, entry_id: int, account_id: int, kind: str) -> None:
-        """Take note of a row that may put accounts under others."""
+        """Follow changes of parents: rows must be passed in order."""
         if kind == "parent":
             self._parents[account_id] = self._parent_changes.get(entry_id)
         if account_id in self._wholes:
@@ -51,9 +51,9 @@ class _Lines:
 
 
 def line_problems(execute: Execute, counted_from: int) -> Iterator[Problem]:
-    """Rows that are not repeated as they should be, and what is wrong with the list of holds.
+    """Yield rows that are not repeated as they should be, and errors in the list of open holds.
 
-    Every row in the order they were written: a row's repetitions follow it at once. Rows before
+    Reads all rows in the order of writing: a row's repetitions follow it at once. Rows before
     *counted_from* are of the first schema, which had nothing above an account.
     """
     lines = _Lines(execute)
@@ -100,7 +100,7 @@ def line_problems(execute: Execute, counted_from: int) -> Iterator[Problem]:
     expected = {row for hold_id, one in open_holds.items() for row in one.rows(hold_id)}
     astray = {row[1] for row in expected.symmetric_difference(execute(statements.ALL_OPEN_HOLDS))}
     for hold_id in sorted(astray):
-        yield Problem("the list of open holds is wrong about it", None, hold_id)
+        yield Problem("the list of open holds is wrong about this hold", None, hold_id)
 
 
 class _Open(NamedTuple):
