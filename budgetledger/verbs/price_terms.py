@@ -1,4 +1,4 @@
-"""What the arguments of `Ledger.set_price` and `remove_price` mean: a row of prices, checked."""
+"""Checks the arguments of `Ledger.set_price` and `remove_price` and turns them into a row."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from budgetledger.names import checked_name, checked_reason
 from budgetledger.prices import price_name
 from budgetledger.windows import to_us
 
-# The arguments of set_price: the key of the rate in the row, and how many of what the user names
-# make up the unit of the row.
+# By argument of set_price: the key of the rate in the row, and how many of the argument's units
+# make one unit of the row.
 _RATES = {
     "input": ("input_mtok", 1),
     "output": ("output_mtok", 1),

@@ -1,4 +1,4 @@
-"""Prices what was recorded without a price, by adjustments: each entry once."""
+"""Prices entries recorded without a price, by one adjustment each."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from budgetledger.storage.protocols import Execute
 from budgetledger.usage import Usage
 
 Progress: TypeAlias = Callable[[int, int], None]
-"""Called with what is done and what there is."""
+"""Called with the number of entries done and the total."""
 
-_PAGE = 100  # entries priced in one transaction: others get their turn between
+_PAGE = 100  # entries priced in one transaction: other writers get a turn after each
 
 
 class Unpriced(NamedTuple):
@@ -50,7 +50,7 @@ def reprice(
     dry_run: bool,
     progress: Progress | None,
 ) -> Iterator[tuple[list[Repriced], list[Unpriced]]]:
-    """Page by page: the entries that are priced, and those whose price is not known."""
+    """Yield page by page the entries that are priced, and those whose price is unknown."""
     project = journal.project
     if account is not None:
         checked_name(account, "account")
@@ -62,7 +62,7 @@ def reprice(
         prices = [price_call(call, journal.book) for call in wanted]
         priced = {one.entry.id: one for one in prices if one is not None}
         unknown = [call for call, one in zip(wanted, prices, strict=True) if one is None]
-        if priced and not dry_run:  # somebody else may have priced some meanwhile
+        if priced and not dry_run:  # another process may have priced some meanwhile
             stating = partial(state, project=project, found=[*priced.values()])
             priced = {one.entry.id: one for one in journal.write(stating)}
         yield [*priced.values()], unknown
@@ -82,14 +82,14 @@ def unpriced_ids(execute: Execute, project: str, account: str | None) -> list[in
 
 
 def calls(execute: Execute, project: str, ids: list[int]) -> list[Unpriced]:
-    """What the entries of those ids tell about their calls."""
+    """Read what the entries with *ids* record about their calls."""
     project_id = accounts.find_project(execute, project)
     found = (entry_with_id(execute, project_id, entry_id) for entry_id in ids)
     return [_told(entry) for entry in found if entry is not None]
 
 
 def is_of(call: Unpriced, model: str | None) -> bool:
-    """Whether the call was answered by, or filed under, what *model* names or matches."""
+    """Whether *model* names or matches the model that answered, or the one of the entry."""
     return model is None or any(matches(model, one) for one in (call.model, call.entry.model or ""))
 
 
@@ -106,7 +106,7 @@ def price_call(call: Unpriced, book: Book) -> Repriced | None:
 
 
 def state(tx: Transaction, project: str, found: list[Repriced]) -> list[Repriced]:
-    """Append the adjustments that state the costs; leaves out what has got one meanwhile."""
+    """Append the adjustments that state the costs, except for entries adjusted meanwhile."""
     done = []
     for one in found:
         entry_id = one.entry.id
@@ -128,7 +128,7 @@ def _told(entry: Entry) -> Unpriced:
 
 
 def _usage(usage_json: str | None) -> Usage | None:
-    """What the call used; None where the row does not say all of it."""
+    """The usage of the call, or None if the row does not record all of it."""
     counts = None if usage_json is None else json.loads(usage_json)
     if counts is None or not counts.keys() <= set(Usage._fields):
         return None
