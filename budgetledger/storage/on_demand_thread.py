@@ -10,7 +10,7 @@ from threading import Lock
 _IDLE_SECONDS = 1.0
 
 
-class Helper:
+class OnDemandThread:
     """Runs *work* in a daemon thread on request.
 
     The thread starts at the first request and ends when idle: it keeps nothing alive, and a
@@ -20,9 +20,9 @@ class Helper:
 
     def __init__(self, work: Callable[[], object]) -> None:
         self._work = work
-        self._asked = Lock()
-        self._asked.acquire()
-        self._is_there = False
+        self._requested = Lock()
+        self._requested.acquire()
+        self._is_running = False
 
     def ask(self) -> None:
         """Run *work* soon; requests made before it begins count as one.
@@ -30,21 +30,21 @@ class Helper:
         Raises `RuntimeError` if no thread can be started, as while the interpreter exits.
         """
         with suppress(RuntimeError):  # already requested
-            self._asked.release()
-        if not self._is_there:
-            self._is_there = True
+            self._requested.release()
+        if not self._is_running:
+            self._is_running = True
             try:
                 start_new_thread(self._serve, ())
             except BaseException:
-                self._is_there = False
+                self._is_running = False
                 raise
 
     def _serve(self) -> None:
         try:
-            while self._asked.acquire(timeout=_IDLE_SECONDS):
+            while self._requested.acquire(timeout=_IDLE_SECONDS):
                 self._work()
         finally:
-            self._is_there = False
+            self._is_running = False
         # A request made before that line relied on this thread; a later one starts another.
-        if self._asked.acquire(blocking=False):
+        if self._requested.acquire(blocking=False):
             self.ask()

@@ -16,7 +16,7 @@ from contextlib import suppress
 from functools import partial
 from threading import Lock
 
-from budgetledger.storage.on_demand_thread import Helper
+from budgetledger.storage.on_demand_thread import OnDemandThread
 
 PATIENCE_SECONDS = 60.0
 """How long to wait before giving up: the holder may be a stopped process."""
@@ -64,7 +64,7 @@ class ProcessLock:
 
     def __init__(self, path: str) -> None:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        self._line: _Line | None = None  # created at the first wait
+        self._waiter: _Waiter | None = None  # created at the first wait
         # Direct system calls: without a Python frame, no interrupt can come in between.
         self.take = partial(_lock, self._descriptor, _TAKE_NOW)
         self.release = partial(_lock, self._descriptor, _GIVE)
@@ -74,31 +74,31 @@ class ProcessLock:
 
         Call `release` after any exception: an interrupt may arrive with the lock taken.
         """
-        line = self._line
-        if line is None or not line.is_waiting:
+        waiter = self._waiter
+        if waiter is None or not waiter.is_waiting:
             try:
                 return _lock(self._descriptor, _TAKE_NOW)
             except BlockingIOError:
                 pass
-        if line is None:
-            line = _Line(self._descriptor)
-            self.release, self.take, self._line = self._leave, self.acquire, line
-        line.take(PATIENCE_SECONDS if seconds is None else seconds)
+        if waiter is None:
+            waiter = _Waiter(self._descriptor)
+            self.release, self.take, self._waiter = self._leave, self.acquire, waiter
+        waiter.take(PATIENCE_SECONDS if seconds is None else seconds)
 
     def _leave(self) -> None:
-        if self._line is not None:
-            self._line.leave()
+        if self._waiter is not None:
+            self._waiter.leave()
         _lock(self._descriptor, _GIVE)
 
     def close(self) -> None:
         """Close the file descriptor. The system may reuse its number at once."""
         descriptor, self._descriptor = self._descriptor, -1
         os.close(descriptor)
-        if self._line is not None:
-            self._line.close()
+        if self._waiter is not None:
+            self._waiter.close()
 
 
-class _Line:
+class _Waiter:
     """Waits in the system's queue for the lock, for a caller that may give up.
 
     Only a blocking call has a place in that queue; polling has none and starves. A blocking
@@ -109,10 +109,10 @@ class _Line:
     def __init__(self, descriptor: int) -> None:
         # A duplicate shares the lock, and stays valid while the thread waits.
         self._descriptor = os.dup(descriptor)
-        self._helper = Helper(self._wait)
+        self._helper = OnDemandThread(self._wait)
         self._mutex = Lock()
-        self._came = Lock()
-        self._came.acquire()
+        self._arrived = Lock()
+        self._arrived.acquire()
         self._error: OSError | None = None
         self._is_wanted = self._is_closed = False
         self.is_waiting = False
@@ -133,7 +133,7 @@ class _Line:
                 except BaseException:  # interrupted, perhaps before the request: repeat it
                     self._helper.ask()
                     raise
-        if not self._came.acquire(timeout=seconds) and self.leave():
+        if not self._arrived.acquire(timeout=seconds) and self.leave():
             raise LockTimeout
         self._is_wanted = False
         error, self._error = self._error, None
@@ -144,8 +144,8 @@ class _Line:
         """Give up the wait. False if the lock has arrived already."""
         with self._mutex:
             was_wanted, self._is_wanted = self._is_wanted, False
-            came = self._came.acquire(blocking=False)
-            return was_wanted and not came
+            arrived = self._arrived.acquire(blocking=False)
+            return was_wanted and not arrived
 
     def close(self) -> None:
         with self._mutex:
@@ -164,7 +164,7 @@ class _Line:
         with self._mutex:
             self.is_waiting = False
             if self._is_wanted:
-                self._came.release()
+                self._arrived.release()
                 return
             with suppress(OSError):
                 _lock(self._descriptor, _GIVE)

@@ -59,7 +59,7 @@ def revision(connection: Connection, target: str) -> str | None:
     try:
         (application_id,) = connection.execute("PRAGMA application_id").fetchone()
         if application_id == APPLICATION_ID:
-            found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
         else:
             other = connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
             if application_id == 0 and other is None:
@@ -72,17 +72,17 @@ def revision(connection: Connection, target: str) -> str | None:
     finally:
         if connection.in_transaction:
             connection.execute("COMMIT")
-    if found is None:
+    if row is None:
         raise StoreError(
             f"{target} is damaged: its schema has no revision; restore a backup", target=target
         )
-    return str(found[0])
+    return str(row[0])
 
 
 def schema(execute: Execute) -> Schema:
     """Read the schema of the database."""
-    found = execute("SELECT type, name, tbl_name, sql FROM sqlite_master WHERE sql IS NOT NULL")
-    return {(kind, name): (table, sql) for kind, name, table, sql in found}
+    rows = execute("SELECT type, name, tbl_name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+    return {(kind, name): (table, sql) for kind, name, table, sql in rows}
 
 
 def expected_schema() -> Schema:
@@ -113,20 +113,20 @@ def scripts() -> Path:
     return installed if installed.is_dir() else package.parent / "migrations"
 
 
-def prepare(found: str | None, target: str) -> None:
+def prepare(current: str | None, target: str) -> None:
     """Import Alembic, which is slow, before a lock is taken for `upgrade`.
 
-    Raises `SchemaTooNew` if this version does not know the revision *found*.
+    Raises `SchemaTooNew` if this version does not know the revision *current*.
     """
     from alembic.script import ScriptDirectory
     from alembic.util import CommandError
 
     try:
-        if found is not None:
-            ScriptDirectory.from_config(_config()).get_revision(found)
+        if current is not None:
+            ScriptDirectory.from_config(_config()).get_revision(current)
     except CommandError as error:
         raise SchemaTooNew(
-            f"{target} has schema {found}, newer than this budgetledger knows ({HEAD}); "
+            f"{target} has schema {current}, newer than this budgetledger knows ({HEAD}); "
             "upgrade budgetledger: pip install -U budgetledger",
             target=target,
         ) from error

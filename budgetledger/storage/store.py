@@ -58,12 +58,12 @@ class Store(ABC):
                 "synchronous must be 'FULL' (survives power loss) or 'NORMAL' (survives a "
                 f"killed process), got {synchronous!r}"
             )
-        _close_forgotten()
+        _close_orphaned()
         self.path = self._locate(target)
         if self.path in _unsafe:
             self._refuse_after_fork()
         self._synchronous = synchronous
-        self._pid = _here
+        self._pid = _this_pid
         self._closed = False
         self.generation = 0
         """Increases, in the writer's turn, whenever a transaction or savepoint may have been
@@ -112,7 +112,7 @@ class Store(ABC):
 
     def write(self, operation: Callable[[Execute], T]) -> T:
         """Run *operation* in a write transaction and return its result; durable on return."""
-        if self._pid != _here:
+        if self._pid != _this_pid:
             self._refuse_after_fork()
         try:
             return self._writer.run(operation)
@@ -123,28 +123,28 @@ class Store(ABC):
         """Whether this thread is in a write: a finaliser or signal handler may run inside one."""
         return get_ident() in self._writer.amid
 
-    def leave(
-        self, operation: Callable[[Execute], T], hear: Callable[[T], object] | None = None
+    def write_later(
+        self, operation: Callable[[Execute], T], on_result: Callable[[T], object] | None = None
     ) -> None:
-        """Queue *operation* for another thread, which then calls *hear* with the result.
+        """Queue *operation* for another thread, which then calls *on_result* with the result.
 
         Exceptions are lost.
         """
-        self._writer.leave(operation, hear)
+        self._writer.run_later(operation, on_result)
 
     async def awrite(
-        self, operation: Callable[[Execute], T], hear: Callable[[T], object] | None = None
+        self, operation: Callable[[Execute], T], on_result: Callable[[T], object] | None = None
     ) -> T:
         """`write` for a task, without blocking its event loop.
 
         *operation* is queued at once and runs in another thread. Cancelling the task does not
-        withdraw it: only the task loses its outcome, while *hear* is called on the loop with the
-        result. Closing the store, or ending the program, waits until it is written.
+        withdraw it: only the task loses its outcome, while *on_result* is called on the loop.
+        Closing the store, or ending the program, waits until it is written.
         """
-        if self._pid != _here:
+        if self._pid != _this_pid:
             self._refuse_after_fork()
         try:
-            return await self._writer.arun(operation, hear)
+            return await self._writer.arun(operation, on_result)
         except _FOREIGN as error:
             raise _translated(error, self.path) from error
 
@@ -156,7 +156,7 @@ class Store(ABC):
 
     def read(self, operation: Callable[[Execute], T]) -> T:
         """Run *operation* on one snapshot of the ledger."""
-        if self._pid != _here:
+        if self._pid != _this_pid:
             self._refuse_after_fork()
         amid, thread = self._reading, get_ident()
         if thread in amid:
@@ -184,8 +184,8 @@ class Store(ABC):
     # -- opening and closing ------------------------------------------------------------------
 
     def _keep(self, files: Opened) -> None:
-        self._forgetting = weakref.finalize(self, _forgotten.append, files)
-        self._forgetting.atexit = False
+        self._finalizer = weakref.finalize(self, _orphaned.append, files)
+        self._finalizer.atexit = False
         self._count_up()
         self._files = files
 
@@ -200,7 +200,7 @@ class Store(ABC):
 
     def close(self) -> None:
         """Close files and locks once running operations have ended. Harmless when repeated."""
-        if self._pid != _here:
+        if self._pid != _this_pid:
             self._closed = True
             return
         with self._at_rest():
@@ -208,7 +208,7 @@ class Store(ABC):
             self._closed = True
             self._close_files()
         _stores.discard(self)
-        _close_forgotten()
+        _close_orphaned()
 
     @contextmanager
     def _at_rest(self) -> Iterator[None]:
@@ -234,14 +234,14 @@ class Store(ABC):
         files, self._files = self._files, None
         self._writer.detach()
         if files is not None:
-            self._forgetting.detach()
+            self._finalizer.detach()
             files.close()
 
     # -- over a fork ----------------------------------------------------------------------------
 
     @property
     def _is_here(self) -> bool:
-        return self._pid == _here
+        return self._pid == _this_pid
 
     def _refuse_after_fork(self) -> NoReturn:
         raise StoreError(
@@ -280,14 +280,14 @@ def _translated(error: Exception, path: str) -> StoreError:
 
 
 _stores: weakref.WeakSet[Store] = weakref.WeakSet()
-_forgotten: deque[Opened] = deque()
+_orphaned: deque[Opened] = deque()
 """Files of garbage-collected stores. Closing waits for locks, which the collector must not: it may
 run inside any code, also inside a write."""
 
 
-def _close_forgotten() -> None:
-    while _forgotten:
-        _forgotten.popleft().close()
+def _close_orphaned() -> None:
+    while _orphaned:
+        _orphaned.popleft().close()
 
 
 def _all_stores() -> list[Store]:
@@ -303,7 +303,7 @@ def _close_all() -> None:
         with store._at_rest():
             store._writer.write_out()
             store._close_files()  # not the store: a later charge opens the file again
-    _close_forgotten()
+    _close_orphaned()
 
 
 atexit.register(_close_all)
@@ -313,7 +313,7 @@ atexit.register(_close_all)
 # the record but not the locks, trust it, and lose what it commits once the parent closes the
 # file. So nothing is open while a process forks; both sides reopen when they need to.
 
-_here = os.getpid()
+_this_pid = os.getpid()
 """The id of this process. `os.getpid` takes longer than all other checks of a write."""
 _forking = Lock()
 _resting: list[tuple[Store, AbstractContextManager[None]]] = []
@@ -329,7 +329,7 @@ def _before_fork() -> None:
         _resting.append((store, rest))
         if store.path != MEMORY:
             store._close_files()
-    _close_forgotten()
+    _close_orphaned()
 
 
 def _after_fork_in_parent() -> None:
@@ -339,15 +339,15 @@ def _after_fork_in_parent() -> None:
 
 
 def _after_fork_in_child() -> None:
-    global _here
-    _here = os.getpid()
+    global _this_pid
+    _this_pid = os.getpid()
     for store, _ in _resting:
         store._writer.forget_queue()  # its threads exist only in the parent
         store._reading.clear()
         if +store._readers_apart:
             _unsafe.add(store.path)
         else:
-            store._pid = _here
+            store._pid = _this_pid
     _after_fork_in_parent()
 
 

@@ -19,7 +19,7 @@ from threading import Lock, get_ident
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from budgetledger.storage.on_demand_thread import Helper
+from budgetledger.storage.on_demand_thread import OnDemandThread
 from budgetledger.storage.process_lock import LockTimeout, ProcessLock
 from budgetledger.storage.protocols import Connection, Execute
 
@@ -50,7 +50,7 @@ class _Batch:
 class _Request:
     """A write that a thread has queued; the thread sleeps until `wake`."""
 
-    __slots__ = ("_told", "batch", "error", "given_up", "operation", "result")
+    __slots__ = ("_woken", "batch", "error", "given_up", "operation", "result")
 
     def __init__(self, operation: Callable[[Execute], Any]) -> None:
         self.operation = operation
@@ -58,8 +58,8 @@ class _Request:
         self.given_up = False
         self.result: Any = None
         self.error: Exception | None = None
-        self._told = Lock()
-        self._told.acquire()
+        self._woken = Lock()
+        self._woken.acquire()
 
     @property
     def finished(self) -> bool:
@@ -75,66 +75,66 @@ class _Request:
 
     def wait(self) -> None:
         """Sleep until `wake`, or `_LOOK_AGAIN_SECONDS` at most."""
-        self._told.acquire(timeout=_LOOK_AGAIN_SECONDS)
+        self._woken.acquire(timeout=_LOOK_AGAIN_SECONDS)
 
     def wake(self) -> None:
         """Wake the caller: its request is finished, or it may have to lead."""
         with suppress(RuntimeError):  # already woken
-            self._told.release()
+            self._woken.release()
 
 
 class _AwaitedRequest(_Request):
     """A write that a task has queued; the task awaits *future*, in *loop*.
 
-    *hear* is called there with the result, even if the task was cancelled.
+    *on_result* is called there with the result, even if the task was cancelled.
     """
 
-    __slots__ = ("future", "hear", "loop")
+    __slots__ = ("future", "loop", "on_result")
 
     def __init__(
         self,
         operation: Callable[[Execute], Any],
         loop: AbstractEventLoop,
-        hear: Callable[[Any], object] | None,
+        on_result: Callable[[Any], object] | None,
     ) -> None:
         super().__init__(operation)
-        self.loop, self.hear = loop, hear
+        self.loop, self.on_result = loop, on_result
         self.future: Future[None] = loop.create_future()
 
 
-class _LeftRequest(_Request):
+class _DetachedRequest(_Request):
     """A write that a thread has queued from inside another write; no caller waits for it.
 
-    *hear* is called with the result, in the thread that wrote it.
+    *on_result* is called with the result, in the thread that wrote it.
     """
 
-    __slots__ = ("hear",)
+    __slots__ = ("on_result",)
 
     def __init__(
-        self, operation: Callable[[Execute], Any], hear: Callable[[Any], object] | None
+        self, operation: Callable[[Execute], Any], on_result: Callable[[Any], object] | None
     ) -> None:
         super().__init__(operation)
-        self.hear = hear
+        self.on_result = on_result
 
     def wake(self) -> None:
-        """Call *hear* with the result; no thread sleeps on this request."""
-        hear, self.hear = self.hear, None
-        if hear is not None and self.finished:
+        """Call *on_result* with the result; no thread sleeps on this request."""
+        on_result, self.on_result = self.on_result, None
+        if on_result is not None and self.finished:
             with suppress(Exception):  # as `outcome` raises it
-                hear(self.outcome())
+                on_result(self.outcome())
 
 
-_NO_THREAD = _Request(lambda execute: None)
+_THE_HELPER = _Request(lambda execute: None)
 """Stands for the helper, when it leads next on behalf of tasks."""
 
 
-def _tell(requests: list[_AwaitedRequest]) -> None:
+def _resume(requests: list[_AwaitedRequest]) -> None:
     """Resume the tasks of *requests* that still wait. Runs in their loop."""
     for request in requests:
-        hear, request.hear = request.hear, None  # this may run twice
-        if hear is not None:
+        on_result, request.on_result = request.on_result, None  # this may run twice
+        if on_result is not None:
             with suppress(Exception):  # as `outcome` raises it
-                hear(request.outcome())
+                on_result(request.outcome())
         if not request.future.done():  # done if it was cancelled
             request.future.set_result(None)
 
@@ -143,17 +143,17 @@ class Writer:
     """Runs operations on one connection, each durable when its caller has the result.
 
     *open_connection* is called, in the writer's turn, when there is no connection; it must
-    `attach` one. *undone* is called, in the writer's turn, when a transaction or savepoint may
+    `attach` one. *on_rollback* is called, in the writer's turn, when a transaction or savepoint may
     have been rolled back.
     """
 
     def __init__(
         self,
         open_connection: Callable[[], object],
-        undone: Callable[[], object] = lambda: None,
+        on_rollback: Callable[[], object] = lambda: None,
     ) -> None:
         self._open_connection = open_connection
-        self._undone = undone
+        self._on_rollback = on_rollback
         self._connection: Connection | None = None
         self._execute: Execute
         self._lock: ProcessLock
@@ -169,7 +169,7 @@ class Writer:
         """The threads that are in a write; a second write of theirs would deadlock."""
         self._is_crowded = False
         """The last transaction had several requests, so more are to be expected."""
-        self._helper = Helper(self._lead_for_tasks)
+        self._helper = OnDemandThread(self._lead_for_tasks)
         self.turn = Lock()
         """Its holder alone uses the connection."""
 
@@ -196,7 +196,7 @@ class Writer:
         self._queue.clear()
         self._next.clear()
         self.amid.clear()
-        self._helper = Helper(self._lead_for_tasks)
+        self._helper = OnDemandThread(self._lead_for_tasks)
 
     # -- entry points ------------------------------------------------------------------------------
 
@@ -249,7 +249,7 @@ class Writer:
         return result
 
     async def arun(
-        self, operation: Callable[[Execute], T], hear: Callable[[T], object] | None = None
+        self, operation: Callable[[Execute], T], on_result: Callable[[T], object] | None = None
     ) -> T:
         """`run` for a task, without blocking its event loop.
 
@@ -257,7 +257,7 @@ class Writer:
         """
         from asyncio import get_running_loop  # slow to import, but loaded wherever a task runs
 
-        request = _AwaitedRequest(operation, get_running_loop(), hear)
+        request = _AwaitedRequest(operation, get_running_loop(), on_result)
         self._queue.append(request)
         try:
             self._find_leader()
@@ -268,11 +268,11 @@ class Writer:
         result: T = request.outcome()
         return result
 
-    def leave(
-        self, operation: Callable[[Execute], T], hear: Callable[[T], object] | None = None
+    def run_later(
+        self, operation: Callable[[Execute], T], on_result: Callable[[T], object] | None = None
     ) -> None:
         """Queue *operation* without waiting, from inside a write of this thread."""
-        self._queue.append(_LeftRequest(operation, hear))
+        self._queue.append(_DetachedRequest(operation, on_result))
         self._helper.ask()
 
     def exclusively(self, action: Callable[[], T]) -> T:
@@ -332,7 +332,7 @@ class Writer:
             return
         if type(first) is _Request and not first.finished:
             first.wake()
-        elif self._next.setdefault("leader", _NO_THREAD) is _NO_THREAD:
+        elif self._next.setdefault("leader", _THE_HELPER) is _THE_HELPER:
             self._helper.ask()
 
     def _write_queued(self, shared: type[BaseException] = Exception) -> None:
@@ -361,7 +361,7 @@ class Writer:
             batch.failure = error
             batch.ended = True
         finally:
-            self._tell_finished()
+            self._wake_finished()
 
     def _run_apart(self, execute: Execute, request: _Request) -> None:
         """Run one of several requests; an exception undoes its own rows only."""
@@ -371,7 +371,7 @@ class Writer:
             request.result = request.operation(execute)
         except Exception as error:
             execute("ROLLBACK TO one")
-            self._undone()
+            self._on_rollback()
             request.error = error
         execute("RELEASE one")
 
@@ -401,7 +401,7 @@ class Writer:
                 batch.ended = True
             return result
         except BaseException as error:
-            self._undone()
+            self._on_rollback()
             assert self._connection is not None
             if self._connection.in_transaction:  # a full disk has ended it already
                 execute("ROLLBACK")
@@ -425,9 +425,9 @@ class Writer:
             if not request.finished:
                 request.batch = batch
         batch.ended = True
-        self._tell_finished()
+        self._wake_finished()
 
-    def _tell_finished(self) -> None:
+    def _wake_finished(self) -> None:
         """Wake the callers of finished requests, then remove these from the queue.
 
         In the other order, an interrupt in between would leave a caller asleep.
@@ -441,7 +441,7 @@ class Writer:
                 request.wake()
         for loop, requests in tasks.items():
             with suppress(RuntimeError):  # the loop was closed, and its tasks with it
-                loop.call_soon_threadsafe(_tell, requests)
+                loop.call_soon_threadsafe(_resume, requests)
         for _ in finished:
             self._queue.popleft()
 

@@ -80,7 +80,7 @@ class _Integer(Dumper):
     quote = dump  # used where the driver writes values into a statement
 
 
-class Found(psycopg.Cursor[tuple[Any, ...]]):
+class Rows(psycopg.Cursor[tuple[Any, ...]]):
     """The rows of a statement, and the id of an inserted row."""
 
     lastrowid: int | None = None
@@ -130,7 +130,7 @@ class Connection:
         if sql.startswith(LONG):
             return self._in_portions(statement, parameters)
         try:
-            cursor = Found(self.driver)
+            cursor = Rows(self.driver)
             cursor.execute(statement, parameters, prepare=True)
             if returns_id:
                 self._inserted(cursor, sql, parameters)
@@ -152,7 +152,7 @@ class Connection:
         except psycopg.Error as error:
             raise self._translated(error) from error
 
-    def _inserted(self, cursor: Found, sql: str, parameters: Any) -> None:
+    def _inserted(self, cursor: Rows, sql: str, parameters: Any) -> None:
         raise NotImplementedError
 
     # -- transactions ---------------------------------------------------------------------------
@@ -251,7 +251,7 @@ class WritingConnection(Connection):
             self._spoiled = error
             raise
 
-    def _inserted(self, cursor: Found, sql: str, parameters: Any) -> None:
+    def _inserted(self, cursor: Rows, sql: str, parameters: Any) -> None:
         row = cursor.fetchone()
         assert row is not None
         cursor.lastrowid = row[0]
@@ -272,17 +272,17 @@ class WritingConnection(Connection):
         try:
             result = pgconn.exec_(b"COMMIT")
         except psycopg.Error as error:
-            return self._find_out(error)
+            return self._resolve_commit(error)
         if result.status == pq.ExecStatus.COMMAND_OK:
             assert result.command_status == b"COMMIT"
             return None
         failure = psycopg.errors.error_from_result(result)
-        told = self._translated(failure)
-        if isinstance(told, Again) and self.driver.closed:
-            return self._find_out(failure)
-        raise told from failure
+        store_error = self._translated(failure)
+        if isinstance(store_error, Again) and self.driver.closed:
+            return self._resolve_commit(failure)
+        raise store_error from failure
 
-    def _find_out(self, cause: psycopg.Error) -> None:
+    def _resolve_commit(self, cause: psycopg.Error) -> None:
         """After a connection is lost in a commit: return if that succeeded, else raise `Again`."""
         self.driver.close()
         patience, written = Patience(), self._written
@@ -290,7 +290,7 @@ class WritingConnection(Connection):
             try:
                 # Under the lock, which the lost transaction holds for as long as it still runs.
                 self._begin()
-                found = written is not None and self._is_there(*written)
+                is_committed = written is not None and self._is_committed(*written)
                 self._end()
                 break
             except Again as error:
@@ -304,10 +304,10 @@ class WritingConnection(Connection):
                         target=self._address.shown,
                     ) from cause
         self._written = None
-        if not found:
+        if not is_committed:
             raise translated(cause, self._address.shown, is_lost=True) from cause
 
-    def _is_there(self, table: str, *row: Any) -> bool:
+    def _is_committed(self, table: str, *row: Any) -> bool:
         statement = f"SELECT 1 FROM {table} WHERE id = ? AND xmin = CAST(? AS xid) AND hash = ?"
         return self.execute(statement, row).fetchone() is not None
 

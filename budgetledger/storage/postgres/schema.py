@@ -32,25 +32,25 @@ def revision(address: Address, connection: Connection) -> str | None:
     """
     connection.execute("BEGIN")
     try:
-        there = {name for (name,) in connection.execute(_RELATIONS, (address.schema,))}
-        if not there:
+        relations = {name for (name,) in connection.execute(_RELATIONS, (address.schema,))}
+        if not relations:
             return None
-        if not {"alembic_version", "entries", "budget_revisions"} <= there:
+        if not {"alembic_version", "entries", "budget_revisions"} <= relations:
             raise NotALedger(
                 f"schema {address.schema!r} of {address.shown} has tables of another application "
                 "and was left alone; name another one: ?schema=name",
                 target=address.shown,
             )
-        found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
-    if found is None:
+    if row is None:
         raise StoreError(
             f"{address.shown} is damaged: its schema has no revision; restore a backup",
             target=address.shown,
         )
-    return str(found[0])
+    return str(row[0])
 
 
 def upgrade(address: Address) -> None:
@@ -62,10 +62,10 @@ def upgrade(address: Address) -> None:
     def begin() -> None:
         driver.execute("BEGIN")
         driver.execute(f"SELECT pg_advisory_xact_lock({APPLICATION_ID}, {address.lock})")
-        there = driver.execute(
+        exists = driver.execute(
             "SELECT 1 FROM pg_namespace WHERE nspname = %s", (address.schema,)
         ).fetchone()
-        if not there:  # a user of a schema may lack the right to create one
+        if not exists:  # a user of a schema may lack the right to create one
             driver.execute(f"CREATE SCHEMA {quoted}")
         driver.execute(f"SET LOCAL search_path = {quoted}")
 

@@ -59,9 +59,9 @@ class PostgresStore(Store):
             WritingConnection(self._address, self._synchronous), Connection(self._address)
         )
         try:
-            found = revision(self._address, connections.reading)
-            if found != _migrate.HEAD:
-                _migrate.prepare(found, self.path)
+            current = revision(self._address, connections.reading)
+            if current != _migrate.HEAD:
+                _migrate.prepare(current, self.path)
                 upgrade(self._address)
         except BaseException:
             connections.close()

@@ -46,13 +46,13 @@ def address_of(target: str | os.PathLike[str]) -> Address:
             "this PostgreSQL URL has a / or ? before its @; write special characters in the user's "
             "name and the password with %-escapes: / as %2F, ? as %3F, @ as %40"
         )
-    asked = parse_qsl(query, keep_blank_values=True)
-    schemas = [value for name, value in asked if name == "schema"] or [SCHEMA]
+    parameters = parse_qsl(query, keep_blank_values=True)
+    schemas = [value for name, value in parameters if name == "schema"] or [SCHEMA]
     schema = schemas[-1]
     if not schema or "\0" in schema or len(schema.encode()) > _LONGEST:
         raise InvalidInput(f"?schema= must name a schema in 1 to {_LONGEST} bytes, got {schema!r}")
-    others = [(name, value) for name, value in asked if name != "schema"]
-    shown = [pair for pair in asked if pair[0] not in _SECRETS]
+    others = [(name, value) for name, value in parameters if name != "schema"]
+    shown = [pair for pair in parameters if pair[0] not in _SECRETS]
     user, at, hosts = place.rpartition("@")
     user = user.partition(":")[0]
     return Address(

@@ -60,7 +60,7 @@ def check_version() -> None:
         )
 
 
-def found_revision(path: str) -> str | None:
+def file_revision(path: str) -> str | None:
     """The schema's revision of the file at *path*, or None if it is missing or empty.
 
     Writes nothing, not even another program's log back into its file. Raises `NotALedger`;
@@ -72,23 +72,23 @@ def found_revision(path: str) -> str | None:
             f"there is no folder for {path}; create it first: mkdir -p {folder}", target=path
         )
     size = _size(path)
-    there = size is not None
+    exists = size is not None
     if os.path.isdir(path):
         raise StoreNotFound(f"{path} is a folder; name a file in it", target=path)
-    if not os.access(folder, os.W_OK) or (there and not os.access(path, os.W_OK)):
+    if not os.access(folder, os.W_OK) or (exists and not os.access(path, os.W_OK)):
         raise StoreReadOnly(
             f"{path} is read-only; let this user write the file and its folder", target=path
         )
     if not size:
         return None
     # Without a log the file is complete; "immutable" keeps SQLite from creating a log.
-    how = "mode=ro" if _size(f"{path}-wal") else "immutable=1"
-    with closing(sqlite3.connect(f"file:{quote(path)}?{how}", uri=True)) as connection:
+    mode = "mode=ro" if _size(f"{path}-wal") else "immutable=1"
+    with closing(sqlite3.connect(f"file:{quote(path)}?{mode}", uri=True)) as connection:
         connection.isolation_level = None
-        found = _migrate.revision(connection, path)
-    if found is None and size < _SHORTEST:
+        revision = _migrate.revision(connection, path)
+    if revision is None and size < _SHORTEST:
         raise NotALedger(f"{path} is not an SQLite file; name another file", target=path)
-    return found
+    return revision
 
 
 def _size(path: str) -> int | None:
@@ -101,10 +101,10 @@ def _size(path: str) -> int | None:
 def identity(path: str) -> tuple[int, int] | None:
     """Device and inode of the file at *path*, or None if there is none."""
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except FileNotFoundError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def connect(path: str, synchronous: Synchronous) -> sqlite3.Connection:

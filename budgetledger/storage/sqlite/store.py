@@ -43,12 +43,12 @@ class FileStore(Store):
         self._check_identity()
         is_file = self.path != MEMORY
         is_new = is_file and not os.path.exists(self.path)
-        found = _sqlite.found_revision(self.path) if is_file else None
-        if found != _migrate.HEAD:
-            _migrate.prepare(found, self.path)
+        current = _sqlite.file_revision(self.path) if is_file else None
+        if current != _migrate.HEAD:
+            _migrate.prepare(current, self.path)
         files = _Files(self.path, self._synchronous)
         try:
-            if found != _migrate.HEAD:
+            if current != _migrate.HEAD:
                 if is_new:
                     files.writing.execute("PRAGMA user_version")  # creates the file, empty
                     _sqlite.make_private(self.path)
