@@ -40,15 +40,15 @@ def account_by_id(execute: Execute, project_id: int, project: str, account_id: i
 
 def known(execute: Execute, project: str, name: str) -> Ref:
     """The account *name*. Raises `UnknownAccount`."""
-    found = find(execute, project, name)
-    if found is None:
+    account = find(execute, project, name)
+    if account is None:
         raise UnknownAccount(
             f"there is no account {name!r} in project {project!r}; "
             "set a budget for it or charge it first",
             account=name,
             project=project,
         )
-    return found
+    return account
 
 
 def names_with_budget(execute: Execute, project: str, budget: str) -> list[str]:

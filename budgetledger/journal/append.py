@@ -44,15 +44,15 @@ _appended = positional(Appended)
 def find_or_open(tx: Transaction, project: str, name: str) -> Ref:
     """The account *name*, opened if it is new."""
     execute = tx.execute
-    found = accounts.find(execute, project, name)
-    if found is not None:
-        return found
+    account = accounts.find(execute, project, name)
+    if account is not None:
+        return account
     project_id = accounts.find_project(execute, project)
     if project_id is None:
         project_id = inserted(execute(statements.INSERT_PROJECT, (project,)))
-    opened = execute(statements.INSERT_ACCOUNT, (project_id, name, tx.now_us))
+    inserted_row = execute(statements.INSERT_ACCOUNT, (project_id, name, tx.now_us))
     tx.memory.heads.clear()  # heads name the project's own account, which this may be
-    return Ref(inserted(opened), project_id, project, name, tx.now_us)
+    return Ref(inserted(inserted_row), project_id, project, name, tx.now_us)
 
 
 def append(
@@ -130,7 +130,7 @@ def recorded(tx: Transaction, account: Ref, draft: Draft) -> Entry | None:
         return None
     if _content(entry) != (account.name, *_content(draft)[1:]):
         raise IdempotencyConflict(
-            f"key {key!r} was used for entry {entry.id} ({entry.kind} of {_said(entry)}, "
+            f"key {key!r} was used for entry {entry.id} ({entry.kind} of {_amount_text(entry)}, "
             f"{entry.model}, for {entry.account}); use another key for another cost",
             key=key,
             entry=entry,
@@ -141,15 +141,15 @@ def recorded(tx: Transaction, account: Ref, draft: Draft) -> Entry | None:
 def _content(entry: Entry | Draft) -> tuple[object, ...]:
     """What a key compares: account, kind, model, references, and the amount or the usage."""
     account = entry.account if isinstance(entry, Entry) else None
-    given = entry.cost_pico if entry.price_source == "given" else None
-    used = (entry.input_tokens, entry.output_tokens, entry.usage_json)
+    stated_cost = entry.cost_pico if entry.price_source == "given" else None
+    usage = (entry.input_tokens, entry.output_tokens, entry.usage_json)
     # An estimated amount may change with the price list; its token counts do not.
-    held = (entry.held_pico if entry.price_source == "given" else None, entry.held_tokens)
-    which = (entry.corrects_id, entry.hold_id)
-    return account, entry.kind, entry.model, *which, given, *used, *held
+    hold = (entry.held_pico if entry.price_source == "given" else None, entry.held_tokens)
+    references = (entry.corrects_id, entry.hold_id)
+    return account, entry.kind, entry.model, *references, stated_cost, *usage, *hold
 
 
-def _said(entry: Entry) -> str:
+def _amount_text(entry: Entry) -> str:
     amount = entry.held if entry.kind == "hold" else entry.cost
     return f"{amount} USD"
 

@@ -72,8 +72,8 @@ def budget_terms(
 
 
 def _limit(limit: Amount | None, tokens: int | None, requests: int | None) -> tuple[Measure, Sum]:
-    given = [value for value in (limit, tokens, requests) if value is not None]
-    if len(given) != 1:
+    limits = [value for value in (limit, tokens, requests) if value is not None]
+    if len(limits) != 1:
         raise InvalidInput("a budget limits one thing: pass a limit in USD, or tokens, or requests")
     if tokens is not None:
         return "tokens", Sum(count(tokens, "tokens"))
@@ -94,8 +94,8 @@ def _default_name(measure: str, period: Period, model: str | None) -> str:
 
 def _shares(alert_at: Sequence[Amount]) -> tuple[Decimal, ...]:
     """Thresholds as shares of a limit, ascending."""
-    given = alert_at if isinstance(alert_at, (list, tuple, set, frozenset)) else (alert_at,)
-    shares = {to_usd(to_pico(share, "alert_at")).normalize() for share in given}
+    values = alert_at if isinstance(alert_at, (list, tuple, set, frozenset)) else (alert_at,)
+    shares = {to_usd(to_pico(share, "alert_at")).normalize() for share in values}
     if any(not 0 < share <= 1000 for share in shares) or len(shares) > _MOST_THRESHOLDS:
         raise InvalidInput(
             f"alert_at must be up to {_MOST_THRESHOLDS} shares of the limit, each above 0, "

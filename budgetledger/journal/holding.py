@@ -26,7 +26,7 @@ from budgetledger.journal.entry_rows import entry_with_id
 from budgetledger.journal.posting import post, post_along
 from budgetledger.journal.refusals import refusal
 from budgetledger.journal.rules import Draft, Need, refusing
-from budgetledger.journal.standing import Level, checks, line
+from budgetledger.journal.standing import Level, ancestors, checks
 from budgetledger.journal.transaction import Transaction
 from budgetledger.storage.dialect import compiled
 from budgetledger.storage.protocols import Execute
@@ -71,7 +71,7 @@ def hold(
     first = recorded(tx, account, draft)
     if first is not None:
         return _still_open(tx, account, first)
-    levels = line(tx, account)
+    levels = ancestors(tx, account)
     need = need_of(draft)
     refused = unpriced or judged(tx, name, levels, draft.model, need)
     if refused is not None:
@@ -82,7 +82,7 @@ def hold(
         for level in levels:
             if level.account.id in tx.passed:
                 _expire(tx, level.account)
-        levels = line(tx, account)  # where expiry rows may have been written
+        levels = ancestors(tx, account)  # where expiry rows may have been written
     draft = Draft._make((*draft[:-1], tx.now_us + expires_in_us))
     entry = append(tx, account, draft).entry
     path = "/".join([str(level.account.id) for level in levels[1:]])

@@ -162,14 +162,14 @@ class Journal:
             return newest, PriceBook(price_rows.rows(execute, self.project))
 
         try:
-            found = self.store.read(operation)
+            newest_book = self.store.read(operation)
         except StoreError:
             kept = books.get(self.project)
             if kept is None:
                 raise
             return kept[1]
-        books[self.project] = found
-        return found[1]
+        books[self.project] = newest_book
+        return newest_book[1]
 
 
 class OnJournal(Protocol):

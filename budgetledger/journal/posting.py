@@ -131,15 +131,15 @@ def post_along(
 
 def _repeated_in(tx: Transaction, entry_id: int) -> list[int]:
     """The accounts whose journals repeat an entry. Repetitions and alerts follow it at once."""
-    found = []
+    account_ids = []
     after_id, rows = entry_id, []
     while True:
         rows = tx.execute(compiled(statements.ROWS_AFTER), (after_id, _SOME)).fetchall()
         for origin_id, kind, account_id in rows:
             if origin_id == entry_id:
-                found.append(account_id)
+                account_ids.append(account_id)
             elif kind not in ("alert", "resolve"):
-                return found
+                return account_ids
         if len(rows) < _SOME:
-            return found
+            return account_ids
         after_id += _SOME

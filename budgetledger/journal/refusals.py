@@ -38,11 +38,11 @@ def refusal(
         budget.amount(units)
         for units in (budget.limit_units, posted, held, check.available, requested)
     ]
-    limit, used, reserved, left, asked = amounts
-    told = [f"{amount:f}" if isinstance(amount, Decimal) else str(amount) for amount in amounts]
+    limit, used, reserved, left, amount_requested = amounts
+    figures = [f"{amount:f}" if isinstance(amount, Decimal) else str(amount) for amount in amounts]
     message = (
-        f"budget {budget.name!r} of {level.account.name!r} refuses {told[4]}{unit}: limit "
-        f"{told[0]}, posted {told[1]}, held {told[2]}, available {told[3]}; "
+        f"budget {budget.name!r} of {level.account.name!r} refuses {figures[4]}{unit}: limit "
+        f"{figures[0]}, posted {figures[1]}, held {figures[2]}, available {figures[3]}; "
         f"{_advice(check, requested, retry_after)}"
     )
     return BudgetExceededError(
@@ -55,7 +55,7 @@ def refusal(
         posted=used,
         held=reserved,
         available=left,
-        requested=asked,
+        requested=amount_requested,
         retry_after=retry_after,
         largest_output=None,
         least_available={

@@ -50,7 +50,7 @@ class Revision(NamedTuple):
 
 def revisions(execute: Execute, account_id: int, account: str) -> dict[str, list[Revision]]:
     """All revisions of the account's budgets, by name, oldest first."""
-    found: dict[str, list[Revision]] = {}
+    by_name: dict[str, list[Revision]] = {}
     for row in execute(compiled(statements.BUDGET_REVISIONS), (account_id,)):
         name, measure, units, pico, model, per, zone, week_start, anchor, span, *rest = row
         created_at, alert_at, removed, since_us = rest
@@ -59,8 +59,8 @@ def revisions(execute: Execute, account_id: int, account: str) -> dict[str, list
             account, name, measure, Sum(units, pico), model, period, created_at,
             thresholds(alert_at),
         )  # fmt: skip
-        found.setdefault(name, []).append(Revision(budget, bool(removed), since_us))
-    return found
+        by_name.setdefault(name, []).append(Revision(budget, bool(removed), since_us))
+    return by_name
 
 
 def thresholds(alert_at: str | None) -> tuple[Decimal, ...]:
@@ -76,13 +76,13 @@ def budgets_in_force(
     Before its first revision a budget has its first terms, so that earlier moments have a window
     too.
     """
-    standing = []
-    for found in revisions(execute, account_id, account).values():
-        seen = [revision for revision in found if revision.since_us <= known_us]
-        by_then = [revision for revision in seen if revision.since_us <= moment_us] or seen[:1]
+    in_force = []
+    for of_budget in revisions(execute, account_id, account).values():
+        known = [revision for revision in of_budget if revision.since_us <= known_us]
+        by_then = [revision for revision in known if revision.since_us <= moment_us] or known[:1]
         if by_then and not by_then[-1].removed:
-            standing.append(by_then[-1].budget)
-    return standing
+            in_force.append(by_then[-1].budget)
+    return in_force
 
 
 def budget_in_force(execute: Execute, account: Ref, name: str) -> Budget:
@@ -144,11 +144,11 @@ def totals_before(
 ) -> tuple[int, ...]:
     """The running totals just before a moment, of *model* unless None, in `Head`'s order."""
     if model is None:
-        found = execute(compiled(statements.TOTALS_BEFORE), (account_id, moment_us))
+        rows = execute(compiled(statements.TOTALS_BEFORE), (account_id, moment_us))
     else:
         where = (model, account_id, moment_us, account_id, model, moment_us)
-        found = execute(compiled(statements.MODEL_TOTALS_BEFORE), where)
-    totals: tuple[int, ...] | None = found.fetchone()
+        rows = execute(compiled(statements.MODEL_TOTALS_BEFORE), where)
+    totals: tuple[int, ...] | None = rows.fetchone()
     return totals or NOTHING
 
 
@@ -223,18 +223,18 @@ def _unpriced(
 ) -> int:
     start_us = 0 if window.start_us is None else window.start_us
     end_us = _end(window, known_us)
-    found = execute(
+    rows = execute(
         compiled(statements.UNPRICED), (account_id, model, model, start_us, end_us, known_us)
     )
-    count: int = found.fetchone()[0]
+    count: int = rows.fetchone()[0]
     return count
 
 
 def model_costs(execute: Execute, account: Ref, window: Window, known_us: int) -> dict[str, Posted]:
     """What was posted in *window* by model, without models that posted nothing."""
-    found = {}
+    by_model = {}
     for (model,) in execute(compiled(statements.MODELS), (account.id,) * 3).fetchall():
         used = posted(execute, account.id, window, known_us, model)
         if any(used):
-            found[model] = used
-    return found
+            by_model[model] = used
+    return by_model

@@ -11,7 +11,7 @@ from budgetledger.journal.append import append, find_or_open, recorded
 from budgetledger.journal.budget_terms import BudgetTerms
 from budgetledger.journal.journal import Journal
 from budgetledger.journal.rules import Draft
-from budgetledger.journal.standing import WHOLE_PROJECT, head_of, line, settings_of
+from budgetledger.journal.standing import WHOLE_PROJECT, ancestors, head_of, settings_of
 from budgetledger.journal.transaction import Transaction
 from budgetledger.names import checked_name, checked_reason
 from budgetledger.windows import Window, window_at
@@ -152,7 +152,7 @@ def set_parent(tx: Transaction, account: Ref, parent: str | None) -> None:
     if settings_of(tx, account, head.settings_count).parent_id == (above and above.id):
         return
     if above is not None:
-        upwards = [level.account.name for level in line(tx, above)]
+        upwards = [level.account.name for level in ancestors(tx, above)]
         if account.name in upwards:
             chain = " under ".join(upwards[: upwards.index(account.name) + 1])
             raise InvalidInput(

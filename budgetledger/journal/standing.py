@@ -65,11 +65,11 @@ def _read_head(tx: Transaction, account: Ref) -> Head:
 
 def settings_of(tx: Transaction, account: Ref, version: int) -> Settings:
     """The account's settings, from the cache if they are those of *version*."""
-    found = tx.memory.settings.get(account.id)
-    if found is None or found.version != version:
-        found = _load(tx, account, version)
-        tx.memory.remember(account.id, found)
-    return found
+    settings = tx.memory.settings.get(account.id)
+    if settings is None or settings.version != version:
+        settings = _load(tx, account, version)
+        tx.memory.remember(account.id, settings)
+    return settings
 
 
 def _load(tx: Transaction, account: Ref, version: int) -> Settings:
@@ -114,7 +114,7 @@ def crossing(row: tuple[Any, ...]) -> tuple[Literal["alert", "resolve"], Crossed
     return kind, Crossed(budget, measure, Decimal(share), limit, used, start_us, end_us, zone)
 
 
-def line(tx: Transaction, account: Ref) -> list[Level]:
+def ancestors(tx: Transaction, account: Ref) -> list[Level]:
     """The account and those above it, from the bottom up."""
     levels = []
     level: Ref | None = account
@@ -137,15 +137,15 @@ def above(tx: Transaction, account: Ref, settings: Settings, whole_id: int | Non
 def checks(tx: Transaction, level: Level, model: str | None) -> list[Check]:
     """The level's budgets that apply to a call of *model*, with their current use."""
     held = of_model = None
-    found = []
+    applicable = []
     for budget in level.settings.budgets:
         if budget.model is None:
             held = held or held_on(tx, level.account.id, None)
-            found.append(check(tx, level, budget, held))
+            applicable.append(check(tx, level, budget, held))
         elif budget.model == model:
             of_model = of_model or held_on(tx, level.account.id, model)
-            found.append(check(tx, level, budget, of_model))
-    return found
+            applicable.append(check(tx, level, budget, of_model))
+    return applicable
 
 
 def check(tx: Transaction, level: Level, budget: Budget, held: Held | None = None) -> Check:
@@ -186,10 +186,10 @@ def _sum_held(
     tx: Transaction, account_id: int, model: str | None, from_us: int
 ) -> tuple[int, int, int, int, int]:
     if model is None:
-        found = tx.execute(_HELD, (account_id, from_us))
+        rows = tx.execute(_HELD, (account_id, from_us))
     else:
-        found = tx.execute(_HELD_OF_MODEL, (account_id, from_us, model))
-    row: tuple[int, int, int, int, int] = found.fetchone()
+        rows = tx.execute(_HELD_OF_MODEL, (account_id, from_us, model))
+    row: tuple[int, int, int, int, int] = rows.fetchone()
     return row
 
 

@@ -13,7 +13,7 @@ from budgetledger.storage.dialect import compiled
 from budgetledger.storage.protocols import Execute
 
 
-class _Lines:
+class _Hierarchy:
     """Which accounts are above another, at the row that was passed last."""
 
     def __init__(self, execute: Execute) -> None:
@@ -39,24 +39,24 @@ class _Lines:
 
     def above(self, account_id: int, project_id: int) -> list[int]:
         """The accounts above, from the bottom up."""
-        found: list[int] = []
+        above_ids: list[int] = []
         whole_id = self._whole.get(project_id)
         while account_id != whole_id:
             upper = self._parents.get(account_id) or whole_id
-            if upper is None or upper in found:
+            if upper is None or upper in above_ids:
                 break
-            found.append(upper)
+            above_ids.append(upper)
             account_id = upper
-        return found
+        return above_ids
 
 
-def line_problems(execute: Execute, counted_from: int) -> Iterator[Problem]:
+def hierarchy_problems(execute: Execute, counted_from: int) -> Iterator[Problem]:
     """Yield rows that are not repeated as they should be, and errors in the list of open holds.
 
     Reads all rows in the order of writing: a row's repetitions follow it at once. Rows before
     *counted_from* are of the first schema, which had nothing above an account.
     """
-    lines = _Lines(execute)
+    hierarchy = _Hierarchy(execute)
     open_holds: dict[int, _Open] = {}
     corrected = {corrects_id for (corrects_id,) in execute(statements.CORRECTED)}
     repeated_in: dict[int, list[int]] = {}  # of those corrected later
@@ -78,10 +78,10 @@ def line_problems(execute: Execute, counted_from: int) -> Iterator[Problem]:
         if missing:
             yield Problem("the row is not repeated in the journals above", None, last_id)
         last_id, last_evidence, missing = entry_id, evidence, []
-        lines.pass_row(entry_id, account_id, kind)
+        hierarchy.pass_row(entry_id, account_id, kind)
         corrects_id, hold_id, model, pico, tokens, expires_at_us, *_ = evidence
         if kind == "hold":
-            above = lines.above(account_id, project_id)
+            above = hierarchy.above(account_id, project_id)
             open_holds[entry_id] = _Open([account_id, *above], expires_at_us, model, pico, tokens)
         elif kind == "extend" and hold_id in open_holds:
             open_holds[hold_id] = open_holds[hold_id]._replace(expires_at_us=expires_at_us)
@@ -90,11 +90,11 @@ def line_problems(execute: Execute, counted_from: int) -> Iterator[Problem]:
         if kind == "adjustment":
             missing = list(repeated_in.get(corrects_id, ()))
         elif kind == "settle" and closed is not None:
-            whole = lines.whole(project_id)
+            whole = hierarchy.whole(project_id)
             missing = closed.counted_on[1:]
             missing += [one for one in whole if one not in closed.counted_on]
         elif kind in MONEY_KINDS and entry_id >= counted_from:
-            missing = lines.above(account_id, project_id)
+            missing = hierarchy.above(account_id, project_id)
     if missing:
         yield Problem("the row is not repeated in the journals above", None, last_id)
     expected = {row for hold_id, one in open_holds.items() for row in one.rows(hold_id)}

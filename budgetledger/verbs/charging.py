@@ -99,10 +99,10 @@ def _charge_known(
 def _find_and_charge(
     tx: Transaction, project: str, account: str, draft: Draft
 ) -> tuple[Appended, Ref]:
-    found = accounts.find(tx.execute, project, account)
-    opened = found or find_or_open(tx, project, account)
+    known = accounts.find(tx.execute, project, account)
+    opened = known or find_or_open(tx, project, account)
     appended = post_once(tx, opened, draft)
-    return appended._replace(opened=found is None), opened
+    return appended._replace(opened=known is None), opened
 
 
 def adjust(

@@ -32,7 +32,7 @@ def copy(source: Store, target: Store, progress: Progress | None = None) -> Veri
         read = connection.execute
 
         def operation(execute: Execute) -> Verification:
-            return _copy(read, execute, source, target, progress or _nobody_looks)
+            return _copy(read, execute, source, target, progress or _no_progress)
 
         return target.write(operation)
 
@@ -79,12 +79,12 @@ def _copy(
             )
             done += len(rows)
             progress(done, total)
-    found = verify(execute, target.inspection, lambda rows, _: progress(done + rows, total))
-    if not found.ok:
+    verification = verify(execute, target.inspection, lambda rows, _: progress(done + rows, total))
+    if not verification.ok:
         raise StoreError(
-            f"the copy failed verification: {found.problems[0].message} (and "
-            f"{len(found.problems) - 1} more); nothing was copied; run `budgetledger verify` on "
-            f"{source.path}",
+            f"the copy failed verification: {verification.problems[0].message} (and "
+            f"{len(verification.problems) - 1} more); nothing was copied; run "
+            f"`budgetledger verify` on {source.path}",
             target=target.path,
         )
     if execute(statements.DIGESTS).fetchall() != read(statements.DIGESTS).fetchall():
@@ -93,7 +93,7 @@ def _copy(
             "nothing was copied; retry",
             target=target.path,
         )
-    return found
+    return verification
 
 
 def _tables() -> dict[str, tuple[list[str], list[str]]]:
@@ -115,4 +115,4 @@ def _portions(rows: Any) -> Iterator[list[tuple[Any, ...]]]:
         yield portion
 
 
-def _nobody_looks(done: int, total: int) -> None: ...
+def _no_progress(done: int, total: int) -> None: ...

@@ -14,7 +14,7 @@ from budgetledger.journal.holding import Granted
 from budgetledger.journal.journal import Journal, Taking
 from budgetledger.journal.refusals import with_largest_output
 from budgetledger.journal.rules import Draft
-from budgetledger.journal.standing import WHOLE_PROJECT, line
+from budgetledger.journal.standing import WHOLE_PROJECT, ancestors
 from budgetledger.journal.transaction import Memory, Transaction
 from budgetledger.names import checked_name
 from budgetledger.pricing.estimates import Estimate
@@ -97,7 +97,7 @@ def can_afford(journal: Journal, account: str, request: HoldRequest) -> bool:
         if ref is None:
             raise accounts.no_budget(journal.project, account, or_above=True)
         need = holding.need_of(draft)
-        refused = holding.judged(tx, account, line(tx, ref), draft.model, need)
+        refused = holding.judged(tx, account, ancestors(tx, ref), draft.model, need)
         if isinstance(refused, UnknownAccount):
             raise refused
         return refused is None
@@ -109,12 +109,12 @@ def open_holds(journal: Journal, account: str) -> list[Granted]:
     """The open holds that count against *account*: its own and those of accounts under it."""
 
     def operation(execute: Execute, ref: Ref) -> list[Granted]:
-        found = []
+        holds = []
         statement = compiled(statements.OPEN_ENTRIES)
         for expires_at_us, *row in execute(statement, (ref.id, journal.clock())).fetchall():
             entry = Entry._make(row)._replace(expires_at_us=expires_at_us)
-            found.append(Granted(entry, accounts.known(execute, journal.project, entry.account)))
-        return found
+            holds.append(Granted(entry, accounts.known(execute, journal.project, entry.account)))
+        return holds
 
     return journal.read_known(account, operation)
 

@@ -32,12 +32,12 @@ def rates_json(by_argument: Mapping[str, Amount | None], rates: Mapping[str, Amo
     """The rates of a row, from the arguments and from *rates* by key. Raises `InvalidInput`."""
     from budgetledger.pricing import own_rates
 
-    given = {
+    by_key = {
         key: own_rates.times(usd, units, key)
         for (key, units), usd in ((_RATES[name], usd) for name, usd in by_argument.items())
         if usd is not None
     }
-    return own_rates.stated({**given, **(rates or {})})
+    return own_rates.stated({**by_key, **(rates or {})})
 
 
 def price_revision(

@@ -63,7 +63,7 @@ def reprice(
         priced = {one.entry.id: one for one in prices if one is not None}
         unknown = [call for call, one in zip(wanted, prices, strict=True) if one is None]
         if priced and not dry_run:  # another process may have priced some meanwhile
-            stating = partial(state, project=project, found=[*priced.values()])
+            stating = partial(state, project=project, costs=[*priced.values()])
             priced = {one.entry.id: one for one in journal.write(stating)}
         yield [*priced.values()], unknown
         if progress is not None:
@@ -74,18 +74,18 @@ def unpriced_ids(execute: Execute, project: str, account: str | None) -> list[in
     """The entries without a price that count on *account*, or all of the project's."""
     if account is not None:
         ref = accounts.known(execute, project, account)
-        found = execute(compiled(statements.UNPRICED_OF_ACCOUNT), (ref.id,))
+        rows = execute(compiled(statements.UNPRICED_OF_ACCOUNT), (ref.id,))
     else:
         project_id = accounts.find_project(execute, project)
-        found = execute(compiled(statements.UNPRICED_OF_PROJECT), (project_id,))
-    return [entry_id for (entry_id,) in found.fetchall()]
+        rows = execute(compiled(statements.UNPRICED_OF_PROJECT), (project_id,))
+    return [entry_id for (entry_id,) in rows.fetchall()]
 
 
 def calls(execute: Execute, project: str, ids: list[int]) -> list[Unpriced]:
     """Read what the entries with *ids* record about their calls."""
     project_id = accounts.find_project(execute, project)
-    found = (entry_with_id(execute, project_id, entry_id) for entry_id in ids)
-    return [_told(entry) for entry in found if entry is not None]
+    entries = (entry_with_id(execute, project_id, entry_id) for entry_id in ids)
+    return [_call_of(entry) for entry in entries if entry is not None]
 
 
 def is_of(call: Unpriced, model: str | None) -> bool:
@@ -97,18 +97,18 @@ def price_call(call: Unpriced, book: Book) -> Repriced | None:
     """The price of the call at its own time, or None where it is still not known."""
     entry = call.entry
     at_us = entry.recorded_at_us if entry.occurred_at_us is None else entry.occurred_at_us
-    asked = None if entry.model == UNKNOWN_MODEL else entry.model
-    found = priced(call.answered, asked, call.usage, None, at_us, book)
-    if found.cost_pico is None:
+    requested = None if entry.model == UNKNOWN_MODEL else entry.model
+    price = priced(call.answered, requested, call.usage, None, at_us, book)
+    if price.cost_pico is None:
         return None
-    unit_prices = json.loads(found.price_json or "{}")
-    return Repriced(entry, to_usd(found.cost_pico), found.source, unit_prices, None)
+    unit_prices = json.loads(price.price_json or "{}")
+    return Repriced(entry, to_usd(price.cost_pico), price.source, unit_prices, None)
 
 
-def state(tx: Transaction, project: str, found: list[Repriced]) -> list[Repriced]:
+def state(tx: Transaction, project: str, costs: list[Repriced]) -> list[Repriced]:
     """Append the adjustments that state the costs, except for entries adjusted meanwhile."""
     done = []
-    for one in found:
+    for one in costs:
         entry_id = one.entry.id
         if not tx.execute(compiled(statements.IS_CORRECTED), (entry_id,)).fetchone()[0]:
             draft = Draft(
@@ -122,7 +122,7 @@ def state(tx: Transaction, project: str, found: list[Repriced]) -> list[Repriced
     return done
 
 
-def _told(entry: Entry) -> Unpriced:
+def _call_of(entry: Entry) -> Unpriced:
     model = None if entry.model == UNKNOWN_MODEL else entry.model
     return Unpriced(entry, _usage(entry.usage_json), entry.price.get(ANSWERED, model))
 
