@@ -82,7 +82,7 @@ def hold(
         for level in levels:
             if level.account.id in tx.passed:
                 _expire(tx, level.account)
-        levels = ancestors(tx, account)  # where expiry rows may have been written
+        levels = ancestors(tx, account)  # again, after expiry rows
     draft = Draft._make((*draft[:-1], tx.now_us + expires_in_us))
     entry = append(tx, account, draft).entry
     path = "/".join([str(level.account.id) for level in levels[1:]])

@@ -117,7 +117,7 @@ def _retry_at(tx: Transaction, level: Level, refused: Check, need: Need) -> int 
 
 
 def _held_after(tx: Transaction, level: Level, budget: Budget) -> tuple[list[int], list[int]]:
-    """The deadlines to come, and what is held before the first, the second, … and after all."""
+    """The deadlines to come, and what is held before each and after the last."""
     where = (level.account.id, tx.now_us, budget.model, budget.model)
     rows = tx.execute(compiled(statements.DEADLINES), where).fetchall()
     held = [0]

@@ -18,7 +18,7 @@ from budgetledger.windows import Window, window_at
 
 
 def set_budget(tx: Transaction, account: Ref, terms: BudgetTerms) -> Budget:
-    """Append a revision of the budget that *terms* name, unless it is already in force."""
+    """Append a revision of the budget that *terms* name, unless the same is in force."""
     name, measure, limit, model, period, alert_at, anchored, created_at = terms
     revisions = reports.revisions(tx.execute, account.id, account.name).get(name, [])
     now_us = tx.now_us

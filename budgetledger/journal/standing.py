@@ -170,7 +170,7 @@ class Held(NamedTuple):
 def held_on(tx: Transaction, account_id: int, model: str | None) -> Held:
     """The sum of an account's holds before their deadline.
 
-    If it has others, it is added to ``tx.passed``.
+    An account with holds past their deadline is added to ``tx.passed``.
     """
     requests, micro, pico, tokens, first_us = _sum_held(tx, account_id, model, 0)
     if requests and first_us <= tx.now_us:

@@ -56,7 +56,7 @@ class Memory:
     settings, by account id                      the store's generation changes
     heads, by account id                         the same, or data_version: another writer
     windows, the last one of each period         nothing: they depend on the period alone
-    accounts and own prices (books), by project  renewals: the store was reached anew
+    accounts and own prices (books), by project  renewals: the store has reconnected
     """
 
     __slots__ = (
@@ -88,7 +88,7 @@ class Memory:
         self.settings[account_id] = settings
 
     def forget_before(self, renewals: int) -> None:
-        """Clear the caches if the store was reached anew since: *renewals* has changed.
+        """Clear the caches if the store has reconnected since: *renewals* has changed.
 
         Its server may have been restored to an older state, with other rows under the same ids.
         """

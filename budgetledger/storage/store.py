@@ -105,7 +105,7 @@ class Store(ABC):
 
     @property
     def renewals(self) -> int:
-        """How often the server was reached anew; each time, cached rows may be outdated."""
+        """How often the server was reconnected; each time, cached rows may be outdated."""
         return 0
 
     # -- writing and reading ------------------------------------------------------------------
@@ -282,7 +282,7 @@ def _translated(error: Exception, path: str) -> StoreError:
 _stores: weakref.WeakSet[Store] = weakref.WeakSet()
 _orphaned: deque[Opened] = deque()
 """Files of garbage-collected stores. Closing waits for locks, which the collector must not: it may
-run inside any code, also inside a write."""
+run inside any code, even inside a write."""
 
 
 def _close_orphaned() -> None:

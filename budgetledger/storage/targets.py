@@ -1,4 +1,4 @@
-"""What a target names, and the default file."""
+"""What kind of target it is, and the default one."""
 
 from __future__ import annotations
 

@@ -161,8 +161,8 @@ class Writer:
         self._next: dict[str, object] = {}
         """The next leader, under the key ``leader``: a request or an operation. At most one
         caller waits for the turn, so that the others queue and share its transaction.
-        `dict.setdefault` is atomic, and a caller that is interrupted in it can still look up
-        whether it was chosen."""
+        `dict.setdefault` is atomic, and a caller that is interrupted in it can still see whether
+        it was chosen."""
         self._check: Callable[[], float]
         self._check_at = 0.0
         self.amid: set[int] = set()
@@ -430,7 +430,7 @@ class Writer:
     def _wake_finished(self) -> None:
         """Wake the callers of finished requests, then remove these from the queue.
 
-        In the other order, an interrupt in between would leave a caller asleep.
+        In the other order, an interrupt in between would leave its caller asleep.
         """
         finished = list(takewhile(_is_finished, self._queue.copy()))
         tasks: dict[AbstractEventLoop, list[_AwaitedRequest]] = {}

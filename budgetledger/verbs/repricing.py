@@ -94,7 +94,7 @@ def is_of(call: Unpriced, model: str | None) -> bool:
 
 
 def price_call(call: Unpriced, book: Book) -> Repriced | None:
-    """The price of the call at its own time, or None where it is still not known."""
+    """The price of the call at its own time, or None if it is still unknown."""
     entry = call.entry
     at_us = entry.recorded_at_us if entry.occurred_at_us is None else entry.occurred_at_us
     requested = None if entry.model == UNKNOWN_MODEL else entry.model

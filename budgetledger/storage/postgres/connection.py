@@ -244,7 +244,7 @@ class WritingConnection(Connection):
     def execute(self, sql: str, parameters: Any = (), /) -> Any:
         """See `Connection.execute`."""
         if self._spoiled is not None and sql != "ROLLBACK" and sql != "BEGIN IMMEDIATE":
-            raise self._spoiled  # though the caller caught it: the whole transaction is undone
+            raise self._spoiled  # all is undone, even if the caller caught the first error
         try:
             return super().execute(sql, parameters)
         except Again as error:
@@ -288,7 +288,7 @@ class WritingConnection(Connection):
         patience, written = Patience(), self._written
         while True:
             try:
-                # Under the lock, which the lost transaction holds for as long as it still runs.
+                # Under the lock, which the lost transaction holds while it still runs.
                 self._begin()
                 is_committed = written is not None and self._is_committed(*written)
                 self._end()
@@ -324,7 +324,7 @@ _AGAIN = ("40001", "40P01")  # serialization failure, deadlock
 
 
 def connect(address: Address) -> psycopg.Connection[tuple[Any, ...]]:
-    """Open a driver's connection. Raises `InvalidInput`; `StoreNotFound` without a server."""
+    """Open a driver's connection. Raises `StoreNotFound` if the server cannot be reached."""
     shown = address.shown
     try:
         settings = conninfo.conninfo_to_dict(address.conninfo)
