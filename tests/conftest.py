@@ -12,6 +12,7 @@ import os
 import shutil
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from provider import provider  # noqa: F401 - a fixture
