@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 from budgetledger.errors import InvalidInput
 from budgetledger.names import checked_name, to_json
 
+__all__ = ["AsUser"]
+
 
 class Caller(NamedTuple):
     """The user that a metered call counts for, with the tags and the key of its rows."""
@@ -21,7 +23,7 @@ class Caller(NamedTuple):
     key: str | None = None
 
     def over(self, outer: Caller) -> Caller:
-        """This caller, completed from *outer*. Tags are merged; those of this caller win."""
+        """This caller, completed from `outer`. Tags are merged; those of this caller win."""
         tags = {**outer.tags, **self.tags} if outer.tags and self.tags else self.tags or outer.tags
         return Caller(
             outer.user if self.user is None else self.user,
@@ -61,7 +63,7 @@ def current() -> Caller:
 
 
 def pop_caller(kwargs: dict[str, Any]) -> Caller:
-    """Remove ``budget_user``, ``budget_tags`` and ``budget_key`` from *kwargs*; return them.
+    """Remove ``budget_user``, ``budget_tags`` and ``budget_key`` from `kwargs`; return them.
 
     The metered function itself does not accept these arguments.
     """

@@ -46,6 +46,37 @@ if TYPE_CHECKING:
     from budgetledger.entries import Budget, Entry
     from budgetledger.windows import Window
 
+__all__ = [
+    "AccountFrozen",
+    "BudgetExceededError",
+    "BudgetledgerError",
+    "BudgetledgerWarning",
+    "ClockWarning",
+    "HoldAlreadyClosed",
+    "IdempotencyConflict",
+    "InvalidAmount",
+    "InvalidInput",
+    "InvalidName",
+    "InvalidPeriod",
+    "NotALedger",
+    "SchemaTooNew",
+    "ServerRefused",
+    "ServerUnavailable",
+    "StoreBusy",
+    "StoreClosed",
+    "StoreError",
+    "StoreFull",
+    "StoreNotFound",
+    "StoreReadOnly",
+    "UnknownAccount",
+    "UnknownAccountWarning",
+    "UnknownEntry",
+    "UnpricedModel",
+    "UnpricedWarning",
+    "UnreadableResponse",
+    "UnrecordedWarning",
+]
+
 
 class BudgetledgerError(Exception):
     """The base class of all budgetledger errors. Keyword arguments become attributes."""

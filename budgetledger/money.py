@@ -20,6 +20,8 @@ from typing import NamedTuple, TypeAlias
 
 from budgetledger.errors import InvalidAmount
 
+__all__ = ["MAX_ENTRY_PICO", "PICO", "Amount", "Sum", "to_pico", "to_usd"]
+
 PICO = 10**12
 """Picodollars in one US dollar."""
 
@@ -53,10 +55,10 @@ class Sum(NamedTuple):
 def to_pico(
     value: Amount, what: str = "cost", *, signed: bool = False, one_entry: bool = False
 ) -> int:
-    """Convert *value* (USD) to picodollars, rounded half-even once.
+    """Convert `value` (USD) to picodollars, rounded half-even once.
 
-    Raises `InvalidAmount`, whose message names *what* and the value: if it is not a finite
-    amount, is negative (unless *signed*), or is more than one entry can hold (if *one_entry*).
+    Raises `InvalidAmount`, whose message names `what` and the value: if it is not a finite
+    amount, is negative (unless `signed`), or is more than one entry can hold (if `one_entry`).
     """
     if type(value) is float or type(value) is str:
         usd, _, rest = str(value).partition(".")  # fast path: plain digits need no Decimal
@@ -73,7 +75,7 @@ def to_pico(
 
 
 def exact_usd(value: Amount, what: str = "cost", *, signed: bool = False) -> Decimal:
-    """Convert *value* (USD) to a Decimal, exactly. Raises `InvalidAmount` as `to_pico` does."""
+    """Convert `value` (USD) to a Decimal, exactly. Raises `InvalidAmount` as `to_pico` does."""
     try:
         exact = Decimal(value) if type(value) in _AS_THEY_ARE else _exact(value)
     except (TypeError, InvalidOperation, ValueError):
@@ -103,7 +105,7 @@ def _exact(value: object) -> Decimal:
 
 
 def count(value: object, what: str) -> int:
-    """Return *value* if it is a whole number, 0 or more. Raises `InvalidAmount` otherwise."""
+    """Return `value` if it is a whole number, 0 or more. Raises `InvalidAmount` otherwise."""
     if isinstance(value, bool) or not isinstance(value, Integral) or not 0 <= int(value) < 2**63:
         raise InvalidAmount(
             f"{what} must be a whole number, 0 or more, got {_shown(value)}; pass an int"
@@ -112,7 +114,7 @@ def count(value: object, what: str) -> int:
 
 
 def limit_sum(value: Amount) -> Sum:
-    """Convert the limit *value* (USD, at most 9.2 * 10¹⁸). Raises `InvalidAmount`."""
+    """Convert the limit `value` (USD, at most 9.2 * 10¹⁸). Raises `InvalidAmount`."""
     limit = Sum(*divmod(to_pico(value, "limit"), PICO))
     if limit.usd >= 2**63:
         raise InvalidAmount(f"limit is out of range: {_shown(value)}; pass US dollars")

@@ -9,6 +9,8 @@ from typing import Any
 
 from budgetledger.errors import InvalidInput, InvalidName
 
+__all__ = ["checked_name", "checked_reason", "is_name", "to_json"]
+
 _LONGEST = 500
 """Characters. A name is a key of an index, so it must be short."""
 
@@ -18,9 +20,9 @@ _TOO_LONG = f"must have at most {_LONGEST} characters"
 def checked_name(
     value: object, what: str, remedy: str = "a name such as 'alice' or 'team:research'"
 ) -> str:
-    """Return *value* if it is a usable name: at most 500 characters, no NUL, no lone surrogates.
+    """Return `value` if it is a usable name: at most 500 characters, no NUL, no lone surrogates.
 
-    Raises `InvalidName` otherwise; its message names *what* and ends with *remedy*.
+    Raises `InvalidName` otherwise; its message names `what` and ends with `remedy`.
     """
     if not isinstance(value, str):
         problem: str | None = f"must be a str, got {type(value).__name__}"
@@ -32,17 +34,17 @@ def checked_name(
 
 
 def checked_reason(value: object) -> str:
-    """Return *value* if it is usable as the reason of a change. Raises `InvalidName` otherwise."""
+    """Return `value` if it is usable as the reason of a change. Raises `InvalidName` otherwise."""
     return checked_name(value, "reason", "why, in a few words")
 
 
 def is_name(value: str) -> bool:
-    """Whether `checked_name` accepts *value*."""
+    """Whether `checked_name` accepts `value`."""
     return len(value) <= _LONGEST and _problem(value) is None
 
 
 def to_json(value: Mapping[str, Any], what: str) -> str:
-    """Return *value* as compact JSON with sorted keys. Raises `InvalidInput` for other values."""
+    """Return `value` as compact JSON with sorted keys. Raises `InvalidInput` for other values."""
     try:
         if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
             raise TypeError("not a mapping with str keys")

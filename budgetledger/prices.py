@@ -13,6 +13,8 @@ from typing import NamedTuple
 from budgetledger.entries import Entry
 from budgetledger.windows import from_us
 
+__all__ = ["OwnPrice", "Repriced"]
+
 _MOST_REMEMBERED = 4096  # names of models
 
 
@@ -95,7 +97,7 @@ class PriceBook:
         self._by_name: dict[str, list[tuple[tuple[bool, bool, int], list[OwnPrice]]]] = {}
 
     def find(self, model: str, at_us: int) -> OwnPrice | None:
-        """The price of *model* at *at_us* (microseconds since 1970), or None.
+        """The price of `model` at `at_us` (microseconds since 1970), or None.
 
         Prices of the project precede those of all projects, then an exact name precedes a
         pattern, a longer pattern a shorter one, and a newer row an older one.
@@ -116,7 +118,7 @@ class PriceBook:
         return max(in_force)[-1] if in_force else None
 
     def standing(self, at_us: int) -> list[OwnPrice]:
-        """All prices in force at *at_us* (microseconds since 1970), sorted by model."""
+        """All prices in force at `at_us` (microseconds since 1970), sorted by model."""
         every = [*self._exact.values(), *(of_name for _, _, of_name in self._patterns)]
         rows = [row for of_name in every if (row := _in_force(of_name, at_us)) is not None]
         return sorted(rows, key=lambda row: (row.model, row.project or ""))
@@ -131,7 +133,7 @@ class PriceBook:
 
 
 def _in_force(rows: list[OwnPrice], at_us: int) -> OwnPrice | None:
-    """The row in force at a moment, of the *rows* of one name, oldest first; None if none is."""
+    """The row in force at a moment, of the `rows` of one name, oldest first; None if none is."""
     row = next((row for row in reversed(rows) if row.effective_at_us <= at_us), None)
     return None if row is None or row.removed else row
 
@@ -142,12 +144,12 @@ def price_name(model: str) -> str:
 
 
 def is_pattern(name: str) -> bool:
-    """Whether *name* has wildcards (``*`` or ``?``)."""
+    """Whether `name` has wildcards (``*`` or ``?``)."""
     return "*" in name or "?" in name
 
 
 def matches(pattern: str, model: str) -> bool:
-    """Whether *pattern* (or plain name) matches *model*; case is ignored."""
+    """Whether `pattern` (or plain name) matches `model`; case is ignored."""
     return _matching(price_name(pattern)).match(price_name(model)) is not None
 
 

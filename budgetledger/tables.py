@@ -29,6 +29,20 @@ from sqlalchemy import (
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
+__all__ = [
+    "Account",
+    "BudgetRevision",
+    "EntryRow",
+    "ModelRun",
+    "OpenHold",
+    "ParentChange",
+    "PriceRevision",
+    "Project",
+    "ThresholdCrossing",
+    "WindowShift",
+    "metadata",
+]
+
 _TEXT = Text().with_variant(Text(collation="C"), "postgresql")  # in SQLite's order
 _BIG = BigInteger().with_variant(Integer, "sqlite")  # STRICT refuses the name BIGINT
 _STRICT = {"sqlite_strict": True}

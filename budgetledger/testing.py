@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 
 from budgetledger.windows import from_us, to_us
 
+__all__ = ["FakeClock"]
+
 
 class FakeClock:
     """A clock that stands still until you move it.
 
-    Pass it as ``Ledger(..., clock=FakeClock(datetime(2026, 1, 31, tzinfo=UTC)))``. *now* must
+    Pass it as ``Ledger(..., clock=FakeClock(datetime(2026, 1, 31, tzinfo=UTC)))``. `now` must
     have a time zone. Raises `InvalidPeriod`.
     """
 
@@ -27,7 +29,7 @@ class FakeClock:
         return from_us(self._now_us)
 
     def move_to(self, moment: datetime) -> None:
-        """Set the clock to *moment*, which may be earlier than now. Raises `InvalidPeriod`."""
+        """Set the clock to `moment`, which may be earlier than now. Raises `InvalidPeriod`."""
         self._now_us = to_us(moment)
 
     def advance(self, span: timedelta | None = None, /, **units: float) -> None:

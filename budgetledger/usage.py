@@ -9,6 +9,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from budgetledger.errors import UnreadableResponse
 
+__all__ = ["MAX_TOKENS", "Usage"]
+
 MAX_TOKENS = 10**12
 """The largest count of tokens or of another unit. A larger one is rejected as an error."""
 
@@ -73,7 +75,7 @@ class Usage(NamedTuple):
 
 
 def _span(first: str, end: str) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
-    """A getter of the fields from *first* up to *end* (excluded), of any tuple in their order."""
+    """A getter of the fields from `first` up to `end` (excluded), of any tuple in their order."""
     return itemgetter(slice(Usage._fields.index(first), Usage._fields.index(end)))
 
 
@@ -92,7 +94,7 @@ COUNT_NAMES: tuple[str, ...] = _span("input_tokens", "service_tier")(Usage._fiel
 
 
 def usage_from(counts: Iterable[int], service_tier: str | None) -> Usage:
-    """Make a usage from *counts*, in the order of `counts_of`."""
+    """Make a usage from `counts`, in the order of `counts_of`."""
     return Usage._make((*counts, service_tier))
 
 
@@ -100,7 +102,7 @@ _INTS = {int}
 
 
 def checked_count(value: object, name: str) -> int:
-    """Return *value* as a count. Raises `UnreadableResponse` with its type, but not its value."""
+    """Return `value` as a count. Raises `UnreadableResponse` with its type, but not its value."""
     if isinstance(value, float) and value.is_integer():  # JSON written by JavaScript
         value = int(value)
     if not isinstance(value, bool) and isinstance(value, int):
@@ -114,7 +116,7 @@ def checked_count(value: object, name: str) -> int:
 
 
 def checked(usage: Usage) -> Usage:
-    """Return *usage* if it is consistent: counts are whole numbers, and no part exceeds its total.
+    """Return `usage` if it is consistent: counts are whole numbers, and no part exceeds its total.
 
     Raises `UnreadableResponse` otherwise.
     """

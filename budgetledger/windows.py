@@ -25,6 +25,18 @@ from zoneinfo import ZoneInfo
 
 from budgetledger.errors import InvalidPeriod
 
+__all__ = [
+    "LONGEST_WAIT",
+    "UNITS",
+    "Period",
+    "Window",
+    "from_us",
+    "make_period",
+    "span_us",
+    "to_us",
+    "window_at",
+]
+
 UNITS = ("minute", "hour", "day", "week", "month", "year")
 """The lengths of a window, besides a rolling span and for ever."""
 
@@ -82,9 +94,9 @@ def make_period(
 ) -> Period:
     """Check the arguments and build a `Period`.
 
-    *per*: one of `UNITS`, a timedelta (a rolling span), or None (for ever). *timezone*: an IANA
-    name. *week_start*: a day's name, its first three letters, or 0 (Monday) to 6 (Sunday).
-    *anchor_us*: microseconds since the epoch, only with a unit.
+    `per`: one of `UNITS`, a timedelta (a rolling span), or None (for ever). `timezone`: an IANA
+    name. `week_start`: a day's name, its first three letters, or 0 (Monday) to 6 (Sunday).
+    `anchor_us`: microseconds since the epoch, only with a unit.
 
     Raises `InvalidPeriod`, which names the value and says what to pass instead.
     """
@@ -109,7 +121,7 @@ def make_period(
 
 
 def window_at(period: Period, moment_us: int) -> Window:
-    """Return the window of *period* that contains *moment_us* (microseconds since 1970).
+    """Return the window of `period` that contains `moment_us` (microseconds since 1970).
 
     A rolling window ends just after the moment, so it contains the moment itself.
 
@@ -154,7 +166,7 @@ def window_at(period: Period, moment_us: int) -> Window:
 
 
 def to_us(moment: datetime) -> int:
-    """Convert *moment* to whole microseconds since 1970-01-01 UTC, exactly.
+    """Convert `moment` to whole microseconds since 1970-01-01 UTC, exactly.
 
     Raises `InvalidPeriod` for a datetime without a time zone.
     """
@@ -165,10 +177,10 @@ def to_us(moment: datetime) -> int:
 
 
 def span_us(span: float | timedelta, what: str) -> int:
-    """Convert *span* (seconds or a timedelta) to whole microseconds.
+    """Convert `span` (seconds or a timedelta) to whole microseconds.
 
     Raises `InvalidPeriod` unless it is above 0 and at most `LONGEST_WAIT`; the message names
-    *what* and the value.
+    `what` and the value.
     """
     us = 0
     if isinstance(span, timedelta):
@@ -182,7 +194,7 @@ def span_us(span: float | timedelta, what: str) -> int:
 
 
 def from_us(us: int, timezone: str = "UTC") -> datetime:
-    """Convert *us*, microseconds since 1970-01-01 UTC, to a datetime in *timezone*.
+    """Convert `us`, microseconds since 1970-01-01 UTC, to a datetime in `timezone`.
 
     If the local time is outside the years 1 to 9999, the datetime is in UTC.
 
@@ -215,7 +227,7 @@ def _clock_window(step_us: int, moment_us: int, zone: ZoneInfo) -> Window:
 
 
 def _number(per: str, origin: int, wall: int) -> int:
-    """The number, counted from *origin*, of about the last boundary at or before *wall*."""
+    """The number, counted from `origin`, of about the last boundary at or before `wall`."""
     if per in _STEP_US:
         return (wall - origin) // _STEP_US[per]
     return (_months(wall)[0] - _months(origin)[0]) // _STEP_MONTHS[per]
@@ -243,7 +255,7 @@ def _months(wall: int) -> tuple[int, int, int]:
 
 @lru_cache(maxsize=4096)
 def _instants(wall: int, zone: ZoneInfo) -> tuple[int, int]:
-    """The first and the last instant at which the zone's clock shows *wall*, or skips it."""
+    """The first and the last instant at which the zone's clock shows `wall`, or skips it."""
     local = (_EPOCH + _inner(wall) * _US).replace(tzinfo=zone)
     before, after = _ahead(local), _ahead(local.replace(fold=1))
     if before >= after:
