@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from budgetledger.journal.journal import Clock
     from budgetledger.storage.sqlite.connection import Synchronous
 
-__all__ = ["AsyncHold", "AsyncLedger"]
+__all__ = ["AsyncHold", "AsyncLedger", "PendingHold"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -81,19 +81,32 @@ def _in_thread(
     async def run(self: AsyncLedger, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await asyncio.to_thread(method, ledger_on(self._journal.off_loop()), *args, **kwargs)
 
+    run.__module__, run.__qualname__ = __name__, f"AsyncLedger.{method.__name__}"
     return run
 
 
 class AsyncLedger:
     """A `Ledger` for asyncio: the same methods with the same arguments, awaited.
 
-    *target* and the options are those of `Ledger`; or *target* is a `Ledger`, which threads and
+    `target` and the options are those of `Ledger`; or `target` is a `Ledger`, which threads and
     tasks can then use at once. Creating a new file takes half a second and blocks the loop, so
     open it before the loop is busy. ``on_alert`` is called on the loop.
 
     Cancelling a task does not cancel what it has begun to record: a cost that was passed is
     recorded, once. A hold that the task was waiting for is released, unless it has a key: then
     it stays for the retry, if it was granted.
+
+    Example:
+        >>> import asyncio
+        >>> from budgetledger import AsyncLedger
+        >>> async def main():
+        ...     async with AsyncLedger("spend.db") as ledger:
+        ...         await ledger.set_budget("alice", "10.00", per="month")
+        ...         async with ledger.hold("alice", "0.05") as hold:
+        ...             await hold.settle("0.031")  # or the response of the call
+        ...         return (await ledger.balance("alice")).available
+        >>> print(asyncio.run(main()))
+        9.969
     """
 
     @overload
@@ -116,6 +129,7 @@ class AsyncLedger:
         if isinstance(target, Ledger) and options:
             raise InvalidInput("a Ledger has its options already; pass a path with them")
         self.ledger = target if isinstance(target, Ledger) else Ledger(target, **options)
+        """The `Ledger` that threads can use at the same time."""
         self._journal = AsyncJournal(journal_of(self.ledger))
 
     set_budget = _in_thread(Ledger.set_budget)
@@ -143,7 +157,7 @@ class AsyncLedger:
     def as_user(
         self, user: str, *, tags: Mapping[str, Any] | None = None, key: str | None = None
     ) -> AsUser:
-        """A context manager: metered calls inside it count for *user*, with *tags* on their rows.
+        """A context manager: metered calls inside it count for `user`, with `tags` on their rows.
 
         As `Ledger.as_user`, and entered with plain ``with`` too.
         """
@@ -164,11 +178,11 @@ class AsyncLedger:
         key: str | None = None,
         tags: Mapping[str, Any] | None = None,
         expires_in: float | timedelta = DEFAULT_EXPIRY_SECONDS,
-    ) -> _Holding:
+    ) -> PendingHold:
         """Set money aside for a call before it is sent, if all budgets that apply allow it.
 
         Use ``async with`` on the result, or ``await`` it for an `AsyncHold`. Arguments and
-        errors are those of `Ledger.hold`: *amount* in USD, or *model* with *messages* or *text*
+        errors are those of `Ledger.hold`: `amount` in USD, or `model` with `messages` or `text`
         for an estimate. Raises, with nothing recorded: `BudgetExceededError`, `AccountFrozen`,
         `UnknownAccount`, `UnpricedModel`, `HoldAlreadyClosed`, `IdempotencyConflict`.
         """
@@ -195,10 +209,10 @@ class AsyncLedger:
             hold_requests.taken(journal, granted, prepared.estimate)
             return AsyncHold(waiting, granted, prepared.estimate)
 
-        return _Holding(take())
+        return PendingHold(take())
 
     async def holds(self, account: str) -> list[AsyncHold]:
-        """The open holds that count against *account*: its own, and those of accounts under it.
+        """The open holds that count against `account`: its own, and those of accounts under it.
 
         Use it to settle or release the holds of a process that died. Raises `UnknownAccount`.
         """
@@ -220,7 +234,7 @@ class AsyncLedger:
     ) -> Entry:
         """Record what a call cost. No budget refuses it, because the money is already spent.
 
-        Arguments are those of `Ledger.charge`: the *response*; or *usage* and *model*; or *cost*
+        Arguments are those of `Ledger.charge`: the `response`; or `usage` and `model`; or `cost`
         in USD. A call without a known price is recorded as unpriced, with an `UnpricedWarning`.
         Returns the entry, durable on return, even if the task is cancelled meanwhile. Raises
         `UnreadableResponse`, `IdempotencyConflict`.
@@ -243,7 +257,7 @@ class AsyncLedger:
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> AsyncIterator[Entry]:
-        """The entries of *account*, or of the project, recorded in [*since*, *until*), in order.
+        """The entries of `account`, or of the project, recorded in [`since`, `until`), in order.
 
         As `Ledger.entries`, read with ``async for``. Raises `UnknownAccount` at the first step.
         """
@@ -298,14 +312,14 @@ class AsyncHold(BaseHold):
 
     `AsyncLedger.hold` returns it. With ``async with`` it is released at the end of the block,
     also by an exception, unless `settle` was called: what a response cost is never released.
+    The other attributes are those of `Hold`.
     """
-
-    _stream: weakref.ref[AsyncGenerator[Any, None]] | None = None
-    _stream_ended: asyncio.Event | None = None
 
     def __init__(self, journal: AsyncJournal, granted: Granted, estimate: Estimate | None) -> None:
         super().__init__(journal.journal, granted, estimate)
         self._waiting = journal
+        self._stream: weakref.ref[AsyncGenerator[Any, None]] | None = None
+        self._stream_ended: asyncio.Event | None = None
 
     async def settle(
         self,
@@ -319,7 +333,7 @@ class AsyncHold(BaseHold):
     ) -> Entry:
         """Record what the call cost, and close the hold. No budget refuses it.
 
-        *paid*: the response, a `Usage`, or the cost in USD; the other arguments are those of
+        `paid`: the response, a `Usage`, or the cost in USD; the other arguments are those of
         `Hold.settle`. Cancelling the task does not cancel the settle.
 
         Returns the new entry, durable on return. Raises `HoldAlreadyClosed` (has the entry) if
@@ -343,7 +357,7 @@ class AsyncHold(BaseHold):
         return self._settled(entry)
 
     async def release(self, *, reason: str | None = None) -> Entry:
-        """Close the hold unspent: the amount is available again. *reason* is stored.
+        """Close the hold unspent: the amount is available again. `reason` is stored.
 
         Returns the new entry. Raises `HoldAlreadyClosed` (has the closing entry).
         """
@@ -354,7 +368,7 @@ class AsyncHold(BaseHold):
         return self.closed_by
 
     async def extend(self, expires_in: float | timedelta) -> datetime:
-        """Move the deadline to *expires_in* (seconds or a timedelta) from now.
+        """Move the deadline to `expires_in` (seconds or a timedelta) from now.
 
         Returns the new deadline. Raises `HoldAlreadyClosed`, also after the deadline.
         """
@@ -366,7 +380,7 @@ class AsyncHold(BaseHold):
         return self.expires_at
 
     def stream(self, chunks: AsyncIterable[T]) -> AsyncGenerator[T, None]:
-        """Yield the *chunks* of a streamed response, and settle with its usage at the end.
+        """Yield the `chunks` of a streamed response, and settle with its usage at the end.
 
         As `Hold.stream`, read with ``async for``: it also settles if the stream breaks or the
         loop is left early, and warns with `UnrecordedWarning` instead of raising.
@@ -443,7 +457,7 @@ class AsyncHold(BaseHold):
             await self._give_back(error)
 
 
-class _Holding(Coroutine[Any, Any, AsyncHold]):
+class PendingHold(Coroutine[Any, Any, AsyncHold]):
     """A requested hold. Use it with ``async with``, or ``await`` it for the `AsyncHold`.
 
     It is a coroutine, so nothing happens before that, and ``asyncio.create_task`` accepts it.
@@ -456,12 +470,15 @@ class _Holding(Coroutine[Any, Any, AsyncHold]):
         return self._taking.__await__()
 
     def send(self, value: Any, /) -> Any:
+        """Resume it, as any coroutine."""
         return self._taking.send(value)
 
     def throw(self, *error: Any) -> Any:
+        """Raise an error in it, as in any coroutine."""
         return self._taking.throw(*error)
 
     def close(self) -> None:
+        """End it before it is awaited; no hold is taken."""
         self._taking.close()
 
     async def __aenter__(self) -> AsyncHold:
@@ -483,5 +500,5 @@ def awaited_hold(hold: BaseHold) -> AsyncHold:
 
 
 async def asettle_stream(hold: AsyncHold, reading: StreamReading) -> None:
-    """Settle with what *reading* has of a stream. Warns instead of raising."""
+    """Settle with what `reading` has of a stream. Warns instead of raising."""
     await hold._settle_stream(reading)

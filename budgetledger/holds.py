@@ -40,19 +40,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-__all__ = ["Hold"]
+__all__ = ["BaseHold", "Hold"]
 
 _log = logging.getLogger("budgetledger")
 
 
 class BaseHold:
     """What `Hold` and `AsyncHold` have in common: the facts of a hold that was granted."""
-
-    closed_by: Entry | None = None
-    """The entry by which this object closed the hold; None before that."""
-    _handed = False  # whether the call was answered, as far as is known here
-    _unrecorded: Draft | None = None  # the settle that the store failed to record
-    _streaming = False  # between a stream's first chunk and its settle
 
     def __init__(self, journal: Journal, granted: Granted, estimate: Estimate | None) -> None:
         self._journal = journal
@@ -62,7 +56,12 @@ class BaseHold:
         """The entry that records the hold."""
         self.refusal: BudgetledgerError | None = granted.refusal
         """The error that would have refused it, in a ledger with ``enforce=False``; else None."""
+        self.closed_by: Entry | None = None
+        """The entry by which this object closed the hold; None before that."""
         self._expires_at_us = granted.entry.expires_at_us or 0
+        self._handed = False  # whether the call was answered, as far as is known here
+        self._unrecorded: Draft | None = None  # the settle that the store failed to record
+        self._streaming = False  # between a stream's first chunk and its settle
 
     @property
     def id(self) -> int:
@@ -145,7 +144,7 @@ class BaseHold:
         return entry
 
     def _settled_meanwhile(self, before: Entry | None) -> bool:
-        """Whether `settle` was called during a stream. *before*: `closed_by` at its start."""
+        """Whether `settle` was called during a stream. `before`: `closed_by` at its start."""
         now = self.closed_by
         return now is not None and now.kind == "settle" and now is not before
 
@@ -197,9 +196,29 @@ class Hold(BaseHold):
 
     `Ledger.hold` returns it. As a context manager it is released at the end of the block, also
     by an exception, unless `settle` was called: what a response cost is never released.
+
+    ``entry`` is its entry, ``closed_by`` the entry by which this object closed it (None before),
+    ``refusal`` the error that would have refused it in a ledger with ``enforce=False``.
+
+    Example:
+        >>> import openai
+        >>> from budgetledger import Ledger
+        >>> client, ledger = openai.OpenAI(), Ledger("spend.db")
+        >>> budget = ledger.set_budget("alice", "0.01", per="day")
+        >>> call = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
+        >>> with ledger.hold("alice", **call, max_output_tokens=500) as hold:
+        ...     response = client.chat.completions.create(**call, max_tokens=500)
+        ...     entry = hold.settle(response)
+        >>> print(hold.amount, "held,", entry.cost, "spent")
+        0.00502 held, 0.00007 spent
+        >>> ledger.hold("alice", **call, max_output_tokens=1000)
+        Traceback (most recent call last):
+        budgetledger.errors.BudgetExceededError: budget 'usd/day' of 'alice' ...
     """
 
-    _stream: weakref.ref[Generator[Any, None, None]] | None = None
+    def __init__(self, journal: Journal, granted: Granted, estimate: Estimate | None) -> None:
+        super().__init__(journal, granted, estimate)
+        self._stream: weakref.ref[Generator[Any, None, None]] | None = None
 
     def settle(
         self,
@@ -213,9 +232,9 @@ class Hold(BaseHold):
     ) -> Entry:
         """Record what the call cost, and close the hold. No budget refuses it.
 
-        *paid*: the response (as for `Ledger.charge`), a `Usage`, or the cost in USD, which may
-        exceed the amount held. *model* and *tags*: by default those of the hold. *occurred_at*:
-        when the call was made; by default now. *key*: a retry with the same key and content
+        `paid`: the response (as for `Ledger.charge`), a `Usage`, or the cost in USD, which may
+        exceed the amount held. `model` and `tags`: by default those of the hold. `occurred_at`:
+        when the call was made; by default now. `key`: a retry with the same key and content
         returns the first entry. After a release or the deadline the cost is recorded all the
         same.
 
@@ -236,7 +255,7 @@ class Hold(BaseHold):
         return self._settled(entry)
 
     def release(self, *, reason: str | None = None) -> Entry:
-        """Close the hold unspent: the amount is available again. *reason* is stored.
+        """Close the hold unspent: the amount is available again. `reason` is stored.
 
         Returns the new entry. Raises `HoldAlreadyClosed` (has the closing entry).
         """
@@ -246,7 +265,7 @@ class Hold(BaseHold):
         return entry
 
     def extend(self, expires_in: float | timedelta) -> datetime:
-        """Move the deadline to *expires_in* (seconds or a timedelta) from now.
+        """Move the deadline to `expires_in` (seconds or a timedelta) from now.
 
         Returns the new deadline. Raises `HoldAlreadyClosed`, also after the deadline, when
         another hold may have taken the amount.
@@ -257,7 +276,7 @@ class Hold(BaseHold):
         return self.expires_at
 
     def stream(self, chunks: Iterable[T]) -> Generator[T, None, None]:
-        """Yield the *chunks* of a streamed response, and settle with its usage at the end.
+        """Yield the `chunks` of a streamed response, and settle with its usage at the end.
 
         If the stream breaks or the loop is left early, it settles with the usage reported so
         far, or else with an estimate from the text received. A stream that breaks before its
@@ -358,6 +377,6 @@ def is_unanswered(hold: BaseHold) -> bool:
 
 
 def settle_stream(hold: BaseHold, reading: StreamReading) -> None:
-    """Settle with what *reading* has of a stream. Warns instead of raising."""
+    """Settle with what `reading` has of a stream. Warns instead of raising."""
     plain = hold if isinstance(hold, Hold) else plain_hold(hold)
     plain._settle_stream(reading)

@@ -46,18 +46,28 @@ __all__ = ["Ledger"]
 class Ledger:
     """An append-only ledger of LLM costs, with budgets that racing callers cannot overspend.
 
-    *target*: a path, an ``sqlite:///`` URL, ``:memory:`` or a ``postgresql+psycopg://`` URL; a
-    missing file or schema is created. *project*: the namespace of accounts and keys inside the
-    ledger. *synchronous*: ``"FULL"`` survives a power loss, ``"NORMAL"`` a killed process.
-    *enforce*: if False, every hold is granted, and has the error that would have refused it as
-    `Hold.refusal`. *default_output_tokens*: what a hold assumes for a call without a bound on
-    its output. *on_alert*: called with each `Alert` that this ledger raises or resolves, once it
-    is durable. *clock*: returns microseconds since 1970 (in tests:
+    `target`: a path, an ``sqlite:///`` URL, ``":memory:"`` or a ``postgresql+psycopg://`` URL; a
+    missing file or schema is created. `project`: the namespace of accounts and keys inside the
+    ledger. `synchronous`: ``"FULL"`` survives a power loss, ``"NORMAL"`` a killed process.
+    `enforce`: if False, every hold is granted, and has the error that would have refused it as
+    `Hold.refusal`. `default_output_tokens`: what a hold assumes for a call without a bound on
+    its output. `on_alert`: called with each `Alert` that this ledger raises or resolves, once it
+    is durable. `clock`: returns microseconds since 1970 (in tests:
     `budgetledger.testing.FakeClock`).
 
     Threads can share a ledger; processes each open their own, on the same file or schema. All
     methods can raise `StoreError` (after `StoreBusy`, retry with the same key) and, for unusable
     arguments, `InvalidInput`.
+
+    Example:
+        >>> from budgetledger import Ledger
+        >>> ledger = Ledger("spend.db", project="my-app")
+        >>> budget = ledger.set_budget("alice", "10.00", per="month")
+        >>> with ledger.hold("alice", "0.05") as hold:
+        ...     entry = hold.settle("0.031")  # or the response of the call
+        >>> print(ledger.balance("alice").available)
+        9.969
+        >>> ledger.close()
     """
 
     def __init__(
@@ -92,7 +102,7 @@ class Ledger:
 
     @property
     def path(self) -> str:
-        """The absolute path of the file, ``:memory:``, or the URL without its password."""
+        """The absolute path of the file, ``":memory:"``, or the URL without its password."""
         return self._journal.store.path
 
     # -- holds ----------------------------------------------------------------------------------
@@ -115,20 +125,20 @@ class Ledger:
     ) -> Hold:
         """Set money aside for a call before it is sent, if all budgets that apply allow it.
 
-        Pass *amount* in USD (and *tokens*, for budgets of tokens). Or pass *model* with
-        *messages* (and *tools*) or *text*, and the most that the call can cost is estimated from
-        the prompt and *n* answers of *max_output_tokens* each; without *max_output_tokens*, the
+        Pass `amount` in USD (and `tokens`, for budgets of tokens). Or pass `model` with
+        `messages` (and `tools`) or `text`, and the most that the call can cost is estimated from
+        the prompt and `n` answers of `max_output_tokens` each; without `max_output_tokens`, the
         ledger's ``default_output_tokens``, and the call can cost more (see `Hold.bounded`).
 
         The budgets of the account and of all accounts above it grant the hold together, or none
-        does. It counts against them until it is settled or released, or *expires_in* (seconds or
-        a timedelta) has passed. *key*: a retry with the same key and content returns the same
-        hold while it is open. *tags*: JSON values, stored with its rows.
+        does. It counts against them until it is settled or released, or `expires_in` (seconds or
+        a timedelta) has passed. `key`: a retry with the same key and content returns the same
+        hold while it is open. `tags`: JSON values, stored with its rows.
 
         Returns the `Hold`, durable on return. Raises, with nothing recorded:
         `BudgetExceededError` (has ``retry_after`` and ``largest_output``), `AccountFrozen`,
         `UnknownAccount` if neither the account nor one above it has a budget, `UnpricedModel`,
-        `HoldAlreadyClosed` if the hold of *key* is closed or expired, `IdempotencyConflict`.
+        `HoldAlreadyClosed` if the hold of `key` is closed or expired, `IdempotencyConflict`.
         """
         request = HoldRequest(
             amount, model, messages, text, tools, max_output_tokens, n, tokens, key, tags
@@ -171,7 +181,7 @@ class Ledger:
         """Estimate the least and the most that a call can cost, as `hold` does.
 
         ``low`` is the USD of a prompt read from the cache without an answer; ``high`` that of
-        the largest count of prompt tokens and *n* answers of *max_output_tokens* each, which is
+        the largest count of prompt tokens and `n` answers of `max_output_tokens` each, which is
         what `hold` sets aside. Writes nothing. Raises `UnpricedModel`.
         """
         request = HoldRequest(None, model, messages, text, tools, max_output_tokens, n)
@@ -179,7 +189,7 @@ class Ledger:
         return estimated(request, model, journal.default_output_tokens, journal.clock, journal.book)
 
     def holds(self, account: str) -> list[Hold]:
-        """The open holds that count against *account*: its own, and those of accounts under it.
+        """The open holds that count against `account`: its own, and those of accounts under it.
 
         Use it to settle or release the holds of a process that died. Raises `UnknownAccount`.
         """
@@ -189,11 +199,11 @@ class Ledger:
     def as_user(
         self, user: str, *, tags: Mapping[str, Any] | None = None, key: str | None = None
     ) -> AsUser:
-        """A context manager: metered calls inside it count for *user*, with *tags* on their rows.
+        """A context manager: metered calls inside it count for `user`, with `tags` on their rows.
 
         It applies to all calls of wrapped clients and metered functions in the block, including
         those of tasks it starts and of ``asyncio.to_thread``. The innermost block wins; its tags
-        are added to those of the blocks around it. *key*: the idempotency key of the hold, for a
+        are added to those of the blocks around it. `key`: the idempotency key of the hold, for a
         block with one call.
         """
         return AsUser(user, tags, key)
@@ -214,13 +224,13 @@ class Ledger:
     ) -> Entry:
         """Record what a call cost. No budget refuses it, because the money is already spent.
 
-        Pass *response*, an OpenAI, Anthropic or litellm response or its dict; or *usage* and
-        *model*; or *cost* in USD. The price is the project's own (`set_price`), else the cost
+        Pass `response`, an OpenAI, Anthropic or litellm response or its dict; or `usage` and
+        `model`; or `cost` in USD. The price is the project's own (`set_price`), else the cost
         that a litellm response has, else that of the shipped price list. Without any of them
         the call is recorded as unpriced, with an `UnpricedWarning`; see `reprice`.
 
-        *key*: a retry with the same key and content returns the first entry. *tags*: JSON
-        values, stored with the row. *occurred_at*: when the call was made; by default now. A
+        `key`: a retry with the same key and content returns the first entry. `tags`: JSON
+        values, stored with the row. `occurred_at`: when the call was made; by default now. A
         new account is opened, with an `UnknownAccountWarning` if no budget applies to it.
 
         Returns the entry, durable on return. Raises `UnreadableResponse`, `IdempotencyConflict`.
@@ -234,11 +244,11 @@ class Ledger:
     def adjust(
         self, entry: Entry | int, amount: Amount, *, reason: str, key: str | None = None
     ) -> Entry:
-        """Correct the cost of *entry* (or of the entry with that id) by *amount* USD.
+        """Correct the cost of `entry` (or of the entry with that id) by `amount` USD.
 
-        *amount* is added to the cost and may be negative; for an unpriced entry it is the cost.
+        `amount` is added to the cost and may be negative; for an unpriced entry it is the cost.
         The correction is a new row under the entry's model, in the window in which it is
-        recorded. *reason* is stored with it. *key*: a retry with the same key and content
+        recorded. `reason` is stored with it. `key`: a retry with the same key and content
         returns the first correction. Returns the new entry. Raises `UnknownEntry`,
         `IdempotencyConflict`.
         """
@@ -262,19 +272,19 @@ class Ledger:
         name: str | None = None,
         created_at: datetime | None = None,
     ) -> Budget:
-        """Limit what *account* may use in a window. A new account is opened.
+        """Limit what `account` may use in a window. A new account is opened.
 
-        Pass the limit as one of *limit* (USD), *tokens* or *requests*; with *model* it applies
-        to calls of that model only. *per*: ``"minute"``, ``"hour"``, ``"day"``, ``"week"``,
-        ``"month"`` or ``"year"`` by the calendar of *timezone*, or in steps from *anchor*; a
-        timedelta, for the span that ends now; or None, for ever. *alert_at*: shares of the
+        Pass the limit as one of `limit` (USD), `tokens` or `requests`; with `model` it applies
+        to calls of that model only. `per`: ``"minute"``, ``"hour"``, ``"day"``, ``"week"``,
+        ``"month"`` or ``"year"`` by the calendar of `timezone`, or in steps from `anchor`; a
+        timedelta, for the span that ends now; or None, for ever. `alert_at`: shares of the
         limit, such as ``(0.5, 0.8, 1)``, each of which raises an `Alert` once a window, and again
         after the limit is raised; None keeps the present ones.
 
         A parent's budget limits all accounts under it together; a budget of ``"*"`` limits the
-        project. The same *name* again revises the budget and keeps what was spent; another name
+        project. The same `name` again revises the budget and keeps what was spent; another name
         adds a budget. The default name is what it limits: ``usd/month``, ``tokens/day/gpt-4o``.
-        *created_at*: when it counts as created; by default when its name was first set.
+        `created_at`: when it counts as created; by default when its name was first set.
 
         Returns the budget in force.
         """
@@ -295,7 +305,7 @@ class Ledger:
         return settings.set_budget_of(self._journal, account, terms)
 
     def remove_budget(self, account: str, name: str) -> None:
-        """End the budget *name* of *account*. Its entries and other budgets are not affected.
+        """End the budget `name` of `account`. Its entries and other budgets are not affected.
 
         Raises `UnknownAccount` if there is no such account or budget.
         """
@@ -316,10 +326,10 @@ class Ledger:
         reason: str | None = None,
         key: str | None = None,
     ) -> Window:
-        """Start a new window now, for the budget *name* or for all budgets of *account*.
+        """Start a new window now, for the budget `name` or for all budgets of `account`.
 
-        No row changes: what was spent stays in the window that ends now. *reason* is stored.
-        *key*: a retry with the same key shifts nothing. Returns the new window. Raises
+        No row changes: what was spent stays in the window that ends now. `reason` is stored.
+        `key`: a retry with the same key shifts nothing. Returns the new window. Raises
         `UnknownAccount` if there is no such account or budget.
         """
         if name is not None:
@@ -332,28 +342,28 @@ class Ledger:
         )
 
     def set_parent(self, account: str, parent: str | None) -> None:
-        """Put *account* under *parent*, so that its calls count against the parent's budgets too.
+        """Put `account` under `parent`, so that its calls count against the parent's budgets too.
 
-        New accounts are opened. *parent* None ends it. Earlier rows stay where they counted.
+        New accounts are opened. `parent` None ends it. Earlier rows stay where they counted.
         All accounts are under ``"*"``, the project, once that has a budget. Raises
-        `InvalidInput` for a cycle; `UnknownAccount` if *parent* is None and *account* is new.
+        `InvalidInput` for a cycle; `UnknownAccount` if `parent` is None and `account` is new.
         """
         settings.set_parent_of(self._journal, account, parent)
 
     def freeze(self, account: str, *, reason: str | None = None) -> None:
-        """Refuse all holds of *account* and of accounts under it, until `unfreeze`.
+        """Refuse all holds of `account` and of accounts under it, until `unfreeze`.
 
-        Costs are still recorded, and open holds can be settled. *reason* is stored. Raises
+        Costs are still recorded, and open holds can be settled. `reason` is stored. Raises
         `UnknownAccount`.
         """
         settings.freeze(self._journal, account, True, reason)
 
     def unfreeze(self, account: str, *, reason: str | None = None) -> None:
-        """Grant holds of *account* again after `freeze`. Raises `UnknownAccount`."""
+        """Grant holds of `account` again after `freeze`. Raises `UnknownAccount`."""
         settings.freeze(self._journal, account, False, reason)
 
     def alerts(self, account: str | None = None) -> list[Alert]:
-        """The alerts that *account*, or the project, raised and resolved, oldest first.
+        """The alerts that `account`, or the project, raised and resolved, oldest first.
 
         Raises `UnknownAccount`.
         """
@@ -381,16 +391,16 @@ class Ledger:
         all_projects: bool = False,
         note: str | None = None,
     ) -> OwnPrice:
-        """Set your own price of *model*. It precedes litellm's cost and the shipped price list.
+        """Set your own price of `model`. It precedes litellm's cost and the shipped price list.
 
-        *model*: a name, or a pattern such as ``my-model-*``. Rates are USD per million tokens;
-        *request*, *web_search* and *image* are USD for each. 0 is free. Without a rate, cached
-        and written input cost as *input*, *reasoning* as *output*; anything else is unpriced.
-        *rates*: more rates by their keys, such as ``{"input_mtok": 3,
+        `model`: a name, or a pattern such as ``my-model-*``. Rates are USD per million tokens;
+        `request`, `web_search` and `image` are USD for each. 0 is free. Without a rate, cached
+        and written input cost as `input`, `reasoning` as `output`; anything else is unpriced.
+        `rates`: more rates by their keys, such as ``{"input_mtok": 3,
         "input_mtok_above_200000_tokens": 6, "input_mtok_batch": "1.5"}``.
 
-        It applies to calls made at *effective_at* (now) or later, in this project or in
-        *all_projects*, until the next row of the same model. Earlier rows stay. *note* is stored.
+        It applies to calls made at `effective_at` (now) or later, in this project or in
+        `all_projects`, until the next row of the same model. Earlier rows stay. `note` is stored.
         Returns the new row, or the one in force if nothing changes. Raises `InvalidInput`.
         """
         by_argument = {
@@ -419,9 +429,9 @@ class Ledger:
         all_projects: bool = False,
         note: str | None = None,
     ) -> OwnPrice:
-        """End your own price of *model*, for calls made at *effective_at* (now) or later.
+        """End your own price of `model`, for calls made at `effective_at` (now) or later.
 
-        *model*: the name or pattern that `set_price` got. Returns the row that ends it. Raises
+        `model`: the name or pattern that `set_price` got. Returns the row that ends it. Raises
         `UnpricedModel` if there is no such price.
         """
         project = None if all_projects else self.project
@@ -429,9 +439,9 @@ class Ledger:
         return self._journal.write(partial(price_rows.revise, revision=revision))[0]
 
     def prices(self, *, at: datetime | None = None, history: bool = False) -> list[OwnPrice]:
-        """Your own prices in force at *at* (now), of this project and of all, sorted by model.
+        """Your own prices in force at `at` (now), of this project and of all, sorted by model.
 
-        With *history*, all rows instead, in the order in which they were written.
+        With `history`, all rows instead, in the order in which they were written.
         """
         journal = self._journal
         if history:
@@ -448,10 +458,10 @@ class Ledger:
     ) -> list[Repriced]:
         """Price entries that were recorded without a price, each at the time of its call.
 
-        It covers the entries of *account* and the accounts under it, or of the project, with
-        *model* (a name or pattern) if given. It uses your own prices, then the shipped list. A
+        It covers the entries of `account` and the accounts under it, or of the project, with
+        `model` (a name or pattern) if given. It uses your own prices, then the shipped list. A
         dry run records nothing; otherwise each entry gets an adjustment with its cost. Calling it
-        again, even concurrently, prices no entry twice. *progress*: see `verify`.
+        again, even concurrently, prices no entry twice. `progress`: see `verify`.
 
         Returns the entries with their prices. Raises `UnknownAccount`.
         """
@@ -463,9 +473,9 @@ class Ledger:
     def balance(
         self, account: str, *, at: datetime | None = None, as_of: datetime | None = None
     ) -> Balance:
-        """What *account* spent and can still spend, in the windows that contain *at* (now).
+        """What `account` spent and can still spend, in the windows that contain `at` (now).
 
-        *as_of*: report the ledger as it was at that moment. The balance has ``limit``,
+        `as_of`: report the ledger as it was at that moment. The balance has ``limit``,
         ``posted``, ``held`` and ``available`` in USD; ``limit`` and ``available`` are None without
         a budget of USD. ``budgets`` has the same for each budget. Raises `UnknownAccount`.
         """
@@ -488,7 +498,7 @@ class Ledger:
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> Iterator[Entry]:
-        """The entries of *account*, or of the project, recorded in [*since*, *until*), in order.
+        """The entries of `account`, or of the project, recorded in [`since`, `until`), in order.
 
         The iterator reads page by page, so a long history takes no more memory; it includes
         entries that are appended meanwhile. Raises `UnknownAccount` when called.
@@ -513,7 +523,7 @@ class Ledger:
         """Recount the whole ledger, all projects, and report differences. Repairs nothing.
 
         Each row's time, totals and hash are computed again from the rows before it; the schema's
-        tables, triggers and views are compared too. *progress*: called with the number of rows
+        tables, triggers and views are compared too. `progress`: called with the number of rows
         done and the number of all rows. Returns the counts and the problems found.
         """
         store = self._journal.store
@@ -521,10 +531,10 @@ class Ledger:
             return verify(connection.execute, store.inspection, progress)
 
     def backup(self, path: str | PathLike[str]) -> None:
-        """Copy the ledger into the new SQLite file *path*, while others continue to write.
+        """Copy the ledger into the new SQLite file `path`, while others continue to write.
 
         The copy has the ledger as of now. From PostgreSQL, each row is copied unchanged and the
-        copy is verified. Raises `InvalidInput` if *path* exists.
+        copy is verified. Raises `InvalidInput` if `path` exists.
         """
         backup(self._journal.store, path)
 
@@ -551,7 +561,7 @@ class Ledger:
 
 
 def ledger_on(journal: Journal) -> Ledger:
-    """The ledger that works with *journal*."""
+    """The ledger that works with `journal`."""
     ledger = object.__new__(Ledger)
     ledger._journal = journal
     return ledger

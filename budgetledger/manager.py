@@ -26,22 +26,36 @@ if TYPE_CHECKING:
     from budgetledger.holds import Hold
     from budgetledger.hosted.books import HostedBooks
 
+__all__ = ["BudgetManager"]
+
 _DURATIONS = tuple(DAYS)
 
 
 class BudgetManager:
     """LiteLLM's budget manager, over a ledger that keeps every cost as an entry.
 
-    *project_name*: the namespace of its budgets inside the ledger. *ledger*: by default the file
+    `project_name`: the namespace of its budgets inside the ledger. `ledger`: by default the file
     in ``BUDGETLEDGER_DB``, or else a file in the user's data directory. Limits and costs are in
-    USD. A user is *valid* after `create_budget`; methods that read another user raise
+    USD. A user is `valid` after `create_budget`; methods that read another user raise
     `UnknownAccount`, which is a ``KeyError`` as in LiteLLM.
 
-    With ``client_type="hosted"``, the server at *api_base* keeps the records. Requests have
-    *headers*, and each answer may take *timeout* seconds. The records are read at the start, at
+    With ``client_type="hosted"``, the server at `api_base` keeps the records. Requests have
+    `headers`, and each answer may take `timeout` seconds. The records are read at the start, at
     each change, and by `load_data`. A change is first written to the local ledger, and kept until
     the server acknowledges it: if a method raises `ServerUnavailable` or `ServerRefused`, do not
     call it again. The next change or `save_data` sends it, even after a restart.
+
+    Example:
+        >>> import openai
+        >>> from budgetledger import BudgetManager
+        >>> client, manager = openai.OpenAI(), BudgetManager("my-app")
+        >>> record = manager.create_budget(total_budget=10, user="alice", duration="monthly")
+        >>> messages = [{"role": "user", "content": "Hello"}]
+        >>> if manager.get_current_cost("alice") < manager.get_total_budget("alice"):
+        ...     response = client.chat.completions.create(model="gpt-4o", messages=messages)
+        ...     updated = manager.update_cost("alice", response)
+        >>> print(manager.get_current_cost("alice"))
+        7e-05
     """
 
     def __init__(
@@ -109,10 +123,10 @@ class BudgetManager:
         duration: Literal["daily", "weekly", "monthly", "yearly"] | None = None,
         created_at: float | None = None,
     ) -> dict[str, Any]:
-        """Limit *user* to *total_budget* USD, in windows of *duration* that start at *created_at*.
+        """Limit `user` to `total_budget` USD, in windows of `duration` that start at `created_at`.
 
-        *created_at*: seconds since 1970, by default now. Another call changes the limit and the
-        duration; it keeps what was spent, and the first *created_at* unless another is passed.
+        `created_at`: seconds since 1970, by default now. Another call changes the limit and the
+        duration; it keeps what was spent, and the first `created_at` unless another is passed.
         Returns the user's record.
         """
         checked_name(user, "user")
@@ -129,12 +143,12 @@ class BudgetManager:
         return self._books.record(user)
 
     def get_total_budget(self, user: str) -> float:
-        """The limit of *user* in USD. Raises `UnknownAccount`."""
+        """The limit of `user` in USD. Raises `UnknownAccount`."""
         total_budget: float = self.user_dict[user]["total_budget"]
         return total_budget
 
     def is_valid_user(self, user: str) -> bool:
-        """Whether *user* has a budget."""
+        """Whether `user` has a budget."""
         return self._books.has(user)
 
     def get_users(self) -> list[str]:
@@ -152,9 +166,9 @@ class BudgetManager:
         tools: Sequence[Mapping[str, Any]] | None = None,
         max_output_tokens: int | None = None,
     ) -> float:
-        """USD that *user* spent in the active window, plus the price of *messages* for *model*.
+        """USD that `user` spent in the active window, plus the price of `messages` for `model`.
 
-        *tools* are counted as part of the prompt. *max_output_tokens* adds the price of an
+        `tools` are counted as part of the prompt. `max_output_tokens` adds the price of an
         answer of that length. Records nothing; for bounds on the cost of a call see
         `Ledger.estimate`. Raises `UnpricedModel` if no price is known, `UnknownAccount`.
         """
@@ -175,10 +189,10 @@ class BudgetManager:
         input_text: str | None = None,
         output_text: str | None = None,
     ) -> dict[str, dict[str, Any]]:
-        """Record what a call of *user* cost. It is never refused, and is durable on return.
+        """Record what a call of `user` cost. It is never refused, and is durable on return.
 
         Pass the response, as ``update_cost(user, response)``, ``update_cost(response, user)`` or
-        by keyword; or *model* with *input_text* and *output_text*, of which one may be empty.
+        by keyword; or `model` with `input_text` and `output_text`, of which one may be empty.
         With a response and both texts, the texts are counted, as in LiteLLM. Returns
         ``{"user": record}``. Raises `UnreadableResponse`.
         """
@@ -199,26 +213,26 @@ class BudgetManager:
         return {"user": self._books.record(user)}
 
     def hold(self, user: str, amount: Amount | None = None, **options: Any) -> Hold:
-        """Set money aside for a call of *user* before it is sent, as `Ledger.hold` does.
+        """Set money aside for a call of `user` before it is sent, as `Ledger.hold` does.
 
-        In hosted mode the server grants it, and must be a ``budgetledger serve``. *options* and
+        In hosted mode the server grants it, and must be a ``budgetledger serve``. `options` and
         errors are those of `Ledger.hold`.
         """
         return self._books.hold(user, amount, **options)
 
     def get_current_cost(self, user: str) -> float:
-        """USD that *user* spent in the active window. Raises `UnknownAccount`."""
+        """USD that `user` spent in the active window. Raises `UnknownAccount`."""
         return float(to_usd(self._books.current_pico(user)))
 
     def get_model_cost(self, user: str) -> dict[str, float]:
-        """USD that *user* spent in the active window, by model. Raises `UnknownAccount`."""
+        """USD that `user` spent in the active window, by model. Raises `UnknownAccount`."""
         costs: dict[str, float] = self._books.record(user)["model_cost"]
         return costs
 
     # -- windows ------------------------------------------------------------------------------
 
     def reset_cost(self, user: str) -> dict[str, dict[str, Any]]:
-        """Start a new window of *user* now, so that the current cost is 0. No entry changes.
+        """Start a new window of `user` now, so that the current cost is 0. No entry changes.
 
         Returns ``{"user": record}``. Raises `UnknownAccount`.
         """
@@ -226,7 +240,7 @@ class BudgetManager:
         return {"user": self._books.record(user)}
 
     def reset_on_duration(self, user: str) -> None:
-        """Record that the window of *user* has turned, if it has.
+        """Record that the window of `user` has turned, if it has.
 
         You need not call this: a window turns at its time by itself. Raises `UnknownAccount`.
         """
@@ -288,7 +302,7 @@ def _seconds(created_at: object) -> float:
 
 
 def _text_tokens(model: str, text: str | None) -> int:
-    """The tokens of *text* as one chat message, as LiteLLM counts it; 0 without text."""
+    """The tokens of `text` as one chat message, as LiteLLM counts it; 0 without text."""
     from budgetledger.tokens import count_tokens
 
     if not text:

@@ -18,6 +18,8 @@ from budgetledger.holds import Hold, plain_hold
 from budgetledger.ledger import Ledger
 from budgetledger.money import Amount, to_usd
 
+__all__ = ["metered"]
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 # Not 0, which every budget grants: this is refused by an exhausted budget.
@@ -35,11 +37,11 @@ def metered(
     The function returns a response or a stream, or yields the chunks of a stream. An exception
     releases the hold. The hold is estimated from the function's arguments if they have a
     ``model`` and a prompt (``messages``, ``input`` or ``prompt``; also ``tools``, ``max_tokens``
-    and so on, as the APIs name them). Otherwise it is *amount* USD; without that, the smallest
+    and so on, as the APIs name them). Otherwise it is `amount` USD; without that, the smallest
     possible amount (10⁻¹² USD and one token), which is refused only once a budget is exhausted.
 
-    *user*: the account of the calls, unless ``with ledger.as_user(...)`` or ``budget_user=``
-    names another. *tags*: JSON values, stored with the rows. Calls also accept ``budget_user=``,
+    `user`: the account of the calls, unless ``with ledger.as_user(...)`` or ``budget_user=``
+    names another. `tags`: JSON values, stored with the rows. Calls also accept ``budget_user=``,
     ``budget_tags=`` and ``budget_key=``, which are not passed to the function.
 
     It works for plain and ``async`` functions and generators; generators are held for when they
@@ -49,6 +51,18 @@ def metered(
 
     The function raises the errors of `Ledger.hold` before it runs, and `InvalidInput` if there
     is no user.
+
+    Example:
+        >>> from budgetledger import Ledger, metered
+        >>> ledger = Ledger("spend.db")
+        >>> budget = ledger.set_budget("alice", "10.00", per="month")
+        >>> @metered(ledger)
+        ... def ask(model, messages, max_tokens):  # calls any API that reports its usage
+        ...     return {"model": model, "usage": {"prompt_tokens": 8, "completion_tokens": 5}}
+        >>> messages = [{"role": "user", "content": "Hello"}]
+        >>> response = ask("gpt-4o", messages, max_tokens=500, budget_user="alice")
+        >>> print(ledger.balance("alice").posted)
+        0.00007
     """
     plain = ledger.ledger if isinstance(ledger, AsyncLedger) else ledger
     meter = _Meter(plain, Caller(user, tags), amount)
@@ -126,14 +140,14 @@ def _kind(given: Mapping[str, Any]) -> Kind | None:
 
 
 def _are_objects(value: Any) -> bool:
-    """Whether *value* is a list of messages or tools, and not something else of that name."""
+    """Whether `value` is a list of messages or tools, and not something else of that name."""
     return is_list(value) and all(
         isinstance(item, Mapping) or hasattr(item, "model_dump") for item in value
     )
 
 
 def _are_texts(value: Any) -> bool:
-    """Whether *value* is a list of texts, or of their tokens."""
+    """Whether `value` is a list of texts, or of their tokens."""
     return is_list(value) and all(isinstance(item, str | int | Sequence) for item in value)
 
 

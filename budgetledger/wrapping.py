@@ -13,6 +13,8 @@ from budgetledger.ledger import Ledger
 from budgetledger.litellm.wrapping import is_litellm, wrap_litellm
 from budgetledger.names import checked_name
 
+__all__ = ["wrap"]
+
 T = TypeVar("T")
 
 
@@ -23,17 +25,17 @@ def wrap(
     *,
     tags: Mapping[str, Any] | None = None,
 ) -> T:
-    """Return a copy of *client* whose calls are metered: a hold before, a settle after.
+    """Return a copy of `client` whose calls are metered: a hold before, a settle after.
 
-    *client*: an ``openai`` or ``anthropic`` client of any class, plain or asynchronous (Azure,
+    `client`: an ``openai`` or ``anthropic`` client of any class, plain or asynchronous (Azure,
     Bedrock, Vertex too), which itself does not change. It meters chat and text completions,
     Responses, embeddings, images and messages in every form: parsed, streamed, under ``beta``,
     by ``with_raw_response`` or ``with_options(...)``. Other methods work as before. Or the module
     ``litellm`` or a ``litellm.Router``: it meters ``completion``, ``text_completion``,
     ``embedding``, ``responses``, ``image_generation`` and their ``a...`` variants.
 
-    *user*: the account of the calls, unless ``with ledger.as_user(...)`` or ``budget_user=`` of
-    the call names another. *tags*: JSON values, stored with the rows. Calls also accept
+    `user`: the account of the calls, unless ``with ledger.as_user(...)`` or ``budget_user=`` of
+    the call names another. `tags`: JSON values, stored with the rows. Calls also accept
     ``budget_tags=`` and ``budget_key=``.
 
     A call raises the errors of `Ledger.hold` before anything is sent. It also raises
@@ -41,6 +43,18 @@ def wrap(
     (``with_streaming_response``, ``background=True``). The client's own retries count as one
     call. A call that fails releases its hold. A stream is settled when it ends, breaks, is closed
     or is garbage-collected.
+
+    Example:
+        >>> import openai
+        >>> from budgetledger import Ledger, wrap
+        >>> ledger = Ledger("spend.db")
+        >>> budget = ledger.set_budget("alice", "10.00", per="month")
+        >>> client = wrap(openai.OpenAI(), ledger, user="alice")
+        >>> response = client.chat.completions.create(
+        ...     model="gpt-4o", messages=[{"role": "user", "content": "Hello"}], max_tokens=500
+        ... )
+        >>> print(ledger.balance("alice").posted)
+        0.00007
     """
     if user is not None:
         checked_name(user, "user")
