@@ -158,9 +158,11 @@ class UnknownEntry(BudgetledgerError, KeyError):
 class BudgetExceededError(BudgetledgerError):
     """A budget refuses a hold before any money is spent; nothing was recorded.
 
-    Amounts are USD, or counts if the budget limits tokens or requests. Retrying helps after the
-    window turns, holds are closed, or the limit is raised. ``current_cost``, ``max_budget`` and
-    ``message`` are the attributes of LiteLLM's error of this name.
+    ``requested`` is more than ``budget`` of ``account`` has ``available`` in its ``window``, which
+    is ``limit - posted - held``: USD, or counts if it limits tokens or requests. A retry can
+    succeed in ``retry_after`` seconds, when the window turns or holds expire, or now with at
+    most ``largest_output`` output tokens. ``current_cost``, ``max_budget`` and ``message`` are
+    the attributes of LiteLLM's error of this name.
     """
 
     account: str
