@@ -13,7 +13,19 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from budgetledger.money import Sum, to_usd
 from budgetledger.windows import Period, Window, from_us
 
+__all__ = [
+    "MONEY_KINDS",
+    "Account",
+    "Alert",
+    "Balance",
+    "Budget",
+    "BudgetStatus",
+    "Entry",
+    "Measure",
+]
+
 Measure: TypeAlias = Literal["usd", "tokens", "requests"]
+"""What a budget limits: US dollars, tokens, or the number of calls."""
 
 MONEY_KINDS = ("opening", "charge", "settle", "adjustment")
 """Kinds of entries that move money. The others are the steps of holds (``hold``, ``release``,
