@@ -23,6 +23,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from budgetledger import display
 from budgetledger.errors import InvalidPeriod
 
 UNITS = ("minute", "hour", "day", "week", "month", "year")
@@ -71,6 +72,9 @@ class Window(NamedTuple):
     def end(self) -> datetime | None:
         """The first moment after, in the window's zone; None if unbounded."""
         return None if self.end_us is None else from_us(self.end_us, self.timezone)
+
+    def __repr__(self) -> str:
+        return display.listed("Window", display.span(self.start_us, self.end_us), self.timezone)
 
 
 def make_period(
