@@ -86,7 +86,7 @@ def set_budget(
     options["per"] = per if rolling is None else rolling
     from budgetledger.ledger import Ledger
     from budgetledger.render.documents import budget_json, print_json
-    from budgetledger.render.text import alerts_text, limit_text, plain
+    from budgetledger.render.text import alerts_text, exact_percent, limit_text, plain
 
     path, exists = where.locate()
     if not exists:  # tried where it leaves nothing, so that a misuse makes no file
@@ -96,6 +96,11 @@ def set_budget(
         budget = ledger.set_budget(account, limit, **options)
         if not exists:
             click.echo(f"created {ledger.path}", err=True)
+    beyond = [share for share in budget.alert_at if share > 1]
+    if options["alert_at"] and beyond:
+        shares = ", ".join(map(exact_percent, beyond))
+        remark = "only costs that exceed their holds, or have none, reach more than the limit"
+        click.echo(f"alert at {shares}: {remark}", err=True)
     if where.as_json:
         print_json({"project": where.project, **budget_json(budget)})
     else:

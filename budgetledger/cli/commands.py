@@ -15,7 +15,14 @@ import click
 from budgetledger.cli.budgets import freeze, set_budget, set_parent, unfreeze
 from budgetledger.cli.copying import copy
 from budgetledger.cli.holds import holds, release
-from budgetledger.cli.options import Where, examples, names_a_ledger
+from budgetledger.cli.options import (
+    Where,
+    before_the_command,
+    examples,
+    from_either_place,
+    is_given,
+    names_a_ledger,
+)
 from budgetledger.cli.prices import prices, reprice
 from budgetledger.cli.reports import accounts, alerts, balance, entries, model_costs
 from budgetledger.cli.serve import serve
@@ -26,6 +33,17 @@ _DIFFERS = 4  # exit code; 3 is kept for a call that a budget refuses
 
 
 class _Commands(click.Group):
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None:
+            known = {one.name for one in command.params}
+            for option in self.params:
+                if option.name not in known and is_given(ctx, str(option.name)):
+                    raise click.UsageError(f"{name} takes no {option.opts[0]}", ctx)
+        return name, command, rest
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
@@ -39,9 +57,11 @@ class _Commands(click.Group):
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 done, 1 failed, 2 misused, 4 verify found differences.",
+    epilog="--db, --project and --json can also follow the command; there they take precedence. "
+    "Exit codes: 0 done, 1 failed, 2 misused, 4 verify found differences.",
 )
 @click.version_option(package_name="budgetledger", prog_name="budgetledger")
+@before_the_command
 def main() -> None:
     """Budgets for LLM calls, in an append-only ledger: an SQLite file, or PostgreSQL."""
 
@@ -52,9 +72,12 @@ def main() -> None:
     metavar="PATH",
     default="budgetledger-demo.db",
     show_default=True,
+    callback=from_either_place,
     help="The ledger's file; one that exists gets another project.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON.")
+@click.option(
+    "--json", "as_json", is_flag=True, callback=from_either_place, help="Print a summary as JSON."
+)
 def demo(db: str, as_json: bool) -> None:
     """Play a day of three users and show the bill. No key, no network."""
     from budgetledger.cli.demo.day import play

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from budgetledger.cli.options import examples, open_existing
+from budgetledger.cli.options import examples, from_either_place, open_existing
 from budgetledger.errors import InvalidInput
 
 
@@ -13,7 +13,13 @@ from budgetledger.errors import InvalidInput
 )
 @click.argument("source")
 @click.argument("target")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a line.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    callback=from_either_place,
+    help="Print JSON instead of a line.",
+)
 def copy(source: str, target: str, as_json: bool) -> None:
     """Copy the ledger SOURCE into the empty TARGET, and verify it.
 

@@ -12,14 +12,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 import click
+from click.core import ParameterSource
 
 from budgetledger.errors import StoreNotFound
+from budgetledger.storage.targets import ENVIRONMENT
 
 if TYPE_CHECKING:
     from budgetledger.ledger import Ledger
 
 _SPANS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _MOST_AS_SHARE = 10  # as a bare number; who writes 80 means 80 %
+
+_JSON = "--json", "as_json"
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -85,18 +89,59 @@ def names_a_ledger(command: Callable[..., None]) -> Callable[..., None]:
         command(where=Where(db, project, as_json), **rest)
 
     for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table."),
-        click.option("--project", default="default", show_default=True, help="Project in it."),
+        click.option(
+            *_JSON, is_flag=True, callback=from_either_place, help="Print JSON instead of a table."
+        ),
+        click.option(
+            "--project",
+            default="default",
+            show_default=True,
+            callback=from_either_place,
+            help="Project in it.",
+        ),
         click.option(
             "--db",
             metavar="PATH",
-            envvar="BUDGETLEDGER_DB",
+            envvar=ENVIRONMENT,
             show_envvar=True,
+            callback=from_either_place,
             help="The ledger's file or URL; without it, the one in your data directory.",
         ),
     ):
         run = option(run)
     return run
+
+
+def before_the_command(group: Callable[..., None]) -> Callable[..., None]:
+    """The options that name a ledger, on a group: they may stand before its command too."""
+
+    @wraps(group)
+    def run(**_: Any) -> None:
+        group()
+
+    for option in (
+        click.option(*_JSON, is_flag=True, help="Print JSON."),
+        click.option("--project", metavar="NAME", help="Project in the ledger."),
+        click.option("--db", metavar="PATH", help="The ledger's file or URL."),
+    ):
+        run = option(run)
+    return run
+
+
+def from_either_place(context: click.Context, option: click.Parameter, value: Any) -> Any:
+    """The command's own option, else that of a group before it, else *value*."""
+    assert option.name is not None
+    place: click.Context | None = context
+    while place is not None:
+        if is_given(place, option.name):
+            return value if place is context else place.params[option.name]
+        place = place.parent
+    return value
+
+
+def is_given(context: click.Context, name: str) -> bool:
+    """Whether the option *name* stands on the command line, rather than in the environment."""
+    return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
 def to_moment(context: click.Context, _: click.Parameter, value: str | None) -> datetime | None:

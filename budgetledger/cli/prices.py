@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from budgetledger.cli.options import Where, examples, names_a_ledger, to_moment
+from budgetledger.cli.options import Where, before_the_command, examples, names_a_ledger, to_moment
 from budgetledger.storage.targets import is_server
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def _dated(command: Any) -> Any:
 
 
 @click.group(epilog=examples("prices set my-model --input 3 --output 15", "prices list"))
+@before_the_command
 def prices() -> None:
     """Set, list, remove and import your own prices.
 

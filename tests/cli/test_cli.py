@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.cells import cell_len
 
 from budgetledger import __version__
 from budgetledger.cli import main
@@ -216,6 +218,60 @@ def test_errors_are_one_line_without_a_traceback(spend, tmp_path):
     run("balance", "alice", "--at", "yesterday", code=2)
 
 
+# -- options before the command ---------------------------------------------------------------
+
+
+def names_shown(*arguments):
+    return [one["account"] for one in json.loads(run(*arguments).stdout)]
+
+
+def test_options_stand_before_or_after_the_command(spend, tmp_path, monkeypatch):
+    with Ledger(tmp_path / "other.db", project="app") as ledger:
+        ledger.set_budget("carol", 1)
+    other = "--db", str(tmp_path / "other.db"), "--project", "app"
+    assert names_shown("accounts", *other, "--json") == ["carol"]
+    assert names_shown(*other, "--json", "accounts") == ["carol"]
+    assert names_shown("--json", *other[:2], "accounts", *other[2:]) == ["carol"]
+    missing = "--db", str(tmp_path / "missing.db"), "--project", "none"
+    assert names_shown(*missing, "accounts", "--json", *other) == ["carol"]  # the command's wins
+    assert names_shown("--json", "accounts") == ["alice", "bob"]  # of the environment
+    monkeypatch.delenv("BUDGETLEDGER_DB")
+    assert names_shown("--db", str(spend), "--json", "accounts") == ["alice", "bob"]
+
+
+def test_options_stand_before_and_within_the_commands_about_prices(spend, tmp_path):
+    other = str(tmp_path / "other.db")
+    run("--db", other, "prices", "set", "m", "--input", "1")
+    for place in ([0, 1, 2], [1, 0, 2], [1, 2, 0]):
+        parts = ["--db", other, "--json"], ["prices"], ["list"]
+        shown = run(*(word for index in place for word in parts[index]))
+        assert [price["model"] for price in json.loads(shown.stdout)] == ["m"]
+    missing = str(tmp_path / "missing.db")
+    shown = run("--db", missing, "prices", "--db", other, "--json", "list")
+    assert json.loads(shown.stdout)  # the nearer one wins
+
+
+@pytest.mark.parametrize(
+    ("option", "command"),
+    [
+        (["--json"], ["serve"]),
+        (["--project", "app"], ["serve"]),
+        (["--project", "app"], ["demo"]),
+        (["--db", "x.db"], ["copy", "a.db", "b.db"]),
+    ],
+)
+def test_an_option_before_a_command_that_has_no_such(option, command, tmp_path):
+    result = run(*option, *command, code=2)
+    assert f"Error: {command[0]} takes no {option[0]}\n" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_demo_and_a_copy_take_the_options_they_have(tmp_path):
+    first, second = str(tmp_path / "first.db"), str(tmp_path / "second.db")
+    assert json.loads(run("--db", first, "--json", "demo").stdout)["path"] == first
+    assert json.loads(run("--json", "copy", first, second).stdout)["target"] == second
+
+
 # -- the commands -----------------------------------------------------------------------------
 
 
@@ -238,6 +294,9 @@ def test_a_budget_with_alerts(tmp_path):
     result = run("set-budget", "alice", "10", *shares)
     told = "alerts at 33.3 %, 50 %, 80 % and 120 %"
     assert result.stdout == f"budget usd of alice: $10.00 for ever, {told}\n"
+    _, remark = result.stderr.splitlines()
+    assert remark.startswith("alert at 120 %: only costs that exceed their holds, or have none,")
+    assert "120 %" not in run("set-budget", "alice", "10").stderr  # kept, and said before
     assert told in run("balance", "alice").stdout
     assert documents("balance", "alice")["budgets"][0]["alert_at"] == ["0.333", "0.5", "0.8", "1.2"]
     assert documents("set-budget", "alice", "--tokens", "9", *shares[:2])["alert_at"] == ["0.8"]
@@ -300,6 +359,39 @@ def test_accounts(spend):
     assert result.stdout == ""
     assert result.stderr == "no accounts in project typo; projects: default\n"
     assert documents("accounts", "--project", "typo") == []
+
+
+LONG = "customer:acme-corporation-europe/workspace-0042", "team:platform-engineering", "用户:上海"
+
+
+@pytest.fixture
+def long_names(tmp_path):
+    with Ledger(tmp_path / "spend.db") as ledger:
+        for name in LONG:
+            ledger.set_budget(name, "1250.5", per="week")
+        ledger.set_parent(LONG[0], LONG[1])
+        ledger.charge(LONG[0], cost="8.123456789")
+        ledger.freeze(LONG[0], reason="a stolen key")
+        ledger.set_budget("bob", tokens=5)
+
+
+def on_a_terminal(columns):
+    shown = process("accounts", FORCE_COLOR="1", TERM="xterm", COLUMNS=str(columns)).stdout
+    return re.sub(r"\x1b\[[0-9;]*m", "", shown)
+
+
+@pytest.mark.parametrize("columns", [250, 120, 80, 40])
+def test_accounts_are_shown_with_whole_names_and_figures(long_names, columns):
+    lines = on_a_terminal(columns).splitlines()
+    text = "\n".join(lines)
+    for whole in (*LONG, "bob", "$8.123456789", "$1,250.50", "$1,242.376543211", "none in USD"):
+        assert whole in text, text
+    assert "…" not in text
+    others = [line for line in lines if not line.startswith("customer:")]
+    assert max(map(cell_len, others)) <= columns
+    assert f"{LONG[0]}\n" in text or columns == 250
+    if columns < 250:
+        assert f"  under {LONG[1]}\n  frozen: a stolen key\n" in text
 
 
 def test_entries(spend):
