@@ -20,14 +20,16 @@ from calendar import monthrange
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
 from budgetledger import display
 from budgetledger.errors import InvalidPeriod
 
-UNITS = ("minute", "hour", "day", "week", "month", "year")
+Unit: TypeAlias = Literal["minute", "hour", "day", "week", "month", "year"]
 """What a window may last, apart from a rolling span and for ever."""
+
+UNITS: tuple[Unit, ...] = ("minute", "hour", "day", "week", "month", "year")
 
 LONGEST_WAIT = timedelta(days=366)
 """How far ahead a deadline may be."""

@@ -35,7 +35,8 @@ def wrap(
 
     *user*: whose budgets the calls count against, unless ``with ledger.as_user(...)`` or
     ``budget_user=`` of the call says otherwise; *tags*: for the rows. Calls take
-    ``budget_tags=`` and ``budget_key=`` too.
+    ``budget_tags=`` and ``budget_key=`` too. Type checkers know only the arguments of the client
+    itself: they accept ``ledger.as_user(user, tags=..., key=...)``, which does the same.
 
     A call raises what `Ledger.hold` does, before anything is sent; `InvalidInput` also if
     there is no user, or its cost would not be seen (``with_streaming_response``,
