@@ -7,6 +7,7 @@ command that needs them, so that ``--help`` answers at once.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import Any
 
@@ -32,6 +33,22 @@ from budgetledger.storage.targets import is_server
 _DIFFERS = 4  # exit code; 3 is kept for a call that a budget refuses
 
 
+# Endings of errors that name what Python takes, and what they become here.
+_IN_COMMANDS = (
+    (r"Ledger\.prices\(\) or ", ""),
+    (r"\bpass another parent, or None\b.*", "name another PARENT, or pass --none"),
+    (r", 0\.25 or '0\.25'", " or 0.25"),
+    (r", or 0 \(Monday\) to 6 \(Sunday\)", ""),
+)
+
+
+def in_commands(message: str) -> str:
+    """*message* of an error in the words of the command line."""
+    for python, here in _IN_COMMANDS:
+        message = re.sub(python, here, message)
+    return message
+
+
 class _Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -51,7 +68,8 @@ class _Commands(click.Group):
             from budgetledger.render.text import plain
 
             misused = isinstance(error, InvalidInput)  # exit code 2, else 1
-            raise (click.UsageError if misused else click.ClickException)(plain(error)) from None
+            message = in_commands(plain(error))
+            raise (click.UsageError if misused else click.ClickException)(message) from None
 
 
 @click.group(

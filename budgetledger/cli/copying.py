@@ -33,7 +33,7 @@ def copy(source: str, target: str, as_json: bool) -> None:
     from budgetledger.render.tables import progress_on_terminal
     from budgetledger.verbs.copying import copy as copy_rows
 
-    with open_existing(source) as old:
+    with open_existing(source, remedy="name another SOURCE") as old:
         if old.path == _path(target):
             raise InvalidInput(f"{old.path} cannot be copied into itself; name another target")
         with Ledger(target) as new, progress_on_terminal("copying") as progress:

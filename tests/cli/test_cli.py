@@ -176,15 +176,18 @@ def test_a_missing_file_is_told_of_and_not_made(arguments, tmp_path):
         (["alice", "1", "--tokens", "5"], "pass one of LIMIT"),
         (["alice", "ten"], "limit must be an amount"),
         (["alice", "nan"], "limit must be finite"),
-        (["alice", "--tokens", "-1"], "tokens must be a whole number"),
+        (["alice", "--tokens", "-1"], "'--tokens': -1 is not in the range"),
         (["alice", "1", "--timezone", "Mars/Base"], "no such time zone"),
         (["alice", "1", "--per", "day", "--timezone", "x", "--anchor", "2026-01-01"], "time zone"),
         (["alice", "1", "--per", "fortnight"], "fortnight"),
         (["alice", "1", "--rolling", "soon"], "is not a span such as 24h"),
-        (["alice", "1", "--rolling", "0d"], "rolling span"),
+        (["alice", "1", "--rolling", "0d"], "'0d' is not above zero"),
+        (["alice", "1", "--rolling", "999999w"], "at most 9999 years"),
+        (["alice", "1", "--anchor", "creation"], "--anchor needs --per"),
+        (["alice", "1", "--anchor", "2026-01-01"], "--anchor needs --per"),
         (["alice", "1", "--rolling", "1d", "--per", "day"], "--rolling stands alone"),
         (["alice", "1", "--per", "day", "--anchor", "then"], "is not a date"),
-        (["alice", "1", "--week-start", "someday"], "first day of the week"),
+        (["alice", "1", "--week-start", "someday"], "first day of the week: 'someday'; pass 'mon"),
         (["", "1"], "account must not be empty"),
         (["alice", "1", "--alert-at", "most"], "'most' is not a share such as 0.8 or 80%"),
         (["alice", "1", "--alert-at", "%"], "is not a share"),
@@ -192,15 +195,42 @@ def test_a_missing_file_is_told_of_and_not_made(arguments, tmp_path):
         (["alice", "1", "--alert-at", "inf%"], "is not a share"),
         (["alice", "1", "--alert-at", "1e9999999"], "is not a share"),
         (["alice", "1", "--alert-at", "80"], "80 would be 80 times the limit; pass 80%"),
-        (["alice", "1", "--alert-at", "0"], "shares of the limit above 0"),
-        (["alice", "1", "--alert-at", "-50%"], "alert_at must"),
+        (["alice", "1", "--alert-at", "0"], "0 is not above 0% and at most 100000%"),
+        (["alice", "1", "--alert-at", "-50%"], "-50% is not above 0%"),
+        (["alice", "1", "--alert-at", "100001%"], "100001% is not above"),
+        (["alice", "1", *(f"--alert-at={n}%" for n in range(1, 22))], "at most 20, got 21"),
     ],
 )
 def test_misuse_exits_with_2_and_makes_no_file(arguments, says, tmp_path):
     result = run("set-budget", *arguments, code=2)
     assert says in result.stderr
+    assert not IN_PYTHON.search(result.stderr)
     assert result.stdout == ""
     assert list(tmp_path.iterdir()) == []
+
+
+IN_PYTHON = re.compile(r"\bNone\b|Decimal\(|timedelta|\w\(\)|\bLedger\.|\b[a-z]+_[a-z]+\b|\w= ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["set-parent", "alice", "alice"], "would be a cycle (alice); name another PARENT, or"),
+        (["balance", "alice", "--at", "9999-12-31T23:00-05:00"], "outside the years 1 to 9999"),
+        (["prices", "set", "m"], "pass a rate, such as --input 3 --output 15"),
+        (["prices", "set", "m", "--input", "ten"], "--input must be an amount in US dollars"),
+        (["prices", "set", "m", "--cache-read", "-1"], "--cache-read must not be negative"),
+        (["prices", "set", "m", "--input", "1", "--note", ""], "--note must not be empty"),
+        (["prices", "remove", "m"], "has no own price of 'm' to be removed; see `budgetledger pr"),
+        (["freeze", "alice", "--reason", " "], "--reason must not be empty"),
+        (["copy", "missing.db", "new.db"], "missing.db; name another SOURCE"),
+    ],
+)
+def test_errors_speak_of_commands_and_options(spend, arguments, says):
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code in (1, 2)
+    assert says in result.stderr
+    assert not IN_PYTHON.search(result.stderr)
 
 
 def test_errors_are_one_line_without_a_traceback(spend, tmp_path):
@@ -872,7 +902,7 @@ def test_a_price_is_set_listed_and_removed(spend):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ([], "a price needs a rate"),
+        ([], "pass a rate"),
         (["--input", "-1"], "must not be negative"),
         (["--input", "dear"], "US dollars"),
         (["--rate", "input_mtok"], "KEY=USD"),
