@@ -35,7 +35,7 @@ from budgetledger.verbs import balances, charging, hold_requests, listing
 from budgetledger.verbs.copying import backup
 from budgetledger.verbs.price_terms import price_revision, rates_json
 from budgetledger.verbs.repricing import Progress, reprice
-from budgetledger.windows import Window, to_us
+from budgetledger.windows import Unit, Window, to_us
 
 if TYPE_CHECKING:
     from sqlmodel import Session
@@ -263,7 +263,7 @@ class Ledger:
         *,
         tokens: int | None = None,
         requests: int | None = None,
-        per: str | timedelta | None = None,
+        per: Unit | str | timedelta | None = None,
         timezone: str = "UTC",
         week_start: str | int = "monday",
         anchor: datetime | Literal["creation"] | None = None,

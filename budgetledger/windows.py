@@ -20,15 +20,17 @@ from calendar import monthrange
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
+from budgetledger import display
 from budgetledger.errors import InvalidPeriod
 
 __all__ = [
     "LONGEST_WAIT",
     "UNITS",
     "Period",
+    "Unit",
     "Window",
     "from_us",
     "make_period",
@@ -37,8 +39,10 @@ __all__ = [
     "window_at",
 ]
 
-UNITS = ("minute", "hour", "day", "week", "month", "year")
+Unit: TypeAlias = Literal["minute", "hour", "day", "week", "month", "year"]
 """The lengths of a window, besides a rolling span and for ever."""
+
+UNITS: tuple[Unit, ...] = ("minute", "hour", "day", "week", "month", "year")
 
 LONGEST_WAIT = timedelta(days=366)
 """The longest time until a deadline."""
@@ -83,6 +87,9 @@ class Window(NamedTuple):
     def end(self) -> datetime | None:
         """The first moment after the window, in its time zone; None if unbounded."""
         return None if self.end_us is None else from_us(self.end_us, self.timezone)
+
+    def __repr__(self) -> str:
+        return display.listed("Window", display.span(self.start_us, self.end_us), self.timezone)
 
 
 def make_period(

@@ -36,7 +36,8 @@ def wrap(
 
     `user`: the account of the calls, unless ``with ledger.as_user(...)`` or ``budget_user=`` of
     the call names another. `tags`: JSON values, stored with the rows. Calls also accept
-    ``budget_tags=`` and ``budget_key=``.
+    ``budget_tags=`` and ``budget_key=``. Type checkers know only the client's own arguments;
+    ``ledger.as_user(user, tags=..., key=...)`` does the same and is known to them.
 
     A call raises the errors of `Ledger.hold` before anything is sent. It also raises
     `InvalidInput` if there is no user, or if its cost would not be visible
