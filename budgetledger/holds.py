@@ -289,7 +289,7 @@ class Hold(BaseHold):
             draft = self._stream_settling(reading)
             if store.is_amid_write():  # an abandoned stream, collected amid this thread's write
                 settling = self._journal.inside(lambda tx: holding.settle(tx, self._account, draft))
-                store.leave(settling, self._settled_later)
+                store.write_later(settling, self._settled_later)
             else:
                 self._record(draft)
         except (HoldAlreadyClosed, StoreError, BudgetledgerWarning) as error:

@@ -33,22 +33,22 @@ def find(execute: Execute, project: str, name: str) -> Ref | None:
 
 
 def account_by_id(execute: Execute, project_id: int, project: str, account_id: int) -> Ref:
-    """The account with an id that was read from a row of the same project."""
+    """The account with an id read from a row of the same project."""
     name, created_at_us = execute(compiled(statements.ACCOUNT_BY_ID), (account_id,)).fetchone()
     return Ref(account_id, project_id, project, name, created_at_us)
 
 
 def known(execute: Execute, project: str, name: str) -> Ref:
     """The account *name*. Raises `UnknownAccount`."""
-    found = find(execute, project, name)
-    if found is None:
+    account = find(execute, project, name)
+    if account is None:
         raise UnknownAccount(
             f"there is no account {name!r} in project {project!r}; "
             "set a budget for it or charge it first",
             account=name,
             project=project,
         )
-    return found
+    return account
 
 
 def names_with_budget(execute: Execute, project: str, budget: str) -> list[str]:
@@ -68,8 +68,8 @@ def no_budget(
     what = "no budget" if name is None else f"no budget named {name!r}"
     remedy = "set it first"
     if or_above:
-        what += ", and none above it has"
-        remedy = f"set one with set_budget({account!r}, ...), or for all with set_budget('*', ...)"
+        what += ", and neither has any account above it"
+        remedy = f"set a budget on {account!r}, or on '*' for the whole project"
     return UnknownAccount(
         f"account {account!r} of project {project!r} has {what}; {remedy}",
         account=account,
@@ -78,6 +78,6 @@ def no_budget(
 
 
 def last_time(execute: Execute, account_id: int) -> int:
-    """The time of the account's last row: a clock behind it does not turn the account back."""
+    """The time of the account's last row, which later rows never precede; 0 without rows."""
     row = execute(compiled(statements.LAST_TIME), (account_id,)).fetchone()
     return 0 if row is None else row[0]

@@ -1,4 +1,4 @@
-"""Alerts: rows that say a threshold of a budget was reached, or is no more."""
+"""Alerts: rows that record that a threshold of a budget was reached, or no longer is."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from budgetledger.windows import Window
 
 
 def raise_alerts(tx: Transaction, account: Ref) -> None:
-    """Append the alerts that the account's rows so far lead to, each once."""
+    """Append the alerts that the account's rows lead to, each once, and resolve past ones."""
     head = head_of(tx, account)
     settings = settings_of(tx, account, head.settings_count)
     level = Level(account, head, settings)
@@ -29,7 +29,7 @@ def raise_alerts(tx: Transaction, account: Ref) -> None:
 
 
 def resolve(tx: Transaction, account: Ref, over: Sequence[Crossed]) -> None:
-    """Append that these alerts hold no more."""
+    """Append that these alerts are over."""
     for crossed in over:
         _append_crossing(tx, account, "resolve", crossed)
 
@@ -52,7 +52,7 @@ def alert_of(
     crossed: Crossed,
     recorded_at_us: int,
 ) -> Alert:
-    """The noun for a crossing and the row that tells of it."""
+    """The `Alert` for a crossing and the row that records it."""
     in_usd = crossed.measure == "usd"
     return Alert(
         project,

@@ -24,12 +24,12 @@ _NONE_FROM_SELDOM = (None,) * (len(Draft._fields) - _SELDOM)
 
 
 class Appended(NamedTuple):
-    """An entry, and by how much (if above 0) the clock was behind the row before it."""
+    """An entry, and how far (if above 0) the clock was behind the row before it."""
 
     entry: Entry
     behind_us: int = 0
     is_new: bool = True
-    """Not the entry that an idempotency key stood for already."""
+    """False for an entry recorded earlier under the same idempotency key."""
     settings_count: int = 0
     whole_id: int | None = None
     """The id of the project's own account, if there is one."""
@@ -44,15 +44,15 @@ _appended = positional(Appended)
 def find_or_open(tx: Transaction, project: str, name: str) -> Ref:
     """The account *name*, opened if it is new."""
     execute = tx.execute
-    found = accounts.find(execute, project, name)
-    if found is not None:
-        return found
+    account = accounts.find(execute, project, name)
+    if account is not None:
+        return account
     project_id = accounts.find_project(execute, project)
     if project_id is None:
         project_id = inserted(execute(statements.INSERT_PROJECT, (project,)))
-    opened = execute(statements.INSERT_ACCOUNT, (project_id, name, tx.now_us))
-    tx.memory.heads.clear()  # it may be the project's own account, which heads tell
-    return Ref(inserted(opened), project_id, project, name, tx.now_us)
+    inserted_row = execute(statements.INSERT_ACCOUNT, (project_id, name, tx.now_us))
+    tx.memory.heads.clear()  # heads name the project's own account, which this may be
+    return Ref(inserted(inserted_row), project_id, project, name, tx.now_us)
 
 
 def append(
@@ -64,10 +64,10 @@ def append(
 ) -> Appended:
     """Append *draft* to the account's journal.
 
-    *detail* is what another row holds that belongs to this one, so that the hash covers it.
+    *detail*: the values of a row in another table that belongs to this one; the hash covers them.
     """
     head = head_of(tx, account)
-    if head.model != draft.model:  # mostly it is that of the row before
+    if head.model != draft.model:  # usually the model of the row before
         head = _another_model(tx, account, head, draft.model)
     at_us = max(tx.now_us, head.recorded_at_us, not_before_us)
     entry, follower = insert_after(tx.execute, account, head, at_us, draft, detail)
@@ -84,7 +84,7 @@ def insert_after(
     draft: Draft,
     detail: tuple[Any, ...] = (),
 ) -> tuple[Entry, Head]:
-    """Insert the row that *draft* makes after *head*, which has the totals of its model.
+    """Insert *draft* as the row after *head*, which must have the totals of its model.
 
     Returns the entry and the account's new head.
     """
@@ -101,7 +101,7 @@ def insert_after(
         insert, values = statements.INSERT_ENTRY, draft
     totals, digest = follow(head, at_us, draft, detail)
     count = head.settings_count + (draft.kind in SETTINGS)
-    # sqlite3 looks for adapters of bytes, and not of bytearray, which is stored alike.
+    # sqlite3 looks for adapters of bytes but not of bytearray, which is stored alike.
     row = (project_id, account_id, at_us, *values, *totals, bytearray(digest), count)
     entry_id = execute(insert, row).lastrowid
     entry = _entry((entry_id, project, name, at_us, *draft, digest))
@@ -109,7 +109,7 @@ def insert_after(
 
 
 def _another_model(tx: Transaction, account: Ref, head: Head, model: str | None) -> Head:
-    """*head* with the totals of *model*; and a note that the run of rows of its own ends."""
+    """Return *head* with the totals of *model*; record where the run of its own model ends."""
     if head.model is not None:
         ended = (account.id, head.model, head.recorded_at_us, head.id)
         tx.execute(statements.INSERT_MODEL_RUN, ended)
@@ -118,9 +118,9 @@ def _another_model(tx: Transaction, account: Ref, head: Head, model: str | None)
 
 
 def recorded(tx: Transaction, account: Ref, draft: Draft) -> Entry | None:
-    """The entry that the draft's idempotency key stands for already.
+    """The entry recorded earlier under the draft's idempotency key, or None.
 
-    Raises `IdempotencyConflict` if that entry says something else.
+    Raises `IdempotencyConflict` if that entry has other content.
     """
     key = draft.idempotency_key
     if key is None:
@@ -130,7 +130,7 @@ def recorded(tx: Transaction, account: Ref, draft: Draft) -> Entry | None:
         return None
     if _content(entry) != (account.name, *_content(draft)[1:]):
         raise IdempotencyConflict(
-            f"key {key!r} stands for entry {entry.id} ({entry.kind} of {_said(entry)}, "
+            f"key {key!r} was used for entry {entry.id} ({entry.kind} of {_amount_text(entry)}, "
             f"{entry.model}, for {entry.account}); use another key for another cost",
             key=key,
             entry=entry,
@@ -139,17 +139,17 @@ def recorded(tx: Transaction, account: Ref, draft: Draft) -> Entry | None:
 
 
 def _content(entry: Entry | Draft) -> tuple[object, ...]:
-    """What an idempotency key stands for: account, kind, model, and the amount or the usage."""
+    """What a key compares: account, kind, model, references, and the amount or the usage."""
     account = entry.account if isinstance(entry, Entry) else None
-    given = entry.cost_pico if entry.price_source == "given" else None
-    used = (entry.input_tokens, entry.output_tokens, entry.usage_json)
-    # What an estimate comes to may change with the price list; the counts stay.
-    held = (entry.held_pico if entry.price_source == "given" else None, entry.held_tokens)
-    which = (entry.corrects_id, entry.hold_id)
-    return account, entry.kind, entry.model, *which, given, *used, *held
+    stated_cost = entry.cost_pico if entry.price_source == "given" else None
+    usage = (entry.input_tokens, entry.output_tokens, entry.usage_json)
+    # An estimated amount may change with the price list; its token counts do not.
+    hold = (entry.held_pico if entry.price_source == "given" else None, entry.held_tokens)
+    references = (entry.corrects_id, entry.hold_id)
+    return account, entry.kind, entry.model, *references, stated_cost, *usage, *hold
 
 
-def _said(entry: Entry) -> str:
+def _amount_text(entry: Entry) -> str:
     amount = entry.held if entry.kind == "hold" else entry.cost
     return f"{amount} USD"
 

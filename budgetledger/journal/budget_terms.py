@@ -1,4 +1,4 @@
-"""What the arguments of `Ledger.set_budget` mean: the terms of a budget, checked. Pure."""
+"""Checks the arguments of `Ledger.set_budget` and turns them into terms. Pure."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _MOST_THRESHOLDS = 20
 
 
 class BudgetTerms(NamedTuple):
-    """What a budget is to be.
+    """The terms of a budget to set.
 
-    *alert_at*: shares of the limit, ascending; None keeps those there are. *anchored*: the
-    windows step from the budget's creation. *created_at*: when that was, in seconds since 1970;
-    None keeps the first one.
+    *alert_at*: shares of the limit, ascending; None keeps the present ones. *anchored*: windows
+    start from the budget's creation. *created_at*: when that was, in seconds since 1970; None
+    keeps the first one.
     """
 
     name: str
@@ -57,7 +57,7 @@ def budget_terms(
     if isinstance(anchor, str) and not anchored:
         raise InvalidInput(f"anchor must be a datetime or 'creation', got {anchor!r}")
     if anchored and per not in UNITS:
-        raise InvalidPeriod(f"anchor='creation' goes with per= one of {', '.join(UNITS)}")
+        raise InvalidPeriod(f"anchor 'creation' needs per to be one of {', '.join(UNITS)}")
     period = make_period(per, timezone=timezone, week_start=week_start, anchor_us=at_us)
     return BudgetTerms(
         _default_name(measure, period, model) if name is None else checked_name(name, "name"),
@@ -72,9 +72,9 @@ def budget_terms(
 
 
 def _limit(limit: Amount | None, tokens: int | None, requests: int | None) -> tuple[Measure, Sum]:
-    given = [value for value in (limit, tokens, requests) if value is not None]
-    if len(given) != 1:
-        raise InvalidInput("a budget limits one thing: pass an amount in USD, tokens= or requests=")
+    limits = [value for value in (limit, tokens, requests) if value is not None]
+    if len(limits) != 1:
+        raise InvalidInput("a budget limits one thing: pass a limit in USD, or tokens, or requests")
     if tokens is not None:
         return "tokens", Sum(count(tokens, "tokens"))
     if requests is not None:
@@ -94,11 +94,11 @@ def _default_name(measure: str, period: Period, model: str | None) -> str:
 
 def _shares(alert_at: Sequence[Amount]) -> tuple[Decimal, ...]:
     """Thresholds as shares of a limit, ascending."""
-    given = alert_at if isinstance(alert_at, (list, tuple, set, frozenset)) else (alert_at,)
-    shares = {to_usd(to_pico(share, "alert_at")).normalize() for share in given}
+    values = alert_at if isinstance(alert_at, (list, tuple, set, frozenset)) else (alert_at,)
+    shares = {to_usd(to_pico(share, "alert_at")).normalize() for share in values}
     if any(not 0 < share <= 1000 for share in shares) or len(shares) > _MOST_THRESHOLDS:
         raise InvalidInput(
-            f"alert_at takes up to {_MOST_THRESHOLDS} shares of the limit above 0, "
-            f"got {alert_at!r}; pass for example (0.5, 0.8, 1)"
+            f"alert_at must be up to {_MOST_THRESHOLDS} shares of the limit, each above 0, "
+            f"got {alert_at!r}; pass for example 0.5, 0.8 and 1"
         )
     return tuple(sorted(Decimal(f"{share:f}") for share in shares))

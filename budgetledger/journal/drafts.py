@@ -1,4 +1,4 @@
-"""From what a caller passes for a call, to the draft of its row: a charge or a hold."""
+"""Turns a caller's arguments into the draft of a row: a charge or a hold."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from budgetledger.windows import from_us, to_us
 _draft = positional(Draft)
 
 ASSUMED = "assumed_output_tokens"
-"""In the usage of a hold whose call has no bound on its output: what was held for it."""
+"""Key in a hold's usage: the output tokens held for a call without a bound on its output."""
 
 DEFAULT_EXPIRY_SECONDS = 1800
-"""How long a hold lasts unless its caller says otherwise."""
+"""How long a hold lasts by default."""
 
 UNKNOWN_MODEL = "unknown"
 """The model of a cost recorded without one, so that the models add up to the account."""
@@ -42,12 +42,12 @@ def draft_charge(
     clock: Callable[[], int],
     book: Book,
 ) -> Draft:
-    """The draft of a charge; money that was spent is never turned away for want of a price.
+    """Draft a charge. Money that was spent is never refused because its price is unknown.
 
-    Price order: *cost* as given; own prices, of the model that answered or else of the one asked
-    for; the cost a litellm response carries; the shipped price list, for the model that answered.
-    The row is filed under *model*, the one asked for, if given. Without a cost where none of them
-    knows; then its price names the model that answered, if it is another.
+    Price order: *cost*; own prices, of the model that answered or else of the requested one; the
+    cost in a litellm response; the shipped price list, for the model that answered. If none of
+    them applies, the draft has no cost, and its price names the model that answered, if it is
+    not the requested one. The row is recorded under *model*, the requested one, if passed.
     """
     cost_pico = None if cost is None else to_pico(cost, one_entry=True)
     if model is not None:
@@ -69,7 +69,7 @@ def draft_charge(
             used_input, used_output = usage.input_tokens, usage.output_tokens
             usage_json = to_json(_nonzero(usage), "usage")
     elif cost_pico is None:
-        raise InvalidInput("nothing to charge; pass a response, usage= with model=, or cost=")
+        raise InvalidInput("nothing to charge; pass a response, a usage with its model, or a cost")
     return _draft((
         "charge", model or UNKNOWN_MODEL, cost_pico, source, occurred_at_us,
         used_input, used_output, 1, usage_json, price_json, tags_json, None, None, key,
@@ -78,12 +78,12 @@ def draft_charge(
 
 
 def needs_loading() -> bool:
-    """Whether the first price is still to be asked for, which takes a third of a second."""
+    """Whether the first price has yet to load the price list, which takes a third of a second."""
     return not catalog.is_loaded()
 
 
 class HoldRequest(NamedTuple):
-    """How much to hold: the arguments of `Ledger.hold`, which explains them."""
+    """How much to hold; `Ledger.hold` explains the arguments."""
 
     amount: Amount | None = None
     model: str | None = None
@@ -98,7 +98,7 @@ class HoldRequest(NamedTuple):
 
     @property
     def has_prompt(self) -> bool:
-        """Whether there is a prompt to count, which takes long if it is long."""
+        """Whether there is a prompt to count; long prompts take long."""
         return self.messages is not None or self.text is not None
 
 
@@ -109,7 +109,7 @@ def estimated(
     clock: Callable[[], int],
     book: Book,
 ) -> Estimate:
-    """What the call may cost now. Raises `UnpricedModel`."""
+    """Estimate what the call may cost now. Raises `UnpricedModel`."""
     return estimate(
         model,
         messages=request.messages,
@@ -127,7 +127,7 @@ def estimated(
 def draft_hold(
     request: HoldRequest, default_output_tokens: int, clock: Callable[[], int], book: Book
 ) -> tuple[Draft, Estimate | None]:
-    """The draft of a hold, but for its deadline; and the estimate it is made from, if any."""
+    """Draft a hold, except its deadline. Also returns the estimate it is made from, if any."""
     amount, model, tokens, tags, key = (
         request.amount, request.model, request.tokens, request.tags, request.key
     )  # fmt: skip
@@ -138,7 +138,7 @@ def draft_hold(
         if amount is not None or tokens is not None:
             raise InvalidInput("pass an amount, or a prompt to estimate from, not both")
         if model is None:
-            raise InvalidInput("an estimate needs the model; pass model= with the prompt")
+            raise InvalidInput("an estimate needs a model; pass the model with the prompt")
         made_from = estimated(request, model, default_output_tokens, clock, book)
         pico, source = made_from.pico, made_from.source
         held_tokens = made_from.input_tokens + made_from.output_tokens
@@ -149,11 +149,11 @@ def draft_hold(
         usage_json = to_json(counts, "usage")
     elif amount is None and tokens is None:
         raise InvalidInput(
-            "nothing to hold; pass an amount in USD, tokens=, or model= with messages= or text="
+            "nothing to hold; pass an amount in USD, tokens, or a model with messages or text"
         )
     elif request.tools is not None or request.max_output_tokens is not None or request.n != 1:
         raise InvalidInput(
-            "tools=, max_output_tokens= and n= are for an estimate; pass messages= or text= too"
+            "tools, max_output_tokens and n are for an estimate; pass messages or text too"
         )
     else:
         pico = 0 if amount is None else to_pico(amount, "amount", one_entry=True)
@@ -177,10 +177,10 @@ def draft_hold(
 def _read(
     response: object, model: str | None, usage: Usage | None, cost_is_known: bool
 ) -> tuple[str | None, Usage | None, Decimal | None]:
-    """The model that answered, what it used, and litellm's figure, as far as they can be read."""
+    """The model that answered, its usage, and litellm's cost, as far as they can be read."""
     if usage is not None:
         if response is not None:
-            raise InvalidInput("pass a response or usage=, not both; a response has its own usage")
+            raise InvalidInput("pass a response or a usage, not both; a response has its own usage")
         if not isinstance(usage, Usage):
             raise InvalidInput(
                 f"usage must be a budgetledger.Usage, got {type(usage).__name__}; "
@@ -191,7 +191,7 @@ def _read(
         read = response if isinstance(response, Reading) else read_response(response)
         answered, usage, litellm_cost = read
     except UnreadableResponse as error:
-        # If a model answered, the call was paid, though nothing says for what.
+        # If a model answered, the call was paid, even if its usage cannot be read.
         answered, litellm_cost = model_of(response), None
         is_paid = answered is not None or (model is not None and error.is_answer)
         if not is_paid and not cost_is_known:

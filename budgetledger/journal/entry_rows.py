@@ -1,4 +1,4 @@
-"""Entries read back: by number, by key, and page by page in the order they were written."""
+"""Reads entries: by id, by key, and page by page in the order they were written."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PAGE_ROWS = 1000
 
 
 def entry_with_id(execute: Execute, project_id: int | None, entry_id: int) -> Entry | None:
-    """The entry of the project with that number, or None."""
+    """The entry of the project with that id, or None."""
     return _entry(execute, statements.ENTRY_WITH_ID, (project_id, entry_id))
 
 
@@ -25,7 +25,7 @@ def entry_with_key(execute: Execute, project_id: int | None, key: str) -> Entry 
 
 
 def last_with_key_prefix(execute: Execute, project_id: int | None, prefix: str) -> Entry | None:
-    """The entry with the last key, in the order of text, of those that begin with *prefix*."""
+    """The entry whose key is the last, in text order, of those that begin with *prefix*."""
     return _entry(execute, statements.LAST_WITH_KEY, (project_id, prefix, f"{prefix}~"))
 
 
@@ -57,7 +57,7 @@ def project_page(
     after_id: int = -1,
     most: int = PAGE_ROWS,
 ) -> list[Entry]:
-    """The same for all accounts of the project; rows repeated for accounts above are left out."""
+    """Like `account_page` for the whole project, without rows repeated in accounts above."""
     where = (project_id, after_id, since_us, until_us, most)
     return _entries(execute, statements.PROJECT_ENTRIES, where)
 

@@ -1,8 +1,8 @@
 """The life of a hold: set aside, then settled, released, or expired at its deadline.
 
-A hold is one row of its account. Every step that follows is another row naming it; which
-holds are open is also listed apart, for every account they count against, so that what is
-held is looked up among the open ones only.
+A hold is one row of its account. Every later step is another row that names it. Open holds are
+also listed in a table of their own, for every account they count against, so that the sum held
+is read from open holds only.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from budgetledger.journal.entry_rows import entry_with_id
 from budgetledger.journal.posting import post, post_along
 from budgetledger.journal.refusals import refusal
 from budgetledger.journal.rules import Draft, Need, refusing
-from budgetledger.journal.standing import Level, checks, line
+from budgetledger.journal.standing import Level, ancestors, checks
 from budgetledger.journal.transaction import Transaction
 from budgetledger.storage.dialect import compiled
 from budgetledger.storage.protocols import Execute
 from budgetledger.windows import from_us
 
-_MOST_EXPIRED = 64  # rows written for others in one hold
+_MOST_EXPIRED = 64  # expiry rows written during one hold
 
 _OPEN_HOLD = compiled(statements.OPEN_HOLD)
 _PASSED = compiled(statements.PASSED)
@@ -40,7 +40,7 @@ _CLOSE_HOLD = compiled(statements.CLOSE_HOLD)
 
 
 class Granted(NamedTuple):
-    """The row of a hold, its account, and what would have refused it, where all is granted."""
+    """The row of a hold, its account, and the refusal that was not enforced, if any."""
 
     entry: Entry
     account: Ref
@@ -58,20 +58,20 @@ def hold(
     *,
     enforce: bool,
 ) -> Granted:
-    """Append the hold *draft* if every budget that applies grants it, of every level, at once.
+    """Append the hold *draft* if every budget that applies, on every level, grants it.
 
-    *ref*: the account *name*, if it is known already. *unpriced*: why nothing was estimated,
-    where that does not refuse it.
+    *ref*: the account *name*, if it is cached. *unpriced*: the error that prevented an estimate.
+    Unless *enforce*, a refusal is noted on the row and does not prevent the hold.
 
-    With the key of a hold that is open, returns that one. Raises `BudgetExceededError`,
+    With the key of an open hold, returns that hold. Raises `BudgetExceededError`,
     `AccountFrozen`, `UnknownAccount` if there is no budget to count against,
-    `HoldAlreadyClosed` for a key whose hold is over.
+    `HoldAlreadyClosed` for a key whose hold is closed or past its deadline.
     """
     account = ref or find_or_open(tx, project, name)
     first = recorded(tx, account, draft)
     if first is not None:
         return _still_open(tx, account, first)
-    levels = line(tx, account)
+    levels = ancestors(tx, account)
     need = need_of(draft)
     refused = unpriced or judged(tx, name, levels, draft.model, need)
     if refused is not None:
@@ -82,7 +82,7 @@ def hold(
         for level in levels:
             if level.account.id in tx.passed:
                 _expire(tx, level.account)
-        levels = line(tx, account)  # where rows may have been written meanwhile
+        levels = ancestors(tx, account)  # again, after expiry rows
     draft = Draft._make((*draft[:-1], tx.now_us + expires_in_us))
     entry = append(tx, account, draft).entry
     path = "/".join([str(level.account.id) for level in levels[1:]])
@@ -93,9 +93,9 @@ def hold(
 
 
 def find_hold(execute: Execute, project: str, hold_id: int, account: str | None = None) -> Granted:
-    """The hold with that number, open or closed, with the deadline it was last extended to.
+    """The hold with that id, open or closed, with the deadline it was last extended to.
 
-    *account*: the one it must be on. Raises `UnknownEntry`.
+    *account*: the account it must be on. Raises `UnknownEntry`.
     """
     entry = entry_with_id(execute, accounts.find_project(execute, project), hold_id)
     if entry is None or entry.kind != "hold" or account not in (None, entry.account):
@@ -129,7 +129,7 @@ def judged(
             why = f" ({level.settings.frozen})" if level.settings.frozen else ""
             frozen = level.account.name
             return AccountFrozen(
-                f"account {frozen!r} is frozen{why}; open it again with unfreeze({frozen!r})",
+                f"account {frozen!r} is frozen{why}; unfreeze {frozen!r} to allow calls again",
                 account=frozen,
                 project=level.account.project,
             )
@@ -149,10 +149,10 @@ def _still_open(tx: Transaction, account: Ref, first: Entry) -> Granted:
 
 
 def settle(tx: Transaction, account: Ref, draft: Draft) -> Entry:
-    """Post what the held call cost, where the hold counted and for the project, and close it.
+    """Close the hold and post what the call cost: where the hold counts, and for the project.
 
-    After its deadline too; once it is off the list, the cost counts where a charge would.
-    Raises `HoldAlreadyClosed` if it is settled already, unless with the same key.
+    Works after its deadline too; for a hold that is no longer listed, the cost counts where a
+    charge would. Raises `HoldAlreadyClosed` if it was settled with another key or without one.
     """
     assert draft.hold_id is not None
     first = recorded(tx, account, draft)
@@ -177,7 +177,7 @@ def release(tx: Transaction, account: Ref, hold_id: int, reason: str | None) -> 
 def extend(tx: Transaction, account: Ref, hold_id: int, expires_in_us: int) -> Entry:
     """Move the deadline of an open hold. Raises `HoldAlreadyClosed`, after the deadline too."""
     row = tx.execute(_OPEN_HOLD, (account.id, hold_id)).fetchone()
-    if row is None or row[1] <= tx.now_us:  # its money may be somebody else's by now
+    if row is None or row[1] <= tx.now_us:  # another hold may have its amount by now
         _refuse_closed(tx, account, hold_id, None if row is None else row[1])
     expires_at_us = tx.now_us + expires_in_us
     for account_id in _counted_on(account.id, row[0]):
@@ -187,7 +187,7 @@ def extend(tx: Transaction, account: Ref, hold_id: int, expires_in_us: int) -> E
 
 
 def closing_entry(tx: Transaction, account: Ref, hold_id: int) -> Entry | None:
-    """The row that closed a hold: the settle, if there is one."""
+    """The row that closed a hold, the settle if there is one; None for an open hold."""
     row = tx.execute(compiled(statements.CLOSED_BY), (account.id, hold_id, hold_id)).fetchone()
     return None if row is None else Entry._make(row)
 
@@ -205,17 +205,17 @@ def _refuse_closed(
         verb = {"settle": "settled", "release": "released", "expire": "expired"}[closed_by.kind]
         what = f"was {verb} by entry {closed_by.id}" if verb != "expired" else "expired"
     raise HoldAlreadyClosed(
-        f"hold {hold_id} of {account.name!r} {what}; take a new one, under another key if it "
-        "has one; a cost is still recorded with settle, once, or with charge",
+        f"hold {hold_id} of {account.name!r} {what}; take a new hold, under another key if "
+        "this one has a key; a cost can still be recorded by settle, once, or by charge",
         hold_id=hold_id,
         entry=closed_by,
     )
 
 
 def _close(tx: Transaction, account_id: int, hold_id: int) -> list[int] | None:
-    """Take a hold off the list of open ones; the accounts above that it counted on.
+    """Remove a hold from the list of open ones; return the accounts above that it counts on.
 
-    None if it is not on the list.
+    Returns None if it is not on the list.
     """
     for (path,) in tx.execute(_CLOSE_HOLD, (account_id, hold_id)).fetchall():
         above_ids = [int(above_id) for above_id in path.split("/")] if path else []
@@ -230,9 +230,9 @@ def _counted_on(account_id: int, path: str) -> list[int]:
 
 
 def _expire(tx: Transaction, account: Ref) -> None:
-    """Write down which holds on the account have passed their deadline, some at a time.
+    """Append expiry rows for holds on the account past their deadline, some at a time.
 
-    They count no more since then; the rows only say so.
+    These holds have not counted since their deadline; the rows only record it.
     """
     passed = tx.execute(_PASSED, (account.id, tx.now_us, _MOST_EXPIRED)).fetchall()
     for (hold_id,) in passed:

@@ -40,9 +40,9 @@ def system_clock() -> int:
 
 @dataclass(slots=True, eq=False)
 class Journal:
-    """What a `Ledger` works with. ``dataclasses.replace`` makes another view of the same file.
+    """The state behind a `Ledger`. ``dataclasses.replace`` makes another view of the same file.
 
-    *around_hold* is given each operation that is to take a hold, and returns the one that runs.
+    *around_hold* is called with each operation that takes a hold, and returns the one to run.
     """
 
     store: Store
@@ -54,7 +54,7 @@ class Journal:
     around_hold: Callable[[Taking], Taking] | None = None
     memory: Memory = field(default_factory=Memory)
     refs: dict[str, Ref] = field(init=False)
-    """The project's accounts that were seen, by name; a part of *memory*."""
+    """The project's cached accounts, by name; a part of *memory*."""
 
     def __post_init__(self) -> None:
         self.refs = self.memory.accounts.setdefault(self.project, {})
@@ -66,7 +66,7 @@ class Journal:
     # -- writing --------------------------------------------------------------------------------
 
     def write(self, operation: Callable[[Transaction], T]) -> T:
-        """Run *operation* in a write transaction; durable on return, and its alerts are told."""
+        """Run *operation* in a write transaction; durable on return. Then call ``on_alert``."""
         result, alerts = self.store.write(self.inside(operation))
         if alerts:
             self.tell(alerts)
@@ -75,7 +75,7 @@ class Journal:
     def inside(
         self, operation: Callable[[Transaction], T]
     ) -> Callable[[Execute], tuple[T, tuple[Alert, ...]]]:
-        """*operation* as the store runs it; it returns the alerts too, which are to be told."""
+        """*operation* as the store runs it; its result comes with the alerts to `tell`."""
         begin = self.begin
 
         def run(execute: Execute) -> tuple[T, tuple[Alert, ...]]:
@@ -85,13 +85,13 @@ class Journal:
         return run
 
     def begin(self, execute: Execute) -> Transaction:
-        """The transaction that the store has begun, with what is remembered and still true."""
+        """The transaction that the store has begun, with the caches that are still valid."""
         memory, store = self.memory, self.store
-        if memory.generation != store.generation:  # what was read may have been undone
+        if memory.generation != store.generation:  # cached rows may have been rolled back
             memory.settings.clear()
             memory.heads.clear()
             memory.generation = store.generation
-            memory.forget_before(store.renewals)  # which follow a failure, so come in here
+            memory.forget_before(store.renewals)  # each follows a failure, so a new generation
         if store.data_version is None:
             memory.heads.clear()
         else:
@@ -109,7 +109,7 @@ class Journal:
         )
 
     def tell(self, alerts: tuple[Alert, ...]) -> None:
-        """Call ``on_alert``; what it raises must not eat what the caller did."""
+        """Call ``on_alert``. Its exceptions are logged: the rows are written already."""
         if self.on_alert is None:
             return
         for alert in alerts:
@@ -138,7 +138,7 @@ class Journal:
     def moments(
         self, execute: Execute, ref: Ref, at: datetime | None, as_of: datetime | None
     ) -> tuple[int, int]:
-        """The moment asked about, and the moment of knowing, in microseconds."""
+        """The moment to report and the moment of knowledge, in microseconds since 1970."""
         known_us = EVER if as_of is None else to_us(as_of)
         if at is not None:
             return to_us(at), known_us
@@ -147,10 +147,10 @@ class Journal:
         return min(now_us, known_us), known_us
 
     def book(self) -> PriceBook:
-        """The own prices as they are now; kept until there are more of them.
+        """The current own prices, cached until there are more of them.
 
-        Where they cannot be read at this moment (in a finaliser amid a read, perhaps), as they
-        were read last. Raises `StoreError` if they never were.
+        If they cannot be read now (for example in a finaliser inside a read), returns them as
+        last read. Raises `StoreError` if they were never read.
         """
         books = self.memory.books
 
@@ -162,14 +162,14 @@ class Journal:
             return newest, PriceBook(price_rows.rows(execute, self.project))
 
         try:
-            found = self.store.read(operation)
+            newest_book = self.store.read(operation)
         except StoreError:
             kept = books.get(self.project)
             if kept is None:
                 raise
             return kept[1]
-        books[self.project] = found
-        return found[1]
+        books[self.project] = newest_book
+        return newest_book[1]
 
 
 class OnJournal(Protocol):
@@ -179,5 +179,5 @@ class OnJournal(Protocol):
 
 
 def journal_of(face: OnJournal) -> Journal:
-    """The journal behind a ledger or a hold, which show their users no more than verbs."""
+    """The journal behind a ledger or a hold, whose public face is verbs only."""
     return face._journal

@@ -18,7 +18,7 @@ from budgetledger.journal.transaction import Transaction
 from budgetledger.money import to_pico, to_usd
 from budgetledger.storage.dialect import compiled
 
-_SOME = 50  # rows to look at; more than an entry is repeated and raises alerts
+_SOME = 50  # rows read at once; an entry has fewer repetitions and alerts
 
 
 def post(tx: Transaction, account: Ref, draft: Draft, detail: tuple[Any, ...] = ()) -> Appended:
@@ -41,9 +41,9 @@ def post(tx: Transaction, account: Ref, draft: Draft, detail: tuple[Any, ...] = 
 
 
 def post_once(tx: Transaction, account: Ref, draft: Draft) -> Appended:
-    """Post *draft*, or return the entry its idempotency key stands for already.
+    """Post *draft*, or return the entry recorded earlier under its idempotency key.
 
-    Raises `IdempotencyConflict` if that entry says something else.
+    Raises `IdempotencyConflict` if that entry has other content.
     """
     if draft.idempotency_key is not None:
         first = recorded(tx, account, draft)
@@ -57,7 +57,7 @@ def adjust(
 ) -> Appended:
     """Post *draft* as a correction of the entry *entry_id*, under the entry's model.
 
-    *is_total*: its cost is what the call cost in all, whatever was stated until now.
+    *is_total*: its cost is the total of the call, from which the difference is computed.
     """
     execute = tx.execute
     project_id = accounts.find_project(execute, project)
@@ -66,7 +66,7 @@ def adjust(
         what = "no entry" if corrected is None else f"a {corrected.kind}, not a charge,"
         raise UnknownEntry(
             f"there is {what} with id {entry_id} in project {project!r}; "
-            "pass an entry of Ledger.entries(...)"
+            "pass the id of a charge or settle, as `entries` lists them"
         )
     if corrected.origin_id is not None:
         raise UnknownEntry(
@@ -77,15 +77,15 @@ def adjust(
     assert account is not None
     draft = draft._replace(model=corrected.model, corrects_id=corrected.id)
     total_pico = draft.cost_pico or 0
-    if is_total:  # the amount follows from what stands there, so a key does not stand for it
+    if is_total:  # the difference depends on earlier rows, so a key compares the total
         tags_json = f'{{"total":"{to_usd(total_pico)}"}}'
         draft = draft._replace(price_source="stated", tags_json=tags_json)
     first = recorded(tx, account, draft)
     if first is not None:
         if is_total and first.tags_json != draft.tags_json:
             raise IdempotencyConflict(
-                f"key {first.idempotency_key!r} stands for entry {first.id}, which states another "
-                "cost; use another key",
+                f"key {first.idempotency_key!r} was used for entry {first.id}, which states "
+                "another cost; use another key",
                 key=first.idempotency_key,
                 entry=first,
             )
@@ -100,7 +100,7 @@ def adjust(
             f"entry {corrected.id} has no price, so the amount states its cost, which cannot "
             "be below 0; pass what the call cost"
         )
-    above_ids = _repeated_in(tx, corrected.id)  # where it counts, whatever is above by now
+    above_ids = _repeated_in(tx, corrected.id)  # where it counts, even if parents changed
     return post_along(tx, account, above_ids, draft, (corrected.hash.hex(),))
 
 
@@ -130,16 +130,16 @@ def post_along(
 
 
 def _repeated_in(tx: Transaction, entry_id: int) -> list[int]:
-    """The accounts whose journals repeat an entry: right after it, among alerts it raised."""
-    found = []
+    """The accounts whose journals repeat an entry. Repetitions and alerts follow it at once."""
+    account_ids = []
     after_id, rows = entry_id, []
     while True:
         rows = tx.execute(compiled(statements.ROWS_AFTER), (after_id, _SOME)).fetchall()
         for origin_id, kind, account_id in rows:
             if origin_id == entry_id:
-                found.append(account_id)
+                account_ids.append(account_id)
             elif kind not in ("alert", "resolve"):
-                return found
+                return account_ids
         if len(rows) < _SOME:
-            return found
+            return account_ids
         after_id += _SOME

@@ -1,6 +1,6 @@
-"""Own prices in the ledger: appended, read, and verified.
+"""Own prices as rows: appends, reads and verifies them.
 
-They are no account's rows, so they have a chain of hashes of their own, over all projects.
+They belong to no account, so they have a chain of hashes of their own, over all projects.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _GENESIS = sha256(b"own prices").digest()
 
 
 class Revision(NamedTuple):
-    """What is to be said of a model's price.
+    """A change of a model's price.
 
     ``project``: None for all projects. ``effective_at_us``: None for now. ``rates_json``: None to
     end the price.
@@ -36,34 +36,33 @@ class Revision(NamedTuple):
 
 
 def revise(tx: Transaction, revision: Revision) -> tuple[OwnPrice, bool]:
-    """Append a price, unless it stands exactly so already; the row, and whether it is new.
+    """Append a price, unless the same is in force. Returns the row, and whether it is new.
 
-    Raises `UnpricedModel` where there is none to be ended at that time.
+    Raises `UnpricedModel` if there is no price to end at that time.
     """
     project, model, effective_at_us, note, rates_json = revision
     at_us = tx.now_us if effective_at_us is None else effective_at_us
     project_id = None if project is None else _project_id(tx, project)
-    standing = _standing(tx.execute, project_id, model, at_us)
-    if rates_json is None and (standing is None or standing.removed):
-        whose = "all projects have" if project is None else f"project {project!r} has"
+    current = _in_force(tx.execute, project_id, model, at_us)
+    if rates_json is None and (current is None or current.removed):
+        whose = "for all projects" if project is None else f"for project {project!r}"
         raise UnpricedModel(
             model,
-            f"{whose} no own price of {model!r} to be removed; see Ledger.prices() or "
-            "`budgetledger prices list`",
+            f"there is no own price of {model!r} {whose} to remove; `prices` lists those in force",
         )
-    if standing is not None and standing.rates_json == rates_json:
-        return standing, False
+    if current is not None and current.rates_json == rates_json:
+        return current, False
     before, last_us = tx.execute(statements.PRICE_HEAD).fetchone() or (_GENESIS, 0)
     recorded_at_us = max(tx.now_us, last_us)  # never before the row it follows
-    said = (model, rates_json, at_us, recorded_at_us, note)
-    row = (project_id, *said, _chained(before, project, said))
+    terms = (model, rates_json, at_us, recorded_at_us, note)
+    row = (project_id, *terms, _chained(before, project, terms))
     return OwnPrice(
-        inserted(tx.execute(statements.INSERT_PRICE_REVISION, row)), project, *said
+        inserted(tx.execute(statements.INSERT_PRICE_REVISION, row)), project, *terms
     ), True
 
 
 def last_id(execute: Execute) -> int | None:
-    """The number of the newest row of all."""
+    """The id of the newest price row, or None."""
     newest: int | None = execute(statements.LAST_PRICE).fetchone()[0]
     return newest
 
@@ -74,32 +73,34 @@ def rows(execute: Execute, project: str) -> list[OwnPrice]:
 
 
 def price_problems(execute: Execute) -> Iterator[Problem]:
-    """What in the rows differs from what was written."""
+    """Recompute the hash of every price row, and yield the differences."""
     digest, number = _GENESIS, 0
-    for *row, found in execute(statements.PRICE_CHAIN):
+    for *row, row_hash in execute(statements.PRICE_CHAIN):
         price, number = OwnPrice._make(row), number + 1
-        if price.id != number or _chained(digest, price.project, price[2:]) != found:
+        if price.id != number or _chained(digest, price.project, price[2:]) != row_hash:
             yield Problem(
                 f"own price {price.id}, or the one before it, was changed, removed or put there "
                 "by hand"
             )
-        digest, number = found, price.id
+        digest, number = row_hash, price.id
 
 
-def _standing(execute: Execute, project_id: int | None, model: str, at_us: int) -> OwnPrice | None:
+def _in_force(execute: Execute, project_id: int | None, model: str, at_us: int) -> OwnPrice | None:
     if project_id is None:
-        found = execute(compiled(statements.PRICE_OF_ALL_AT), (model, at_us))
+        rows = execute(compiled(statements.PRICE_OF_ALL_AT), (model, at_us))
     else:
-        found = execute(compiled(statements.PRICE_OF_PROJECT_AT), (project_id, model, at_us))
-    row = found.fetchone()
+        rows = execute(compiled(statements.PRICE_OF_PROJECT_AT), (project_id, model, at_us))
+    row = rows.fetchone()
     return None if row is None else OwnPrice._make(row)
 
 
 def _project_id(tx: Transaction, project: str) -> int:
     """The id of the project, opened if it is new."""
-    found = accounts.find_project(tx.execute, project)
-    return inserted(tx.execute(statements.INSERT_PROJECT, (project,))) if found is None else found
+    project_id = accounts.find_project(tx.execute, project)
+    if project_id is None:
+        return inserted(tx.execute(statements.INSERT_PROJECT, (project,)))
+    return project_id
 
 
-def _chained(before: bytes, project: str | None, said: tuple[object, ...]) -> bytes:
-    return sha256(before + ascii((project, *said)).encode()).digest()
+def _chained(before: bytes, project: str | None, terms: tuple[object, ...]) -> bytes:
+    return sha256(before + ascii((project, *terms)).encode()).digest()

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Problem(NamedTuple):
-    """Something in the file that budgetledger did not write so."""
+    """A difference between the file and what budgetledger writes."""
 
     message: str
     account: str | None = None

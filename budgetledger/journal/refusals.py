@@ -1,4 +1,4 @@
-"""What a refused caller is told: which budget, how it stands, and when to come back."""
+"""Builds the refusal of a hold: which budget, its figures, and when to retry."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from budgetledger.storage.dialect import compiled
 def refusal(
     tx: Transaction, refused: Sequence[tuple[Check, Level]], need: Need, checks: Sequence[Check]
 ) -> BudgetExceededError:
-    """The error for *need*: of the budgets that refuse it, the one that does so for longest.
+    """The error for *need*, about the budget that refuses it longest, so that one wait is enough.
 
-    Who waits for that one waits once. *checks* are all budgets that apply.
+    *refused*: the budgets that refuse it. *checks*: all budgets that apply.
     """
     waits = [_retry_at(tx, level, check, need) for check, level in refused]
     longest = max(range(len(waits)), key=lambda n: inf if waits[n] is None else waits[n] or 0)
@@ -38,11 +38,11 @@ def refusal(
         budget.amount(units)
         for units in (budget.limit_units, posted, held, check.available, requested)
     ]
-    limit, used, reserved, left, asked = amounts
-    told = [f"{amount:f}" if isinstance(amount, Decimal) else str(amount) for amount in amounts]
+    limit, used, reserved, left, amount_requested = amounts
+    figures = [f"{amount:f}" if isinstance(amount, Decimal) else str(amount) for amount in amounts]
     message = (
-        f"budget {budget.name!r} of {level.account.name!r} refuses {told[4]}{unit}: limit "
-        f"{told[0]}, posted {told[1]}, held {told[2]}, available {told[3]}; "
+        f"budget {budget.name!r} of {level.account.name!r} refuses {figures[4]}{unit}: limit "
+        f"{figures[0]}, posted {figures[1]}, held {figures[2]}, available {figures[3]}; "
         f"{_advice(check, requested, retry_after)}"
     )
     return BudgetExceededError(
@@ -55,7 +55,7 @@ def refusal(
         posted=used,
         held=reserved,
         available=left,
-        requested=asked,
+        requested=amount_requested,
         retry_after=retry_after,
         largest_output=None,
         least_available={
@@ -73,18 +73,18 @@ def refusal(
 
 def _advice(refused: Check, requested: int, retry_after: float | None) -> str:
     if requested > refused.budget.limit_units:
-        return "it is more than the whole limit; ask for less, or raise it with set_budget"
+        return "it is more than the whole limit; ask for less, or raise the limit"
     if retry_after is None:
-        return "raise the limit with set_budget, or ask for less"
+        return "raise the limit, or ask for less"
     wait = timedelta(seconds=-(-retry_after // 1))  # whole seconds, upwards
-    return f"retry in {wait}, ask for less, or raise the limit with set_budget"
+    return f"retry in {wait}, ask for less, or raise the limit"
 
 
 def _retry_at(tx: Transaction, level: Level, refused: Check, need: Need) -> int | None:
-    """The first moment at which *need* fits, if nothing else happens; None if it never does.
+    """The first moment at which *need* fits if no more is spent; None if it never does.
 
-    Until then holds expire, and the window turns or rolls on: both only make room, so that
-    the moment is found by halving. (Where costs were refunded it may be found too late.)
+    Until then holds expire, and the window turns or rolls on. Both only make room, so bisection
+    finds the moment. (After refunds the result may be too late.)
     """
     budget, window, posted, _ = refused
     measure, span_us = budget.measure, budget.period.span_us
@@ -117,7 +117,7 @@ def _retry_at(tx: Transaction, level: Level, refused: Check, need: Need) -> int 
 
 
 def _held_after(tx: Transaction, level: Level, budget: Budget) -> tuple[list[int], list[int]]:
-    """The deadlines to come, and what is held before the first, the second, … and the last."""
+    """The deadlines to come, and what is held before each and after the last."""
     where = (level.account.id, tx.now_us, budget.model, budget.model)
     rows = tx.execute(compiled(statements.DEADLINES), where).fetchall()
     held = [0]
@@ -134,7 +134,7 @@ def _units(totals: tuple[int, ...], measure: Measure) -> int:
 def with_largest_output(
     error: BudgetExceededError, estimate: Estimate | None
 ) -> BudgetExceededError:
-    """*error*, telling the largest output that would have been granted."""
+    """*error*, with the largest output that would have been granted."""
     least = error.__dict__.pop("least_available")
     if estimate is not None and (least["requests"] is None or least["requests"] > 0):
         error.largest_output = largest_output(estimate, least["usd"], least["tokens"])

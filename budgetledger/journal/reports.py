@@ -1,7 +1,7 @@
-"""Reads: which budgets stand, which window is active, and what was posted in it.
+"""Reads the budgets in force, their active windows, and what was posted in these.
 
-Every function runs on one snapshot. Costs come from running totals, two index seeks for a
-window, however many rows it holds.
+Every function runs on one snapshot. Costs come from running totals: two index seeks for a
+window, however many rows it has.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Posted(NamedTuple):
 
 
 class Revision(NamedTuple):
-    """A budget as it stood from a moment on; *removed* ended it then."""
+    """The terms of a budget from a moment on; *removed*: it ended then."""
 
     budget: Budget
     removed: bool
@@ -50,7 +50,7 @@ class Revision(NamedTuple):
 
 def revisions(execute: Execute, account_id: int, account: str) -> dict[str, list[Revision]]:
     """All revisions of the account's budgets, by name, oldest first."""
-    found: dict[str, list[Revision]] = {}
+    by_name: dict[str, list[Revision]] = {}
     for row in execute(compiled(statements.BUDGET_REVISIONS), (account_id,)):
         name, measure, units, pico, model, per, zone, week_start, anchor, span, *rest = row
         created_at, alert_at, removed, since_us = rest
@@ -59,12 +59,12 @@ def revisions(execute: Execute, account_id: int, account: str) -> dict[str, list
             account, name, measure, Sum(units, pico), model, period, created_at,
             thresholds(alert_at),
         )  # fmt: skip
-        found.setdefault(name, []).append(Revision(budget, bool(removed), since_us))
-    return found
+        by_name.setdefault(name, []).append(Revision(budget, bool(removed), since_us))
+    return by_name
 
 
 def thresholds(alert_at: str | None) -> tuple[Decimal, ...]:
-    """What a revision's ``alert_at`` says: shares of the limit, separated by commas."""
+    """Parse a revision's ``alert_at``: shares of the limit, separated by commas."""
     return tuple(map(Decimal, alert_at.split(","))) if alert_at else ()
 
 
@@ -73,16 +73,16 @@ def budgets_in_force(
 ) -> list[Budget]:
     """The account's budgets at a moment, as known at another, by name.
 
-    Before its first revision a budget stands as first set: the moments before it have a
-    window too.
+    Before its first revision a budget has its first terms, so that earlier moments have a window
+    too.
     """
-    standing = []
-    for found in revisions(execute, account_id, account).values():
-        seen = [revision for revision in found if revision.since_us <= known_us]
-        by_then = [revision for revision in seen if revision.since_us <= moment_us] or seen[:1]
+    in_force = []
+    for of_budget in revisions(execute, account_id, account).values():
+        known = [revision for revision in of_budget if revision.since_us <= known_us]
+        by_then = [revision for revision in known if revision.since_us <= moment_us] or known[:1]
         if by_then and not by_then[-1].removed:
-            standing.append(by_then[-1].budget)
-    return standing
+            in_force.append(by_then[-1].budget)
+    return in_force
 
 
 def budget_in_force(execute: Execute, account: Ref, name: str) -> Budget:
@@ -96,7 +96,7 @@ def budget_in_force(execute: Execute, account: Ref, name: str) -> Budget:
 def window_of(
     execute: Execute, account_id: int, budget: Budget, moment_us: int, known_us: int = EVER
 ) -> Window:
-    """The window of *budget* that holds a moment, cut by the shifts known at another."""
+    """The window of *budget* that contains a moment, cut by the shifts known at another."""
     start_us, end_us, zone = window_at(budget.period, moment_us)
     around = (account_id, budget.name, min(moment_us, known_us))
     (shift_us,) = execute(compiled(statements.SHIFT_BEFORE), around).fetchone()
@@ -123,7 +123,7 @@ def posted(
     known_us: int = EVER,
     model: str | None = None,
 ) -> Posted:
-    """What the rows recorded in *window*, up to a moment, add up to; of one model if given."""
+    """The sum of the rows recorded in *window*, up to a moment; of *model*, unless None."""
     end_us = _end(window, known_us)
     until = totals_before(execute, account_id, end_us, model)
     if window.start_us is None:
@@ -135,20 +135,20 @@ def posted(
 
 
 def _end(window: Window, known_us: int) -> int:
-    """Where *window* ends for who knows the rows up to a moment."""
+    """Where *window* ends if only rows up to a moment are known."""
     return min(EVER if window.end_us is None else window.end_us, known_us + 1)
 
 
 def totals_before(
     execute: Execute, account_id: int, moment_us: int, model: str | None
 ) -> tuple[int, ...]:
-    """The running totals just before a moment, of one model if given, in `Head`'s order."""
+    """The running totals just before a moment, of *model* unless None, in `Head`'s order."""
     if model is None:
-        found = execute(compiled(statements.TOTALS_BEFORE), (account_id, moment_us))
+        rows = execute(compiled(statements.TOTALS_BEFORE), (account_id, moment_us))
     else:
         where = (model, account_id, moment_us, account_id, model, moment_us)
-        found = execute(compiled(statements.MODEL_TOTALS_BEFORE), where)
-    totals: tuple[int, ...] | None = found.fetchone()
+        rows = execute(compiled(statements.MODEL_TOTALS_BEFORE), where)
+    totals: tuple[int, ...] | None = rows.fetchone()
     return totals or NOTHING
 
 
@@ -159,10 +159,10 @@ def balance(
     known_us: int,
     now_us: int | None,
 ) -> Balance:
-    """The account's `Balance` in the windows that hold a moment, as known at another.
+    """The account's `Balance` in the windows that contain a moment, as known at another.
 
-    What is held counts in windows that hold *now_us*, the clock's time, until its deadline;
-    *now_us* None leaves it out.
+    Open holds count in windows that contain *now_us*, the clock's time, until their deadline;
+    *now_us* None leaves them out.
     """
     open_holds = [] if now_us is None else _open_holds(execute, account.id, now_us)
     statuses = []
@@ -193,7 +193,7 @@ def balance(
 
 
 def _status(budget: Budget, window: Window, posted: int, held: int) -> BudgetStatus:
-    left = budget.limit_units - posted - held  # in integers, which no context rounds
+    left = budget.limit_units - posted - held  # in integers: no Decimal context rounds them
     return BudgetStatus(
         budget, window, budget.amount(posted), budget.amount(held), budget.amount(left)
     )
@@ -206,7 +206,7 @@ def _open_holds(execute: Execute, account_id: int, now_us: int) -> list[tuple[st
 
 
 def _held(open_holds: list[tuple[str | None, Posted]], model: str | None) -> Posted:
-    """What the open holds add up to; those of one model if given."""
+    """The sum of the open holds; of *model*, unless None."""
     counted = [held for of, held in open_holds if model in (None, of)]
     return Posted(*map(sum, zip(*counted, strict=True))) if counted else _NOT_HELD
 
@@ -223,18 +223,18 @@ def _unpriced(
 ) -> int:
     start_us = 0 if window.start_us is None else window.start_us
     end_us = _end(window, known_us)
-    found = execute(
+    rows = execute(
         compiled(statements.UNPRICED), (account_id, model, model, start_us, end_us, known_us)
     )
-    count: int = found.fetchone()[0]
+    count: int = rows.fetchone()[0]
     return count
 
 
 def model_costs(execute: Execute, account: Ref, window: Window, known_us: int) -> dict[str, Posted]:
-    """What each model posted in *window*, without those that posted nothing."""
-    found = {}
+    """What was posted in *window* by model, without models that posted nothing."""
+    by_model = {}
     for (model,) in execute(compiled(statements.MODELS), (account.id,) * 3).fetchall():
         used = posted(execute, account.id, window, known_us, model)
         if any(used):
-            found[model] = used
-    return found
+            by_model[model] = used
+    return by_model

@@ -1,8 +1,8 @@
-"""The heart: which row follows an account's last one, and whether a hold is granted. Pure.
+"""Decides which row follows an account's last one, and whether a hold is granted. Pure.
 
-A row is decided from its predecessor alone. Its running totals, its time (never before the
-predecessor's) and its hash (sha256 over the predecessor's hash and the row's evidence) follow
-from it, so that `verify` can decide every row again and compare.
+A row depends on its predecessor alone: its running totals, its time (never before the
+predecessor's) and its hash (sha256 over the predecessor's hash and the row's evidence). So
+`verify` can compute every row again and compare.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from budgetledger.money import PICO, Sum
 from budgetledger.usage import positional
 from budgetledger.windows import Window
 
-# Python's own, as its `random` takes it: OpenSSL's, which hashlib gives, is faster by the byte,
-# but takes longer to set up and to read off than one row takes to hash.
+# Python's own sha256, as `random` imports it. OpenSSL's, from hashlib, is faster per byte, but
+# calling it takes longer than hashing one row.
 try:
     from _sha2 import sha256  # type: ignore[import-not-found, unused-ignore]
 except ImportError:
@@ -56,7 +56,7 @@ _NO_TOTALS = (None,) * 4
 _ZEROS = (0,) * 4
 
 
-# All positions in a head are stated here, by the names of its fields.
+# The positions in a head, by the names of its fields.
 _OF_ACCOUNT = slice(Head._fields.index("usd"), Head._fields.index("model_usd"))
 _OF_MODEL = slice(_OF_ACCOUNT.stop, Head._fields.index("settings_count"))
 
@@ -64,7 +64,7 @@ account_totals: Callable[[Head], tuple[int, ...]] = itemgetter(_OF_ACCOUNT)
 """The account's running totals."""
 
 model_totals: Callable[[Head], tuple[int | None, ...]] = itemgetter(_OF_MODEL)
-"""Those of the head's model."""
+"""The running totals of the head's model."""
 
 
 def with_model_totals(head: Head, totals: Sequence[int | None] | None) -> Head:
@@ -74,11 +74,11 @@ def with_model_totals(head: Head, totals: Sequence[int | None] | None) -> Head:
 
 
 class Draft(NamedTuple):
-    """What happened, before it has a place in the journal. Field meanings: see `Entry`.
+    """A row before it has a place in the journal. Field meanings: see `Entry`.
 
-    With the row's time before it, this is the row's evidence: what its hash covers, in order.
-    The fields from ``origin_id`` on came with holds; rows that have none of them are hashed
-    without them, as they always were.
+    The row's time and these fields, in this order, are its evidence: what the hash covers. The
+    fields from ``origin_id`` on came with holds; rows without them are hashed without them, as
+    in the first schema.
     """
 
     kind: str
@@ -109,7 +109,7 @@ _cost_and_usage: Callable[[Draft], tuple[Any, ...]] = itemgetter(
 
 
 def settling(charge: Draft, hold_id: int, tags_json: str | None, note: str | None) -> Draft:
-    """The draft that closes a hold with what *charge* says the call cost."""
+    """The draft that closes a hold with the cost and usage of *charge*."""
     key = charge.idempotency_key
     of_hold = hold_id, None, None, None
     return _draft(("settle", *_cost_and_usage(charge), tags_json, note, None, key, None, *of_hold))
@@ -119,12 +119,12 @@ _BEFORE_HOLDS = Draft._fields.index("origin_id")
 _NOTHING_OF_HOLDS = (None,) * (len(Draft._fields) - _BEFORE_HOLDS)
 
 SETTINGS = frozenset(("budget", "shift", "parent", "freeze", "unfreeze", "alert", "resolve"))
-"""Kinds of rows that change how later ones are judged. An account's ``settings_count`` counts
-them, so that what was read of its settings can be kept until the count moves on."""
+"""Kinds of rows that affect decisions on later ones. An account's ``settings_count`` counts them:
+its cached settings are valid while the count is unchanged."""
 
 
 def genesis(project: str, account: str, created_at_us: int, whole_id: int | None = None) -> Head:
-    """The head of an account without rows: the chain starts from what its own row says."""
+    """The head of an account without rows: the chain starts from the account's own fields."""
     digest = sha256(ascii((project, account, created_at_us)).encode()).digest()
     return Head(digest, whole_id=whole_id)
 
@@ -137,12 +137,12 @@ def next_time(head: Head, now_us: int) -> int:
 def follow(
     head: Head, recorded_at_us: int, draft: Draft, detail: tuple[object, ...] = ()
 ) -> tuple[tuple[int | None, ...], bytes]:
-    """The running totals of the row that *draft* makes after *head*, in its order, and its hash.
+    """The running totals of *draft* as the row after *head*, in `Head`'s order, and its hash.
 
-    The totals of the model are None for a row without one. The hash is sha256 over the hash of
-    the row before, and the row's time, evidence and detail, written as one Python tuple in
-    ASCII: integers, floats, None and quoted text. (JSON would do as well, and take twice the
-    time of hashing it.)
+    The totals of the model are None for a row without a model. The hash is sha256 over the hash
+    of the row before, and the row's time, evidence and detail, written as one Python tuple in
+    ASCII: integers, floats, None and quoted text. (JSON would take twice as long to write as it
+    takes to hash.)
     """
     evidence = draft[:_BEFORE_HOLDS] if draft[_BEFORE_HOLDS:] == _NOTHING_OF_HOLDS else draft
     text = ascii((recorded_at_us, *evidence, *detail))
@@ -182,7 +182,7 @@ class Need(NamedTuple):
 
 
 class Check(NamedTuple):
-    """A budget a hold counts against, and how its active window is used, in its own units."""
+    """A budget that a hold counts against, and the use of its active window, in its units."""
 
     budget: Budget
     window: Window
@@ -201,7 +201,7 @@ def refusing(checks: Sequence[Check], need: Need) -> list[Check]:
 
 
 class Crossed(NamedTuple):
-    """An alert that was raised, as its row tells."""
+    """An alert that was raised, as its row records it."""
 
     budget: str
     measure: Measure
@@ -216,12 +216,12 @@ class Crossed(NamedTuple):
 def crossings(
     checks: Sequence[Check], standing: Sequence[Crossed]
 ) -> tuple[list[Crossed], list[Crossed]]:
-    """Which alerts to raise and which to resolve, now that *checks* is how budgets stand.
+    """The alerts to raise and those to resolve, given the current use of budgets, *checks*.
 
-    *standing* are the alerts raised and not resolved. An alert stands until its window has
-    turned, the limit was raised above what is posted, or its threshold is gone; a refund does
-    not end it. So it is raised once a window, unless the limit changes. In a rolling window it
-    stands while the threshold is reached.
+    *standing*: the alerts raised and not resolved. An alert stays in force until its window
+    turns, the limit is raised so that its threshold is no longer reached, or the threshold is
+    removed; a refund does not end it. So it is raised once a window, unless the limit changes.
+    In a rolling window it is in force while the threshold is reached.
     """
     by_name = {check.budget.name: check for check in checks}
     over, still = [], set()
@@ -241,7 +241,7 @@ def crossings(
 
 
 def _stands(alert: Crossed, check: Check) -> bool:
-    """Whether an alert still holds: not once its window turned, or the limit moved above."""
+    """Whether an alert is still in force: see `crossings`."""
     budget = check.budget
     if alert.threshold not in budget.alert_at:
         return False
@@ -254,7 +254,7 @@ def _stands(alert: Crossed, check: Check) -> bool:
 
 
 def _reached(check: Check, threshold: Decimal) -> bool:
-    share, of = threshold.as_integer_ratio()  # exact, whatever the caller's context
+    share, of = threshold.as_integer_ratio()  # exact in any Decimal context
     return check.posted > 0 and check.posted * of >= share * check.budget.limit_units
 
 

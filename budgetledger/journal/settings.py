@@ -1,4 +1,4 @@
-"""Settings are rows too: budgets, window shifts, parents, and whether an account is frozen."""
+"""Appends settings as rows: budgets, window shifts, parents, and freezing."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from budgetledger.journal.append import append, find_or_open, recorded
 from budgetledger.journal.budget_terms import BudgetTerms
 from budgetledger.journal.journal import Journal
 from budgetledger.journal.rules import Draft
-from budgetledger.journal.standing import WHOLE_PROJECT, head_of, line, settings_of
+from budgetledger.journal.standing import WHOLE_PROJECT, ancestors, head_of, settings_of
 from budgetledger.journal.transaction import Transaction
 from budgetledger.names import checked_name, checked_reason
 from budgetledger.windows import Window, window_at
 
 
 def set_budget(tx: Transaction, account: Ref, terms: BudgetTerms) -> Budget:
-    """Append a revision of the budget that *terms* name, unless it stands exactly so already."""
+    """Append a revision of the budget that *terms* name, unless the same is in force."""
     name, measure, limit, model, period, alert_at, anchored, created_at = terms
     revisions = reports.revisions(tx.execute, account.id, account.name).get(name, [])
     now_us = tx.now_us
@@ -47,7 +47,7 @@ def set_budget(tx: Transaction, account: Ref, terms: BudgetTerms) -> Budget:
 
 
 def set_budget_of(journal: Journal, account: str, terms: BudgetTerms) -> Budget:
-    """Set a budget of the account *account*, opened if it is new."""
+    """Set a budget of *account*, which is opened if it is new."""
 
     def operation(tx: Transaction) -> tuple[Ref, Budget]:
         ref = find_or_open(tx, journal.project, account)
@@ -58,7 +58,7 @@ def set_budget_of(journal: Journal, account: str, terms: BudgetTerms) -> Budget:
 
 
 def remove_budget(tx: Transaction, account: Ref, name: str) -> None:
-    """Append the revision that ends the budget *name*."""
+    """Append the revision that ends the budget *name*. Raises `UnknownAccount`."""
     revisions = reports.revisions(tx.execute, account.id, account.name).get(name, [])
     if not revisions or revisions[-1].removed:
         raise accounts.no_budget(account.project, account.name, name)
@@ -84,7 +84,7 @@ def _append_revision(tx: Transaction, account: Ref, budget: Budget, *, removed: 
         int(removed),
     )
     alert_at = ",".join(map(str, budget.alert_at)) or None
-    # Without thresholds the hash is the one budgets had before there were any.
+    # Without thresholds the hash is that of revisions before thresholds existed.
     hashed = detail if alert_at is None else (*detail, alert_at)
     entry = append(tx, account, Draft("budget"), hashed).entry
     tx.execute(statements.INSERT_BUDGET_REVISION, (entry.id, account.id, *detail, alert_at))
@@ -95,8 +95,8 @@ def shift_windows(
 ) -> Window:
     """Start a new window now of the budget *name*, or of every budget the account has.
 
-    What was spent until now lies before its start, even within the same microsecond. Nothing,
-    if the *key* stands for a shift of the account already.
+    All earlier spending lies before its start, even within the same microsecond. Does nothing if
+    a shift of the account was recorded under *key*. Returns the window of the first budget.
     """
     budgets = reports.budgets_in_force(tx.execute, account.id, account.name)
     shifted = [budget for budget in budgets if name is None or budget.name == name]
@@ -116,9 +116,9 @@ def shift_windows(
 
 
 def shift_if_due(tx: Transaction, account: Ref, name: str) -> None:
-    """Write down that the window of *name* has turned, once a window; nothing otherwise.
+    """Append the row that the window of *name* has turned, once a window; or nothing.
 
-    The row states what already holds: spending falls out of a window when the window ends.
+    The row changes no sum: spending leaves a window when the window ends.
     """
     budget = reports.budget_in_force(tx.execute, account, name)
     moment_us = max(tx.now_us, accounts.last_time(tx.execute, account.id))
@@ -146,18 +146,18 @@ def _append_shift(
 
 
 def set_parent(tx: Transaction, account: Ref, parent: str | None) -> None:
-    """Append the row that puts the account under *parent*, opened if new; or under none."""
+    """Append the row that puts the account under *parent*, opened if new, or under none."""
     above = None if parent is None else find_or_open(tx, account.project, parent)
     head = head_of(tx, account)
     if settings_of(tx, account, head.settings_count).parent_id == (above and above.id):
         return
     if above is not None:
-        upwards = [level.account.name for level in line(tx, above)]
+        upwards = [level.account.name for level in ancestors(tx, above)]
         if account.name in upwards:
             chain = " under ".join(upwards[: upwards.index(account.name) + 1])
             raise InvalidInput(
                 f"{account.name!r} cannot be put under {parent!r}: that would be a cycle "
-                f"({chain}); pass another parent, or None for none"
+                f"({chain}); choose another parent, or none"
             )
     detail = (None if above is None else above.id,)
     entry = append(tx, account, Draft("parent", note=parent), detail).entry
@@ -171,8 +171,8 @@ def set_parent_of(journal: Journal, account: str, parent: str | None) -> None:
         checked_name(parent, "parent")
     if WHOLE_PROJECT in (account, parent):
         raise InvalidInput(
-            "'*' is the project itself, above all accounts; set a budget on it, and pass "
-            "None as parent for an account that is under nothing else"
+            "'*' is the project itself, above all accounts without being set as a parent; set a "
+            "budget on '*', and no parent for an account that is under nothing else"
         )
 
     def operation(tx: Transaction) -> None:
@@ -187,13 +187,13 @@ def set_parent_of(journal: Journal, account: str, parent: str | None) -> None:
 
 
 def freeze(journal: Journal, account: str, frozen: bool, reason: str | None) -> None:
-    """Freeze the account, or open it again."""
+    """Freeze or unfreeze the account. Raises `UnknownAccount`."""
     note = None if reason is None else checked_reason(reason)
     journal.write_known(account, lambda tx, ref: set_frozen(tx, ref, frozen, note))
 
 
 def set_frozen(tx: Transaction, account: Ref, frozen: bool, reason: str | None) -> Entry | None:
-    """Append the row that freezes the account or opens it again; None if it is so already."""
+    """Append the row that freezes or unfreezes the account; None if nothing changes."""
     head = head_of(tx, account)
     settings = settings_of(tx, account, head.settings_count)
     if (settings.frozen is not None) == frozen:

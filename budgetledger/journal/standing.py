@@ -1,7 +1,7 @@
-"""How the budgets on an account stand at this moment, for what is being decided.
+"""The current use of an account's budgets, for decisions inside a transaction.
 
-An account is judged with those above it: its parent, the parent's parent, and at the top the
-project's own account ``*``, once there is one.
+A decision covers the account and those above it: its parent, the parent's parent, and at the top
+the project's own account ``*``, once there is one.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _HELD_OF_MODEL = compiled(statements.HELD_OF_MODEL)
 
 
 class Level(NamedTuple):
-    """An account in the line that a hold or cost counts against."""
+    """One of the accounts that a hold or cost counts against."""
 
     account: Ref
     head: Head
@@ -48,7 +48,7 @@ class Level(NamedTuple):
 
 
 def head_of(tx: Transaction, account: Ref) -> Head:
-    """The account's head, from memory if nobody else wrote since it was seen last."""
+    """The account's head, cached until another connection writes."""
     return tx.memory.heads.get(account.id) or _read_head(tx, account)
 
 
@@ -64,12 +64,12 @@ def _read_head(tx: Transaction, account: Ref) -> Head:
 
 
 def settings_of(tx: Transaction, account: Ref, version: int) -> Settings:
-    """The account's settings, from memory if they are those of *version*."""
-    found = tx.memory.settings.get(account.id)
-    if found is None or found.version != version:
-        found = _load(tx, account, version)
-        tx.memory.remember(account.id, found)
-    return found
+    """The account's settings, from the cache if they are those of *version*."""
+    settings = tx.memory.settings.get(account.id)
+    if settings is None or settings.version != version:
+        settings = _load(tx, account, version)
+        tx.memory.remember(account.id, settings)
+    return settings
 
 
 def _load(tx: Transaction, account: Ref, version: int) -> Settings:
@@ -108,13 +108,13 @@ def _standing(tx: Transaction, account: Ref, budgets: tuple[Budget, ...]) -> Ite
 
 
 def crossing(row: tuple[Any, ...]) -> tuple[Literal["alert", "resolve"], Crossed]:
-    """What a row of crossings says."""
+    """Parse a row of crossings: its kind, and the crossing."""
     budget, measure, share, units, pico, posted, posted_pico, start_us, end_us, zone, kind, *_ = row
     limit, used = Sum(units, pico), Sum(posted, posted_pico)
     return kind, Crossed(budget, measure, Decimal(share), limit, used, start_us, end_us, zone)
 
 
-def line(tx: Transaction, account: Ref) -> list[Level]:
+def ancestors(tx: Transaction, account: Ref) -> list[Level]:
     """The account and those above it, from the bottom up."""
     levels = []
     level: Ref | None = account
@@ -135,21 +135,21 @@ def above(tx: Transaction, account: Ref, settings: Settings, whole_id: int | Non
 
 
 def checks(tx: Transaction, level: Level, model: str | None) -> list[Check]:
-    """The level's budgets that concern a call of *model*, with how they are used."""
+    """The level's budgets that apply to a call of *model*, with their current use."""
     held = of_model = None
-    found = []
+    applicable = []
     for budget in level.settings.budgets:
         if budget.model is None:
             held = held or held_on(tx, level.account.id, None)
-            found.append(check(tx, level, budget, held))
+            applicable.append(check(tx, level, budget, held))
         elif budget.model == model:
             of_model = of_model or held_on(tx, level.account.id, model)
-            found.append(check(tx, level, budget, of_model))
-    return found
+            applicable.append(check(tx, level, budget, of_model))
+    return applicable
 
 
 def check(tx: Transaction, level: Level, budget: Budget, held: Held | None = None) -> Check:
-    """How *budget*'s active window is used; *held* None where it does not matter."""
+    """The use of *budget*'s active window; *held* None if it does not matter."""
     window, posted = _posted(tx, level, budget)
     usd, pico, tokens, requests = posted
     used = of_measure(budget.measure, usd * PICO + pico, tokens, requests)
@@ -168,7 +168,10 @@ class Held(NamedTuple):
 
 
 def held_on(tx: Transaction, account_id: int, model: str | None) -> Held:
-    """What open holds set aside on an account whose deadlines are still to come."""
+    """The sum of an account's holds before their deadline.
+
+    An account with holds past their deadline is added to ``tx.passed``.
+    """
     requests, micro, pico, tokens, first_us = _sum_held(tx, account_id, model, 0)
     if requests and first_us <= tx.now_us:
         tx.passed |= {account_id}
@@ -183,10 +186,10 @@ def _sum_held(
     tx: Transaction, account_id: int, model: str | None, from_us: int
 ) -> tuple[int, int, int, int, int]:
     if model is None:
-        found = tx.execute(_HELD, (account_id, from_us))
+        rows = tx.execute(_HELD, (account_id, from_us))
     else:
-        found = tx.execute(_HELD_OF_MODEL, (account_id, from_us, model))
-    row: tuple[int, int, int, int, int] = found.fetchone()
+        rows = tx.execute(_HELD_OF_MODEL, (account_id, from_us, model))
+    row: tuple[int, int, int, int, int] = rows.fetchone()
     return row
 
 
@@ -220,7 +223,7 @@ def _cut(
     if start_us is None:
         before = NOTHING
     elif head.recorded_at_us < start_us:
-        return window, until  # nothing yet, but something may still come before the start
+        return window, until  # nothing posted yet, but rows may still come before the start
     else:
         before = totals_before(tx.execute, account.id, start_us, budget.model)
     if budget.period.per != "rolling":
@@ -229,13 +232,13 @@ def _cut(
 
 
 def _window_at(tx: Transaction, period: Period, moment_us: int) -> Window:
-    """The window of a period, which many accounts share, from memory if it was the last."""
+    """The window of a period, which many accounts share; the last one is cached."""
     if period.per == "rolling":
         return window_at(period, moment_us)
     windows = tx.memory.windows
     window = windows.get(period)
     if window is None or not _within(window, moment_us):
-        if len(windows) > _MOST_PERIODS:  # anchored ones are nobody else's
+        if len(windows) > _MOST_PERIODS:  # anchored ones are not shared
             windows.clear()
         window = windows[period] = window_at(period, moment_us)
     return window

@@ -1,11 +1,11 @@
-"""Every statement the ledger runs, each saying whom it serves.
+"""Every SQL statement of the ledger, each with the verbs that run it.
 
-Written with named parameters, put once into the driver's style, and run by position on the
-driver's own connection: an ORM session would cost fifty times as much a row, and importing one
-more than everything else here. The tables themselves are declared in `budgetledger.tables`.
+They have named parameters, are compiled once, and run by position on the driver's connection: an
+ORM session would cost fifty times as much a row, and its import more than everything else here.
+`budgetledger.tables` declares the tables.
 
-SQLite and PostgreSQL take the same text, but for what `storage.dialect` changes. PostgreSQL wants
-to know the type of a parameter that is only compared with NULL, and sums integers to decimals.
+SQLite and PostgreSQL take the same text, except for what `storage.dialect` changes. PostgreSQL
+needs the type of a parameter that is only compared with NULL, and sums integers to decimals.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ SELECT {_MODEL_TOTALS} FROM entries WHERE id = (
     SELECT entry_id FROM model_runs WHERE account_id = :account_id AND model = :model
     ORDER BY recorded_at_us DESC, entry_id DESC LIMIT 1)"""
 
-# charge, adjust with a key: what the key stands for already.
+# charge, adjust with a key: the entry recorded earlier under it.
 ENTRY_BY_KEY = "e.project_id = :project_id AND e.idempotency_key = :idempotency_key"
 ENTRY_BY_ID = "e.project_id = :project_id AND e.id = :id"
 
 
 def _insert(table: str, *columns: str, **same: str) -> str:
-    """A statement that inserts a row of *columns*, and of those that are the *same* in all."""
+    """A statement that inserts a row of *columns*, and of constants, *same*."""
     places = ", ".join([*same.values(), *"?" * len(columns)])
     return f"INSERT INTO {table} ({', '.join([*same, *columns])}) VALUES ({places})"
 
 
-# All columns of the tables, but for the numbers of rows; a test compares them.
+# All columns of the tables, except ids; a test compares them.
 INSERT_PROJECT = _insert("projects", "name")
 INSERT_ACCOUNT = _insert("accounts", "project_id", "name", "created_at_us")
 _PLACE = ("project_id", "account_id", "recorded_at_us")
@@ -62,7 +62,7 @@ _OF_HOLD = ("hold_id", "held_pico", "held_tokens", "expires_at_us")
 _FOLLOWS = (*_TOTALS.split(", "), *_MODEL_TOTALS.split(", "), "hash", "settings_count")
 INSERT_ENTRY = _insert("entries", *_PLACE, *_SPENT, *_SELDOM, *_OF_HOLD, *_FOLLOWS)
 
-# Most rows have little of the others, and binding a NULL takes three times as long as a number.
+# Most rows use few columns, and binding a NULL takes three times as long as a number.
 _ALONE = {"price_source": "'given'", "input_tokens": "0", "output_tokens": "0", "requests": "1"}
 INSERT_COST_ALONE = _insert("entries", *_PLACE, *_COST, *_FOLLOWS, **_ALONE)
 INSERT_PLAIN_ENTRY = _insert("entries", *_PLACE, *_SPENT, *_FOLLOWS)
@@ -92,8 +92,8 @@ INSERT_OPEN_HOLD = _insert(
     *("account_id", "hold_id", "expires_at_us", "model", "held_pico", "held_tokens", "path"),
 )
 
-# hold: what is held on an account until the deadlines, and the first of them, which may have
-# passed. Sums of whole amounts could overflow.
+# hold: the sum of an account's holds, and their first deadline, which may have passed. In two
+# parts, as a sum of whole amounts could overflow.
 HELD = """
 SELECT count(*), CAST(sum(held_pico / 1000000) AS BIGINT),
        CAST(sum(held_pico % 1000000) AS BIGINT), CAST(sum(held_tokens) AS BIGINT),
@@ -101,7 +101,7 @@ SELECT count(*), CAST(sum(held_pico / 1000000) AS BIGINT),
 FROM open_holds WHERE account_id = :account_id AND expires_at_us > :from_us"""
 HELD_OF_MODEL = f"{HELD} AND model = :model"
 
-# balance: the same, one by one.
+# balance: an account's holds before their deadline, one by one.
 OPEN_HOLDS = """
 SELECT model, held_pico, held_tokens FROM open_holds
 WHERE account_id = :account_id AND expires_at_us > :now_us"""
@@ -116,10 +116,10 @@ EXTEND_HOLD = """
 UPDATE open_holds SET expires_at_us = :expires_at_us
 WHERE account_id = :account_id AND hold_id = :hold_id"""
 
-# hold: whose an expired hold is.
+# hold: the account of an expired hold.
 HOLDER = "SELECT account_id FROM entries WHERE id = :hold_id"
 
-# hold: which deadlines of an account have passed, to be written down.
+# hold: the holds of an account past their deadline, to append their expiry rows.
 PASSED = """
 SELECT hold_id FROM open_holds
 WHERE account_id = :account_id AND expires_at_us <= :now_us LIMIT :most"""
@@ -130,7 +130,7 @@ SELECT expires_at_us, held_pico, held_tokens FROM open_holds
 WHERE account_id = :account_id AND expires_at_us > :now_us
       AND (CAST(:model AS TEXT) IS NULL OR model = :model_2) ORDER BY expires_at_us"""
 
-# hold, charge: the settings of an account, kept while its settings_count stays.
+# hold, charge: the settings of an account, cached while its settings_count is unchanged.
 CURRENT_BUDGETS = """
 SELECT b.name, b.measure, b.limit_units, b.limit_pico, b.model, b.per, b.timezone, b.week_start,
        b.anchor_us, b.span_us, b.created_at, b.alert_at
@@ -180,7 +180,7 @@ SELECT a.name, a.created_at_us,
 FROM accounts a WHERE a.project_id = :project_id ORDER BY a.name"""
 PROJECTS = "SELECT name FROM projects ORDER BY name"
 
-# balance, entries: the account's time, which a clock that stepped back does not turn back.
+# balance, entries: the time of the account's last row, even if the clock stepped back since.
 LAST_TIME = f"SELECT recorded_at_us FROM entries WHERE account_id = :account_id {_LAST}"
 
 # balance, current cost: two of these are a window. Reads the index, then one row.
@@ -247,7 +247,7 @@ SELECT min(start_us) FROM window_shifts
 WHERE account_id = :account_id AND budget = :budget
       AND start_us > :moment_us AND start_us <= :known_us AND turned = 0"""
 
-# reset_on_duration: whether a window's start is written down already.
+# reset_on_duration: whether a window's start is recorded already.
 LAST_SHIFT = """
 SELECT max(start_us) FROM window_shifts WHERE account_id = :account_id AND budget = :budget"""
 
@@ -259,14 +259,14 @@ SELECT e.id, p.name, a.name, e.recorded_at_us, e.kind, e.model, e.cost_pico, e.p
 FROM entries e JOIN accounts a ON a.id = e.account_id JOIN projects p ON p.id = e.project_id"""
 
 ENTRY_WITH_KEY = f"{_ENTRY} WHERE {ENTRY_BY_KEY}"
-# What the server heard last from a LiteLLM client: keys that begin alike are numbered.
+# The last change a LiteLLM client sent the server: its keys have a prefix and a number.
 LAST_WITH_KEY = f"""{_ENTRY}
 WHERE e.project_id = :project_id AND e.idempotency_key > :after_key
       AND e.idempotency_key < :before_key
 ORDER BY e.idempotency_key DESC LIMIT 1"""
 ENTRY_WITH_ID = f"{_ENTRY} WHERE {ENTRY_BY_ID}"
 
-# settle, release, extend of a closed hold: what closed it; a settle rather than what came before.
+# settle, release, extend of a closed hold: the row that closed it, preferably a settle.
 CLOSED_BY = f"""{_ENTRY}
 WHERE e.account_id = :account_id AND e.hold_id = :hold_id AND e.recorded_at_us >= (
           SELECT hold.recorded_at_us FROM entries hold WHERE hold.id = :hold_id_2)
@@ -296,27 +296,27 @@ WHERE e.account_id = :account_id ORDER BY e.recorded_at_us DESC, e.id DESC LIMIT
 
 # -- own prices ---------------------------------------------------------------------------
 
-# Whatever is priced: whether the prices that are remembered are still all there are.
+# Whenever a call is priced: whether the cached prices are complete.
 LAST_PRICE = "SELECT max(id) FROM price_revisions"
 
 _PRICE = """
 SELECT r.id, p.name, r.model, r.rates, r.effective_at_us, r.recorded_at_us, r.note
 FROM price_revisions r LEFT JOIN projects p ON p.id = r.project_id"""
 
-# What is priced, and prices: those of a project and of all projects.
+# Whenever a call is priced, and prices: those of a project and of all projects.
 PRICES = f"{_PRICE} WHERE r.project_id IS NULL OR p.name = :project ORDER BY r.id"
 
-# set_price, remove_price: what they revise, of a project or of all projects.
+# set_price, remove_price: the price they revise, of a project or of all projects.
 _STANDING = """r.model = :model AND r.effective_at_us <= :effective_at_us
 ORDER BY r.effective_at_us DESC, r.id DESC LIMIT 1"""
 PRICE_OF_PROJECT_AT = f"{_PRICE} WHERE r.project_id = :project_id AND {_STANDING}"
 PRICE_OF_ALL_AT = f"{_PRICE} WHERE r.project_id IS NULL AND {_STANDING}"
 
-# set_price, remove_price: what the next row follows.
+# set_price, remove_price: the row that the next one follows.
 PRICE_HEAD = "SELECT hash, recorded_at_us FROM price_revisions ORDER BY id DESC LIMIT 1"
 
 # reprice: the calls without a price that count on an account, or in the project. Each account by
-# itself, and in an order of no index, so that only those without a price are looked through.
+# itself, and in an order without an index, so that only rows without a price are read.
 _STILL_UNPRICED = """
 WHERE e.cost_pico IS NULL AND e.kind IN ('charge', 'settle')
       AND NOT EXISTS (SELECT 1 FROM entries later
@@ -328,7 +328,7 @@ UNPRICED_OF_PROJECT = f"""
 SELECT e.id FROM accounts a JOIN entries e ON e.account_id = a.id {_STILL_UNPRICED}
       AND a.project_id = :project_id AND e.origin_id IS NULL ORDER BY +e.id"""
 
-# reprice: whether somebody has stated the cost meanwhile.
+# reprice: whether the cost was stated meanwhile.
 IS_CORRECTED = "SELECT EXISTS (SELECT 1 FROM entries WHERE corrects_id = :id)"
 
 # verify: every price row, in order.
@@ -367,7 +367,7 @@ SHIFT_DETAIL = "SELECT budget, start_us, turned FROM window_shifts WHERE entry_i
 ROWS_AFTER = """
 SELECT origin_id, kind, account_id FROM entries WHERE id > :id ORDER BY id LIMIT :most"""
 
-# adjust: what was stated of the cost of an entry since. Sums of whole amounts could overflow.
+# adjust: the sum of an entry's adjustments, in two parts, as whole amounts could overflow.
 STATED_SINCE = """
 SELECT CAST(coalesce(sum(cost_pico / 1000000), 0) AS BIGINT),
        CAST(coalesce(sum(cost_pico % 1000000), 0) AS BIGINT)
@@ -402,7 +402,7 @@ MODEL_RUNS = "SELECT model, recorded_at_us, entry_id FROM model_runs WHERE accou
 PARENT_CHANGES = "SELECT entry_id, parent_id FROM parent_changes"
 CORRECTED = "SELECT DISTINCT corrects_id FROM entries WHERE corrects_id IS NOT NULL"
 
-# verify: the first row that counts its account's settings, as all do since there are holds.
+# verify: the first row with a settings_count; rows of the first schema have none.
 COUNTED_FROM = """
 SELECT coalesce(min(id), 9223372036854775807) FROM entries WHERE settings_count IS NOT NULL"""
 
@@ -411,12 +411,12 @@ SELECT coalesce(min(id), 9223372036854775807) FROM entries WHERE settings_count 
 
 
 def all_rows(table: str, columns: Sequence[str], key: Sequence[str]) -> str:
-    """All rows of a table, in the order of its key."""
+    """A SELECT of all rows of a table, in the order of its key."""
     return f"{LONG} SELECT {', '.join(columns)} FROM {table} ORDER BY {', '.join(key)}"
 
 
 def insert_rows(table: str, columns: Sequence[str], count: int) -> str:
-    """Several rows of a table, the numbers of rows included."""
+    """An INSERT of *count* rows of a table, ids included."""
     places = f"({', '.join('?' * len(columns))})"
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([places] * count)}"
 
@@ -427,6 +427,3 @@ SELECT p.name, a.name, e.id, e.hash
 FROM accounts a JOIN projects p ON p.id = a.project_id
 LEFT JOIN entries e ON e.id = (SELECT max(last.id) FROM entries last WHERE last.account_id = a.id)
 ORDER BY a.id""".strip()
-
-
-# -- PostgreSQL -----------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""One operation's write transaction, and what a ledger remembers between them."""
+"""One operation's write transaction, and the caches between transactions."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _MOST_REMEMBERED = 20_000  # accounts; a little over a kilobyte each
 
 
 class Settings:
-    """What is set for an account: decided by rows, and so the same until its version moves on.
+    """The cached settings of an account, valid while its `settings_count` equals *version*.
 
-    ``cuts`` keeps, by budget, the window last seen active and what was posted before it.
+    ``cuts``, by budget: the last active window, and what was posted before it.
     """
 
     __slots__ = (
@@ -51,12 +51,12 @@ class Settings:
 
 
 class Memory:
-    """The settings that were read, by account; they hold for one *generation* of the store.
+    """The caches of an open ledger, and what clears each.
 
-    So do the heads of the accounts that were seen while writing, but only until somebody else
-    writes, which *data_version* tells. And the last window of each period; and by project,
-    accounts and own prices (with the id of the newest), which hold until the store is reached
-    anew.
+    settings, by account id                      the store's generation changes
+    heads, by account id                         the same, or data_version: another writer
+    windows, the last one of each period         nothing: they depend on the period alone
+    accounts and own prices (books), by project  renewals: the store has reconnected
     """
 
     __slots__ = (
@@ -84,13 +84,13 @@ class Memory:
         """Keep *settings*; forget all others when there are too many."""
         if len(self.settings) >= _MOST_REMEMBERED:
             self.settings.clear()
-            self.heads.clear()  # of no more accounts than that
+            self.heads.clear()  # of the same accounts at most
         self.settings[account_id] = settings
 
     def forget_before(self, renewals: int) -> None:
-        """Forget all that was read before the store was reached anew so many times.
+        """Clear the caches if the store has reconnected since: *renewals* has changed.
 
-        A server may have been given back an older state meanwhile, with other rows of those ids.
+        Its server may have been restored to an older state, with other rows under the same ids.
         """
         if self.renewals != renewals:
             self.renewals = renewals
@@ -101,11 +101,11 @@ class Memory:
 
 
 class Transaction:
-    """What an operation works with: statements, one time for all its rows, what is known.
+    """What an operation works with: statements, one time for all its rows, and the caches.
 
-    The time is read once the write lock is held: taken before, it would let racing callers
-    write into the wrong window. ``alerts`` are told to the caller once the rows are durable;
-    ``passed`` are accounts (ids) seen to have holds whose deadline has passed.
+    The time is read under the write lock: read before, it would let racing callers write into
+    the wrong window. ``alerts`` reach the caller once the rows are durable; ``passed``: the ids
+    of accounts with a hold past its deadline.
     """
 
     __slots__ = ("alerts", "execute", "memory", "now_us", "passed")

@@ -1,4 +1,4 @@
-"""Decides every row again from the rows before it, and compares."""
+"""Computes every row again from the rows before it, and compares."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from budgetledger.journal.rules import (
     model_totals,
     with_model_totals,
 )
-from budgetledger.journal.verify_hierarchy import line_problems
+from budgetledger.journal.verify_hierarchy import hierarchy_problems
 from budgetledger.storage.dialect import compiled
 from budgetledger.storage.protocols import Execute
 from budgetledger.storage.schema import Inspection, Schema
 
 _EVERY = 1000  # rows between two calls of progress
-_DETAILS = {  # what belongs to a row of a kind, so that its hash covers it
+_DETAILS = {  # the row elsewhere that a row's hash covers, by kind
     "budget": statements.BUDGET_DETAIL,
     "shift": statements.SHIFT_DETAIL,
     "parent": statements.PARENT_DETAIL,
@@ -50,10 +50,10 @@ def verify(
     execute: Execute, inspection: Inspection, progress: Callable[[int, int], None] | None
 ) -> Verification:
     """Recount the whole file on one snapshot."""
-    found, expected = inspection.schema(execute), inspection.expected_schema()
-    problems = _schema_problems(found, expected)
-    if any(what not in found for what in expected if what[0] == "table"):
-        return Verification(0, 0, tuple(problems))  # nothing else can be said
+    actual, expected = inspection.schema(execute), inspection.expected_schema()
+    problems = _schema_problems(actual, expected)
+    if any(what not in actual for what in expected if what[0] == "table"):
+        return Verification(0, 0, tuple(problems))  # nothing else can be checked
     problems += map(Problem, inspection.damage(execute))
     problems += _numbering_problems(execute)
     (total,) = execute("SELECT count(*) FROM entries").fetchone()
@@ -69,20 +69,20 @@ def verify(
 
     for account in accounts:
         problems += _journal_problems(execute, account, counted_from, count_row)
-    problems += line_problems(execute, counted_from)
+    problems += hierarchy_problems(execute, counted_from)
     problems += price_problems(execute)
     return Verification(len(accounts), done, tuple(problems))
 
 
-def _schema_problems(found: Schema, expected: Schema) -> list[Problem]:
+def _schema_problems(actual: Schema, expected: Schema) -> list[Problem]:
     problems = []
     for what, text in expected.items():
-        if what not in found:
+        if what not in actual:
             problems.append(Problem(f"the {' '.join(what)} is missing"))
-        elif found[what] != text:
+        elif actual[what] != text:
             problems.append(Problem(f"the {' '.join(what)} was changed"))
-    for kind, name in found.keys() - expected.keys():
-        table = found[kind, name][0]  # other tools may have tables of their own
+    for kind, name in actual.keys() - expected.keys():
+        table = actual[kind, name][0]  # other tools may have tables of their own
         if kind in ("trigger", "rule") and ("table", table) in expected:
             problems.append(Problem(f"the {kind} {name} was added"))
     return problems
@@ -102,48 +102,50 @@ def _numbering_problems(execute: Execute) -> list[Problem]:
 
 def _journal_problems(
     execute: Execute,
-    found: tuple[int, int, str, str, int],
+    account_row: tuple[int, int, str, str, int],
     counted_from: int,
     count_row: Callable[[], None],
 ) -> list[Problem]:
-    account_id, project_id, project, account, created_at_us = found
+    account_id, project_id, project, account, created_at_us = account_row
     problems: list[Problem] = []
     head = genesis(project, account, created_at_us)
     models: dict[str | None, tuple[int | None, ...]] = {}
     runs: set[tuple[Any, ...]] = set()
     for row in execute(compiled(statements.JOURNAL), (account_id,)):
-        entry_id, row_project_id, found_hash, *rest = row
-        found_totals, (recorded_at_us, *evidence, found_count) = tuple(rest[:8]), rest[8:]
+        entry_id, row_project_id, row_hash, *rest = row
+        row_totals, (recorded_at_us, *evidence, row_count) = tuple(rest[:8]), rest[8:]
         draft = Draft._make(evidence)
         count = head.settings_count + (draft.kind in SETTINGS)
         detail = _detail(execute, draft, entry_id)
         problem = None
         if detail is None:
-            problem = f"what belongs to this {draft.kind} is missing"
+            problem = f"the row that belongs to this {draft.kind} is missing"
         before = with_model_totals(head, models.get(draft.model))
         totals, digest = follow(before, recorded_at_us, draft, detail or ())
-        if problem is None and digest != found_hash:
+        if problem is None and digest != row_hash:
             problem = "the row, or the one before it, was changed, removed or put there by hand"
-        if problem is None and totals != found_totals:
+        if problem is None and totals != row_totals:
             problem = "its running totals do not add up"
         if problem is None and row_project_id != project_id:
             problem = "it belongs to another project than the account"
         # Rows of the first schema have no count.
-        if problem is None and found_count != (count if entry_id >= counted_from else None):
+        if problem is None and row_count != (count if entry_id >= counted_from else None):
             problem = "its count of settings is wrong"
         if problem is not None:
             problems.append(Problem(problem, account, entry_id))
         # Go on from what the row states, so that one change is not reported at every later row.
         if head.model not in (None, draft.model):
             runs.add((head.model, head.recorded_at_us, head.id))
-        place = found_count or 0, entry_id, draft.model, None
-        head = Head._make((found_hash, recorded_at_us, *found_totals, *place))
+        place = row_count or 0, entry_id, draft.model, None
+        head = Head._make((row_hash, recorded_at_us, *row_totals, *place))
         if draft.model is not None:
             models[draft.model] = model_totals(head)
         count_row()
     runs ^= set(execute(compiled(statements.MODEL_RUNS), (account_id,)))
     for entry_id in sorted({entry_id for _, _, entry_id in runs}):
-        problems.append(Problem("the list of runs of a model is wrong about it", account, entry_id))
+        problems.append(
+            Problem("the list of runs of a model is wrong about this row", account, entry_id)
+        )
     return problems
 
 
@@ -155,5 +157,5 @@ def _detail(execute: Execute, draft: Draft, entry_id: int) -> tuple[object, ...]
         compiled(_DETAILS[draft.kind]), (belonging_to,)
     ).fetchone()
     if draft.kind == "budget" and row is not None and row[-1] is None:
-        return row[:-1]  # as before there were thresholds
+        return row[:-1]  # as before thresholds existed
     return row

@@ -1,4 +1,4 @@
-"""Verifies what goes from one journal to another: repeated rows, and where open holds count."""
+"""Verifies what spans journals: repeated rows, and where open holds count."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from budgetledger.storage.dialect import compiled
 from budgetledger.storage.protocols import Execute
 
 
-class _Lines:
-    """Which accounts are above another, as it was at a row, while rows go by in their order."""
+class _Hierarchy:
+    """Which accounts are above another, at the row that was passed last."""
 
     def __init__(self, execute: Execute) -> None:
         self._parent_changes = dict(execute(statements.PARENT_CHANGES).fetchall())
@@ -27,7 +27,7 @@ class _Lines:
         }
 
     def pass_row(self, entry_id: int, account_id: int, kind: str) -> None:
-        """Take note of a row that may put accounts under others."""
+        """Follow changes of parents: rows must be passed in order."""
         if kind == "parent":
             self._parents[account_id] = self._parent_changes.get(entry_id)
         if account_id in self._wholes:
@@ -39,24 +39,24 @@ class _Lines:
 
     def above(self, account_id: int, project_id: int) -> list[int]:
         """The accounts above, from the bottom up."""
-        found: list[int] = []
+        above_ids: list[int] = []
         whole_id = self._whole.get(project_id)
         while account_id != whole_id:
             upper = self._parents.get(account_id) or whole_id
-            if upper is None or upper in found:
+            if upper is None or upper in above_ids:
                 break
-            found.append(upper)
+            above_ids.append(upper)
             account_id = upper
-        return found
+        return above_ids
 
 
-def line_problems(execute: Execute, counted_from: int) -> Iterator[Problem]:
-    """Rows that are not repeated as they should be, and what is wrong with the list of holds.
+def hierarchy_problems(execute: Execute, counted_from: int) -> Iterator[Problem]:
+    """Yield rows that are not repeated as they should be, and errors in the list of open holds.
 
-    Every row in the order they were written: a row's repetitions follow it at once. Rows before
+    Reads all rows in the order of writing: a row's repetitions follow it at once. Rows before
     *counted_from* are of the first schema, which had nothing above an account.
     """
-    lines = _Lines(execute)
+    hierarchy = _Hierarchy(execute)
     open_holds: dict[int, _Open] = {}
     corrected = {corrects_id for (corrects_id,) in execute(statements.CORRECTED)}
     repeated_in: dict[int, list[int]] = {}  # of those corrected later
@@ -78,10 +78,10 @@ def line_problems(execute: Execute, counted_from: int) -> Iterator[Problem]:
         if missing:
             yield Problem("the row is not repeated in the journals above", None, last_id)
         last_id, last_evidence, missing = entry_id, evidence, []
-        lines.pass_row(entry_id, account_id, kind)
+        hierarchy.pass_row(entry_id, account_id, kind)
         corrects_id, hold_id, model, pico, tokens, expires_at_us, *_ = evidence
         if kind == "hold":
-            above = lines.above(account_id, project_id)
+            above = hierarchy.above(account_id, project_id)
             open_holds[entry_id] = _Open([account_id, *above], expires_at_us, model, pico, tokens)
         elif kind == "extend" and hold_id in open_holds:
             open_holds[hold_id] = open_holds[hold_id]._replace(expires_at_us=expires_at_us)
@@ -90,17 +90,17 @@ def line_problems(execute: Execute, counted_from: int) -> Iterator[Problem]:
         if kind == "adjustment":
             missing = list(repeated_in.get(corrects_id, ()))
         elif kind == "settle" and closed is not None:
-            whole = lines.whole(project_id)
+            whole = hierarchy.whole(project_id)
             missing = closed.counted_on[1:]
             missing += [one for one in whole if one not in closed.counted_on]
         elif kind in MONEY_KINDS and entry_id >= counted_from:
-            missing = lines.above(account_id, project_id)
+            missing = hierarchy.above(account_id, project_id)
     if missing:
         yield Problem("the row is not repeated in the journals above", None, last_id)
     expected = {row for hold_id, one in open_holds.items() for row in one.rows(hold_id)}
     astray = {row[1] for row in expected.symmetric_difference(execute(statements.ALL_OPEN_HOLDS))}
     for hold_id in sorted(astray):
-        yield Problem("the list of open holds is wrong about it", None, hold_id)
+        yield Problem("the list of open holds is wrong about this hold", None, hold_id)
 
 
 class _Open(NamedTuple):

@@ -1,4 +1,4 @@
-"""Where the rows are kept, and who writes when. Imports words.
+"""Stores rows and lets writers take turns. Imports words.
 
 In reading order:
     targets             what a target names: a file, a URL; the default path
@@ -7,8 +7,8 @@ In reading order:
     writer              one queue: one transaction commits for all callers that wait
     process_lock        the lock file by which processes take turns
     on_demand_thread    a thread that exists while it is needed
-    protocols           what is asked of a driver
-    dialect             one text of SQL for both drivers
+    protocols           the driver interface that the store uses
+    dialect             rewrites SQL for each driver
     schema              finds, compares and upgrades the schema
     sqlite/             a file: connection, store
     postgres/           a server: url, connection, schema, store

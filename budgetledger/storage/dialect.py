@@ -1,4 +1,4 @@
-"""One text of SQL for both drivers: parameters by position, and what PostgreSQL wants otherwise."""
+"""Rewrites SQL for each driver: positional parameters, and what differs on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from functools import cache
 from typing import NamedTuple
 
 LONG = "/* many rows */"
-"""Begins a statement whose rows a server is to hand out in portions."""
+"""Begins a statement whose rows a PostgreSQL server sends in portions."""
 
 
 @cache
 def compiled(sql: str) -> str:
-    """*sql* in the driver's parameter style, its parameters by position."""
+    """Return *sql* with positional parameters, as sqlite3 takes them."""
     return re.sub(r":[a-z_0-9]+", "?", sql).strip()
 
 
-# Rows are numbered without gaps: a sequence would not take back the number of one undone.
+# Ids have no gaps. A sequence would leave one at each rollback.
 _NUMBERED = re.compile(
     r"INSERT INTO (projects|accounts|entries|price_revisions) \((?!id)(.*)\) VALUES \((.*)\)"
 )
@@ -30,14 +30,14 @@ _AS_NUMBERED = (
 
 @cache
 def for_postgres(sql: str) -> tuple[str, bool]:
-    """A compiled statement in psycopg's style; and whether it returns the new row's id."""
+    """Return a compiled statement in psycopg's style, and whether it returns the new row's id."""
     numbered, count = _NUMBERED.subn(_AS_NUMBERED, sql)
     numbered = numbered.replace("lower(hex(hash))", "encode(hash, 'hex')")
     return numbered.replace("%", "%%").replace("?", "%s"), bool(count)
 
 
 class Hashed(NamedTuple):
-    """Where an INSERT writes a row's hash: the table, and the place among its parameters."""
+    """Where an INSERT writes a row's hash: the table, and the index of the parameter."""
 
     table: str
     place: int
@@ -48,7 +48,7 @@ _INSERT = re.compile(r"INSERT INTO (\w+) \((.*)\) VALUES \((.*)\)")
 
 @cache
 def hash_written_by(sql: str) -> Hashed | None:
-    """Read off an INSERT of one row which of its parameters is the row's hash, if any."""
+    """Find the parameter of a one-row INSERT that is the row's hash, if there is one."""
     match = _INSERT.fullmatch(sql)
     if match is None:
         return None

@@ -1,4 +1,4 @@
-"""A thread that is there when it is needed: for waiting that a caller must be able to leave."""
+"""A thread that exists while it is needed, for waits that a caller must be able to abandon."""
 
 from __future__ import annotations
 
@@ -10,41 +10,41 @@ from threading import Lock
 _IDLE_SECONDS = 1.0
 
 
-class Helper:
-    """Does *work* in a daemon thread whenever it is asked to.
+class OnDemandThread:
+    """Runs *work* in a daemon thread on request.
 
-    The thread starts when it is first needed and ends when it is idle, so that nothing stays
-    alive for its sake, and a program that forks later is mostly without threads again. Waking
-    it costs about 5 microseconds, starting it 40.
+    The thread starts at the first request and ends when idle: it keeps nothing alive, and a
+    program that forks later usually has no threads left. Waking it costs about 5 microseconds,
+    starting it 40.
     """
 
     def __init__(self, work: Callable[[], object]) -> None:
         self._work = work
-        self._asked = Lock()
-        self._asked.acquire()
-        self._is_there = False
+        self._requested = Lock()
+        self._requested.acquire()
+        self._is_running = False
 
     def ask(self) -> None:
-        """Have *work* done soon, once, however often it is asked for until it begins.
+        """Run *work* soon; requests made before it begins count as one.
 
-        Raises `RuntimeError` where no thread can be started, as while the interpreter exits.
+        Raises `RuntimeError` if no thread can be started, as while the interpreter exits.
         """
-        with suppress(RuntimeError):  # asked already
-            self._asked.release()
-        if not self._is_there:
-            self._is_there = True
+        with suppress(RuntimeError):  # already requested
+            self._requested.release()
+        if not self._is_running:
+            self._is_running = True
             try:
                 start_new_thread(self._serve, ())
             except BaseException:
-                self._is_there = False
+                self._is_running = False
                 raise
 
     def _serve(self) -> None:
         try:
-            while self._asked.acquire(timeout=_IDLE_SECONDS):
+            while self._requested.acquire(timeout=_IDLE_SECONDS):
                 self._work()
         finally:
-            self._is_there = False
-        # Who asked before that line relied on this thread; who asks after it starts another.
-        if self._asked.acquire(blocking=False):
+            self._is_running = False
+        # A request made before that line relied on this thread; a later one starts another.
+        if self._requested.acquire(blocking=False):
             self.ask()

@@ -11,7 +11,7 @@ from budgetledger.storage.targets import is_server
 
 
 def open_store(target: str | os.PathLike[str], synchronous: Synchronous) -> Store:
-    """The store that *target* names: an SQLite file, or a database of a PostgreSQL server."""
+    """Open the store that *target* names: an SQLite file or a PostgreSQL database."""
     if is_server(target):
         from budgetledger.storage.postgres.store import PostgresStore
 

@@ -1,9 +1,9 @@
 """An advisory lock on a file beside the database: processes write in turn.
 
-SQLite's own way of waiting (sleep, try again) starves some writers; waiting on this lock is
-fair and costs about a microsecond. The system frees it when its holder dies, even by
-``kill -9``. Libraries that do this reopen the file or check it at every turn: 7 to 55
-microseconds on a write of 30.
+SQLite's own waiting (sleep, try again) starves some writers; waiting for this lock is fair
+and costs about a microsecond. The system frees it when its holder dies, even by ``kill -9``.
+Lock libraries reopen or check the file each time, which adds 7 to 55 microseconds to a write
+of 30.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from contextlib import suppress
 from functools import partial
 from threading import Lock
 
-from budgetledger.storage.on_demand_thread import Helper
+from budgetledger.storage.on_demand_thread import OnDemandThread
 
 PATIENCE_SECONDS = 60.0
-"""How long to wait for a holder, which may have been stopped, before giving up."""
+"""How long to wait before giving up: the holder may be a stopped process."""
 
 if sys.platform == "win32":  # pragma: no cover
     import errno
@@ -33,10 +33,10 @@ if sys.platform == "win32":  # pragma: no cover
                 return msvcrt.locking(descriptor, how, 1)  # LK_LOCK gives up after ten seconds
             except OSError as error:
                 if how == _GIVE:
-                    return  # it was not ours to give
+                    return  # the lock was not held
                 if how == _TAKE_NOW and error.errno == errno.EACCES:
                     raise BlockingIOError from None
-                if error.errno != errno.EDEADLK:  # still taken
+                if error.errno != errno.EDEADLK:  # still held by another process
                     raise
 else:
     # flock belongs to the open file: two ledgers on one file in one process exclude each
@@ -50,77 +50,77 @@ else:
 
 
 class LockTimeout(Exception):
-    """Somebody held the lock for all the time there was to wait."""
+    """Another holder kept the lock for the whole wait."""
 
 
 class ProcessLock:
-    """Taken and given back by turns; not reentrant, and not a lock between threads by itself."""
+    """Excludes other processes. Not reentrant, and no lock between threads of one process."""
 
     take: Callable[[], object]
-    """Take the lock at once; or raise `BlockingIOError`, so that `acquire` is to wait for it."""
+    """Take the lock at once, or raise `BlockingIOError`; `acquire` waits for it."""
 
     release: Callable[[], object]
-    """Let the next process go on. Harmless if the lock was not taken."""
+    """Release the lock. Harmless if it is not held."""
 
     def __init__(self, path: str) -> None:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        self._line: _Line | None = None  # from the first time that it was taken
-        # Calls of the system without a frame of Python, which no interrupt can come between.
+        self._waiter: _Waiter | None = None  # created at the first wait
+        # Direct system calls: without a Python frame, no interrupt can come in between.
         self.take = partial(_lock, self._descriptor, _TAKE_NOW)
         self.release = partial(_lock, self._descriptor, _GIVE)
 
     def acquire(self, seconds: float | None = None) -> None:
-        """Wait for the lock, at most *seconds* (`PATIENCE_SECONDS`); raise `LockTimeout`.
+        """Wait at most *seconds* (`PATIENCE_SECONDS`) for the lock. Raises `LockTimeout`.
 
-        Whatever it raises, call `release` afterwards: an interrupt may have come too late.
+        Call `release` after any exception: an interrupt may arrive with the lock taken.
         """
-        line = self._line
-        if line is None or not line.is_waiting:
+        waiter = self._waiter
+        if waiter is None or not waiter.is_waiting:
             try:
                 return _lock(self._descriptor, _TAKE_NOW)
             except BlockingIOError:
                 pass
-        if line is None:
-            line = _Line(self._descriptor)
-            self.release, self.take, self._line = self._leave, self.acquire, line
-        line.take(PATIENCE_SECONDS if seconds is None else seconds)
+        if waiter is None:
+            waiter = _Waiter(self._descriptor)
+            self.release, self.take, self._waiter = self._leave, self.acquire, waiter
+        waiter.take(PATIENCE_SECONDS if seconds is None else seconds)
 
     def _leave(self) -> None:
-        if self._line is not None:
-            self._line.leave()
+        if self._waiter is not None:
+            self._waiter.leave()
         _lock(self._descriptor, _GIVE)
 
     def close(self) -> None:
-        """Give the file descriptor back; the number may soon be another file's."""
+        """Close the file descriptor. The system may reuse its number at once."""
         descriptor, self._descriptor = self._descriptor, -1
         os.close(descriptor)
-        if self._line is not None:
-            self._line.close()
+        if self._waiter is not None:
+            self._waiter.close()
 
 
-class _Line:
-    """Waits in the system's line for the lock, for a caller who can leave.
+class _Waiter:
+    """Waits in the system's queue for the lock, for a caller that may give up.
 
-    Only a call that blocks has a place in that line; trying again and again has none, and
-    starves. Nothing can end such a call, so it is made in another thread, which gives the
-    lock straight back if it comes when nobody wants it any more. Who waits again meanwhile
-    keeps the place.
+    Only a blocking call has a place in that queue; polling has none and starves. A blocking
+    call cannot be cancelled, so it runs in another thread, which releases the lock at once if
+    no caller wants it any more. A caller that waits again in the meantime keeps the place.
     """
 
     def __init__(self, descriptor: int) -> None:
-        # Of its own, and yet of the same lock: it stays valid while the thread waits.
+        # A duplicate shares the lock, and stays valid while the thread waits.
         self._descriptor = os.dup(descriptor)
-        self._helper = Helper(self._wait)
+        self._helper = OnDemandThread(self._wait)
         self._mutex = Lock()
-        self._came = Lock()
-        self._came.acquire()
+        self._arrived = Lock()
+        self._arrived.acquire()
         self._error: OSError | None = None
         self._is_wanted = self._is_closed = False
         self.is_waiting = False
-        """The thread is in line; taking the lock without it, one would lose it to it."""
+        """Whether the thread is in the queue. A lock taken past it would be lost: the thread shares
+        it, and would release it."""
 
     def take(self, seconds: float) -> None:
-        """Wait until the lock is there. Raises `LockTimeout`."""
+        """Wait at most *seconds* for the lock. Raises `LockTimeout`."""
         with self._mutex:
             self._is_wanted = True
             if not self.is_waiting:
@@ -130,10 +130,10 @@ class _Line:
                 except RuntimeError:  # no new threads while the interpreter exits
                     self.is_waiting = self._is_wanted = False
                     return self._try_for(seconds)
-                except BaseException:  # interrupted: it may be asked, so be sure that it is
+                except BaseException:  # interrupted, perhaps before the request: repeat it
                     self._helper.ask()
                     raise
-        if not self._came.acquire(timeout=seconds) and self.leave():
+        if not self._arrived.acquire(timeout=seconds) and self.leave():
             raise LockTimeout
         self._is_wanted = False
         error, self._error = self._error, None
@@ -141,11 +141,11 @@ class _Line:
             raise error
 
     def leave(self) -> bool:
-        """Want the lock no more; False if it is there already."""
+        """Give up the wait. False if the lock has arrived already."""
         with self._mutex:
             was_wanted, self._is_wanted = self._is_wanted, False
-            came = self._came.acquire(blocking=False)
-            return was_wanted and not came
+            arrived = self._arrived.acquire(blocking=False)
+            return was_wanted and not arrived
 
     def close(self) -> None:
         with self._mutex:
@@ -154,7 +154,7 @@ class _Line:
                 os.close(self._descriptor)
 
     def _wait(self) -> None:
-        if not self.is_waiting:  # asked once too often
+        if not self.is_waiting:  # a repeated request
             return
         self._error = None
         try:
@@ -164,7 +164,7 @@ class _Line:
         with self._mutex:
             self.is_waiting = False
             if self._is_wanted:
-                self._came.release()
+                self._arrived.release()
                 return
             with suppress(OSError):
                 _lock(self._descriptor, _GIVE)
@@ -183,7 +183,7 @@ class _Line:
 
 
 class NoLock(ProcessLock):
-    """For a database that no other process can open."""
+    """For a ledger in memory, and for PostgreSQL, whose server has the lock."""
 
     def __init__(self) -> None:
         self.take, self.release = self.acquire, self.close

@@ -1,4 +1,4 @@
-"""What the store asks of a driver: a connection, a cursor, and running one statement."""
+"""The driver interface that the store uses: connection, cursor, and running one statement."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Any, Protocol
 
 
 class Cursor(Protocol):
-    """What a statement found; of sqlite3's interface as much as is used."""
+    """The rows of a statement: the part of sqlite3's cursor that is used."""
 
     @property
     def lastrowid(self) -> int | None:
-        """The number of the row that was inserted."""
+        """The id of the inserted row."""
 
     def fetchone(self) -> Any:
         """The next row, or None."""
 
     def fetchall(self) -> list[Any]:
-        """All rows that are left."""
+        """All remaining rows."""
 
     def __iter__(self) -> Iterator[Any]: ...
 
 
 class Connection(Protocol):
-    """A connection of sqlite3, or one that takes the same calls."""
+    """A connection of sqlite3, or one with the same methods."""
 
     @property
     def in_transaction(self) -> bool:
@@ -40,4 +40,4 @@ class Execute(Protocol):
     """Runs one statement inside the transaction."""
 
     def __call__(self, sql: str, parameters: Any = ..., /) -> Cursor:
-        """Run *sql* and return what it found."""
+        """Run *sql* and return its rows."""

@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from sqlite3 import Connection
 from threading import Lock
@@ -21,20 +22,20 @@ HEAD = "0003"
 """The revision this code reads and writes: the newest under ``migrations``."""
 
 APPLICATION_ID = 0x62676C72
-"""What marks an SQLite file as a ledger; the first revision sets it."""
+"""Marks an SQLite file as a ledger; the first revision sets it."""
 
 
 Schema: TypeAlias = "dict[tuple[str, str], tuple[str, str]]"
-"""Tables, indexes, triggers and views by kind and name: the table each is of, and its text."""
+"""Tables, indexes, triggers and views: kind and name to the table it belongs to and its SQL."""
 
 
 class Inspection(NamedTuple):
-    """What the tables should be like, and how to look: `verify` compares."""
+    """What `verify` compares: the schema, the one expected, and damage."""
 
     schema: Callable[[Execute], Schema]
     expected_schema: Callable[[], Schema]
     damage: Callable[[Execute], Iterator[str]]
-    """What is wrong with the database as such."""
+    """Messages about damage to the database itself."""
 
 
 _alembic = Lock()
@@ -43,7 +44,7 @@ _alembic = Lock()
 
 def _renew_lock() -> None:
     global _alembic
-    _alembic = Lock()  # perhaps held by a thread that a fork did not copy
+    _alembic = Lock()  # may be held by a thread that the fork did not copy
 
 
 if hasattr(os, "register_at_fork"):
@@ -51,15 +52,15 @@ if hasattr(os, "register_at_fork"):
 
 
 def revision(connection: Connection, target: str) -> str | None:
-    """The schema's revision, or None in an empty database. Reads only, and all at one moment.
+    """The schema's revision, or None for an empty database. Reads one snapshot.
 
-    Raises `NotALedger` for somebody else's database, `StoreError` for a damaged ledger.
+    Raises `NotALedger` for another application's database, `StoreError` for a damaged ledger.
     """
     connection.execute("BEGIN")
     try:
         (application_id,) = connection.execute("PRAGMA application_id").fetchone()
         if application_id == APPLICATION_ID:
-            found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
         else:
             other = connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
             if application_id == 0 and other is None:
@@ -72,21 +73,22 @@ def revision(connection: Connection, target: str) -> str | None:
     finally:
         if connection.in_transaction:
             connection.execute("COMMIT")
-    if found is None:
+    if row is None:
         raise StoreError(
             f"{target} is damaged: its schema has no revision; restore a backup", target=target
         )
-    return str(found[0])
+    return str(row[0])
 
 
 def schema(execute: Execute) -> Schema:
-    """What is in the database."""
-    found = execute("SELECT type, name, tbl_name, sql FROM sqlite_master WHERE sql IS NOT NULL")
-    return {(kind, name): (table, sql) for kind, name, table, sql in found}
+    """Read the schema of the database."""
+    rows = execute("SELECT type, name, tbl_name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+    return {(kind, name): (table, sql) for kind, name, table, sql in rows}
 
 
+@cache
 def expected_schema() -> Schema:
-    """The `schema` of a new ledger."""
+    """The `schema` of a new ledger, made once: it takes longer than to verify a small ledger."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         upgrade(connection)
         return schema(connection.execute)
@@ -106,34 +108,34 @@ INSPECTION = Inspection(schema, expected_schema, _damage)
 def scripts() -> Path:
     """The folder of the migrations: inside an installed package, or beside it in a checkout.
 
-    An editable install leaves a stale copy in site-packages, so look from this very file.
+    An editable install leaves a stale copy in site-packages, so the search starts from this file.
     """
     package = Path(__file__).resolve().parent.parent
     installed = package / "_migrations"
     return installed if installed.is_dir() else package.parent / "migrations"
 
 
-def prepare(found: str | None, target: str) -> None:
-    """Before `upgrade`, and before a lock is taken for it: import Alembic, which takes a while.
+def prepare(current: str | None, target: str) -> None:
+    """Import Alembic, which is slow, before a lock is taken for `upgrade`.
 
-    Raises `SchemaTooNew` if *found* is a revision that is not known here.
+    Raises `SchemaTooNew` if this version does not know the revision *current*.
     """
     from alembic.script import ScriptDirectory
     from alembic.util import CommandError
 
     try:
-        if found is not None:
-            ScriptDirectory.from_config(_config()).get_revision(found)
+        if current is not None:
+            ScriptDirectory.from_config(_config()).get_revision(current)
     except CommandError as error:
         raise SchemaTooNew(
-            f"{target} has schema {found}, later than this budgetledger knows ({HEAD}); "
-            "upgrade it: pip install -U budgetledger",
+            f"{target} has schema {current}, newer than this budgetledger knows ({HEAD}); "
+            "upgrade budgetledger: pip install -U budgetledger",
             target=target,
         ) from error
 
 
 def upgrade(connection: Connection) -> None:
-    """Bring the schema to `HEAD` in one transaction; nothing of it stays if it fails.
+    """Upgrade the schema to `HEAD` in one transaction, which a failure rolls back.
 
     The caller holds the process lock.
     """
@@ -146,7 +148,7 @@ def upgrade(connection: Connection) -> None:
 
 @contextmanager
 def revisions_on(url: str, connection: Any, begin: Callable[[], object]) -> Iterator[None]:
-    """Run the revisions that are missing on the driver's *connection*, after *begin*.
+    """Run the missing revisions on the driver's *connection*, after *begin*.
 
     Commits at the end of the ``with`` block.
     """
@@ -159,7 +161,7 @@ def revisions_on(url: str, connection: Any, begin: Callable[[], object]) -> Iter
     engine = create_engine(url, creator=lambda: connection, poolclass=StaticPool)
     with _alembic, engine.connect() as handed_over:
         try:
-            # Alembic leaves a transaction that it finds begun to whoever began it.
+            # Alembic neither commits nor rolls back a transaction that was begun before it.
             with handed_over.begin():
                 begin()
                 config.attributes["connection"] = handed_over

@@ -1,4 +1,4 @@
-"""An open ledger, wherever it is: who writes and reads when, and its life in a process."""
+"""An open ledger, in a file or on a server: the order of writes and reads, closing, forks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class Opened(Protocol):
-    """What a store has open; apart from it, to be closed when the store itself is gone."""
+    """What a store has open; apart from the store, so that it can be closed after it."""
 
     @property
     def writing(self) -> Connection:
@@ -40,17 +40,17 @@ class Opened(Protocol):
         """The connection that reads."""
 
     def close(self) -> None:
-        """Give all of it back."""
+        """Close all of it."""
 
 
 class Store(ABC):
-    """An open ledger, wherever it is. Safe to share between threads, and to carry over a fork."""
+    """An open ledger, in a file or on a server. Threads may share it, and it survives a fork."""
 
     inspection: Inspection
-    """What `verify` looks into beside the rows."""
+    """What `verify` checks besides the rows."""
 
     data_version: str | None = None
-    """The statement for a number that stays as it is until somebody else writes, if any."""
+    """A statement for a number that changes when another connection writes, if there is one."""
 
     def __init__(self, target: str | os.PathLike[str], synchronous: Synchronous) -> None:
         if synchronous not in ("FULL", "NORMAL"):
@@ -58,43 +58,43 @@ class Store(ABC):
                 "synchronous must be 'FULL' (survives power loss) or 'NORMAL' (survives a "
                 f"killed process), got {synchronous!r}"
             )
-        _close_forgotten()
+        _close_orphaned()
         self.path = self._locate(target)
         if self.path in _unsafe:
             self._refuse_after_fork()
         self._synchronous = synchronous
-        self._pid = _here
+        self._pid = _this_pid
         self._closed = False
         self.generation = 0
-        """Counts up, in the writer's turn, whenever rows that an operation wrote may be gone
-        again (its transaction or its part of one was rolled back), and at each opening of the
-        file. What operations remember of their own rows is true only while it stays the same."""
+        """Increases, in the writer's turn, whenever a transaction or savepoint may have been
+        rolled back, and at each opening of the file. What operations cache of their own rows is
+        valid only while it is unchanged."""
         self._apart = Condition(Lock())
         self._readers_apart: Counter[int] = Counter()  # by thread
         self._rests_wanted = 0
         self._writer = self._make_writer()
         self._read_lock = self._writer.turn if self.path == MEMORY else Lock()
-        # Threads that are amid it, and would wait for themselves. In memory, reading takes turns
-        # with writing.
+        # Threads that are reading: another read of theirs would deadlock. In memory, reads and
+        # writes take turns.
         self._reading = self._writer.amid if self.path == MEMORY else set[int]()
         self._files: Opened | None = None
         with translating(self.path), self._writer.turn:
             self._open()
         _stores.add(self)
 
-    # -- what depends on where it is ----------------------------------------------------------
+    # -- what depends on the kind of store ----------------------------------------------------
 
     @abstractmethod
     def _locate(self, target: str | os.PathLike[str]) -> str:
-        """What *target* names, as `path` shows it."""
+        """The `path` of *target*."""
 
     @abstractmethod
     def _open(self) -> Opened:
-        """Open what there is, in the writer's turn: at first, and when a fork has closed it."""
+        """Open files or connections, in the writer's turn: at first, and again after a fork."""
 
     @abstractmethod
     def reading_apart(self) -> AbstractContextManager[Connection]:
-        """One snapshot on a connection of its own, for what takes long."""
+        """One snapshot on a connection of its own, for long reads."""
 
     @abstractmethod
     def session_engine(self) -> AbstractContextManager[Engine]:
@@ -105,14 +105,14 @@ class Store(ABC):
 
     @property
     def renewals(self) -> int:
-        """How often it was reached anew, so that all that is known of its rows may be wrong."""
+        """How often the server was reconnected; each time, cached rows may be outdated."""
         return 0
 
-    # -- using it ---------------------------------------------------------------------------
+    # -- writing and reading ------------------------------------------------------------------
 
     def write(self, operation: Callable[[Execute], T]) -> T:
-        """Run *operation* in a write transaction of its own; durable on return."""
-        if self._pid != _here:
+        """Run *operation* in a write transaction and return its result; durable on return."""
+        if self._pid != _this_pid:
             self._refuse_after_fork()
         try:
             return self._writer.run(operation)
@@ -120,43 +120,43 @@ class Store(ABC):
             raise _translated(error, self.path) from error
 
     def is_amid_write(self) -> bool:
-        """Whether this thread is amid a write: finalisers and signal handlers run anywhere."""
+        """Whether this thread is in a write: a finaliser or signal handler may run inside one."""
         return get_ident() in self._writer.amid
 
-    def leave(
-        self, operation: Callable[[Execute], T], hear: Callable[[T], object] | None = None
+    def write_later(
+        self, operation: Callable[[Execute], T], on_result: Callable[[T], object] | None = None
     ) -> None:
-        """Have *operation* written soon, by another thread, which calls *hear* with the result.
+        """Queue *operation* for another thread, which then calls *on_result* with the result.
 
-        What it raises is lost.
+        Exceptions are lost.
         """
-        self._writer.leave(operation, hear)
+        self._writer.run_later(operation, on_result)
 
     async def awrite(
-        self, operation: Callable[[Execute], T], hear: Callable[[T], object] | None = None
+        self, operation: Callable[[Execute], T], on_result: Callable[[T], object] | None = None
     ) -> T:
-        """`write`, for a task: its event loop goes on meanwhile.
+        """`write` for a task, without blocking its event loop.
 
-        *operation* runs in another thread. It is queued at once; cancelling the task does not
-        withdraw it, and only its outcome is lost; but *hear*, called on the loop with its
-        result. Closing the store, or ending the program, waits until it is written.
+        *operation* is queued at once and runs in another thread. Cancelling the task does not
+        withdraw it: only the task loses its outcome, while *on_result* is called on the loop.
+        Closing the store, or ending the program, waits until it is written.
         """
-        if self._pid != _here:
+        if self._pid != _this_pid:
             self._refuse_after_fork()
         try:
-            return await self._writer.arun(operation, hear)
+            return await self._writer.arun(operation, on_result)
         except _FOREIGN as error:
             raise _translated(error, self.path) from error
 
     async def aread(self, operation: Callable[[Execute], T]) -> T:
-        """`read`, for a task: in a thread of its event loop's default executor."""
+        """`read` for a task, in a thread of its event loop's default executor."""
         from asyncio import get_running_loop
 
         return await get_running_loop().run_in_executor(None, self.read, operation)
 
     def read(self, operation: Callable[[Execute], T]) -> T:
         """Run *operation* on one snapshot of the ledger."""
-        if self._pid != _here:
+        if self._pid != _this_pid:
             self._refuse_after_fork()
         amid, thread = self._reading, get_ident()
         if thread in amid:
@@ -169,13 +169,13 @@ class Store(ABC):
                     connection.execute("BEGIN")
                     return operation(connection.execute)
                 finally:
-                    if connection.in_transaction:  # an interrupt may come before or after
+                    if connection.in_transaction:  # not if an interrupt came first
                         connection.execute("COMMIT")
         finally:
             amid.discard(thread)
 
     def _exclusively(self, action: Callable[[], object]) -> None:
-        """Run *action* while nobody else writes; at once, if this thread is amid a write."""
+        """Run *action* while nothing else writes; at once if this thread is in a write."""
         if self.is_amid_write():
             action()
         else:
@@ -184,8 +184,8 @@ class Store(ABC):
     # -- opening and closing ------------------------------------------------------------------
 
     def _keep(self, files: Opened) -> None:
-        self._forgetting = weakref.finalize(self, _forgotten.append, files)
-        self._forgetting.atexit = False
+        self._finalizer = weakref.finalize(self, _orphaned.append, files)
+        self._finalizer.atexit = False
         self._count_up()
         self._files = files
 
@@ -199,8 +199,8 @@ class Store(ABC):
             return self._open()
 
     def close(self) -> None:
-        """Give files and locks back, when what is running has ended. Harmless when repeated."""
-        if self._pid != _here:
+        """Close files and locks once running operations have ended. Harmless when repeated."""
+        if self._pid != _this_pid:
             self._closed = True
             return
         with self._at_rest():
@@ -208,11 +208,11 @@ class Store(ABC):
             self._closed = True
             self._close_files()
         _stores.discard(self)
-        _close_forgotten()
+        _close_orphaned()
 
     @contextmanager
     def _at_rest(self) -> Iterator[None]:
-        """Nobody reads or writes meanwhile; but for what this thread itself reads apart."""
+        """Let no other thread read or write. This thread may have `reading_apart` open."""
         own = get_ident()
         if self.is_amid_write() or own in self._reading:
             raise _translated(Reentered(), self.path)
@@ -234,26 +234,26 @@ class Store(ABC):
         files, self._files = self._files, None
         self._writer.detach()
         if files is not None:
-            self._forgetting.detach()
+            self._finalizer.detach()
             files.close()
 
     # -- over a fork ----------------------------------------------------------------------------
 
     @property
     def _is_here(self) -> bool:
-        return self._pid == _here
+        return self._pid == _this_pid
 
     def _refuse_after_fork(self) -> NoReturn:
         raise StoreError(
-            f"{self.path} was in use when this process was forked, in a way that could not be "
-            "paused; close sessions before forking, or start processes by spawn",
+            f"{self.path} had a session or another long read open when this process was forked; "
+            "close it before forking, or start processes by spawn",
             target=self.path,
         )
 
 
 @contextmanager
 def translating(path: str) -> Iterator[None]:
-    """Raise errors of the system and of SQLite as those of this package."""
+    """Translate errors of the system and of SQLite into those of this package."""
     try:
         yield
     except _FOREIGN as error:
@@ -266,28 +266,28 @@ _FOREIGN = (sqlite3.Error, OSError, LockTimeout, Reentered)
 def _translated(error: Exception, path: str) -> StoreError:
     if isinstance(error, Reentered):
         return StoreBusy(
-            f"{path} is in use by this very thread, and a signal handler or finaliser would go "
-            "amid that; nothing was done; do it from elsewhere",
+            f"{path} is already in use by this thread, which a signal handler or finaliser has "
+            "interrupted; nothing was done; use the ledger outside of it",
             target=path,
         )
     if isinstance(error, LockTimeout):
         return StoreBusy(
             f"{path} stayed locked by another process, which may have been stopped; nothing was "
-            f"recorded; let that process go on or end it (`fuser {path}.lock` names it) and retry",
+            f"recorded; resume or end that process (`fuser {path}.lock` names it) and retry",
             target=path,
         )
     return _sqlite.translated(error, path)
 
 
 _stores: weakref.WeakSet[Store] = weakref.WeakSet()
-_forgotten: deque[Opened] = deque()
-"""Files of stores that were garbage-collected: closing waits for locks, which a collector,
-running amid anything, must not."""
+_orphaned: deque[Opened] = deque()
+"""Files of garbage-collected stores. Closing waits for locks, which the collector must not: it may
+run inside any code, even inside a write."""
 
 
-def _close_forgotten() -> None:
-    while _forgotten:
-        _forgotten.popleft().close()
+def _close_orphaned() -> None:
+    while _orphaned:
+        _orphaned.popleft().close()
 
 
 def _all_stores() -> list[Store]:
@@ -302,8 +302,8 @@ def _close_all() -> None:
     for store in _all_stores():
         with store._at_rest():
             store._writer.write_out()
-            store._close_files()  # and not the store: who charges later still, opens it again
-    _close_forgotten()
+            store._close_files()  # not the store: a later charge opens the file again
+    _close_orphaned()
 
 
 atexit.register(_close_all)
@@ -311,14 +311,14 @@ atexit.register(_close_all)
 
 # SQLite keeps one record of a file's locks for a whole process. A forked child would inherit
 # the record but not the locks, trust it, and lose what it commits once the parent closes the
-# file. So nothing is open while a process forks; both sides open again when they need to.
+# file. So nothing is open while a process forks; both sides reopen when they need to.
 
-_here = os.getpid()
-"""This process. Asking the system at each write would take longer than all its other checks."""
+_this_pid = os.getpid()
+"""The id of this process. `os.getpid` takes longer than all other checks of a write."""
 _forking = Lock()
 _resting: list[tuple[Store, AbstractContextManager[None]]] = []
 _unsafe: set[str] = set()
-"""Files that were open, all the same, when this process was forked."""
+"""Files that were still open when this process was forked."""
 
 
 def _before_fork() -> None:
@@ -329,7 +329,7 @@ def _before_fork() -> None:
         _resting.append((store, rest))
         if store.path != MEMORY:
             store._close_files()
-    _close_forgotten()
+    _close_orphaned()
 
 
 def _after_fork_in_parent() -> None:
@@ -339,15 +339,15 @@ def _after_fork_in_parent() -> None:
 
 
 def _after_fork_in_child() -> None:
-    global _here
-    _here = os.getpid()
+    global _this_pid
+    _this_pid = os.getpid()
     for store, _ in _resting:
-        store._writer.forget_queue()  # of threads that are not here
+        store._writer.forget_queue()  # its threads exist only in the parent
         store._reading.clear()
         if +store._readers_apart:
             _unsafe.add(store.path)
         else:
-            store._pid = _here
+            store._pid = _this_pid
     _after_fork_in_parent()
 
 

@@ -1,4 +1,4 @@
-"""Where the ledger is when nobody says."""
+"""What kind of target it is, and the default one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def is_server(target: object) -> bool:
 
 
 def without_password(target: str) -> str:
-    """*target* as it may be shown."""
+    """*target* without its password."""
     if not is_server(target):
         return target
     from budgetledger.storage.postgres.url import address_of
@@ -24,7 +24,7 @@ def without_password(target: str) -> str:
 
 
 def default_path() -> str:
-    """``BUDGETLEDGER_DB``, else one ledger in the user's data directory, whose folder is made."""
+    """``BUDGETLEDGER_DB``, else one ledger in the user's data directory, which is created."""
     named = os.environ.get(ENVIRONMENT)
     if named:
         return named

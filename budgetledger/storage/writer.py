@@ -1,10 +1,10 @@
-"""The one queue where callers' writes meet: one transaction commits for all who wait.
+"""The write queue: one transaction commits for all callers that wait.
 
-Nobody waits: a caller writes at once. Otherwise callers queue, and the first of them leads:
-it waits for its turn and then writes everything queued in one transaction, so that callers
-waiting behind a slow sync share the next one. The others sleep until they are told. Tasks
-queue without waiting; if one of them would have to lead, a helper thread does. Each caller
-keeps its own outcome: an operation that raises undoes only itself.
+If no other write is running, a caller writes at once. Otherwise callers queue, and the first
+of them becomes the leader: it waits for its turn and then writes everything queued in one
+transaction, so that callers waiting behind a slow sync share the next one. The others sleep
+until they are woken. Tasks queue without waiting; if one of them would have to lead, a helper
+thread does. Each caller keeps its own outcome: an operation that raises undoes only itself.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from threading import Lock, get_ident
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from budgetledger.storage.on_demand_thread import Helper
+from budgetledger.storage.on_demand_thread import OnDemandThread
 from budgetledger.storage.process_lock import LockTimeout, ProcessLock
 from budgetledger.storage.protocols import Connection, Execute
 
@@ -30,15 +30,15 @@ T = TypeVar("T")
 
 
 class Reentered(Exception):
-    """This thread is amid a write already: a finaliser or a signal handler may run anywhere."""
+    """This thread is already in a write: a finaliser or signal handler runs inside it."""
 
 
-_MOST_AT_ONCE = 256  # keeps one transaction short for whoever waits in another process
-_LOOK_AGAIN_SECONDS = 1.0  # should a leader, interrupted twice, not have told
+_MOST_AT_ONCE = 256  # keeps a transaction short for writers in other processes
+_LOOK_AGAIN_SECONDS = 1.0  # in case a leader, interrupted twice, woke no one
 
 
 class _Batch:
-    """Requests that share one transaction, and so one end."""
+    """Requests that share one transaction, and so its end."""
 
     __slots__ = ("ended", "failure")
 
@@ -48,9 +48,9 @@ class _Batch:
 
 
 class _Request:
-    """What a thread wants written; the thread sleeps on *told*."""
+    """A write that a thread has queued; the thread sleeps until `wake`."""
 
-    __slots__ = ("_told", "batch", "error", "given_up", "operation", "result")
+    __slots__ = ("_woken", "batch", "error", "given_up", "operation", "result")
 
     def __init__(self, operation: Callable[[Execute], Any]) -> None:
         self.operation = operation
@@ -58,15 +58,15 @@ class _Request:
         self.given_up = False
         self.result: Any = None
         self.error: Exception | None = None
-        self._told = Lock()
-        self._told.acquire()
+        self._woken = Lock()
+        self._woken.acquire()
 
     @property
     def finished(self) -> bool:
         return self.given_up or (self.batch is not None and self.batch.ended)
 
     def outcome(self) -> Any:
-        """The operation's result; or raises what it raised, or what its batch failed by."""
+        """Return the operation's result, or raise its exception or that of its batch."""
         assert self.batch is not None
         failure = self.batch.failure or self.error
         if failure is not None:
@@ -74,103 +74,104 @@ class _Request:
         return self.result
 
     def wait(self) -> None:
-        """Sleep until there is something to look at."""
-        self._told.acquire(timeout=_LOOK_AGAIN_SECONDS)
+        """Sleep until `wake`, or `_LOOK_AGAIN_SECONDS` at most."""
+        self._woken.acquire(timeout=_LOOK_AGAIN_SECONDS)
 
     def wake(self) -> None:
-        """Make the caller look: its request is finished, or somebody has to lead."""
-        with suppress(RuntimeError):  # told already
-            self._told.release()
+        """Wake the caller: its request is finished, or it may have to lead."""
+        with suppress(RuntimeError):  # already woken
+            self._woken.release()
 
 
 class _AwaitedRequest(_Request):
-    """What a task wants written; the task awaits *future*, in *loop*.
+    """A write that a task has queued; the task awaits *future*, in *loop*.
 
-    *hear* is called there with the result, even if the task is gone by then.
+    *on_result* is called there with the result, even if the task was cancelled.
     """
 
-    __slots__ = ("future", "hear", "loop")
+    __slots__ = ("future", "loop", "on_result")
 
     def __init__(
         self,
         operation: Callable[[Execute], Any],
         loop: AbstractEventLoop,
-        hear: Callable[[Any], object] | None,
+        on_result: Callable[[Any], object] | None,
     ) -> None:
         super().__init__(operation)
-        self.loop, self.hear = loop, hear
+        self.loop, self.on_result = loop, on_result
         self.future: Future[None] = loop.create_future()
 
 
-class _LeftRequest(_Request):
-    """What a thread left to be written, amid a write of its own; nobody waits for it.
+class _DetachedRequest(_Request):
+    """A write that a thread has queued from inside another write; no caller waits for it.
 
-    *hear* is called with the result, in the thread that wrote it.
+    *on_result* is called with the result, in the thread that wrote it.
     """
 
-    __slots__ = ("hear",)
+    __slots__ = ("on_result",)
 
     def __init__(
-        self, operation: Callable[[Execute], Any], hear: Callable[[Any], object] | None
+        self, operation: Callable[[Execute], Any], on_result: Callable[[Any], object] | None
     ) -> None:
         super().__init__(operation)
-        self.hear = hear
+        self.on_result = on_result
 
     def wake(self) -> None:
-        """Tell the result; nobody sleeps."""
-        hear, self.hear = self.hear, None
-        if hear is not None and self.finished:
+        """Call *on_result* with the result; no thread sleeps on this request."""
+        on_result, self.on_result = self.on_result, None
+        if on_result is not None and self.finished:
             with suppress(Exception):  # as `outcome` raises it
-                hear(self.outcome())
+                on_result(self.outcome())
 
 
-_NO_THREAD = _Request(lambda execute: None)
-"""Leads next: the helper, on behalf of tasks."""
+_THE_HELPER = _Request(lambda execute: None)
+"""Stands for the helper, when it leads next on behalf of tasks."""
 
 
-def _tell(requests: list[_AwaitedRequest]) -> None:
-    """In the loop of *requests*: let the tasks go on that still wait."""
+def _resume(requests: list[_AwaitedRequest]) -> None:
+    """Resume the tasks of *requests* that still wait. Runs in their loop."""
     for request in requests:
-        hear, request.hear = request.hear, None  # it may be told twice
-        if hear is not None:
+        on_result, request.on_result = request.on_result, None  # this may run twice
+        if on_result is not None:
             with suppress(Exception):  # as `outcome` raises it
-                hear(request.outcome())
-        if not request.future.done():  # or cancelled
+                on_result(request.outcome())
+        if not request.future.done():  # done if it was cancelled
             request.future.set_result(None)
 
 
 class Writer:
     """Runs operations on one connection, each durable when its caller has the result.
 
-    *open_connection* is called, in the writer's turn, when there is no connection; it is to
-    `attach` one. *undone* is called, in the writer's turn, when rows that an operation wrote
-    may be gone again: its transaction, or its part of one, was rolled back.
+    *open_connection* is called, in the writer's turn, when there is no connection; it must
+    `attach` one. *on_rollback* is called, in the writer's turn, when a transaction or savepoint may
+    have been rolled back.
     """
 
     def __init__(
         self,
         open_connection: Callable[[], object],
-        undone: Callable[[], object] = lambda: None,
+        on_rollback: Callable[[], object] = lambda: None,
     ) -> None:
         self._open_connection = open_connection
-        self._undone = undone
+        self._on_rollback = on_rollback
         self._connection: Connection | None = None
         self._execute: Execute
         self._lock: ProcessLock
         self._queue: deque[_Request] = deque()
         self._next: dict[str, object] = {}
-        """Who leads next: whose request, or operation. At most one waits for the turn, so that
-        the others queue instead and share its transaction. It is a dictionary as setdefault
-        decides between threads at one stroke, and leaves who is interrupted able to see it."""
+        """The next leader, under the key ``leader``: a request or an operation. At most one
+        caller waits for the turn, so that the others queue and share its transaction.
+        `dict.setdefault` is atomic, and a caller that is interrupted in it can still see whether
+        it was chosen."""
         self._check: Callable[[], float]
         self._check_at = 0.0
         self.amid: set[int] = set()
-        """The threads that are amid a write, and would wait for themselves with another."""
+        """The threads that are in a write; a second write of theirs would deadlock."""
         self._is_crowded = False
-        """The last transaction was of several, so that more callers are on their way."""
-        self._helper = Helper(self._lead_for_tasks)
+        """The last transaction had several requests, so more are to be expected."""
+        self._helper = OnDemandThread(self._lead_for_tasks)
         self.turn = Lock()
-        """Held by whoever writes; the connection is free for others while they hold it."""
+        """Its holder alone uses the connection."""
 
     def attach(
         self,
@@ -180,30 +181,30 @@ class Writer:
     ) -> None:
         """Write on *connection* from now on, while holding *process_lock*.
 
-        *check* raises if the connection is not to be written on any more, and else returns
-        until when (by `time.monotonic`) it need not be asked again.
+        *check* raises if the connection must not be written on any more; otherwise it returns
+        the time (of `time.monotonic`) until which it need not be called again.
         """
         self._connection, self._execute = connection, connection.execute
         self._lock, self._check, self._check_at = process_lock, check, 0.0
 
     def detach(self) -> None:
-        """Write no more on the connection there was."""
+        """Stop writing on the connection."""
         self._connection = None
 
     def forget_queue(self) -> None:
-        """Drop what is queued, in a forked child: its callers exist in the parent only."""
+        """Clear the queue in a forked child: its callers exist only in the parent."""
         self._queue.clear()
         self._next.clear()
         self.amid.clear()
-        self._helper = Helper(self._lead_for_tasks)
+        self._helper = OnDemandThread(self._lead_for_tasks)
 
-    # -- ways in ------------------------------------------------------------------------------
+    # -- entry points ------------------------------------------------------------------------------
 
     def run(self, operation: Callable[[Execute], T]) -> T:
-        """*operation*'s result, once its rows are committed; or what it raised, without rows.
+        """Return *operation*'s result once its rows are committed; if it raises, undo them.
 
-        *operation* may be called again after a failure that was not its own, so it keeps its
-        effects inside the transaction. Raises `Reentered`.
+        *operation* may be called again after a failure that was not its own, so it must keep
+        its effects inside the transaction. Raises `Reentered`.
         """
         thread, amid = get_ident(), self.amid
         if thread in amid:
@@ -211,7 +212,7 @@ class Writer:
         try:
             amid.add(thread)
             try:
-                # Nobody waits: no need to queue, nor to keep anybody's rows apart.
+                # Fast path without queue and savepoint: no other write is running or waiting.
                 if (
                     not self._is_crowded
                     and not self._queue
@@ -225,7 +226,7 @@ class Writer:
                 self._step_back(operation)
                 raise
             finally:
-                if self._queue:  # somebody came before the turn did
+                if self._queue:  # another caller has queued meanwhile
                     self._find_leader()
             return self._run_in_queue(operation)
         finally:
@@ -248,34 +249,34 @@ class Writer:
         return result
 
     async def arun(
-        self, operation: Callable[[Execute], T], hear: Callable[[T], object] | None = None
+        self, operation: Callable[[Execute], T], on_result: Callable[[T], object] | None = None
     ) -> T:
-        """`run`, for a task: its event loop goes on meanwhile.
+        """`run` for a task, without blocking its event loop.
 
-        Cancelling the task does not withdraw *operation*: it is written all the same.
+        Cancelling the task does not withdraw *operation*, which is still written.
         """
-        from asyncio import get_running_loop  # slow to import, but here already
+        from asyncio import get_running_loop  # slow to import, but loaded wherever a task runs
 
-        request = _AwaitedRequest(operation, get_running_loop(), hear)
+        request = _AwaitedRequest(operation, get_running_loop(), on_result)
         self._queue.append(request)
         try:
             self._find_leader()
-        except BaseException:  # interrupted: whoever was chosen may not know
+        except BaseException:  # interrupted: the chosen leader may not be woken
             self._helper.ask()
             raise
         await request.future
         result: T = request.outcome()
         return result
 
-    def leave(
-        self, operation: Callable[[Execute], T], hear: Callable[[T], object] | None = None
+    def run_later(
+        self, operation: Callable[[Execute], T], on_result: Callable[[T], object] | None = None
     ) -> None:
-        """Have *operation* written soon, without waiting; from amid a write of this thread."""
-        self._queue.append(_LeftRequest(operation, hear))
+        """Queue *operation* without waiting, from inside a write of this thread."""
+        self._queue.append(_DetachedRequest(operation, on_result))
         self._helper.ask()
 
     def exclusively(self, action: Callable[[], T]) -> T:
-        """Run *action* while nobody writes in any process, but for one that hangs."""
+        """Run *action* while no process writes, except one that keeps the lock past the timeout."""
         with self.marking(), self.turn:
             if self._connection is None:  # closed meanwhile
                 return action()
@@ -287,7 +288,7 @@ class Writer:
                 self._lock.release()
 
     def write_out(self) -> None:
-        """Write all that is queued. The caller holds the turn."""
+        """Write everything queued. The caller holds the turn."""
         while self._queue:
             self._write_queued()
 
@@ -295,19 +296,19 @@ class Writer:
 
     def _lead(self, shared: type[BaseException] = Exception) -> None:
         with self.turn:
-            # Who queues from here on is either written now or finds that it leads next.
+            # A request queued after this line joins this transaction or leads the next one.
             self._next.clear()
             self._write_queued(shared)
         self._find_leader()  # there may be more than one transaction's worth
 
     def _lead_for_tasks(self) -> None:
         with self.marking():
-            # No interrupt reaches this thread: whatever is raised here is the operations' own.
+            # No interrupt reaches this thread: an exception here comes from the operations.
             self._lead(BaseException)
 
     @contextmanager
     def marking(self) -> Iterator[None]:
-        """This thread is `amid` a write meanwhile."""
+        """List this thread in `amid` meanwhile."""
         thread = get_ident()
         try:
             self.amid.add(thread)
@@ -316,13 +317,13 @@ class Writer:
             self.amid.discard(thread)
 
     def _step_back(self, chosen: object) -> None:
-        """Lead no more, if *chosen* has not led yet: it was interrupted."""
+        """Withdraw *chosen* as leader if it was interrupted before it led."""
         if self._next.get("leader") is chosen:
             del self._next["leader"]
         self._find_leader()
 
     def _find_leader(self) -> None:
-        """See to it that somebody leads, if anybody waits."""
+        """Choose a leader if requests are queued and there is none."""
         if self._next:
             return
         try:
@@ -331,14 +332,14 @@ class Writer:
             return
         if type(first) is _Request and not first.finished:
             first.wake()
-        elif self._next.setdefault("leader", _NO_THREAD) is _NO_THREAD:
+        elif self._next.setdefault("leader", _THE_HELPER) is _THE_HELPER:
             self._helper.ask()
 
     def _write_queued(self, shared: type[BaseException] = Exception) -> None:
-        """Write what is queued in one transaction; requests leave the queue when finished.
+        """Write the queue in one transaction; finished requests leave it.
 
-        What is raised concerns all in the transaction if it is *shared*. An interrupt
-        (KeyboardInterrupt and its like) concerns this thread alone: the others' requests stay
+        An exception of the type *shared* fails every request in the transaction. An interrupt
+        (KeyboardInterrupt and the like) concerns this thread alone: the other requests stay
         queued, unless the transaction was committed already.
         """
         queue, batch = self._queue, _Batch()
@@ -360,22 +361,22 @@ class Writer:
             batch.failure = error
             batch.ended = True
         finally:
-            self._tell_finished()
+            self._wake_finished()
 
     def _run_apart(self, execute: Execute, request: _Request) -> None:
-        """Run one of several: what it raises undoes its own rows only."""
+        """Run one of several requests; an exception undoes its own rows only."""
         execute("SAVEPOINT one")
         request.error = None
         try:
             request.result = request.operation(execute)
         except Exception as error:
             execute("ROLLBACK TO one")
-            self._undone()
+            self._on_rollback()
             request.error = error
         execute("RELEASE one")
 
     def _transact(self, operation: Callable[[Execute], T], batch: _Batch | None = None) -> T:
-        """Run *operation* in a transaction; *batch* ends, at one stroke, when it is committed."""
+        """Run *operation* in a transaction; its commit ends *batch*, for all requests at once."""
         if self._connection is None:
             try:
                 self._open_connection()
@@ -400,9 +401,9 @@ class Writer:
                 batch.ended = True
             return result
         except BaseException as error:
-            self._undone()
+            self._on_rollback()
             assert self._connection is not None
-            if self._connection.in_transaction:  # a full disk ends it by itself
+            if self._connection.in_transaction:  # a full disk has ended it already
                 execute("ROLLBACK")
             elif batch is not None and committing and not isinstance(error, Exception):
                 batch.ended = True  # interrupted between the commit and the line after it
@@ -412,22 +413,25 @@ class Writer:
         finally:
             try:
                 lock.release()
-            except BaseException:  # an interrupt, perhaps before it had begun
+            except BaseException:  # an interrupt, perhaps before the release
                 lock.release()
                 raise
 
     def _fail_queued(self, error: Exception) -> None:
-        """Nobody could begin: who waited meanwhile need not wait as long once more."""
+        """Fail all queued requests, as no transaction could begin: each would wait as long."""
         batch = _Batch()
         batch.failure = error
         for request in self._queue.copy():
             if not request.finished:
                 request.batch = batch
         batch.ended = True
-        self._tell_finished()
+        self._wake_finished()
 
-    def _tell_finished(self) -> None:
-        """Take who is finished off the queue. First they are told: twice rather than never."""
+    def _wake_finished(self) -> None:
+        """Wake the callers of finished requests, then remove these from the queue.
+
+        In the other order, an interrupt in between would leave its caller asleep.
+        """
         finished = list(takewhile(_is_finished, self._queue.copy()))
         tasks: dict[AbstractEventLoop, list[_AwaitedRequest]] = {}
         for request in finished:
@@ -436,8 +440,8 @@ class Writer:
             else:
                 request.wake()
         for loop, requests in tasks.items():
-            with suppress(RuntimeError):  # the loop was closed: nobody awaits them
-                loop.call_soon_threadsafe(_tell, requests)
+            with suppress(RuntimeError):  # the loop was closed, and its tasks with it
+                loop.call_soon_threadsafe(_resume, requests)
         for _ in finished:
             self._queue.popleft()
 

@@ -1,4 +1,4 @@
-"""What each verb of a ledger does: checks, one transaction, warnings.
+"""The verbs of a ledger: checks, one transaction, warnings.
 
 Imports words, pricing, storage and journal. By what a caller asks for:
     hold_requests       hold, can_afford, holds
@@ -8,6 +8,6 @@ Imports words, pricing, storage and journal. By what a caller asks for:
     balances            balance, model_costs
     listing             accounts, entries, alerts
     copying             backup, and the command copy
-    remarks             warnings about a row, once it is safe
+    remarks             warnings about a row, once it is durable
     awaiting            the same transactions, awaited
 """

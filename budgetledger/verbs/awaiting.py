@@ -31,13 +31,13 @@ class AsyncJournal:
         return result
 
     def _hear(self, outcome: tuple[object, tuple[Alert, ...]]) -> None:
-        """Tell the alerts of what was written, though its task may have been cancelled."""
+        """Report the alerts of a write, even if its task was cancelled."""
         self.journal.tell(outcome[1])
 
     def queue(self, operation: Callable[[Transaction], object]) -> None:
-        """Have *operation* written, whatever becomes of this task and its loop."""
+        """Queue *operation*, to be written even if this task or its loop ends."""
         writing = self.write(operation)
-        writing.send(None)  # queued once it waits
+        writing.send(None)  # runs up to its first await, by which it is queued
         writing.close()
 
     async def record(
@@ -47,17 +47,17 @@ class AsyncJournal:
         *,
         slow: bool,
     ) -> T:
-        """Write what was paid. Rather than lose it, a task cancelled early holds up the loop."""
+        """Record a paid call. If cancelled early, block the loop rather than lose the cost."""
         try:
             drafted = await asyncio.to_thread(draft) if slow else draft()
         except asyncio.CancelledError:
-            with suppress(BudgetledgerError):  # as the task would have been told
+            with suppress(BudgetledgerError):  # the cancelled task cannot receive it
                 self.queue(operation(draft()))
             raise
         return await self.write(operation(drafted))
 
     def off_loop(self) -> Journal:
-        """The journal, for a thread: its alerts are told on the loop that runs here."""
+        """The journal, for a thread: its alerts are reported on the loop that runs here."""
         loop, tell = asyncio.get_running_loop(), self.journal.tell
         return replace(
             self.journal, on_alert=lambda alert: loop.call_soon_threadsafe(tell, (alert,))

@@ -27,7 +27,7 @@ def balance(
 def snapshot(
     journal: Journal, account: str, at: datetime | None = None, as_of: datetime | None = None
 ) -> tuple[Balance, dict[str, Decimal]]:
-    """The balance, and what its window's posted is made of: USD by model."""
+    """The balance, and what was posted in its window by model, in USD."""
 
     def operation(execute: Execute, ref: Ref) -> tuple[Balance, dict[str, Decimal]]:
         balance, known_us = _balance(journal, execute, ref, at, as_of)
@@ -40,9 +40,9 @@ def snapshot(
 def _balance(
     journal: Journal, execute: Execute, ref: Ref, at: datetime | None, as_of: datetime | None
 ) -> tuple[Balance, int]:
-    """The balance, and the moment of knowing: in the past if one was asked about."""
+    """The balance, and the moment of knowledge, in microseconds since 1970."""
     moment_us, known_us = journal.moments(execute, ref, at, as_of)
-    # What is held ends at deadlines, which go by the clock as it is.
+    # Deadlines of holds follow the clock, even if it is behind the account's last row.
     now_us = journal.clock()
     if known_us < now_us:
         return reports.balance(execute, ref, moment_us, known_us, None), known_us

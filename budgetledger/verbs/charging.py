@@ -1,4 +1,4 @@
-"""Records what calls cost, and corrections of it."""
+"""Records the costs of calls, and corrections."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from budgetledger.storage.protocols import Execute
 from budgetledger.verbs.remarks import TOLERATED_US, warn_of
 
 Charged: TypeAlias = tuple[Appended, Ref | None]
-"""The row, and its account if that had to be found."""
+"""The row, and its account if that was not cached."""
 
 
 def charge(journal: Journal, account: str, draft: Draft) -> Entry:
-    """Record *draft*; durable on return, with its alerts told and its warnings given."""
+    """Record *draft*; durable on return. Then report alerts and warnings."""
     is_known = isinstance(account, str) and account in journal.refs
     if draft.idempotency_key is not None or not is_known:
         return charged(journal, journal.write(charging(journal, account, draft)))
@@ -50,7 +50,7 @@ def charging(journal: Journal, account: str, draft: Draft) -> Callable[[Transact
 
 
 def charged(journal: Journal, outcome: Charged) -> Entry:
-    """The entry that was written; and what is to be said of it."""
+    """The entry that was written; caches its account, and warns."""
     appended, ref = outcome
     entry = appended.entry
     if ref is not None:
@@ -65,8 +65,8 @@ def _charge_known(
 ) -> tuple[Entry, tuple[Appended, tuple[Alert, ...]] | None]:
     """Fast path of `charge`: one INSERT when the account's head and settings are cached.
 
-    It repeats the checks of `Journal.begin` and `post`. Also returns what is to be said of the
-    entry, if anything.
+    It repeats the checks of `Journal.begin` and `post`. Also returns the alerts
+    to report and the row to warn of, if any.
     """
     store, memory = journal.store, journal.memory
     data_version, ref = store.data_version, journal.refs.get(account)
@@ -89,7 +89,7 @@ def _charge_known(
         return entry, None
     tx = journal.begin(execute)
     ref = journal.refs.get(account)
-    if ref is None:  # forgotten meanwhile
+    if ref is None:  # no longer cached
         appended, _ = _find_and_charge(tx, journal.project, account, draft)
     else:
         appended = post(tx, ref, draft)
@@ -99,10 +99,10 @@ def _charge_known(
 def _find_and_charge(
     tx: Transaction, project: str, account: str, draft: Draft
 ) -> tuple[Appended, Ref]:
-    found = accounts.find(tx.execute, project, account)
-    opened = found or find_or_open(tx, project, account)
+    known = accounts.find(tx.execute, project, account)
+    opened = known or find_or_open(tx, project, account)
     appended = post_once(tx, opened, draft)
-    return appended._replace(opened=found is None), opened
+    return appended._replace(opened=known is None), opened
 
 
 def adjust(

@@ -1,4 +1,4 @@
-"""Moves a whole ledger into an empty one, row by row as they are: between files and servers."""
+"""Copies a whole ledger into an empty one, row by row: between files and servers."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ Progress = Callable[[int, int], None]
 def copy(source: Store, target: Store, progress: Progress | None = None) -> Verification:
     """Copy all of *source* as it is now into *target*, and verify it there, or copy nothing.
 
-    One transaction: whatever ends it early leaves the target empty. *progress* is called with
-    the number of rows done and the number there are; each entry counts twice, as it is verified
-    too. Raises `InvalidInput` if the target has rows, `StoreError` if the copy is not in order.
+    One transaction: a failure leaves the target empty. *progress* is called with the number of
+    rows done and the total; each entry counts twice, as it is verified too. Raises
+    `InvalidInput` if the target has rows, `StoreError` if the copy fails verification.
     """
     with source.reading_apart() as connection:
         read = connection.execute
 
         def operation(execute: Execute) -> Verification:
-            return _copy(read, execute, source, target, progress or _nobody_looks)
+            return _copy(read, execute, source, target, progress or _no_progress)
 
         return target.write(operation)
 
@@ -40,12 +40,12 @@ def copy(source: Store, target: Store, progress: Progress | None = None) -> Veri
 def backup(source: Store, target: str | os.PathLike[str]) -> None:
     """Copy all of *source*, as of now, into the new SQLite file *target*.
 
-    A file is copied page by page, a server's ledger row by row. Raises `InvalidInput` if there
-    is such a file already; if the copy fails, it leaves none.
+    A file is copied page by page, a server's ledger row by row. Raises `InvalidInput` if the
+    file exists; a failed copy leaves no file.
     """
     path = path_of(target)
     if path == MEMORY or os.path.exists(path):
-        raise InvalidInput(f"a backup needs a file that is not there yet, got {path}")
+        raise InvalidInput(f"a backup needs a file that does not exist yet, got {path}")
     if isinstance(source, FileStore):
         source.copy_to(path)
         return
@@ -79,25 +79,25 @@ def _copy(
             )
             done += len(rows)
             progress(done, total)
-    found = verify(execute, target.inspection, lambda rows, _: progress(done + rows, total))
-    if not found.ok:
+    verification = verify(execute, target.inspection, lambda rows, _: progress(done + rows, total))
+    if not verification.ok:
         raise StoreError(
-            f"what was copied is not in order: {found.problems[0].message} (and "
-            f"{len(found.problems) - 1} more); nothing was copied; run `budgetledger verify` on "
-            f"{source.path}",
+            f"the copy failed verification: {verification.problems[0].message} (and "
+            f"{len(verification.problems) - 1} more); nothing was copied; run "
+            f"`budgetledger verify` on {source.path}",
             target=target.path,
         )
     if execute(statements.DIGESTS).fetchall() != read(statements.DIGESTS).fetchall():
         raise StoreError(
-            f"accounts of {target.path} do not end in the rows they end in at {source.path}; "
-            "nothing was copied",
+            f"the last rows of accounts differ between {target.path} and {source.path}; "
+            "nothing was copied; retry",
             target=target.path,
         )
-    return found
+    return verification
 
 
 def _tables() -> dict[str, tuple[list[str], list[str]]]:
-    """The columns and the key of each table; those that others refer to come first."""
+    """The columns and the key of each table; referenced tables come first."""
     from budgetledger.tables import metadata
 
     return {
@@ -115,4 +115,4 @@ def _portions(rows: Any) -> Iterator[list[tuple[Any, ...]]]:
         yield portion
 
 
-def _nobody_looks(done: int, total: int) -> None: ...
+def _no_progress(done: int, total: int) -> None: ...

@@ -1,4 +1,4 @@
-"""Decides a request for a hold: what it sets aside, whether it is granted, which are open."""
+"""Drafts holds, takes them, answers can_afford, and lists open holds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from budgetledger.journal.holding import Granted
 from budgetledger.journal.journal import Journal, Taking
 from budgetledger.journal.refusals import with_largest_output
 from budgetledger.journal.rules import Draft
-from budgetledger.journal.standing import WHOLE_PROJECT, line
+from budgetledger.journal.standing import WHOLE_PROJECT, ancestors
 from budgetledger.journal.transaction import Memory, Transaction
 from budgetledger.names import checked_name
 from budgetledger.pricing.estimates import Estimate
@@ -26,8 +26,8 @@ from budgetledger.windows import span_us
 class Prepared(NamedTuple):
     """The draft of a hold and the estimate it is made from.
 
-    ``unpriced``: why nothing was estimated, in a ledger that does not enforce; then the draft
-    holds nothing.
+    ``unpriced``: the error that prevented an estimate, in a ledger that does not enforce; then
+    the draft holds nothing.
     """
 
     draft: Draft
@@ -36,7 +36,7 @@ class Prepared(NamedTuple):
 
 
 def prepare(journal: Journal, request: HoldRequest) -> Prepared:
-    """Draft the hold that *request* asks for. Raises `UnpricedModel`, if the ledger enforces."""
+    """Draft the hold of *request*. Raises `UnpricedModel`, if the ledger enforces."""
     settings = journal.default_output_tokens, journal.clock, journal.book
     try:
         return Prepared(*draft_hold(request, *settings))
@@ -50,7 +50,7 @@ def prepare(journal: Journal, request: HoldRequest) -> Prepared:
 def take(
     journal: Journal, account: str, prepared: Prepared, expires_in: float | timedelta
 ) -> Granted:
-    """Take the hold; durable on return. Raises what refuses it."""
+    """Take the hold; durable on return. Raises the refusal."""
     try:
         granted = journal.write(taking(journal, account, prepared, expires_in))
     except BudgetExceededError as error:
@@ -76,7 +76,7 @@ def taking(
 
 
 def taken(journal: Journal, granted: Granted, estimate: Estimate | None) -> Granted:
-    """*granted*, whose account is remembered; a refusal that it notes tells the largest output."""
+    """Cache the account of *granted*; add the largest output to a refusal not enforced."""
     if isinstance(granted.refusal, BudgetExceededError):
         with_largest_output(granted.refusal, estimate)
     journal.refs[granted.account.name] = granted.account
@@ -84,20 +84,20 @@ def taken(journal: Journal, granted: Granted, estimate: Estimate | None) -> Gran
 
 
 def can_afford(journal: Journal, account: str, request: HoldRequest) -> bool:
-    """Whether the budgets would grant it now. Raises `UnknownAccount`, `UnpricedModel`."""
+    """Whether *request* would be granted now. Raises `UnknownAccount`, `UnpricedModel`."""
     checked_name(account, "account")
     draft, _ = draft_hold(request, journal.default_output_tokens, journal.clock, journal.book)
 
     def operation(execute: Execute) -> bool:
         tx = Transaction(execute, journal.clock(), Memory())
-        # An account to be opened would be under the project.
+        # A new account would be under the project.
         ref = accounts.find(execute, journal.project, account) or accounts.find(
             execute, journal.project, WHOLE_PROJECT
         )
         if ref is None:
             raise accounts.no_budget(journal.project, account, or_above=True)
         need = holding.need_of(draft)
-        refused = holding.judged(tx, account, line(tx, ref), draft.model, need)
+        refused = holding.judged(tx, account, ancestors(tx, ref), draft.model, need)
         if isinstance(refused, UnknownAccount):
             raise refused
         return refused is None
@@ -106,15 +106,15 @@ def can_afford(journal: Journal, account: str, request: HoldRequest) -> bool:
 
 
 def open_holds(journal: Journal, account: str) -> list[Granted]:
-    """The open holds that count against *account*, its own and others'."""
+    """The open holds that count against *account*: its own and those of accounts under it."""
 
     def operation(execute: Execute, ref: Ref) -> list[Granted]:
-        found = []
+        holds = []
         statement = compiled(statements.OPEN_ENTRIES)
         for expires_at_us, *row in execute(statement, (ref.id, journal.clock())).fetchall():
             entry = Entry._make(row)._replace(expires_at_us=expires_at_us)
-            found.append(Granted(entry, accounts.known(execute, journal.project, entry.account)))
-        return found
+            holds.append(Granted(entry, accounts.known(execute, journal.project, entry.account)))
+        return holds
 
     return journal.read_known(account, operation)
 

@@ -1,4 +1,4 @@
-"""What the arguments of `Ledger.set_price` and `remove_price` mean: a row of prices, checked."""
+"""Checks the arguments of `Ledger.set_price` and `remove_price` and turns them into a row."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from budgetledger.names import checked_name, checked_reason
 from budgetledger.prices import price_name
 from budgetledger.windows import to_us
 
-# The arguments of set_price: the key of the rate in the row, and how many of what the user names
-# make up the unit of the row.
+# By argument of set_price: the key of the rate in the row, and how many of the argument's units
+# make one unit of the row.
 _RATES = {
     "input": ("input_mtok", 1),
     "output": ("output_mtok", 1),
@@ -32,12 +32,12 @@ def rates_json(by_argument: Mapping[str, Amount | None], rates: Mapping[str, Amo
     """The rates of a row, from the arguments and from *rates* by key. Raises `InvalidInput`."""
     from budgetledger.pricing import own_rates
 
-    given = {
+    by_key = {
         key: own_rates.times(usd, units, key)
         for (key, units), usd in ((_RATES[name], usd) for name, usd in by_argument.items())
         if usd is not None
     }
-    return own_rates.stated({**given, **(rates or {})})
+    return own_rates.stated({**by_key, **(rates or {})})
 
 
 def price_revision(

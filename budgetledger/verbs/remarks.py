@@ -1,4 +1,4 @@
-"""What the caller should know of a row, said once it is safe: warnings may be errors."""
+"""Warnings about a row, issued once it is durable, as filters may turn them into errors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from budgetledger.journal.append import Appended
 from budgetledger.pricing.sources import ANSWERED
 
 TOLERATED_US = 1_000_000
-"""Clocks are corrected by less than this all the time."""
+"""Clock corrections smaller than this are routine and cause no warning."""
 
 
 def warn_of(appended: Appended) -> None:
@@ -18,7 +18,7 @@ def warn_of(appended: Appended) -> None:
     if appended.behind_us > TOLERATED_US:
         warn(
             f"the clock is {appended.behind_us / 1e6:.0f} s behind the last entry of "
-            f"{entry.account!r}; this entry has that one's time; check the clock",
+            f"{entry.account!r}; this entry has the time of that one; check the clock",
             ClockWarning,
         )
     if appended.opened and appended.whole_id is None:

@@ -1,4 +1,4 @@
-"""Prices what was recorded without a price, by adjustments: each entry once."""
+"""Prices entries recorded without a price, by one adjustment each."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from budgetledger.storage.protocols import Execute
 from budgetledger.usage import Usage
 
 Progress: TypeAlias = Callable[[int, int], None]
-"""Called with what is done and what there is."""
+"""Called with the number of entries done and the total."""
 
-_PAGE = 100  # entries priced in one transaction: others get their turn between
+_PAGE = 100  # entries priced in one transaction: other writers get a turn after each
 
 
 class Unpriced(NamedTuple):
@@ -50,7 +50,7 @@ def reprice(
     dry_run: bool,
     progress: Progress | None,
 ) -> Iterator[tuple[list[Repriced], list[Unpriced]]]:
-    """Page by page: the entries that are priced, and those whose price is not known."""
+    """Yield page by page the entries that are priced, and those whose price is unknown."""
     project = journal.project
     if account is not None:
         checked_name(account, "account")
@@ -62,8 +62,8 @@ def reprice(
         prices = [price_call(call, journal.book) for call in wanted]
         priced = {one.entry.id: one for one in prices if one is not None}
         unknown = [call for call, one in zip(wanted, prices, strict=True) if one is None]
-        if priced and not dry_run:  # somebody else may have priced some meanwhile
-            stating = partial(state, project=project, found=[*priced.values()])
+        if priced and not dry_run:  # another process may have priced some meanwhile
+            stating = partial(state, project=project, costs=[*priced.values()])
             priced = {one.entry.id: one for one in journal.write(stating)}
         yield [*priced.values()], unknown
         if progress is not None:
@@ -74,41 +74,41 @@ def unpriced_ids(execute: Execute, project: str, account: str | None) -> list[in
     """The entries without a price that count on *account*, or all of the project's."""
     if account is not None:
         ref = accounts.known(execute, project, account)
-        found = execute(compiled(statements.UNPRICED_OF_ACCOUNT), (ref.id,))
+        rows = execute(compiled(statements.UNPRICED_OF_ACCOUNT), (ref.id,))
     else:
         project_id = accounts.find_project(execute, project)
-        found = execute(compiled(statements.UNPRICED_OF_PROJECT), (project_id,))
-    return [entry_id for (entry_id,) in found.fetchall()]
+        rows = execute(compiled(statements.UNPRICED_OF_PROJECT), (project_id,))
+    return [entry_id for (entry_id,) in rows.fetchall()]
 
 
 def calls(execute: Execute, project: str, ids: list[int]) -> list[Unpriced]:
-    """What the entries of those ids tell about their calls."""
+    """Read what the entries with *ids* record about their calls."""
     project_id = accounts.find_project(execute, project)
-    found = (entry_with_id(execute, project_id, entry_id) for entry_id in ids)
-    return [_told(entry) for entry in found if entry is not None]
+    entries = (entry_with_id(execute, project_id, entry_id) for entry_id in ids)
+    return [_call_of(entry) for entry in entries if entry is not None]
 
 
 def is_of(call: Unpriced, model: str | None) -> bool:
-    """Whether the call was answered by, or filed under, what *model* names or matches."""
+    """Whether *model* names or matches the model that answered, or the one of the entry."""
     return model is None or any(matches(model, one) for one in (call.model, call.entry.model or ""))
 
 
 def price_call(call: Unpriced, book: Book) -> Repriced | None:
-    """The price of the call at its own time, or None where it is still not known."""
+    """The price of the call at its own time, or None if it is still unknown."""
     entry = call.entry
     at_us = entry.recorded_at_us if entry.occurred_at_us is None else entry.occurred_at_us
-    asked = None if entry.model == UNKNOWN_MODEL else entry.model
-    found = priced(call.answered, asked, call.usage, None, at_us, book)
-    if found.cost_pico is None:
+    requested = None if entry.model == UNKNOWN_MODEL else entry.model
+    price = priced(call.answered, requested, call.usage, None, at_us, book)
+    if price.cost_pico is None:
         return None
-    unit_prices = json.loads(found.price_json or "{}")
-    return Repriced(entry, to_usd(found.cost_pico), found.source, unit_prices, None)
+    unit_prices = json.loads(price.price_json or "{}")
+    return Repriced(entry, to_usd(price.cost_pico), price.source, unit_prices, None)
 
 
-def state(tx: Transaction, project: str, found: list[Repriced]) -> list[Repriced]:
-    """Append the adjustments that state the costs; leaves out what has got one meanwhile."""
+def state(tx: Transaction, project: str, costs: list[Repriced]) -> list[Repriced]:
+    """Append the adjustments that state the costs, except for entries adjusted meanwhile."""
     done = []
-    for one in found:
+    for one in costs:
         entry_id = one.entry.id
         if not tx.execute(compiled(statements.IS_CORRECTED), (entry_id,)).fetchone()[0]:
             draft = Draft(
@@ -122,13 +122,13 @@ def state(tx: Transaction, project: str, found: list[Repriced]) -> list[Repriced
     return done
 
 
-def _told(entry: Entry) -> Unpriced:
+def _call_of(entry: Entry) -> Unpriced:
     model = None if entry.model == UNKNOWN_MODEL else entry.model
     return Unpriced(entry, _usage(entry.usage_json), entry.price.get(ANSWERED, model))
 
 
 def _usage(usage_json: str | None) -> Usage | None:
-    """What the call used; None where the row does not say all of it."""
+    """The usage of the call, or None if the row does not record all of it."""
     counts = None if usage_json is None else json.loads(usage_json)
     if counts is None or not counts.keys() <= set(Usage._fields):
         return None

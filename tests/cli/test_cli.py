@@ -703,6 +703,7 @@ def test_bars_and_colour_on_a_terminal(spend):
     assert "\x1b[" in shown.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 def test_names_cannot_write_on_the_terminal(spend, encoding):
     name = "[red]eve[/red] \x1b[2J\n\u202eé:smile:"

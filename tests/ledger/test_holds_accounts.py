@@ -34,7 +34,7 @@ def test_a_frozen_account_takes_no_holds_and_records_costs(ledger, frozen):
     error = caught.value
     assert (error.account, error.project) == (frozen, "default")
     assert str(error) == (
-        f"account {frozen!r} is frozen (under review); open it again with unfreeze({frozen!r})"
+        f"account {frozen!r} is frozen (under review); unfreeze {frozen!r} to allow calls again"
     )
     assert ledger.can_afford("other", 1) == (frozen != "*")
     hold.extend(60)
@@ -63,7 +63,7 @@ def test_the_lowest_frozen_account_is_told(ledger):
     ledger.set_parent("alice", "team")
     ledger.freeze("team")
     ledger.freeze("alice")
-    with pytest.raises(AccountFrozen, match="'alice' is frozen; open it again"):
+    with pytest.raises(AccountFrozen, match="'alice' is frozen; unfreeze 'alice'"):
         ledger.hold("alice", 1)
 
 

@@ -41,7 +41,7 @@ def test_a_refusal_in_usd(ledger):
     assert str(error) == error.message == error.args[0]
     assert error.message == (
         "budget 'usd/month' of 'alice' refuses 2.26 USD: limit 10.00, posted 5.25, held 2.50, "
-        "available 2.25; retry in 0:30:00, ask for less, or raise the limit with set_budget"
+        "available 2.25; retry in 0:30:00, ask for less, or raise the limit"
     )
     # LiteLLM's error of this name has these three.
     assert (error.current_cost, error.max_budget) == (5.25, 10.0)
@@ -271,14 +271,12 @@ def test_retry_of_one_model_minds_only_its_holds(opened, clock):
 def test_never_without_a_higher_limit(ledger):
     error = refused(ledger, "alice", "10.01")
     assert error.retry_after is None
-    assert str(error).endswith(
-        "it is more than the whole limit; ask for less, or raise it with set_budget"
-    )
+    assert str(error).endswith("it is more than the whole limit; ask for less, or raise the limit")
     ledger.set_budget("bob", 5)
     ledger.charge("bob", cost=5)
     error = refused(ledger, "bob", 1)
     assert error.retry_after is None
-    assert str(error).endswith("; raise the limit with set_budget, or ask for less")
+    assert str(error).endswith("; raise the limit, or ask for less")
 
 
 def test_retry_minds_what_is_still_held_when_the_window_turns(opened, clock):

@@ -666,7 +666,7 @@ def test_a_backup_that_cannot_be_written(ledger, path, tmp_path, monkeypatch):
 
 def test_a_backup_overwrites_nothing(ledger, tmp_path):
     (tmp_path / "copy.db").write_text("mine")
-    with pytest.raises(InvalidInput, match="a file that is not there yet"):
+    with pytest.raises(InvalidInput, match="a file that does not exist yet"):
         ledger.backup(tmp_path / "copy.db")
     assert (tmp_path / "copy.db").read_text() == "mine"
 

@@ -118,7 +118,7 @@ def test_prices_are_the_projects_or_all_projects(ledger, database, clock):
     assert ledger.charge("alice", model="my-model", usage=Usage(M)).cost == 5
     ledger.remove_price("my-model")
     assert ledger.charge("alice", model="my-model", usage=Usage(M)).cost == 1
-    with pytest.raises(UnpricedModel, match="prices list"):
+    with pytest.raises(UnpricedModel, match="`prices` lists"):
         ledger.remove_price("my-model")
     with pytest.raises(UnpricedModel):
         ledger.remove_price("my-*")  # is of all projects

@@ -51,6 +51,7 @@ def dated(days: int, ago: float, **fields: object) -> dict[str, object]:
     return record(duration=days, created_at=at, last_updated_at=at, **fields)
 
 
+@pytest.mark.slow
 def test_a_file_that_litellm_saved(tmp_path, ledger):
     script = """
 import threading, time

@@ -121,7 +121,9 @@ def test_a_copy_that_is_stopped_leaves_nothing(source, target, at):
 def test_a_ledger_that_is_not_in_order_is_not_copied(source, target, monkeypatch):
     monkeypatch.setattr(_copying._sql, "all_rows", with_another_note(_copying._sql.all_rows))
     with Ledger(target) as copy:
-        with pytest.raises(StoreError, match=r"not in order.*nothing was copied; run `budgetl"):
+        with pytest.raises(
+            StoreError, match=r"failed verification.*nothing was copied; run `budgetl"
+        ):
             _copying.copy(source._journal.store, copy._journal.store)
         assert not any(contents(copy).values())
 

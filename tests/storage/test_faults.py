@@ -469,7 +469,7 @@ def wait_for_lock(struck):
         lock.acquire(0.01)
     lock.release()
     other.release()
-    while lock._line.is_waiting:
+    while lock._waiter.is_waiting:
         time.sleep(0.001)
     other.close()
 

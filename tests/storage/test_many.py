@@ -335,7 +335,7 @@ def child():
         try:
             use()
         except StoreError as error:
-            assert "close sessions before forking" in str(error), error
+            assert "close it before forking" in str(error), error
         else:
             raise AssertionError("it trusts locks that it does not hold")
 

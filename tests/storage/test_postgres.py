@@ -414,7 +414,7 @@ def test_a_commit_that_nobody_can_tell_of(server, ledger, wired, wire, monkeypat
     wire.cut_after = b"COMMIT\0"
     wire.close()
     (wire.folder / ".s.PGSQL.5432").unlink()
-    with pytest.raises(StoreError, match=r"may be there or not.*same key"):
+    with pytest.raises(StoreError, match=r"may or may not be recorded.*same key"):
         wired.charge("alice", cost=2)
 
 

@@ -134,7 +134,7 @@ def test_who_waits_again_shares_no_turn_with_who_waits_still(path, lock, monkeyp
     again.start()
     threading.Timer(0.1, late.set).start()
     join(again)
-    wait_until(lambda: not lock._line.is_waiting)
+    wait_until(lambda: not lock._waiter.is_waiting)
     third = ProcessLock(f"{path}.lock")
     with pytest.raises(LockTimeout):
         third.acquire(0.05)
@@ -174,7 +174,7 @@ def test_a_process_that_was_stopped_amid_a_write_is_not_waited_for(
         timer = threading.Timer(SOON, process.send_signal, [signal.SIGCONT])
         timer.start()
 
-        with pytest.raises(StoreBusy, match=r"let that process go on or end it .* and retry"):
+        with pytest.raises(StoreBusy, match=r"resume or end that process .* and retry"):
             ledger.charge("alice", cost="0.01", key="k")
         with pytest.raises(StoreBusy):
             asyncio.run(ledger._journal.store.awrite(lambda execute: None))
@@ -205,7 +205,7 @@ try:
 except KeyboardInterrupt:
     pass
 other.release()
-line = ledger._journal.store._files.lock._line
+line = ledger._journal.store._files.lock._waiter
 for _ in range(9000):
     if line.is_waiting:
         time.sleep(0.001)

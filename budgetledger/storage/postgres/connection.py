@@ -1,8 +1,8 @@
-"""PostgreSQL itself: connections, how statements are put to it, and what its errors mean.
+"""PostgreSQL: connections, statements, and PostgreSQL's errors as those of this package.
 
-A connection here takes the calls of sqlite3's, and outlives the driver's own one: when the
-server restarts, the next transaction finds a new one. All writers of a ledger take turns, by
-an advisory lock that lasts as long as their transaction, so it works behind pgbouncer too.
+A connection here has the methods of sqlite3's and outlives the driver's: after a restart of the
+server, the next transaction opens a new one. All writers of a ledger take turns by an advisory
+lock that lasts as long as their transaction, so it works behind pgbouncer too.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ except ImportError as error:
 
 APPLICATION_ID = 0x62676C72
 PATIENCE_SECONDS = 10.0
-"""How long to try to reach a server again that went away."""
+"""How long to try to reach a lost server again."""
 
 LOCK_SECONDS = 60
-"""How long to wait for another writer; and how long the server waits for one that stopped."""
+"""How long to wait for another writer, and how long the server lets a transaction idle."""
 
 _PORTION = 2000  # rows of a long statement in memory
-_DEFAULTS: dict[str, Any] = {  # a server that vanished is noticed within a minute
+_DEFAULTS: dict[str, Any] = {  # detect a vanished server within a minute
     "connect_timeout": 5,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
@@ -52,18 +52,18 @@ _DEFAULTS: dict[str, Any] = {  # a server that vanished is noticed within a minu
 
 
 class Again(StoreBusy):
-    """The transaction came to nothing through no fault of its own: run it again."""
+    """The transaction was undone by a lost connection, or for another one: run it again."""
 
 
 class Patience:
-    """Waits between trials, a little longer each time, and at some time no more."""
+    """Waits between attempts, longer each time, until `PATIENCE_SECONDS` have passed."""
 
     def __init__(self) -> None:
         self._end = monotonic() + PATIENCE_SECONDS
         self._pause = 0.01
 
     def wait(self, error: Again) -> None:
-        """Wait before the next trial. Raises `StoreBusy` once it has been long enough."""
+        """Wait before the next attempt. Raises `StoreBusy` once the time is up."""
         if monotonic() > self._end:
             raise StoreBusy(str(error), target=error.target) from error.__cause__
         sleep(self._pause)
@@ -71,17 +71,17 @@ class Patience:
 
 
 class _Integer(Dumper):
-    """An integer as text of no declared type: each size of a number, and NULL, would be another
-    statement to prepare."""
+    """Sends an integer as text without a type: otherwise each size of integer, and NULL, would
+    need a prepared statement of its own."""
 
     def dump(self, obj: int) -> Buffer:
         return str(obj).encode()
 
-    quote = dump  # where the driver itself writes a statement
+    quote = dump  # used where the driver writes values into a statement
 
 
-class Found(psycopg.Cursor[tuple[Any, ...]]):
-    """What a statement found."""
+class Rows(psycopg.Cursor[tuple[Any, ...]]):
+    """The rows of a statement, and the id of an inserted row."""
 
     lastrowid: int | None = None
 
@@ -93,7 +93,7 @@ class Connection:
         self._address = address
         self._is_closed = False
         self.renewals = 0
-        """How often it was lost, and made again."""
+        """How often the connection was lost and opened again."""
         self._controls: dict[str, Callable[[], object]] = {
             "BEGIN": self._begin,
             "COMMIT": self._end,
@@ -117,12 +117,12 @@ class Connection:
 
     @property
     def in_transaction(self) -> bool:
-        """Whether one was begun, and its connection stands."""
+        """Whether a transaction is open and its connection is not lost."""
         driver = self._driver
         return driver is not None and driver.pgconn.transaction_status in _IN_TRANSACTION
 
     def execute(self, sql: str, parameters: Any = (), /) -> Any:
-        """Run a statement, compiled for sqlite3. Raises errors of this package only."""
+        """Run a statement that is compiled for sqlite3. Raises errors of this package only."""
         control = self._controls.get(sql)
         if control is not None:
             return control()
@@ -130,7 +130,7 @@ class Connection:
         if sql.startswith(LONG):
             return self._in_portions(statement, parameters)
         try:
-            cursor = Found(self.driver)
+            cursor = Rows(self.driver)
             cursor.execute(statement, parameters, prepare=True)
             if returns_id:
                 self._inserted(cursor, sql, parameters)
@@ -139,7 +139,7 @@ class Connection:
         return cursor
 
     def close(self) -> None:
-        """Give the connection back; a transaction in it is undone."""
+        """Close the connection, which undoes an open transaction."""
         self._is_closed = True
         if self._driver is not None:
             self._driver.close()
@@ -152,7 +152,7 @@ class Connection:
         except psycopg.Error as error:
             raise self._translated(error) from error
 
-    def _inserted(self, cursor: Found, sql: str, parameters: Any) -> None:
+    def _inserted(self, cursor: Rows, sql: str, parameters: Any) -> None:
         raise NotImplementedError
 
     # -- transactions ---------------------------------------------------------------------------
@@ -162,14 +162,14 @@ class Connection:
         self._at_once(self._begin_text)
 
     def _end(self) -> None:
-        """End a transaction that leaves nothing behind; the server does if it is not reached."""
+        """Roll back; without a connection the server does so by itself."""
         try:
             self.driver.pgconn.exec_(b"ROLLBACK")
         except psycopg.Error:
             self.driver.close()
 
     def _at_once(self, statements: bytes) -> pq.abc.PGresult:
-        """Run *statements* in half the time that a cursor takes; no interrupt ends it."""
+        """Run *statements* in half the time that a cursor takes. An interrupt does not end it."""
         pgconn = self.driver.pgconn
         try:
             result = pgconn.exec_(statements)
@@ -183,7 +183,7 @@ class Connection:
     # -- reaching the server ---------------------------------------------------------------------
 
     def _ensure(self) -> None:
-        """Have a connection that was not lost. Raises `Again` while there is none to be had."""
+        """Reopen a lost connection. Raises `Again` if the server cannot be reached."""
         if self._is_closed:
             raise closed(self._address.shown)
         if self.driver.closed:
@@ -195,12 +195,12 @@ class Connection:
 
     def _translated(self, error: psycopg.Error) -> StoreError:
         state = error.sqlstate or ""
-        # Without a state the server did not say it: the statement may not have reached it.
+        # An error without a state is not the server's: the statement may not have reached it.
         is_lost = self.driver.closed or state.startswith(_LOST) or (
             not state and type(error) in (psycopg.DatabaseError, psycopg.OperationalError)
         )  # fmt: skip
         if is_lost:
-            self.driver.close()  # it may say so only at the next statement
+            self.driver.close()  # psycopg may report it only at the next statement
         return translated(error, self._address.shown, is_lost=is_lost)
 
 
@@ -217,7 +217,7 @@ class WritingConnection(Connection):
             "RELEASE one": lambda: self._at_once(b"RELEASE one"),
         }
         turn = f"{APPLICATION_ID}, {address.lock}"
-        # Set for the transaction only: behind pgbouncer the next one may run elsewhere.
+        # Set for the transaction only: behind pgbouncer the next may have another connection.
         self._begin_text = (
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; "
             f"SET LOCAL search_path = {address.quoted_schema}; "
@@ -237,21 +237,21 @@ class WritingConnection(Connection):
         self._written = self._saved = self._spoiled = None
         if self._at_once(self._begin_text).get_value(0, 0) != b"t":
             try:
-                self.driver.execute(self._turn_text)  # which an interrupt does end
+                self.driver.execute(self._turn_text)  # an interrupt ends this wait
             except psycopg.Error as error:
                 raise self._translated(error) from error
 
     def execute(self, sql: str, parameters: Any = (), /) -> Any:
         """See `Connection.execute`."""
         if self._spoiled is not None and sql != "ROLLBACK" and sql != "BEGIN IMMEDIATE":
-            raise self._spoiled  # whoever caught it: not this statement alone, all is undone
+            raise self._spoiled  # all is undone, even if the caller caught the first error
         try:
             return super().execute(sql, parameters)
         except Again as error:
             self._spoiled = error
             raise
 
-    def _inserted(self, cursor: Found, sql: str, parameters: Any) -> None:
+    def _inserted(self, cursor: Rows, sql: str, parameters: Any) -> None:
         row = cursor.fetchone()
         assert row is not None
         cursor.lastrowid = row[0]
@@ -272,25 +272,25 @@ class WritingConnection(Connection):
         try:
             result = pgconn.exec_(b"COMMIT")
         except psycopg.Error as error:
-            return self._find_out(error)
+            return self._resolve_commit(error)
         if result.status == pq.ExecStatus.COMMAND_OK:
             assert result.command_status == b"COMMIT"
             return None
         failure = psycopg.errors.error_from_result(result)
-        told = self._translated(failure)
-        if isinstance(told, Again) and self.driver.closed:
-            return self._find_out(failure)
-        raise told from failure
+        store_error = self._translated(failure)
+        if isinstance(store_error, Again) and self.driver.closed:
+            return self._resolve_commit(failure)
+        raise store_error from failure
 
-    def _find_out(self, cause: psycopg.Error) -> None:
-        """The connection was lost amid a commit: return if it was made, else raise `Again`."""
+    def _resolve_commit(self, cause: psycopg.Error) -> None:
+        """After a connection is lost in a commit: return if that succeeded, else raise `Again`."""
         self.driver.close()
         patience, written = Patience(), self._written
         while True:
             try:
-                # With the lock, as the lost transaction, if it still runs, has it till its end.
+                # Under the lock, which the lost transaction holds while it still runs.
                 self._begin()
-                found = written is not None and self._is_there(*written)
+                is_committed = written is not None and self._is_committed(*written)
                 self._end()
                 break
             except Again as error:
@@ -298,16 +298,16 @@ class WritingConnection(Connection):
                     patience.wait(error)
                 except StoreBusy:
                     raise StoreError(
-                        f"the connection to {self._address.shown} was lost amid a commit, and "
-                        "could not be made again; what was being recorded may be there or not; "
-                        "look, or retry with the same key",
+                        f"the connection to {self._address.shown} was lost during a commit and "
+                        "could not be restored; the entry may or may not be recorded; list the "
+                        "entries, or retry with the same key",
                         target=self._address.shown,
                     ) from cause
         self._written = None
-        if not found:
+        if not is_committed:
             raise translated(cause, self._address.shown, is_lost=True) from cause
 
-    def _is_there(self, table: str, *row: Any) -> bool:
+    def _is_committed(self, table: str, *row: Any) -> bool:
         statement = f"SELECT 1 FROM {table} WHERE id = ? AND xmin = CAST(? AS xid) AND hash = ?"
         return self.execute(statement, row).fetchone() is not None
 
@@ -324,7 +324,7 @@ _AGAIN = ("40001", "40P01")  # serialization failure, deadlock
 
 
 def connect(address: Address) -> psycopg.Connection[tuple[Any, ...]]:
-    """A connection of the driver. Raises `StoreNotFound` if the server cannot be reached."""
+    """Open a driver's connection. Raises `StoreNotFound` if the server cannot be reached."""
     shown = address.shown
     try:
         settings = conninfo.conninfo_to_dict(address.conninfo)
@@ -358,10 +358,10 @@ def connect(address: Address) -> psycopg.Connection[tuple[Any, ...]]:
 
 
 def translated(error: psycopg.Error, target: str, *, is_lost: bool = False) -> StoreError:
-    """budgetledger's own error for what PostgreSQL reported."""
+    """The error of this package for one of PostgreSQL."""
     state = error.sqlstate or ""
     if is_lost or state in _AGAIN:
-        what = "lost the connection" if is_lost else "undid the transaction for another's sake"
+        what = "lost the connection" if is_lost else "undid the transaction in favour of another"
         return Again(
             f"{target} {what} ({_first_line(error)}); nothing was recorded; retry",
             target=target,
@@ -387,8 +387,8 @@ def _first_line(error: psycopg.Error) -> str:
 
 _UPGRADED = (
     StoreError,
-    "was upgraded by a newer budgetledger meanwhile, or somebody changed its tables; nothing was "
-    "recorded; restart this program",
+    "was upgraded by a newer budgetledger, or its tables were changed, while it was open; nothing "
+    "was recorded; restart this program",
 )
 _POOLED = (
     StoreError,
@@ -399,7 +399,7 @@ _BY_STATE: dict[str, tuple[type[StoreError], str]] = {
     "55P03": (StoreBusy, "stayed locked by another writer; nothing was recorded; retry"),
     "57014": (StoreBusy, "took longer than the server allows; nothing was recorded; retry"),
     "25006": (StoreReadOnly, "is read-only; name the primary server, not a standby"),
-    "42501": (StoreReadOnly, "may not be used so by this user; grant what is missing"),
+    "42501": (StoreReadOnly, "does not permit this to its user; grant the missing privilege"),
     "3D000": (StoreNotFound, "has no such database; create it first: createdb"),
     "53100": (StoreFull, "has no room left on its disk; nothing was recorded; make room and retry"),
     "53": (StoreBusy, "has no resources left; nothing was recorded; retry"),

@@ -1,4 +1,4 @@
-"""The schema on PostgreSQL: found, compared and upgraded as `budgetledger.storage.schema` does."""
+"""Finds, compares and upgrades the schema on PostgreSQL, as `storage.schema` does on SQLite."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ from budgetledger.storage.schema import Inspection, Schema
 Driver: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
 
 _SCRATCH = "budgetledger_expected"
-_expected: dict[int, Schema] = {}  # by the server's version, which words them its own way
+_expected: dict[int, Schema] = {}  # by the server's version, each with its own wording
 
 
 def revision(address: Address, connection: Connection) -> str | None:
     """The schema's revision, or None where there is no ledger yet. Reads only.
 
-    Raises `NotALedger` for somebody else's tables, `StoreError` for a damaged ledger.
+    Raises `NotALedger` for another application's tables, `StoreError` for a damaged ledger.
     """
     connection.execute("BEGIN")
     try:
-        there = {name for (name,) in connection.execute(_RELATIONS, (address.schema,))}
-        if not there:
+        relations = {name for (name,) in connection.execute(_RELATIONS, (address.schema,))}
+        if not relations:
             return None
-        if not {"alembic_version", "entries", "budget_revisions"} <= there:
+        if not {"alembic_version", "entries", "budget_revisions"} <= relations:
             raise NotALedger(
                 f"schema {address.schema!r} of {address.shown} has tables of another application "
                 "and was left alone; name another one: ?schema=name",
                 target=address.shown,
             )
-        found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
-    if found is None:
+    if row is None:
         raise StoreError(
             f"{address.shown} is damaged: its schema has no revision; restore a backup",
             target=address.shown,
         )
-    return str(found[0])
+    return str(row[0])
 
 
 def upgrade(address: Address) -> None:
@@ -62,10 +62,10 @@ def upgrade(address: Address) -> None:
     def begin() -> None:
         driver.execute("BEGIN")
         driver.execute(f"SELECT pg_advisory_xact_lock({APPLICATION_ID}, {address.lock})")
-        there = driver.execute(
+        exists = driver.execute(
             "SELECT 1 FROM pg_namespace WHERE nspname = %s", (address.schema,)
         ).fetchone()
-        if not there:  # who may use a schema may not always make one
+        if not exists:  # a user of a schema may lack the right to create one
             driver.execute(f"CREATE SCHEMA {quoted}")
         driver.execute(f"SET LOCAL search_path = {quoted}")
 
@@ -73,10 +73,10 @@ def upgrade(address: Address) -> None:
 
 
 def inspection(address: Address) -> Inspection:
-    """What `verify` looks into beside the rows."""
+    """What `verify` checks besides the rows."""
 
     def expected() -> Schema:
-        """The `schema` of a new ledger, from one that is made for this and undone again."""
+        """The `schema` of a new ledger, created in a transaction that is rolled back."""
         driver = connect(address)
         version = driver.info.server_version
         if version in _expected:
@@ -156,11 +156,11 @@ WHERE {_HERE}"""
 
 
 def schema(execute: Callable[..., Any]) -> Schema:
-    """What is in the schema, by kind and name, as text that does not name the schema."""
+    """Read the current schema, as text that does not name it."""
     ((here,),) = execute("SELECT quote_ident(current_schema()) || '.'").fetchall()
     named = re.compile(rf"\b(ON|FUNCTION) {re.escape(here)}")
     return {
-        # Tables and views are told without it; and in a view, ON may be followed by an alias.
+        # The text of tables and views never has it; and in a view, ON may precede an alias.
         (kind, name): (table, text if kind in ("table", "view") else named.sub(r"\1 ", text))
         for kind, name, table, text in execute(_OBJECTS).fetchall()
     }

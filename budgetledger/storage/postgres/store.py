@@ -1,4 +1,4 @@
-"""A ledger on PostgreSQL: its connections, and how it goes on when they are lost."""
+"""A ledger on PostgreSQL: its connections, and what happens when they are lost."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 def exists(target: str) -> bool:
-    """Whether there is a ledger where the URL *target* says."""
+    """Whether there is a ledger at the URL *target*."""
     address = address_of(target)
     with closing(Connection(address)) as connection:
         return revision(address, connection) is not None
@@ -59,9 +59,9 @@ class PostgresStore(Store):
             WritingConnection(self._address, self._synchronous), Connection(self._address)
         )
         try:
-            found = revision(self._address, connections.reading)
-            if found != _migrate.HEAD:
-                _migrate.prepare(found, self.path)
+            current = revision(self._address, connections.reading)
+            if current != _migrate.HEAD:
+                _migrate.prepare(current, self.path)
                 upgrade(self._address)
         except BaseException:
             connections.close()
@@ -77,7 +77,7 @@ class PostgresStore(Store):
         return files.renewals if isinstance(files, _Connections) else 0
 
     def read(self, operation: Callable[[Execute], T]) -> T:
-        """Run *operation* on one snapshot, on another if the connection was lost amid it."""
+        """Run *operation* on one snapshot; again on another if the connection is lost."""
         patience = None
         while True:
             try:
@@ -88,10 +88,10 @@ class PostgresStore(Store):
 
     @contextmanager
     def reading_apart(self) -> Iterator[Connection]:
-        """One snapshot on a connection of its own, for what takes long."""
+        """One snapshot on a connection of its own, for long reads."""
         with self._connected_apart() as connection:
             connection.execute("BEGIN")
-            connection.execute("SELECT 1")  # what it sees is decided by the first statement
+            connection.execute("SELECT 1")  # the first statement fixes the snapshot
             yield connection
 
     @contextmanager
@@ -107,13 +107,13 @@ class PostgresStore(Store):
                 poolclass=StaticPool,
                 execution_options={"schema_translate_map": {None: self._address.schema}},
             )
-            engine.connect().close()  # it tries things out, and would end the snapshot
+            engine.connect().close()  # a first connect runs queries and would end the snapshot
             driver = connection.driver
-            driver.set_autocommit(False)  # after a rollback too, each transaction is like this
+            driver.set_autocommit(False)  # for every later transaction too, as after a rollback
             driver.set_read_only(True)
             driver.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
             driver.execute(f"SET LOCAL search_path = {self._address.quoted_schema}".encode())
-            driver.execute(b"SELECT 1")  # what it sees is decided by the first statement
+            driver.execute(b"SELECT 1")  # the first statement fixes the snapshot
             yield engine
 
     @contextmanager
@@ -128,24 +128,24 @@ class PostgresStore(Store):
 
 
 class _Connections:
-    """What a store has open; apart from it, to be closed when the store itself is gone."""
+    """What a store has open; apart from the store, so that it can be closed after it."""
 
     def __init__(self, writing: WritingConnection, reading: Connection) -> None:
         self.writing, self.reading = writing, reading
 
     @property
     def renewals(self) -> int:
-        """How often one of them was made again."""
+        """How often either of them was opened again."""
         return self.reading.renewals + self.writing.renewals
 
     def close(self) -> None:
-        """Give both back."""
+        """Close both."""
         self.reading.close()
         self.writing.close()
 
 
 class _PatientWriter(Writer):
-    """Runs a transaction again that came to nothing through no fault of its own."""
+    """Repeats a transaction that fails with `Again`."""
 
     def _transact(self, operation: Callable[[Execute], T], batch: _Batch | None = None) -> T:
         patience = None

@@ -10,10 +10,10 @@ from zlib import crc32
 from budgetledger.errors import InvalidInput
 
 SCHEMA = "budgetledger"
-"""Where the tables are unless the URL says ``?schema=``: their names are not rare ones."""
+"""The schema of the tables, unless the URL has ``?schema=``: their names are common ones."""
 
 _SECRETS = ("password", "sslpassword", "oauth_client_secret")
-_LONGEST = 63  # bytes; PostgreSQL cuts off what a longer name says
+_LONGEST = 63  # bytes; PostgreSQL truncates longer names
 
 
 class Address(NamedTuple):
@@ -28,17 +28,17 @@ class Address(NamedTuple):
 
     @property
     def quoted_schema(self) -> str:
-        """The schema as SQL writes it."""
+        """The schema's name, quoted for SQL."""
         return '"' + self.schema.replace('"', '""') + '"'
 
     @property
     def lock(self) -> int:
-        """What writers of this schema take turns by; the database is part of it anyway."""
+        """The key of the advisory lock for writers of this schema; it is local to the database."""
         return crc32(self.schema.encode()) - (1 << 31)  # a signed integer of 32 bits
 
 
 def address_of(target: str | os.PathLike[str]) -> Address:
-    """What the URL *target* says. Raises `InvalidInput`, which does not repeat the URL."""
+    """Parse the URL *target*. Raises `InvalidInput`, which does not repeat the URL."""
     _, _, rest = str(target).partition("://")
     place, _, query = rest.partition("?")
     if "@" in place.partition("/")[2] or "@" in query.partition("&")[0].partition("=")[0]:
@@ -46,13 +46,13 @@ def address_of(target: str | os.PathLike[str]) -> Address:
             "this PostgreSQL URL has a / or ? before its @; write special characters in the user's "
             "name and the password with %-escapes: / as %2F, ? as %3F, @ as %40"
         )
-    asked = parse_qsl(query, keep_blank_values=True)
-    schemas = [value for name, value in asked if name == "schema"] or [SCHEMA]
+    parameters = parse_qsl(query, keep_blank_values=True)
+    schemas = [value for name, value in parameters if name == "schema"] or [SCHEMA]
     schema = schemas[-1]
     if not schema or "\0" in schema or len(schema.encode()) > _LONGEST:
         raise InvalidInput(f"?schema= must name a schema in 1 to {_LONGEST} bytes, got {schema!r}")
-    others = [(name, value) for name, value in asked if name != "schema"]
-    shown = [pair for pair in asked if pair[0] not in _SECRETS]
+    others = [(name, value) for name, value in parameters if name != "schema"]
+    shown = [pair for pair in parameters if pair[0] not in _SECRETS]
     user, at, hosts = place.rpartition("@")
     user = user.partition(":")[0]
     return Address(

@@ -1,7 +1,7 @@
-"""SQLite itself: what a target names, how it is opened, and what its errors mean.
+"""SQLite: the path of a target, connections, and SQLite's errors as those of this package.
 
-A ledger's file is only ever touched through SQLite. Opening it any other way inside this
-process, even to read a byte, would drop SQLite's locks on it when that descriptor closes.
+Only SQLite may open a ledger's file. If this process opens it in any other way, even to read a
+byte, SQLite's locks on it are lost when that descriptor closes.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def path_of(target: str | os.PathLike[str]) -> str:
 
 
 def check_version() -> None:
-    """Raise `StoreError` if Python brings an SQLite that is too old."""
+    """Raise `StoreError` if Python's SQLite is too old."""
     if sqlite3.sqlite_version_info < _OLDEST:
         raise StoreError(
             f"SQLite {sqlite3.sqlite_version} is too old, budgetledger needs 3.37 or later; "
@@ -60,11 +60,11 @@ def check_version() -> None:
         )
 
 
-def found_revision(path: str) -> str | None:
+def file_revision(path: str) -> str | None:
     """The schema's revision of the file at *path*, or None if it is missing or empty.
 
-    Looks without writing, not even to write another program's log back into its file. Raises
-    `NotALedger`; `StoreNotFound` and `StoreReadOnly` for what could not be written later.
+    Writes nothing, not even another program's log back into its file. Raises `NotALedger`;
+    `StoreNotFound` and `StoreReadOnly` if the file could not be written later.
     """
     folder = os.path.dirname(path)
     if not os.path.isdir(folder):
@@ -72,39 +72,39 @@ def found_revision(path: str) -> str | None:
             f"there is no folder for {path}; create it first: mkdir -p {folder}", target=path
         )
     size = _size(path)
-    there = size is not None
+    exists = size is not None
     if os.path.isdir(path):
         raise StoreNotFound(f"{path} is a folder; name a file in it", target=path)
-    if not os.access(folder, os.W_OK) or (there and not os.access(path, os.W_OK)):
+    if not os.access(folder, os.W_OK) or (exists and not os.access(path, os.W_OK)):
         raise StoreReadOnly(
             f"{path} is read-only; let this user write the file and its folder", target=path
         )
     if not size:
         return None
-    # Without a log, the file is all there is, and SQLite need not put one beside it.
-    how = "mode=ro" if _size(f"{path}-wal") else "immutable=1"
-    with closing(sqlite3.connect(f"file:{quote(path)}?{how}", uri=True)) as connection:
+    # Without a log the file is complete; "immutable" keeps SQLite from creating a log.
+    mode = "mode=ro" if _size(f"{path}-wal") else "immutable=1"
+    with closing(sqlite3.connect(f"file:{quote(path)}?{mode}", uri=True)) as connection:
         connection.isolation_level = None
-        found = _migrate.revision(connection, path)
-    if found is None and size < _SHORTEST:
+        revision = _migrate.revision(connection, path)
+    if revision is None and size < _SHORTEST:
         raise NotALedger(f"{path} is not an SQLite file; name another file", target=path)
-    return found
+    return revision
 
 
 def _size(path: str) -> int | None:
     try:
         return os.stat(path).st_size
-    except FileNotFoundError:  # the last to close a database deletes its log at any moment
+    except FileNotFoundError:  # the last connection to close may delete the log at any moment
         return None
 
 
 def identity(path: str) -> tuple[int, int] | None:
-    """Which file it is that a path leads to, whatever its name; None if there is none."""
+    """Device and inode of the file at *path*, or None if there is none."""
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except FileNotFoundError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def connect(path: str, synchronous: Synchronous) -> sqlite3.Connection:
@@ -128,23 +128,23 @@ def connect(path: str, synchronous: Synchronous) -> sqlite3.Connection:
 
 
 def make_current(connection: sqlite3.Connection, path: str) -> None:
-    """Create or upgrade the schema, under the lock; somebody may have done it meanwhile."""
+    """Create or upgrade the schema, unless another process just did. Call it under the lock."""
     if _migrate.revision(connection, path) == _migrate.HEAD:
         return
     if path != MEMORY:
-        # A commit writes whole pages and sums them up: small ones make it a third cheaper.
+        # A commit writes and checksums whole pages: small ones make it a third cheaper.
         connection.execute("PRAGMA page_size = 1024")
         connection.execute("PRAGMA journal_mode = WAL")
     _migrate.upgrade(connection)
 
 
 def make_private(path: str) -> None:
-    """A bill is nobody else's business. The log files inherit the mode."""
+    """Let only the file's owner read costs. The log files inherit the mode."""
     os.chmod(path, 0o600)
 
 
 def translated(error: Exception, target: str) -> StoreError:
-    """budgetledger's own error for what SQLite or the system reported."""
+    """The error of this package for one of SQLite or the system."""
     if isinstance(error, OSError):
         return StoreError(
             f"{target} cannot be used ({error.strerror}); keep the ledger on a local disk that "
@@ -155,14 +155,14 @@ def translated(error: Exception, target: str) -> StoreError:
         return closed(target)
     if str(error).startswith("no such column") or str(error).startswith("no such table"):
         return StoreError(
-            f"{target} was upgraded by a newer budgetledger meanwhile, or somebody changed its "
-            "tables; nothing was recorded; restart this program",
+            f"{target} was upgraded by a newer budgetledger, or its tables were changed, while it "
+            "was open; nothing was recorded; restart this program",
             target=target,
         )
     code = getattr(error, "sqlite_errorcode", 0)
     kind, message = _BY_CODE.get(code) or _BY_CODE.get(
         code & 0xFF,
-        (StoreError, f"is damaged, or SQLite failed: {error}; restore a backup if it stays"),
+        (StoreError, f"is damaged, or SQLite failed: {error}; restore a backup if that repeats"),
     )
     return kind(f"{target} {message}", target=target)
 

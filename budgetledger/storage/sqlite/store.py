@@ -1,4 +1,4 @@
-"""A ledger in an SQLite file: what is opened of it, and how it is kept from harm."""
+"""A ledger in an SQLite file: its connections, and what protects the file."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class FileStore(Store):
         self._check_identity()
         is_file = self.path != MEMORY
         is_new = is_file and not os.path.exists(self.path)
-        found = _sqlite.found_revision(self.path) if is_file else None
-        if found != _migrate.HEAD:
-            _migrate.prepare(found, self.path)
+        current = _sqlite.file_revision(self.path) if is_file else None
+        if current != _migrate.HEAD:
+            _migrate.prepare(current, self.path)
         files = _Files(self.path, self._synchronous)
         try:
-            if found != _migrate.HEAD:
+            if current != _migrate.HEAD:
                 if is_new:
                     files.writing.execute("PRAGMA user_version")  # creates the file, empty
                     _sqlite.make_private(self.path)
@@ -69,14 +69,14 @@ class FileStore(Store):
         return files
 
     def _check_now_and_then(self) -> float:
-        """`_check_identity`, for a hundredth of a second: it takes a twentieth of a write."""
+        """Run `_check_identity`; return when to do so again, as it takes 5 % of a write."""
         self._check_identity()
         return monotonic() + _IDENTIFIED_SECONDS
 
     def _check_identity(self) -> None:
-        """Raise `StoreNotFound` if the path leads to another file by now, or to none.
+        """Raise `StoreNotFound` if the path now leads to another file, or to none.
 
-        SQLite would go on writing into the one that is gone, and lose it all at the end.
+        SQLite would go on writing to the deleted file and lose everything at its closing.
         """
         if self._identity is not None and _sqlite.identity(self.path) != self._identity:
             raise StoreNotFound(
@@ -85,7 +85,7 @@ class FileStore(Store):
                 target=self.path,
             )
 
-    # -- reading for long ---------------------------------------------------------------------
+    # -- long reads ---------------------------------------------------------------------------
 
     @contextmanager
     def reading_apart(self) -> Iterator[sqlite3.Connection]:
@@ -103,7 +103,7 @@ class FileStore(Store):
         thread = get_ident()
         with translating(self.path):
             with self._apart:
-                # Who reads already goes on; others let pass who waits for the readers' end.
+                # A thread that reads already goes on; others wait while `_at_rest` is wanted.
                 self._apart.wait_for(lambda: not self._rests_wanted or self._readers_apart[thread])
                 connection = self._connect_to_read()
                 self._readers_apart[thread] += 1
@@ -124,7 +124,7 @@ class FileStore(Store):
         return connection
 
     def copy_to(self, path: str) -> None:
-        """Copy the file, page by page and as of now, to *path*, where there is none yet."""
+        """Copy the file as of now, page by page, to *path*, which must not exist yet."""
         with self.reading_apart() as connection, translating(path):
             copy = sqlite3.connect(path, isolation_level=None)
             try:
@@ -145,7 +145,7 @@ class FileStore(Store):
 
 
 class _Files:
-    """An SQLite file."""
+    """The connections and the lock of an SQLite file."""
 
     def __init__(self, path: str, synchronous: Synchronous) -> None:
         self.lock: ProcessLock = NoLock() if path == MEMORY else ProcessLock(f"{path}.lock")
@@ -158,8 +158,9 @@ class _Files:
 
     def close(self) -> None:
         # The last connection to close writes the log back into the file. SQLite up to 3.51.2
-        # can corrupt it if another process commits meanwhile, so nobody may. A process that
-        # hangs amid a write has the file open, so that this connection is not the last one.
+        # can corrupt it if another process commits meanwhile, so close under the lock. If a
+        # process hangs in a write, closing without the lock is safe: that process has the file
+        # open, so this connection is not the last one.
         try:
             with suppress(LockTimeout):
                 self.lock.acquire(_CLOSING_SECONDS)

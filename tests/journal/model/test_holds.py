@@ -11,7 +11,7 @@ import sqlite3
 import time
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import cache, partial
+from functools import partial
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -39,7 +39,6 @@ from budgetledger.errors import (
 )
 from budgetledger.holds import Hold
 from budgetledger.journal.holding import Granted
-from budgetledger.storage.sqlite.store import FileStore
 from budgetledger.testing import FakeClock
 from budgetledger.windows import Window, from_us, to_us
 
@@ -94,17 +93,6 @@ paid = st.tuples(st.just("cost"), picos) | st.tuples(st.just("usage"), usages)
 names = st.sampled_from([None, None, "default", "cap"])
 shares = st.sampled_from([(), (), ("0.5", "1"), ("0.8",), ("1", "2")])
 which = st.integers(0, 30)  # counted from the newest
-
-
-@pytest.fixture(autouse=True, scope="module")
-def the_schema_is_made_once():
-    """It is what takes verify() long, which runs after every step here."""
-    with pytest.MonkeyPatch.context() as patch:
-        inspection = FileStore.inspection
-        once = inspection._replace(expected_schema=cache(inspection.expected_schema))
-        patch.setattr(FileStore, "inspection", once)
-        yield
-
 
 ASKS = {
     "set_budget": (accounts, limits, st.sampled_from(PERIODS), models, shares, names),
