@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from provider import provider  # noqa: F401 - a fixture
+from samples import START
 
 # litellm would fetch its price list when it is imported.
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
@@ -42,6 +43,8 @@ SLOW = {  # what pytest -m "not slow" leaves out, with PostgreSQL and tests that
     "storage",
     "tokens/test_real_prompts.py",
 }
+
+pytest.register_assert_rewrite("hold_checks")
 
 
 def pytest_configure(config):
@@ -251,3 +254,33 @@ def database(request, tmp_path, empty_file):
     schema = request.getfixturevalue("common_schema")
     yield schema
     schema.empty()
+
+
+# -- ledgers under a clock that stands still ----------------------------------------------------
+
+
+@pytest.fixture
+def clock():
+    """A clock that stands at ``START`` until a test moves it."""
+    from budgetledger.testing import FakeClock
+
+    return FakeClock(START)
+
+
+@pytest.fixture
+def opened(database, clock):
+    """Opens ledgers on one database, and closes them; the database is in order then."""
+    from budgetledger import Ledger
+
+    ledgers = []
+
+    def open_ledger(**settings):
+        settings = {"synchronous": "NORMAL", "clock": clock} | settings
+        ledgers.append(Ledger(database.target, **settings))
+        return ledgers[-1]
+
+    yield open_ledger
+    for ledger in ledgers:
+        ledger.close()
+    with Ledger(database.target) as ledger:
+        assert ledger.verify().problems == ()

@@ -9,7 +9,7 @@ import copy
 import os
 import sqlite3
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from itertools import product
@@ -22,6 +22,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from samples import START
 
 from budgetledger import Ledger, Usage
 from budgetledger.errors import (
@@ -48,7 +49,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::budgetledger.errors.Budgetledge
 EXAMPLES = int(os.environ.get("BUDGETLEDGER_TEST_EXAMPLES", "60"))
 STEPS = int(os.environ.get("BUDGETLEDGER_TEST_STEPS", "50"))
 LONGEST = 20  # seconds that a thread may take; only what hangs comes near it
-START = datetime(2026, 1, 31, 10, tzinfo=UTC)
 
 # The open ledgers: two callers like each other, one that only watches, one of another project.
 CALLERS = [("app", True), ("app", True), ("app", False), ("other", True)]
