@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+__all__ = ["html_table", "iso", "listed", "quantity", "span"]
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -40,9 +40,10 @@ __all__ = [
 ]
 
 Unit: TypeAlias = Literal["minute", "hour", "day", "week", "month", "year"]
-"""The lengths of a window, besides a rolling span and for ever."""
+"""The length of a window, besides a rolling span and for ever."""
 
 UNITS: tuple[Unit, ...] = ("minute", "hour", "day", "week", "month", "year")
+"""Every `Unit`, from the shortest to the longest."""
 
 LONGEST_WAIT = timedelta(days=366)
 """The longest time until a deadline."""
