@@ -183,8 +183,9 @@ def test_an_account_without_a_budget_is_recorded_or_refused(handler, ledger, rou
 
     asyncio.run(call())
     assert kinds(ledger) == ["charge"]
-    with pytest.raises(ProxyException, match="has no budget") as refused:
+    with pytest.raises(ProxyException) as refused:
         asyncio.run(call(refuses_without_budget=True))
+    assert "has no budget" in refused.value.message
     assert (refused.value.code, refused.value.type) == ("403", "no_budget")
 
 
@@ -298,7 +299,7 @@ def test_a_cost_the_store_did_not_take_is_recorded_later_and_the_answer_goes_out
 ):
     if budget:
         ledger.set_budget("alice", 1)
-    monkeypatch.setattr(budgetledger.proxy, "_PAUSES", (0.01,) * 5)
+    monkeypatch.setattr(budgetledger.litellm.proxy.handler, "_PAUSES", (0.01,) * 5)
 
     async def call():
         request = Request(proxy := handler())
