@@ -217,8 +217,8 @@ class AsyncLedger:
         Use it to settle or release the holds of a process that died. Raises `UnknownAccount`.
         """
         journal = self._journal.journal
-        found = await asyncio.to_thread(hold_requests.open_holds, journal, account)
-        return [AsyncHold(self._journal, granted, None) for granted in found]
+        all_granted = await asyncio.to_thread(hold_requests.open_holds, journal, account)
+        return [AsyncHold(self._journal, granted, None) for granted in all_granted]
 
     async def charge(
         self,
@@ -261,8 +261,8 @@ class AsyncLedger:
 
         As `Ledger.entries`, read with ``async for``. Raises `UnknownAccount` at the first step.
         """
-        found = await asyncio.to_thread(self.ledger.entries, account, since=since, until=until)
-        while page := await asyncio.to_thread(lambda: list(islice(found, _PAGE))):
+        entries = await asyncio.to_thread(self.ledger.entries, account, since=since, until=until)
+        while page := await asyncio.to_thread(lambda: list(islice(entries, _PAGE))):
             for entry in page:
                 yield entry
 
@@ -385,7 +385,7 @@ class AsyncHold(BaseHold):
         As `Hold.stream`, read with ``async for``: it also settles if the stream breaks or the
         loop is left early, and warns with `UnrecordedWarning` instead of raising.
         """
-        self._handed = True  # the call was sent
+        self._got_response = True  # the call was sent
         passing = self._pass_on(chunks)
         self._stream = weakref.ref(passing)
         return passing
@@ -405,7 +405,7 @@ class AsyncHold(BaseHold):
                     if isawaitable(closing):
                         await closing
             finally:
-                self._handed = reading.started
+                self._got_response = reading.started
                 try:
                     if reading.started and not self._settled_meanwhile(before):
                         await self._settle_stream(reading)

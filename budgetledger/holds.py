@@ -59,7 +59,7 @@ class BaseHold:
         self.closed_by: Entry | None = None
         """The entry by which this object closed the hold; None before that."""
         self._expires_at_us = granted.entry.expires_at_us or 0
-        self._handed = False  # whether the call was answered, as far as is known here
+        self._got_response = False  # whether the call was answered, as far as is known here
         self._unrecorded: Draft | None = None  # the settle that the store failed to record
         self._streaming = False  # between a stream's first chunk and its settle
 
@@ -125,7 +125,7 @@ class BaseHold:
             raise InvalidInput(
                 "nothing to settle with; pass the response, a Usage, or the cost in USD"
             )
-        self._handed = True
+        self._got_response = True
         cost: Amount | None = None
         if isinstance(paid, Usage) and usage is None:
             paid, usage = None, paid
@@ -156,7 +156,7 @@ class BaseHold:
             return "settle"
         if self.closed_by is not None:
             return "nothing"
-        if self._handed:
+        if self._got_response:
             warn(
                 f"hold {self.id} of {self.account!r} could not be settled with the response it "
                 f"got; it counts until {self._deadline()}; settle it with the cost in USD",
@@ -187,8 +187,8 @@ class BaseHold:
         expected = None if self._estimate is None else self._estimate.input_tokens
         used = reading.usage(self.model, expected)
         note = None if used.reported else "estimated: no usable usage came with the stream"
-        told = Reading(used.model or self.model, used.usage, used.cost)
-        return self._settling(told, None, None, None, None, note)
+        paid = Reading(used.model or self.model, used.usage, used.cost)
+        return self._settling(paid, None, None, None, None, note)
 
 
 class Hold(BaseHold):
@@ -283,7 +283,7 @@ class Hold(BaseHold):
         first chunk leaves the hold open. If the settle fails, it warns with `UnrecordedWarning`
         instead of raising.
         """
-        self._handed = True  # the call was sent
+        self._got_response = True  # the call was sent
         passing = self._pass_on(chunks)
         self._stream = weakref.ref(passing)
         return passing
@@ -302,7 +302,7 @@ class Hold(BaseHold):
                     close()
             finally:
                 try:
-                    self._handed = reading.started
+                    self._got_response = reading.started
                     if reading.started and not self._settled_meanwhile(before):
                         self._settle_stream(reading)
                 finally:
@@ -373,7 +373,7 @@ def estimate_of(hold: BaseHold) -> Estimate | None:
 
 def is_unanswered(hold: BaseHold) -> bool:
     """Whether the hold is open and its call has no response yet."""
-    return hold.closed_by is None and not hold._handed
+    return hold.closed_by is None and not hold._got_response
 
 
 def settle_stream(hold: BaseHold, reading: StreamReading) -> None:

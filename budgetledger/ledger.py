@@ -193,8 +193,8 @@ class Ledger:
 
         Use it to settle or release the holds of a process that died. Raises `UnknownAccount`.
         """
-        found = hold_requests.open_holds(self._journal, account)
-        return [Hold(self._journal, granted, None) for granted in found]
+        all_granted = hold_requests.open_holds(self._journal, account)
+        return [Hold(self._journal, granted, None) for granted in all_granted]
 
     def as_user(
         self, user: str, *, tags: Mapping[str, Any] | None = None, key: str | None = None

@@ -84,23 +84,23 @@ class _Meter(NamedTuple):
     ) -> list[dict[str, Any]]:
         """Arguments for `Ledger.hold`, the first choice first; the next if no price is known."""
         caller = pop_caller(kwargs).over(current()).over(self.own)
-        about = {"account": caller.account(), "tags": caller.tags, "key": caller.key}
+        common = {"account": caller.account(), "tags": caller.tags, "key": caller.key}
         bound = takes.bind_partial(*args, **kwargs)
         bound.apply_defaults()
-        given = dict(bound.arguments)
+        arguments = dict(bound.arguments)
         for name, parameter in takes.parameters.items():
             if parameter.kind is parameter.VAR_KEYWORD:
-                given |= given.pop(name)
+                arguments |= arguments.pop(name)
         for name in ("tools", "functions"):
-            if not _are_objects(given.get(name)):
-                given.pop(name, None)
-        kind = _kind(given)
-        found = []
+            if not _are_objects(arguments.get(name)):
+                arguments.pop(name, None)
+        kind = _kind(arguments)
+        amounts = []
         if kind is not None:
-            found.append(hold_arguments(kind, given))
+            amounts.append(hold_arguments(kind, arguments))
         if self.amount is not None:
-            found.append({"amount": self.amount})
-        return [each | about for each in found or [_LEAST]]
+            amounts.append({"amount": self.amount})
+        return [amount | common for amount in amounts or [_LEAST]]
 
     def hold(self, terms: list[dict[str, Any]]) -> Hold:
         *others, last = terms
@@ -122,19 +122,19 @@ class _Meter(NamedTuple):
         return await ledger.hold(**last)
 
 
-def _kind(given: Mapping[str, Any]) -> Kind | None:
+def _kind(arguments: Mapping[str, Any]) -> Kind | None:
     """The API that a call with these arguments uses; None if its cost cannot be estimated."""
-    model = given.get("model")
+    model = arguments.get("model")
     if not isinstance(model, str):
         return None
     kind: Kind
-    if given.get("messages") is not None:
-        name, kind = "messages", "messages" if given.get("system") is not None else "chat"
-    elif given.get("input") is not None:
+    if arguments.get("messages") is not None:
+        name, kind = "messages", "messages" if arguments.get("system") is not None else "chat"
+    elif arguments.get("input") is not None:
         name, kind = "input", "embedding" if "embed" in model.lower() else "responses"
     else:
         name, kind = "prompt", "text"
-    prompt = given.get(name)
+    prompt = arguments.get(name)
     is_prompt = _are_texts if kind in ("text", "embedding") else _are_objects
     return kind if isinstance(prompt, str) or is_prompt(prompt) else None
 

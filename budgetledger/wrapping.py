@@ -60,11 +60,11 @@ def wrap(
     if user is not None:
         checked_name(user, "user")
     if is_client(client):
-        wrapped: T = metered_client(client, ledger, Caller(user, tags))
-        return wrapped
+        metered: T = metered_client(client, ledger, Caller(user, tags))
+        return metered
     if is_litellm(client):
-        stands_for_it: T = wrap_litellm(client, ledger, Caller(user, tags))
-        return stands_for_it
+        wrapped: T = wrap_litellm(client, ledger, Caller(user, tags))
+        return wrapped
     raise InvalidInput(
         f"cannot wrap a {type(client).__name__}; pass openai.OpenAI(...), "
         "anthropic.Anthropic(...), one of their asynchronous clients, litellm, or a litellm.Router"
