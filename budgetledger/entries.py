@@ -1,4 +1,4 @@
-"""The nouns callers receive: frozen, with money as `Decimal` US dollars and times in UTC.
+"""The values callers receive: frozen, with money as `Decimal` US dollars and times in UTC.
 
 Fields ending in ``_us`` are microseconds since 1970, in ``_pico`` picodollars (10⁻¹² USD).
 """
@@ -29,21 +29,21 @@ Measure: TypeAlias = Literal["usd", "tokens", "requests"]
 """What a budget limits: US dollars, tokens, or the number of calls."""
 
 MONEY_KINDS = ("opening", "charge", "settle", "adjustment")
-"""Kinds of entries that move money. The others are the steps of holds (``hold``, ``release``,
+"""Kinds of entries that record costs. The others are steps of holds (``hold``, ``release``,
 ``expire``, ``extend``), settings (``budget``, ``shift``, ``parent``, ``freeze``, ``unfreeze``)
 and alerts (``alert``, ``resolve``)."""
 
 
 class Account(NamedTuple):
-    """Something that spends: a user, or with a prefix (``team:``, ``key:``) another kind."""
+    """Something that spends: a user, or another kind, named by a prefix (``team:``, ``key:``)."""
 
     project: str
     name: str
     created_at_us: int
     parent: str | None = None
-    """The account above, whose budgets it counts against too; all are under ``*``."""
+    """The account whose budgets it counts against too. Every account is also under ``*``."""
     frozen: str | None = None
-    """Why it takes no holds, empty if no reason was given; None if it takes them."""
+    """Why the account is frozen, empty without a reason; None if it is not frozen."""
 
     def __repr__(self) -> str:
         frozen = f"frozen: {self.frozen!r}" if self.frozen else "frozen"
@@ -78,7 +78,7 @@ class Entry(NamedTuple):
     corrects_id: int | None
     idempotency_key: str | None
     origin_id: int | None
-    """In the journal of a parent: the entry of the account below that this row repeats."""
+    """In a parent's journal: the entry of an account below that this row repeats."""
     hold_id: int | None
     """The hold that this row settles, releases, expires or extends."""
     held_pico: int | None
@@ -88,7 +88,7 @@ class Entry(NamedTuple):
 
     @property
     def cost(self) -> Decimal | None:
-        """USD; negative only in an adjustment; None where no price was known."""
+        """USD; negative only in an adjustment; None if no price was known."""
         return None if self.cost_pico is None else to_usd(self.cost_pico)
 
     @property
@@ -103,24 +103,24 @@ class Entry(NamedTuple):
 
     @property
     def recorded_at(self) -> datetime:
-        """When the row was written; decides the window it counts in."""
+        """When the row was written; this decides which window it counts in."""
         return from_us(self.recorded_at_us)
 
     @property
     def occurred_at(self) -> datetime | None:
-        """When the call was made, where the caller said so."""
+        """When the call was made, if the caller stated it."""
         return None if self.occurred_at_us is None else from_us(self.occurred_at_us)
 
     @property
     def usage(self) -> dict[str, int]:
-        """Token counts by kind; empty where none were given."""
+        """Token counts by kind; empty without usage."""
         return _json(self.usage_json)
 
     @property
     def price(self) -> dict[str, str]:
-        """The unit prices the cost was computed from; empty where the cost was given.
+        """The unit prices from which the cost was computed; empty if the caller stated the cost.
 
-        In a row without a price, the model that answered, if it is not the row's.
+        In a row without a price: the model that answered, if it differs from the row's.
         """
         return _json(self.price_json)
 
@@ -184,7 +184,7 @@ class Budget(NamedTuple):
     model: str | None
     period: Period
     created_at: float
-    """Seconds since 1970, as first given."""
+    """Seconds since 1970, as first set."""
     alert_at: tuple[Decimal, ...] = ()
     """Shares of the limit at which to alert, ascending: 0.8 is 80 %."""
 
@@ -195,11 +195,11 @@ class Budget(NamedTuple):
 
     @property
     def limit_units(self) -> int:
-        """The limit in the units rows are counted in: picodollars, tokens or requests."""
+        """The limit in the units of the rows: picodollars, tokens or requests."""
         return self.limit_sum.total_pico if self.measure == "usd" else self.limit_sum.usd
 
     def amount(self, units: int) -> Decimal | int:
-        """*units* of the measure as people read them: USD, or a count."""
+        """*units* of the measure, as USD or a count."""
         return to_usd(units) if self.measure == "usd" else units
 
     def __repr__(self) -> str:
@@ -224,7 +224,7 @@ class Budget(NamedTuple):
 
 
 class BudgetStatus(NamedTuple):
-    """One budget and how far its active window has used it. USD or counts, by its measure."""
+    """One budget and the use of its active window. USD or counts, by its measure."""
 
     budget: Budget
     window: Window
@@ -250,7 +250,7 @@ class BudgetStatus(NamedTuple):
 
 
 class Alert(NamedTuple):
-    """A threshold of a budget that was reached (``alert``) or is no more (``resolve``)."""
+    """A threshold of a budget that was reached (``alert``) or resolved (``resolve``)."""
 
     project: str
     account: str
@@ -266,7 +266,7 @@ class Alert(NamedTuple):
 
     @property
     def recorded_at(self) -> datetime:
-        """When the row was written that says so."""
+        """When its row was written."""
         return from_us(self.recorded_at_us)
 
     def __repr__(self) -> str:
@@ -285,21 +285,21 @@ class Alert(NamedTuple):
 class Balance(NamedTuple):
     """What an account has spent in a window, and what it may still spend. USD throughout.
 
-    Reports the budget named ``default``, else the USD budget with least available, else (no
-    such budget) everything the account ever spent, with no limit.
+    Reports the budget named ``default``, else the USD budget with least available, else (without
+    any USD budget) everything the account ever spent, with no limit.
     """
 
     account: str
     limit: Decimal | None
     posted: Decimal
     held: Decimal
-    """What is set aside now, by holds on the account and those under it; 0 in a window that
-    is over, or as of a past moment: what was held then has been settled since."""
+    """Open holds of the account and the accounts under it; 0 in a window that is over, or as
+    of a past moment, since those holds have been closed."""
     available: Decimal | None
     """Limit less posted and held; negative once overspent; None without a limit."""
     window: Window
     unpriced: int
-    """Requests in the window whose price is not known; `posted` is too low by theirs."""
+    """Requests in the window without a known price; `posted` lacks their costs."""
     budgets: tuple[BudgetStatus, ...] = ()
     """All budgets of the account, by name."""
 

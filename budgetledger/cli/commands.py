@@ -1,7 +1,7 @@
-"""The command line: the ledger's own verbs, a table for people, JSON for programs.
+"""The command line: the ledger's verbs, as tables for people and JSON for programs.
 
-Results go to stdout, everything else to stderr. The ledger and rich are imported by the
-command that needs them, so that ``--help`` answers at once.
+Results go to stdout, everything else to stderr. Each command imports the ledger and rich when it
+needs them, so that ``--help`` answers at once.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from budgetledger.cli.serve import serve
 from budgetledger.errors import BudgetledgerError, InvalidInput
 from budgetledger.storage.targets import is_server
 
-_DIFFERS = 4  # exit code; 3 is kept for a call that a budget refuses
+_DIFFERS = 4  # exit code; 3 is reserved for a call that a budget refuses
 
 
-# Endings of errors that name what Python takes, and what they become here.
+# Parts of messages that name Python arguments, and what the command line says instead.
 _IN_COMMANDS = (
     (r"Ledger\.prices\(\) or ", ""),
     (r"\bpass another parent, or None\b.*", "name another PARENT, or pass --none"),
@@ -91,7 +91,7 @@ def main() -> None:
     default="budgetledger-demo.db",
     show_default=True,
     callback=from_either_place,
-    help="The ledger's file; one that exists gets another project.",
+    help="The ledger's file; an existing one gets another project.",
 )
 @click.option(
     "--json", "as_json", is_flag=True, callback=from_either_place, help="Print a summary as JSON."
@@ -117,7 +117,7 @@ def demo(db: str, as_json: bool) -> None:
 def verify(where: Where) -> None:
     """Recount every row of the file and report differences.
 
-    Takes in all projects, repairs nothing, and exits with 4 if anything differs.
+    Covers all projects, repairs nothing, and exits with 4 if anything differs.
     """
     from budgetledger.render.documents import print_json, verification_json
     from budgetledger.render.tables import console, progress_on_terminal, show_verification
@@ -136,10 +136,10 @@ def verify(where: Where) -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 @names_a_ledger
 def import_(file: str, where: Where) -> None:
-    """Bring in the user_cost.json of LiteLLM's BudgetManager.
+    """Import the user_cost.json of LiteLLM's BudgetManager.
 
-    Users, budgets and costs come in as a whole or not at all; the same file again changes
-    nothing.
+    Users, budgets and costs are imported together or not at all. Importing the same file again
+    changes nothing.
     """
     from budgetledger.ledger import Ledger
     from budgetledger.litellm.user_cost_file import read_user_cost, write_records

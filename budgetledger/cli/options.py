@@ -1,4 +1,4 @@
-"""What the commands have in common: the options that name a ledger, and kinds of values."""
+"""What commands share: the options that name a ledger, and types of values."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _SPANS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _LONGEST_SPAN = datetime.max - datetime.min
-_MOST_AS_SHARE = 10  # as a bare number; who writes 80 means 80 %
+_MOST_AS_SHARE = 10  # as a bare number: 80 almost certainly means 80 %
 
 _JSON = "--json", "as_json"
 
@@ -30,27 +30,27 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Where(NamedTuple):
-    """What the options of every command say."""
+    """The options that every command about a ledger has."""
 
     db: str | None
     project: str
     as_json: bool
 
     def locate(self) -> tuple[str, bool]:
-        """The ledger's path or URL, and whether there is a ledger."""
+        """The ledger's path or URL, and whether the ledger exists."""
         from budgetledger.storage.targets import default_path
 
         return located(self.db or default_path())
 
     def existing(self) -> Ledger:
-        """The ledger, for a command that makes none."""
+        """The ledger, for a command that creates none."""
         from budgetledger.storage.targets import default_path
 
         return open_existing(self.db or default_path(), self.project)
 
 
 def located(target: str) -> tuple[str, bool]:
-    """The path or URL that *target* is, and whether there is a ledger."""
+    """The absolute path or the URL of *target*, and whether the ledger exists."""
     from budgetledger.storage.targets import is_server
 
     if is_server(target):
@@ -66,9 +66,9 @@ def located(target: str) -> tuple[str, bool]:
 def open_existing(
     target: str,
     project: str = "default",
-    remedy: str = "name one with --db, or make one with `budgetledger set-budget`",
+    remedy: str = "name one with --db, or create one with `budgetledger set-budget`",
 ) -> Ledger:
-    """The ledger at *target*. Raises `StoreNotFound`, with *remedy*, rather than make one."""
+    """The ledger at *target*. Raises `StoreNotFound`, with *remedy*, rather than create one."""
     from budgetledger.storage.targets import without_password
 
     path, exists = located(target)
@@ -81,12 +81,12 @@ def open_existing(
 
 
 def examples(*commands: str) -> str:
-    """An epilog for a command's help, set line by line."""
+    """An epilog for a command's help, one example a line."""
     return "\n".join(("\b", "Examples:", *(f"  budgetledger {command}" for command in commands)))
 
 
 def names_a_ledger(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of every command that opens a ledger, handed to it as one `Where`."""
+    """Add the options that name a ledger; the command receives them as one `Where`."""
 
     @wraps(command)
     def run(db: str | None, project: str, as_json: bool, **rest: Any) -> None:
@@ -101,7 +101,7 @@ def names_a_ledger(command: Callable[..., None]) -> Callable[..., None]:
             default="default",
             show_default=True,
             callback=from_either_place,
-            help="Project in it.",
+            help="Project in the ledger.",
         ),
         click.option(
             "--db",
@@ -117,7 +117,7 @@ def names_a_ledger(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def before_the_command(group: Callable[..., None]) -> Callable[..., None]:
-    """The options that name a ledger, on a group: they may stand before its command too."""
+    """Add the options that name a ledger to a group, so that they can precede its command."""
 
     @wraps(group)
     def run(**_: Any) -> None:
@@ -133,7 +133,7 @@ def before_the_command(group: Callable[..., None]) -> Callable[..., None]:
 
 
 def from_either_place(context: click.Context, option: click.Parameter, value: Any) -> Any:
-    """The command's own option, else that of a group before it, else *value*."""
+    """The option after the command, else the one before it, else *value*."""
     assert option.name is not None
     place: click.Context | None = context
     while place is not None:
@@ -144,12 +144,12 @@ def from_either_place(context: click.Context, option: click.Parameter, value: An
 
 
 def is_given(context: click.Context, name: str) -> bool:
-    """Whether the option *name* stands on the command line, rather than in the environment."""
+    """Whether the option *name* was passed on the command line."""
     return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
 def to_moment(context: click.Context, _: click.Parameter, value: str | None) -> datetime | None:
-    """Without an offset, what the clock of --timezone shows; of UTC where there is no such."""
+    """An ISO moment. Without an offset it is local time in --timezone, else UTC."""
     try:
         moment = None if value is None else datetime.fromisoformat(value)
     except ValueError:
@@ -160,7 +160,7 @@ def to_moment(context: click.Context, _: click.Parameter, value: str | None) -> 
         try:
             moment = moment.replace(tzinfo=ZoneInfo(context.params.get("timezone", "UTC")))
         except (LookupError, ValueError, OSError):
-            return moment  # set_budget says what is wrong with the zone
+            return moment  # set_budget reports the unknown zone
     try:
         moment.astimezone(UTC)
     except OverflowError:
@@ -189,7 +189,7 @@ def to_span(_: click.Context, __: click.Parameter, value: str | None) -> timedel
 def to_shares(
     _: click.Context, __: click.Parameter, values: tuple[str, ...]
 ) -> list[Decimal] | None:
-    """``0.8`` and ``80%``, as shares of a limit; ``none`` takes away those there are."""
+    """``0.8`` and ``80%``, as shares of a limit; ``none`` removes all alerts."""
     from budgetledger.journal.budget_terms import MOST_THRESHOLDS
 
     shares = {_share(value) for value in values if value != "none"}
@@ -216,25 +216,25 @@ def _share(value: str) -> Decimal:
 
 
 def to_rate(_: click.Context, option: click.Parameter, value: str | None) -> Decimal | None:
-    """US dollars, refused by the name of the option rather than of what is stored."""
+    """US dollars; the error names the option, not the key that is stored."""
     from budgetledger.money import exact_usd
 
     return None if value is None else exact_usd(value, option.opts[0])
 
 
 def to_reason(_: click.Context, option: click.Parameter, value: str | None) -> str | None:
-    """Why something is done, refused by the name of the option if it is empty."""
+    """A reason; the error for an empty one names the option."""
     from budgetledger.names import checked_name
 
     return None if value is None else checked_name(value, option.opts[0], "why, in a few words")
 
 
 def moment_options(**options: str) -> Callable[[F], F]:
-    """Options that take moments, by name, with what they say in the help."""
+    """Options that take moments: their names and help texts."""
 
     def decorate(command: F) -> F:
         for name, text in reversed(options.items()):
-            text = f"{text}. ISO 8601; UTC unless it says otherwise."
+            text = f"{text}. ISO 8601; UTC without an offset."
             option = f"--{name.replace('_', '-')}"
             command = click.option(option, name, metavar="ISO", callback=to_moment, help=text)(
                 command
@@ -245,5 +245,5 @@ def moment_options(**options: str) -> Callable[[F], F]:
 
 
 past_options = moment_options(
-    at="In the windows that hold this moment", as_of="As the ledger stood at this moment"
+    at="In the windows that contain this moment", as_of="As the ledger stood at this moment"
 )

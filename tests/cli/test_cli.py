@@ -185,7 +185,7 @@ def test_a_missing_file_is_told_of_and_not_made(arguments, tmp_path):
         (["alice", "1", "--rolling", "999999w"], "at most 9999 years"),
         (["alice", "1", "--anchor", "creation"], "--anchor needs --per"),
         (["alice", "1", "--anchor", "2026-01-01"], "--anchor needs --per"),
-        (["alice", "1", "--rolling", "1d", "--per", "day"], "--rolling stands alone"),
+        (["alice", "1", "--rolling", "1d", "--per", "day"], "--rolling cannot be combined"),
         (["alice", "1", "--per", "day", "--anchor", "then"], "is not a date"),
         (["alice", "1", "--week-start", "someday"], "first day of the week: 'someday'; pass 'mon"),
         (["", "1"], "account must not be empty"),
@@ -565,7 +565,7 @@ def test_a_frozen_account_takes_no_holds(team):
         ledger.hold("alice", "0.01")
     result = run("freeze", "team:docs", "--reason", "another")
     assert result.stdout == frozen
-    assert "was frozen already" in result.stderr
+    assert "was already frozen" in result.stderr
     assert run("freeze", "team:docs").stderr == ""
     assert documents("freeze", "alice") == {
         "project": "default",
@@ -660,7 +660,7 @@ def test_release_of_what_counts_no_more(team):
     with Ledger(team, clock=FakeClock(NOON)) as ledger:
         ledger.set_budget("carol", 1)
         hold = ledger.hold("carol", "0.5", tokens=20)
-    told = f"released hold {hold.id} of carol: $0.50 and 20 tokens, which counted no more\n"
+    told = f"released hold {hold.id} of carol: $0.50 and 20 tokens, which had expired\n"
     assert run("release", str(hold.id)).stdout == told
 
 
@@ -936,10 +936,10 @@ def test_prices_are_imported_and_what_was_left_out_is_said(tmp_path):
     done = run("prices", "import", str(file), "--model", "azure/*")
     assert "$2.50" in done.stdout
     for remark in (
-        "2 prices set, 0 stood so already",
-        "free of charge, by the file: azure/free",
+        "2 prices set, 0 already in force",
+        "free according to the file: azure/free",
         "skipped, as it prices only what is not counted here: output_cost_per_second: azure/film",
-        "input_cost_per_pixel is not counted here: azure/a",
+        "input_cost_per_pixel is not supported, and left out: azure/a",
     ):
         assert remark in done.stderr
     again = documents("prices", "import", str(file))
@@ -951,7 +951,7 @@ def test_prices_are_imported_and_what_was_left_out_is_said(tmp_path):
 def test_calls_without_a_price_are_priced_later_if_that_is_wanted(unpriced, spend):
     left = run("reprice")
     assert left.stdout == ""
-    assert "still without a price, 1: my-7b" in left.stderr
+    assert "1 still without a price: my-7b" in left.stderr
     assert "--effective-at" in left.stderr
     since = ["--effective-at", "2026-03-01"]
     run("prices", "set", "my-*", "--input", "0.2", "--output", "1", *since)
