@@ -32,12 +32,12 @@ class Tokens:
             line = line.strip()
             if not line or line.startswith("#"):
                 continue
-            found = _LINE.fullmatch(line)
-            if found is None:
+            match = _LINE.fullmatch(line)
+            if match is None:
                 raise InvalidInput(f"line {number} of the tokens cannot be read; {_FORM}")
-            digest = found["digest"]
-            known = bytes.fromhex(digest) if digest else sha256(found["token"].encode()).digest()
-            self._digests.append((checked_name(found["project"], "project"), known))
+            digest = match["digest"]
+            known = bytes.fromhex(digest) if digest else sha256(match["token"].encode()).digest()
+            self._digests.append((checked_name(match["project"], "project"), known))
         if not self._digests:
             raise InvalidInput(f"there are no tokens; {_FORM}")
 

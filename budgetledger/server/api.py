@@ -44,31 +44,31 @@ _ROWS = 100
 
 async def hold(call: Call) -> doc.Hold:
     """Hold an amount for a call before it is sent, if every budget that applies allows it."""
-    taken = await call.ledger.hold(call.account, key=call.key, **call.given)
-    call.service.remember(call.project, granted_of(taken))
-    return _hold(taken)
+    held = await call.ledger.hold(call.account, key=call.key, **call.fields)
+    call.service.remember(call.project, granted_of(held))
+    return _hold(held)
 
 
 async def list_holds(call: Call) -> doc.Holds:
     """List the open holds of the account and of the accounts below it."""
-    return {"holds": [_hold(found) for found in await call.ledger.holds(call.account)]}
+    return {"holds": [_hold(held) for held in await call.ledger.holds(call.account)]}
 
 
 async def settle(call: Call) -> doc.Entry:
     """Close the hold with what the call cost. A budget never refuses this."""
-    held, given = await _held(call), dict(call.given)
-    paid, response = given.pop("cost", None), given.pop("response", None)
+    held, fields = await _held(call), dict(call.fields)
+    paid, response = fields.pop("cost", None), fields.pop("response", None)
     if paid is not None and response is not None:
         raise InvalidInput("send response or cost, not both")
     paid = response if paid is None else paid
-    return entry_json(await held.settle(paid, key=call.key, **given))
+    return entry_json(await held.settle(paid, key=call.key, **fields))
 
 
 async def release(call: Call) -> doc.Entry:
     """Close the hold without a cost."""
     held = await _held(call)
     try:
-        return entry_json(await held.release(**call.given))
+        return entry_json(await held.release(**call.fields))
     except HoldAlreadyClosed as closed:
         # A retry. Releases have no content to compare, so the first one is the answer.
         if call.key is None or closed.entry is None or closed.entry.kind != "release":
@@ -79,13 +79,13 @@ async def release(call: Call) -> doc.Entry:
 async def extend(call: Call) -> doc.Hold:
     """Move the deadline of an open hold to `expires_in` seconds from now."""
     held = await _held(call)
-    await held.extend(**call.given)
+    await held.extend(**call.fields)
     return _hold(held)
 
 
 async def can_afford(call: Call) -> doc.Affordable:
     """Check whether a hold like this would be granted now. Nothing is held."""
-    return {"affordable": await call.ledger.can_afford(call.account, **call.given)}
+    return {"affordable": await call.ledger.can_afford(call.account, **call.fields)}
 
 
 # -- money ----------------------------------------------------------------------------------------
@@ -93,19 +93,19 @@ async def can_afford(call: Call) -> doc.Affordable:
 
 async def charge(call: Call) -> doc.Entry:
     """Record what a call cost. A budget never refuses this: the money is spent."""
-    return entry_json(await call.ledger.charge(call.account, key=call.key, **call.given))
+    return entry_json(await call.ledger.charge(call.account, key=call.key, **call.fields))
 
 
 async def adjust(call: Call) -> doc.Entry:
     """Correct an entry's cost by `amount`, which may be negative, or to `total`."""
-    given = dict(call.given)
-    amount, total = given.pop("amount", None), given.pop("total", None)
+    fields = dict(call.fields)
+    amount, total = fields.pop("amount", None), fields.pop("total", None)
     if (amount is None) == (total is None):
         raise InvalidInput("send either amount, the difference, or total, the corrected cost")
     is_total = amount is None
     paid = total if is_total else amount
     journal = AsyncJournal(call.journal).off_loop()
-    adjusting = partial(charging.adjust, journal, key=call.key, is_total=is_total, **given)
+    adjusting = partial(charging.adjust, journal, key=call.key, is_total=is_total, **fields)
     return entry_json(await asyncio.to_thread(adjusting, call.number, paid))
 
 
@@ -114,11 +114,11 @@ async def adjust(call: Call) -> doc.Entry:
 
 async def set_budget(call: Call) -> doc.Budget:
     """Limit what the account may use in a window. The same name again revises the budget."""
-    given = dict(call.given)
-    span = given.pop("span", None)
+    fields = dict(call.fields)
+    span = fields.pop("span", None)
     if span is not None:
-        given.setdefault("per", span)
-    return budget_json(await call.ledger.set_budget(call.account, **given))
+        fields.setdefault("per", span)
+    return budget_json(await call.ledger.set_budget(call.account, **fields))
 
 
 async def list_budgets(call: Call) -> doc.Budgets:
@@ -134,27 +134,27 @@ async def remove_budget(call: Call) -> doc.Removed:
 
 async def shift_window(call: Call) -> doc.Shifted:
     """Start a new window now, for one budget or all of the account. Entries do not change."""
-    given = dict(call.given)
-    name = given.pop("budget", None)
-    window = await call.ledger.shift_window(call.account, name, key=call.key, **given)
+    fields = dict(call.fields)
+    name = fields.pop("budget", None)
+    window = await call.ledger.shift_window(call.account, name, key=call.key, **fields)
     return {"account": call.account, "window": window_json(window)}
 
 
 async def set_parent(call: Call) -> doc.Account:
     """Put the account under another, whose budgets then apply too; null removes the parent."""
-    await call.ledger.set_parent(call.account, call.given.get("parent"))
+    await call.ledger.set_parent(call.account, call.fields.get("parent"))
     return await _settings(call)
 
 
 async def freeze(call: Call) -> doc.Account:
     """Refuse all holds on the account and the accounts below it. Costs are still recorded."""
-    await call.ledger.freeze(call.account, **call.given)
+    await call.ledger.freeze(call.account, **call.fields)
     return await _settings(call)
 
 
 async def unfreeze(call: Call) -> doc.Account:
     """Allow holds on the account again."""
-    await call.ledger.unfreeze(call.account, **call.given)
+    await call.ledger.unfreeze(call.account, **call.fields)
     return await _settings(call)
 
 
@@ -167,15 +167,16 @@ async def list_accounts(call: Call) -> doc.Accounts:
 
 
 async def balance(call: Call) -> doc.Balance:
-    """Report what the account has spent and may still spend, now or at a given time."""
-    return balance_json(await call.ledger.balance(call.account, **call.given), call.project)
+    """Report what the account has spent and may still spend, now or at a past time."""
+    return balance_json(await call.ledger.balance(call.account, **call.fields), call.project)
 
 
 async def model_costs(call: Call) -> doc.ModelCosts:
     """Report the cost of each model in US dollars, in the window that the balance reports."""
-    moments = (call.given.get("at"), call.given.get("as_of"))
-    found = await asyncio.to_thread(snapshot, call.journal, call.account, *moments)
-    return model_costs_json(found[0], call.project, found[1])
+    moments = (call.fields.get("at"), call.fields.get("as_of"))
+    reading = partial(snapshot, call.journal, call.account, *moments)
+    account_balance, costs = await asyncio.to_thread(reading)
+    return model_costs_json(account_balance, call.project, costs)
 
 
 async def list_entries(call: Call) -> doc.Entries:
@@ -222,14 +223,14 @@ async def _held(call: Call) -> AsyncHold:
 
 
 async def _page(call: Call, account: str | None) -> doc.Entries:
-    given, most = call.given, call.given.get("limit", _ROWS)
+    fields, most = call.fields, call.fields.get("limit", _ROWS)
     reading = partial(
         page,
         project=call.project,
         account=account,
-        since_us=max(to_us(given["since"]), 0) if "since" in given else 0,
-        until_us=to_us(given["until"]) if "until" in given else EVER,
-        after_id=given.get("after"),
+        since_us=max(to_us(fields["since"]), 0) if "since" in fields else 0,
+        until_us=to_us(fields["until"]) if "until" in fields else EVER,
+        after_id=fields.get("after"),
         most=most,
     )
     entries = await call.journal.store.aread(reading)
@@ -242,8 +243,8 @@ def _alerts(call: Call, alerts: list[Alert]) -> doc.Alerts:
 
 
 async def _settings(call: Call) -> doc.Account:
-    found = await call.ledger.accounts()
-    return _account(next(account for account in found if account.name == call.account))
+    accounts = await call.ledger.accounts()
+    return _account(next(account for account in accounts if account.name == call.account))
 
 
 def _account(account: Account) -> doc.Account:

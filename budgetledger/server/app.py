@@ -90,22 +90,22 @@ def _answering(service: Service, handler: Handler) -> Callable[[Request], Awaita
 
 async def _perform(operation: Operation, service: Service, request: Request) -> Response:
     """Answer a request of the JSON API."""
-    named = request.path_params
-    project = named["project"]
+    places = request.path_params
+    project = places["project"]
     service.gate.admit(request, project)
     checked_name(project, "project")
     if operation.method == "GET":
-        given = read(operation.query, _query(request))
+        fields = read(operation.query, _query(request))
     else:
-        given = read(operation.body, await read_json(request, service.most_bytes))
+        fields = read(operation.body, await read_json(request, service.most_bytes))
     call = Call(
         service=service,
         ledger=service.ledger_of(project),
         project=project,
-        account=checked_name(named["account"], "account") if "account" in named else "",
-        number=_number(named["number"]) if "number" in named else 0,
-        name=checked_name(named["name"], "name") if "name" in named else "",
-        given=given,
+        account=checked_name(places["account"], "account") if "account" in places else "",
+        number=_number(places["number"]) if "number" in places else 0,
+        name=checked_name(places["name"], "name") if "name" in places else "",
+        fields=fields,
         key=_key(request) if operation.has_key else None,
     )
     return answer(await operation.run(call), operation.status)

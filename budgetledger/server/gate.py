@@ -28,16 +28,16 @@ class Gate:
         """
         if self._tokens is None:
             host = request.headers.get("host", "").lower()
-            is_here = host.rpartition(":")[0] in _LOOPBACK or host in _LOOPBACK
+            is_localhost = host.rpartition(":")[0] in _LOOPBACK or host in _LOOPBACK
             origin = request.headers.get("origin")
-            if is_here and (origin is None or origin.lower().partition("://")[2] == host):
+            if is_localhost and (origin is None or origin.lower().partition("://")[2] == host):
                 return None
             raise Refused(403, "Forbidden", "without tokens this server answers localhost only")
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and token.strip():
-            found = self._tokens.projects_of(token.strip())
-            if found:
-                return found
+            projects = self._tokens.projects_of(token.strip())
+            if projects:
+                return projects
         raise Refused(
             401,
             "Unauthorized",

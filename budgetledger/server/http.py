@@ -137,9 +137,9 @@ def _not_json(constant: str) -> NoReturn:
 
 
 async def _read(request: Request, most_bytes: int) -> bytes:
-    told = request.headers.get("content-length", "0")
+    declared = request.headers.get("content-length", "0")
     parts, size = [], 0
-    if told.isdecimal() and len(told) < 20 and int(told) <= most_bytes:
+    if declared.isdecimal() and len(declared) < 20 and int(declared) <= most_bytes:
         try:
             async with asyncio.timeout(_SECONDS_FOR_A_BODY):
                 async for part in request.stream():

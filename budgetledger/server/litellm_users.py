@@ -84,23 +84,23 @@ def read_record(user: str, record: object) -> Written:
 
 def records(execute: Execute, project: str, now_us: int) -> dict[str, dict[str, Any]]:
     """LiteLLM's records of all users with a budget that it knows."""
-    found = users(execute, project, now_us)
-    return {user: as_record(stands, costs) for user, stands, costs in found}
+    every = users(execute, project, now_us)
+    return {user: as_record(standing, costs) for user, standing, costs in every}
 
 
 def users(execute: Execute, project: str, now_us: int) -> Iterator[tuple[str, Standing, Costs]]:
     """Each user with a budget that LiteLLM knows, and the costs in its active window."""
     for name in accounts.names_with_budget(execute, project, DEFAULT_BUDGET):
         ref = accounts.known(execute, project, name)
-        stands = standing_budget(execute, ref, now_us)
-        if stands is not None:
-            yield name, stands, costs_in(execute, ref, stands.window)
+        standing = standing_budget(execute, ref, now_us)
+        if standing is not None:
+            yield name, standing, costs_in(execute, ref, standing.window)
 
 
-def as_record(stands: Standing, costs: Costs) -> dict[str, Any]:
+def as_record(standing: Standing, costs: Costs) -> dict[str, Any]:
     """A user's record, in LiteLLM's fields."""
     models = {model: to_usd(cost) for model, cost in costs.items()}
-    return budget_fields(*stands) | cost_fields(to_usd(sum(costs.values())), models)
+    return budget_fields(*standing) | cost_fields(to_usd(sum(costs.values())), models)
 
 
 def standing_budget(execute: Execute, ref: Ref, now_us: int) -> Standing | None:
@@ -119,16 +119,16 @@ def costs_in(execute: Execute, ref: Ref, window: Window) -> Costs:
 
 
 def new_period(
-    tx: Transaction, found: Ref | None, stands: Standing | None, written: Written
+    tx: Transaction, ref: Ref | None, standing: Standing | None, written: Written
 ) -> Period | None:
     """The new period of the budget; None to keep its present one. Raises `InvalidInput`."""
     unit = None if written.days is None else UNITS.get(written.days)
-    if stands is not None:
-        told_days = budget_fields(*stands).get("duration")
-        if written.days == told_days or (unit is not None and unit == stands.budget.period.per):
+    if standing is not None:
+        days = budget_fields(*standing).get("duration")
+        if written.days == days or (unit is not None and unit == standing.budget.period.per):
             return None
-    elif found is not None and DEFAULT_BUDGET in {
-        budget.name for budget in reports.budgets_in_force(tx.execute, found.id, found.name)
+    elif ref is not None and DEFAULT_BUDGET in {
+        budget.name for budget in reports.budgets_in_force(tx.execute, ref.id, ref.name)
     }:
         raise InvalidInput(
             f"the budget {DEFAULT_BUDGET!r} does not limit US dollars for all models, the only "
@@ -138,23 +138,23 @@ def new_period(
 
 
 def revise(
-    tx: Transaction, ref: Ref, stands: Standing | None, written: Written, period: Period | None
+    tx: Transaction, ref: Ref, standing: Standing | None, written: Written, period: Period | None
 ) -> None:
     """Set the budget as *written*, unless it is the same or the user was created again since."""
     created_at = written.created_at
-    if stands is not None:
+    if standing is not None:
         limit = to_usd(written.limit.total_pico)
-        if period is None and float(limit) == float(stands.budget.limit):
+        if period is None and float(limit) == float(standing.budget.limit):
             return
         creation = ("creation", written.user)
         last = last_note(tx, ref.project_id, creation)
-        known_at = stands.budget.created_at if last is None else last.facts["created_at"]
+        known_at = standing.budget.created_at if last is None else last.facts["created_at"]
         if created_at is not None and created_at < known_at:
             return
         if created_at is not None and created_at > known_at:
             add_note(tx, ref, creation, {"created_at": created_at}, "created again by its client")
         created_at = None  # the first creation time stays
-    kept = stands.budget.period if stands is not None else make_period()
+    kept = standing.budget.period if standing is not None else make_period()
     terms = BudgetTerms(
         DEFAULT_BUDGET,
         "usd",

@@ -93,7 +93,7 @@ def _schemas() -> tuple[dict[Any, Schema], dict[str, Schema]]:
     bodies |= {operation.body for operation in OPERATIONS if operation.body.model_fields}
     answers: set[Any] = {doc.Health, doc.About, doc.Error, Records, Success}
     answers |= {operation.answers for operation in OPERATIONS}
-    found, defined = TypeAdapter.json_schemas(
+    refs, defined = TypeAdapter.json_schemas(
         [(body, "validation", _list_of(body)) for body in bodies]
         + [(answer, "serialization", _list_of(answer)) for answer in answers],
         ref_template="#/components/schemas/{model}",
@@ -102,7 +102,7 @@ def _schemas() -> tuple[dict[Any, Schema], dict[str, Schema]]:
     components: dict[str, Schema] = defined["$defs"]
     for schema in components.values():
         schema.pop("title", None)
-    return {kind: schema["items"] for (kind, _), schema in found.items()}, components
+    return {kind: schema["items"] for (kind, _), schema in refs.items()}, components
 
 
 def _list_of(kind: Any) -> TypeAdapter[Any]:
@@ -125,13 +125,15 @@ def _body(kind: Any) -> Schema:
 
 def _parameters(operation: Operation) -> list[Schema]:
     name = TypeAdapter(Name).json_schema()
-    found: list[Schema] = []
+    parameters: list[Schema] = []
     for place in re.findall(r"{(\w+)}", PREFIX + operation.path):
         schema = _NUMBER if place == "number" else name
-        found.append({"name": place, "in": "path", "required": True, "schema": schema})
+        parameters.append({"name": place, "in": "path", "required": True, "schema": schema})
     query = operation.query.model_json_schema(schema_generator=_QueryGenerator)["properties"]
-    found += [{"name": field, "in": "query", "schema": schema} for field, schema in query.items()]
-    return [*found, _KEY] if operation.has_key else found
+    parameters += [
+        {"name": field, "in": "query", "schema": schema} for field, schema in query.items()
+    ]
+    return [*parameters, _KEY] if operation.has_key else parameters
 
 
 def _described(

@@ -24,7 +24,7 @@ class Call:
     """The id of the hold or entry in the path; 0 if the path has none."""
     name: str
     """The name of the budget or price, or the key, in the path; empty if the path has none."""
-    given: dict[str, Any]
+    fields: dict[str, Any]
     """The fields of the body, or the query parameters."""
     key: str | None
     """The ``Idempotency-Key``."""

@@ -26,14 +26,14 @@ class Service:
 
     def ledger_of(self, project: str) -> AsyncLedger:
         """The ledger, as *project* sees it."""
-        found = self._projects.get(project)
-        if found is None:
-            found = self._projects[project] = AsyncLedger(
+        ledger = self._projects.get(project)
+        if ledger is None:
+            ledger = self._projects[project] = AsyncLedger(
                 ledger_on(journal_of(self.ledger).for_project(project))
             )
             if len(self._projects) > _MOST_PROJECTS:
                 self._projects.popitem(last=False)
-        return found
+        return ledger
 
     def remember(self, project: str, granted: Granted) -> None:
         """Cache the row of a hold, which will be settled soon.
