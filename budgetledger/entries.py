@@ -10,10 +10,23 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from budgetledger import display
 from budgetledger.money import Sum, to_usd
 from budgetledger.windows import Period, Window, from_us
 
+__all__ = [
+    "MONEY_KINDS",
+    "Account",
+    "Alert",
+    "Balance",
+    "Budget",
+    "BudgetStatus",
+    "Entry",
+    "Measure",
+]
+
 Measure: TypeAlias = Literal["usd", "tokens", "requests"]
+"""What a budget limits: US dollars, tokens, or the number of calls."""
 
 MONEY_KINDS = ("opening", "charge", "settle", "adjustment")
 """Kinds of entries that move money. The others are the steps of holds (``hold``, ``release``,
@@ -31,6 +44,16 @@ class Account(NamedTuple):
     """The account above, whose budgets it counts against too; all are under ``*``."""
     frozen: str | None = None
     """Why it takes no holds, empty if no reason was given; None if it takes them."""
+
+    def __repr__(self) -> str:
+        frozen = f"frozen: {self.frozen!r}" if self.frozen else "frozen"
+        return display.listed(
+            "Account",
+            repr(self.name),
+            f"project {self.project!r}",
+            None if self.parent is None else f"under {self.parent!r}",
+            None if self.frozen is None else frozen,
+        )
 
 
 class Entry(NamedTuple):
@@ -106,6 +129,50 @@ class Entry(NamedTuple):
         """The caller's tags."""
         return _json(self.tags_json)
 
+    def __repr__(self) -> str:
+        tokens = self.input_tokens, self.output_tokens
+        return display.listed(
+            "Entry",
+            str(self.id),
+            repr(self.account),
+            self.kind,
+            None if self.model is None else repr(self.model),
+            self._cost_text(),
+            self._hold_text(),
+            "{} + {} tokens".format(*tokens) if any(tokens) else None,
+            display.iso(self.recorded_at_us),
+        )
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "account": self.account,
+            "model": self.model,
+            "cost": self._cost_text(),
+            "held": self._hold_text(),
+            "input tokens": self.input_tokens or None,
+            "output tokens": self.output_tokens or None,
+            "recorded": display.iso(self.recorded_at_us),
+            "occurred": None if self.occurred_at_us is None else display.iso(self.occurred_at_us),
+            "price": self.price_source,
+            "tags": self.tags_json,
+            "key": self.idempotency_key,
+            "note": self.note,
+        }
+        rows = [pair for pair in facts.items() if pair[1] is not None]
+        return display.html_table(f"Entry {self.id}: {self.kind}", (), rows)
+
+    def _cost_text(self) -> str | None:
+        if self.cost is not None:
+            return display.quantity(self.cost)
+        return "unpriced" if self.kind in MONEY_KINDS else None
+
+    def _hold_text(self) -> str | None:
+        """What a hold sets aside and until when; None for other entries."""
+        if self.held is None or self.expires_at_us is None:
+            return None
+        tokens = f" and {self.held_tokens} tokens" if self.held_tokens else ""
+        return f"{display.quantity(self.held)}{tokens} until {display.iso(self.expires_at_us)}"
+
 
 class Budget(NamedTuple):
     """A limit on what an account uses of one measure in a window."""
@@ -135,6 +202,26 @@ class Budget(NamedTuple):
         """*units* of the measure as people read them: USD, or a count."""
         return to_usd(units) if self.measure == "usd" else units
 
+    def __repr__(self) -> str:
+        shares = ", ".join(f"{share:f}" for share in self.alert_at)
+        return display.listed(
+            "Budget",
+            repr(self.account),
+            repr(self.name),
+            f"{display.quantity(self.limit, self.measure)} {self._cadence()}",
+            None if self.model is None else f"model {self.model!r}",
+            f"alerts at {shares}" if shares else None,
+        )
+
+    def _cadence(self) -> str:
+        per, timezone, _, anchor_us, span_us = self.period
+        if span_us is not None:
+            return f"in any {span_us / 1_000_000:.15g} s"
+        if per is None:
+            return "for ever"
+        anchor = "" if anchor_us is None else f" from {display.iso(anchor_us)}"
+        return f"per {per}{anchor} ({timezone})"
+
 
 class BudgetStatus(NamedTuple):
     """One budget and how far its active window has used it. USD or counts, by its measure."""
@@ -145,6 +232,21 @@ class BudgetStatus(NamedTuple):
     held: Decimal | int
     available: Decimal | int
     """Limit less posted and held; negative once overspent."""
+
+    def __repr__(self) -> str:
+        budget, measure = self.budget, self.budget.measure
+        facts = [f"{name} {display.quantity(amount, measure)}" for name, amount in self._amounts()]
+        return display.listed(
+            "BudgetStatus", repr(budget.account), repr(budget.name), *facts, _span(self.window)
+        )
+
+    def _amounts(self) -> tuple[tuple[str, Decimal | int], ...]:
+        return (
+            ("posted", self.posted),
+            ("held", self.held),
+            ("limit", self.budget.limit),
+            ("available", self.available),
+        )
 
 
 class Alert(NamedTuple):
@@ -166,6 +268,18 @@ class Alert(NamedTuple):
     def recorded_at(self) -> datetime:
         """When the row was written that says so."""
         return from_us(self.recorded_at_us)
+
+    def __repr__(self) -> str:
+        posted = display.quantity(self.posted, self.measure)
+        return display.listed(
+            "Alert",
+            repr(self.account),
+            repr(self.budget),
+            f"{'reached' if self.state == 'alert' else 'resolved'} {self.threshold:f}",
+            f"posted {posted} of {display.quantity(self.limit, self.measure)}",
+            _span(self.window),
+            display.iso(self.recorded_at_us),
+        )
 
 
 class Balance(NamedTuple):
@@ -189,6 +303,44 @@ class Balance(NamedTuple):
     budgets: tuple[BudgetStatus, ...] = ()
     """All budgets of the account, by name."""
 
+    def __repr__(self) -> str:
+        facts = [f"{name} {display.quantity(amount)}" for name, amount in self._amounts()]
+        names = ", ".join(repr(status.budget.name) for status in self.budgets)
+        return display.listed(
+            "Balance",
+            repr(self.account),
+            *facts,
+            f"{self.unpriced} unpriced" if self.unpriced else None,
+            _span(self.window),
+            f"budgets {names}" if names else None,
+        )
+
+    def _repr_html_(self) -> str:
+        headers = "budget", "posted", "held", "limit", "available", "window"
+        rows = [
+            (
+                status.budget.name,
+                *(display.quantity(one, status.budget.measure) for _, one in status._amounts()),
+                _span(status.window),
+            )
+            for status in self.budgets
+        ]
+        if not rows:
+            posted, held = display.quantity(self.posted), display.quantity(self.held)
+            rows = [("no budget", posted, held, "", "", _span(self.window))]
+        unpriced = f", {self.unpriced} unpriced" if self.unpriced else ""
+        return display.html_table(f"Balance of {self.account}{unpriced}", headers, rows)
+
+    def _amounts(self) -> list[tuple[str, Decimal]]:
+        amounts = [("posted", self.posted), ("held", self.held)]
+        if self.limit is not None and self.available is not None:
+            amounts += [("limit", self.limit), ("available", self.available)]
+        return amounts
+
 
 def _json(text: str | None) -> dict[str, Any]:
     return json.loads(text) if text else {}
+
+
+def _span(window: Window) -> str:
+    return display.span(window.start_us, window.end_us)

@@ -7,23 +7,50 @@ made); without it one is started from what the test extra installs; ``off`` leav
 
 from __future__ import annotations
 
+import gc
 import os
+import shutil
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from provider import provider  # noqa: F401 - a fixture
+from samples import START
 
 # litellm would fetch its price list when it is imported.
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 os.environ.pop("BUDGETLEDGER_DB", None)
 
 SERVER = os.environ.get("BUDGETLEDGER_TEST_POSTGRES_URL")
+TESTS = Path(__file__).parent
+SLOW = {  # what pytest -m "not slow" leaves out, with PostgreSQL and tests that are marked
+    "cli/test_demo.py",
+    "contract/test_benchmarks.py",
+    "contract/test_manager.py",
+    "contract/test_quality.py",
+    "contract/test_readme.py",
+    "hosted/test_plain_server.py",
+    "journal/model",
+    "litellm",
+    "pricing/test_prices.py",
+    "responses/test_real_responses.py",
+    "responses/test_real_streams.py",
+    "server/test_description.py",
+    "server/test_endings.py",
+    "server/test_hosted_client.py",
+    "server/test_litellm_protocol.py",
+    "storage",
+    "tokens/test_real_prompts.py",
+}
+
+pytest.register_assert_rewrite("hold_checks")
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "of_a_file: about the file itself, so on SQLite only")
     config.addinivalue_line("markers", "postgres: needs a PostgreSQL server")
+    config.addinivalue_line("markers", "slow: takes seconds, or starts many processes")
     if SERVER == "off" and os.environ.get("CI") == "true":
         raise pytest.UsageError("CI runs everything: BUDGETLEDGER_TEST_POSTGRES_URL=off does not")
 
@@ -35,11 +62,34 @@ def pytest_terminal_summary(terminalreporter):
         )
 
 
+def _is_slow(path):
+    place = path.relative_to(TESTS)
+    return any(str(part) in SLOW for part in (place, *place.parents))
+
+
+def pytest_ignore_collect(collection_path, config):
+    # To import litellm alone takes longer than most tests do.
+    if config.option.markexpr == "not slow" and _is_slow(collection_path):
+        return True
+    return None
+
+
+def pytest_itemcollected(item):
+    if _is_slow(item.path) or item.get_closest_marker("postgres"):
+        item.add_marker("slow")
+
+
 def pytest_collection_modifyitems(config, items):
     left_out = [item for item in items if _is_left_out(item)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in set(left_out)]
+
+
+def pytest_collection_finish():
+    # What is imported by now stays, litellm's million objects too: no collection looks at them.
+    gc.collect()
+    gc.freeze()
 
 
 def _is_left_out(item):
@@ -185,12 +235,52 @@ def new_schema(postgres_url, request):
         schema.close()
 
 
+@pytest.fixture(scope="session")
+def empty_file(tmp_path_factory):
+    """A file with an empty ledger, to be copied: to make one takes twenty times as long."""
+    from budgetledger import Ledger
+
+    path = tmp_path_factory.mktemp("empty") / "spend.db"
+    Ledger(path).close()
+    return path
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def database(request, tmp_path):
-    """Where the ledger of a test is: a file that is not there yet, or an empty schema."""
+def database(request, tmp_path, empty_file):
+    """Where the ledger of a test is: a file or a schema, with an empty ledger."""
     if request.param == "sqlite":
-        yield File(tmp_path / "spend.db")
+        yield File(shutil.copy(empty_file, tmp_path / "spend.db"))
         return
     schema = request.getfixturevalue("common_schema")
     yield schema
     schema.empty()
+
+
+# -- ledgers under a clock that stands still ----------------------------------------------------
+
+
+@pytest.fixture
+def clock():
+    """A clock that stands at ``START`` until a test moves it."""
+    from budgetledger.testing import FakeClock
+
+    return FakeClock(START)
+
+
+@pytest.fixture
+def opened(database, clock):
+    """Opens ledgers on one database, and closes them; the database is in order then."""
+    from budgetledger import Ledger
+
+    ledgers = []
+
+    def open_ledger(**settings):
+        settings = {"synchronous": "NORMAL", "clock": clock} | settings
+        ledgers.append(Ledger(database.target, **settings))
+        return ledgers[-1]
+
+    yield open_ledger
+    for ledger in ledgers:
+        ledger.close()
+    with Ledger(database.target) as ledger:
+        assert ledger.verify().problems == ()

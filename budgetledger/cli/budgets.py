@@ -12,6 +12,7 @@ from budgetledger.cli.options import (
     examples,
     names_a_ledger,
     to_anchor,
+    to_reason,
     to_shares,
     to_span,
 )
@@ -19,6 +20,9 @@ from budgetledger.cli.options import (
 if TYPE_CHECKING:
     from budgetledger.entries import Account
     from budgetledger.ledger import Ledger
+
+
+_COUNT = click.IntRange(0, 2**63 - 1)
 
 
 @click.command(
@@ -31,8 +35,8 @@ if TYPE_CHECKING:
 )
 @click.argument("account")
 @click.argument("limit", required=False)
-@click.option("--tokens", type=int, help="Limit tokens instead of US dollars.")
-@click.option("--requests", type=int, help="Limit calls instead of US dollars.")
+@click.option("--tokens", type=_COUNT, help="Limit tokens instead of US dollars.")
+@click.option("--requests", type=_COUNT, help="Limit calls instead of US dollars.")
 @click.option(
     "--per",
     type=click.Choice(["minute", "hour", "day", "week", "month", "year"]),
@@ -82,11 +86,13 @@ def set_budget(
         raise click.UsageError("pass one of LIMIT (US dollars), --tokens or --requests")
     if rolling is not None and (per is not None or anchor is not None):
         raise click.UsageError("--rolling stands alone; leave out --per and --anchor")
+    if anchor is not None and per is None:
+        raise click.UsageError("--anchor needs --per: the windows that step from it")
     options |= {"tokens": tokens, "requests": requests, "anchor": anchor}
     options["per"] = per if rolling is None else rolling
     from budgetledger.ledger import Ledger
     from budgetledger.render.documents import budget_json, print_json
-    from budgetledger.render.text import alerts_text, limit_text, plain
+    from budgetledger.render.text import alerts_text, exact_percent, limit_text, plain
 
     path, exists = where.locate()
     if not exists:  # tried where it leaves nothing, so that a misuse makes no file
@@ -96,6 +102,11 @@ def set_budget(
         budget = ledger.set_budget(account, limit, **options)
         if not exists:
             click.echo(f"created {ledger.path}", err=True)
+    beyond = [share for share in budget.alert_at if share > 1]
+    if options["alert_at"] and beyond:
+        shares = ", ".join(map(exact_percent, beyond))
+        remark = "only costs that exceed their holds, or have none, reach more than the limit"
+        click.echo(f"alert at {shares}: {remark}", err=True)
     if where.as_json:
         print_json({"project": where.project, **budget_json(budget)})
     else:
@@ -118,6 +129,8 @@ def set_parent(account: str, parent: str | None, is_none: bool, where: Where) ->
     """
     if (parent is None) != is_none:
         raise click.UsageError("pass one of PARENT or --none")
+    if "*" in (account, parent):
+        raise click.UsageError("'*' is the project itself: all accounts are under it already")
     with where.existing() as ledger:
         known = {one.name for one in ledger.accounts()}
         ledger.set_parent(account, parent)
@@ -132,7 +145,7 @@ def set_parent(account: str, parent: str | None, is_none: bool, where: Where) ->
 
 @click.command(epilog=examples("freeze alice --reason 'looks like a stolen key'"))
 @click.argument("account")
-@click.option("--reason", help="Why, for whoever is refused.")
+@click.option("--reason", callback=to_reason, help="Why, for whoever is refused.")
 @names_a_ledger
 def freeze(account: str, reason: str | None, where: Where) -> None:
     """Refuse all holds on ACCOUNT and those under it.
@@ -154,7 +167,7 @@ def freeze(account: str, reason: str | None, where: Where) -> None:
 
 @click.command(epilog=examples("unfreeze alice --reason 'the key was replaced'"))
 @click.argument("account")
-@click.option("--reason", help="Why, for the journal.")
+@click.option("--reason", callback=to_reason, help="Why, for the journal.")
 @names_a_ledger
 def unfreeze(account: str, reason: str | None, where: Where) -> None:
     """Let ACCOUNT take holds again.

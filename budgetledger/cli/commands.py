@@ -7,6 +7,7 @@ command that needs them, so that ``--help`` answers at once.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import Any
 
@@ -15,7 +16,14 @@ import click
 from budgetledger.cli.budgets import freeze, set_budget, set_parent, unfreeze
 from budgetledger.cli.copying import copy
 from budgetledger.cli.holds import holds, release
-from budgetledger.cli.options import Where, examples, names_a_ledger
+from budgetledger.cli.options import (
+    Where,
+    before_the_command,
+    examples,
+    from_either_place,
+    is_given,
+    names_a_ledger,
+)
 from budgetledger.cli.prices import prices, reprice
 from budgetledger.cli.reports import accounts, alerts, balance, entries, model_costs
 from budgetledger.cli.serve import serve
@@ -25,7 +33,34 @@ from budgetledger.storage.targets import is_server
 _DIFFERS = 4  # exit code; 3 is kept for a call that a budget refuses
 
 
+# Endings of errors that name what Python takes, and what they become here.
+_IN_COMMANDS = (
+    (r"Ledger\.prices\(\) or ", ""),
+    (r"\bpass another parent, or None\b.*", "name another PARENT, or pass --none"),
+    (r", 0\.25 or '0\.25'", " or 0.25"),
+    (r", or 0 \(Monday\) to 6 \(Sunday\)", ""),
+)
+
+
+def in_commands(message: str) -> str:
+    """*message* of an error in the words of the command line."""
+    for python, here in _IN_COMMANDS:
+        message = re.sub(python, here, message)
+    return message
+
+
 class _Commands(click.Group):
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None:
+            known = {one.name for one in command.params}
+            for option in self.params:
+                if option.name not in known and is_given(ctx, str(option.name)):
+                    raise click.UsageError(f"{name} takes no {option.opts[0]}", ctx)
+        return name, command, rest
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
@@ -33,15 +68,18 @@ class _Commands(click.Group):
             from budgetledger.render.text import plain
 
             misused = isinstance(error, InvalidInput)  # exit code 2, else 1
-            raise (click.UsageError if misused else click.ClickException)(plain(error)) from None
+            message = in_commands(plain(error))
+            raise (click.UsageError if misused else click.ClickException)(message) from None
 
 
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 done, 1 failed, 2 misused, 4 verify found differences.",
+    epilog="--db, --project and --json can also follow the command; there they take precedence. "
+    "Exit codes: 0 done, 1 failed, 2 misused, 4 verify found differences.",
 )
 @click.version_option(package_name="budgetledger", prog_name="budgetledger")
+@before_the_command
 def main() -> None:
     """Budgets for LLM calls, in an append-only ledger: an SQLite file, or PostgreSQL."""
 
@@ -52,9 +90,12 @@ def main() -> None:
     metavar="PATH",
     default="budgetledger-demo.db",
     show_default=True,
+    callback=from_either_place,
     help="The ledger's file; one that exists gets another project.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON.")
+@click.option(
+    "--json", "as_json", is_flag=True, callback=from_either_place, help="Print a summary as JSON."
+)
 def demo(db: str, as_json: bool) -> None:
     """Play a day of three users and show the bill. No key, no network."""
     from budgetledger.cli.demo.day import play

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from budgetledger.cli.options import examples, open_existing
+from budgetledger.cli.options import examples, from_either_place, open_existing
 from budgetledger.errors import InvalidInput
 
 
@@ -13,7 +13,13 @@ from budgetledger.errors import InvalidInput
 )
 @click.argument("source")
 @click.argument("target")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a line.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    callback=from_either_place,
+    help="Print JSON instead of a line.",
+)
 def copy(source: str, target: str, as_json: bool) -> None:
     """Copy the ledger SOURCE into the empty TARGET, and verify it.
 
@@ -27,7 +33,7 @@ def copy(source: str, target: str, as_json: bool) -> None:
     from budgetledger.render.tables import progress_on_terminal
     from budgetledger.verbs.copying import copy as copy_rows
 
-    with open_existing(source) as old:
+    with open_existing(source, remedy="name another SOURCE") as old:
         if old.path == _path(target):
             raise InvalidInput(f"{old.path} cannot be copied into itself; name another target")
         with Ledger(target) as new, progress_on_terminal("copying") as progress:

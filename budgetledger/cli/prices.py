@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from budgetledger.cli.options import Where, examples, names_a_ledger, to_moment
+from budgetledger.cli.options import (
+    Where,
+    before_the_command,
+    examples,
+    names_a_ledger,
+    to_moment,
+    to_rate,
+    to_reason,
+)
 from budgetledger.storage.targets import is_server
 
 if TYPE_CHECKING:
@@ -32,7 +40,7 @@ _RATES = {
 def _dated(command: Any) -> Any:
     """The options that say from when, and for whom, a price holds."""
     for option in (
-        click.option("--note", help="Why, for whoever audits it."),
+        click.option("--note", callback=to_reason, help="Why, for whoever audits it."),
         click.option("--all-projects", is_flag=True, help="For all projects, not only this one."),
         click.option(
             "--effective-at",
@@ -46,6 +54,7 @@ def _dated(command: Any) -> Any:
 
 
 @click.group(epilog=examples("prices set my-model --input 3 --output 15", "prices list"))
+@before_the_command
 def prices() -> None:
     """Set, list, remove and import your own prices.
 
@@ -57,7 +66,9 @@ def prices() -> None:
 def _with_rates(command: Any) -> Any:
     for name, what in reversed(_RATES.items()):
         option = f"--{name.replace('_', '-')}"
-        command = click.option(option, name, metavar="USD", help=f"For {what}.")(command)
+        command = click.option(option, name, metavar="USD", callback=to_rate, help=f"For {what}.")(
+            command
+        )
     return command
 
 
@@ -89,6 +100,8 @@ def set_(model: str, rates: tuple[str, ...], where: Where, **options: Any) -> No
     pairs = [rate.partition("=") for rate in rates]
     if any(not equals for _, equals, _ in pairs):
         raise click.UsageError("--rate takes KEY=USD, such as input_mtok_batch=1.5")
+    if not rates and all(options[name] is None for name in _RATES):
+        raise click.UsageError("pass a rate, such as --input 3 --output 15")
     options["rates"] = {key: usd for key, _, usd in pairs}
     from budgetledger.ledger import Ledger
 

@@ -58,10 +58,9 @@ def accounts(where: Where) -> None:
     if where.as_json:
         print_json([account_json(*pair) for pair in zip(found, balances, strict=True)])
     elif found:
-        from budgetledger.render.tables import accounts_table, console
+        from budgetledger.render.tables import console, show_accounts
 
-        out = console()
-        out.print(accounts_table(out, found, balances, datetime.now(UTC)))
+        show_accounts(console(), found, balances, datetime.now(UTC))
     if not found:
         known = ", ".join(others) or "none yet"
         click.echo(plain(f"no accounts in project {where.project}; projects: {known}"), err=True)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from budgetledger.cli.options import examples
+from budgetledger.cli.options import examples, from_either_place
 from budgetledger.errors import InvalidInput, UnknownAccountWarning, UnpricedWarning
-from budgetledger.storage.targets import default_path
+from budgetledger.storage.targets import ENVIRONMENT, default_path
 
 if TYPE_CHECKING:
     import uvicorn
@@ -32,8 +32,9 @@ _SECONDS_TO_FINISH = 30
 @click.option(
     "--db",
     metavar="PATH",
-    envvar="BUDGETLEDGER_DB",
+    envvar=ENVIRONMENT,
     show_envvar=True,
+    callback=from_either_place,
     help="The ledger's file or URL, made if missing; without it, the one in your data directory.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console, RenderableType
+from rich.measure import Measurement
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -42,6 +43,7 @@ if TYPE_CHECKING:  # nothing heavy for a message, or for --help
 
 _ENDLESS = 10_000  # columns: a file or a pipe has no right edge, and nothing may be cut off there
 _BAR = 24
+_ACCOUNT_BARS = (16, 8, 0)  # widths, tried in this order
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -172,18 +174,38 @@ def _show_budget(out: Console, status: BudgetStatus, now: datetime) -> None:
     out.print(f"  {window_text(status.window, now)}", soft_wrap=True)
 
 
-def accounts_table(
+def show_accounts(
     out: Console, accounts: Sequence[Account], balances: Sequence[Balance], now: datetime
+) -> None:
+    """Every account: how full its budget is, what is left, what it is under, if it is frozen.
+
+    A table where it fits, with a narrower bar or none if need be; else a few lines for each
+    account, since names and amounts are of no use if they are cut.
+    """
+    for bar_width in _ACCOUNT_BARS:
+        made = _accounts_table(out, accounts, balances, now, bar_width)
+        if Measurement.get(out, out.options.update(width=_ENDLESS), made).maximum <= out.width:
+            out.print(made)
+            return
+    for account, balance in zip(accounts, balances, strict=True):
+        _show_account(out, account, balance, now)
+
+
+def _accounts_table(
+    out: Console,
+    accounts: Sequence[Account],
+    balances: Sequence[Balance],
+    now: datetime,
+    bar_width: int,
 ) -> Table:
-    """Every account: how full its budget is, what is left, what it is under, if it is frozen."""
     above = any(account.parent is not None for account in accounts)
     frozen = any(account.frozen is not None for account in accounts)
-    headers = "account", "", ">used", ">posted", ">held", ">limit", ">available", "turns in"
-    made = table(out, *headers, *(["under"] if above else []), *(["frozen"] if frozen else []))
+    headers = "|account", "|", ">used", ">posted", ">held", ">limit", ">available", "|turns in"
+    made = table(out, *headers, *(["|under"] if above else []), *(["|frozen"] if frozen else []))
     columns = ([one.posted, one.held, one.limit, one.available] for one in balances)
     decimals = [decimals_of(column) for column in zip(*columns, strict=True)]
     for account, balance in zip(accounts, balances, strict=True):
-        row = [label(out, account.name), *_account_figures(out, balance, decimals, now)]
+        row = [label(out, account.name), *_account_figures(out, balance, decimals, now, bar_width)]
         if above:
             row.append(label(out, account.parent or ""))
         if frozen:
@@ -193,23 +215,67 @@ def accounts_table(
 
 
 def _account_figures(
-    out: Console, balance: Balance, decimals: Sequence[int], now: datetime
+    out: Console, balance: Balance, decimals: Sequence[int], now: datetime, bar_width: int
 ) -> list[RenderableType]:
     posted, held, limit, available = decimals
     spent, reserved = usd(balance.posted, posted), usd(balance.held, held)
     if balance.limit is None or balance.available is None:
-        return ["", "", spent, reserved, "none in USD" if balance.budgets else "no budget", "", ""]
+        return ["", "", spent, reserved, _no_limit(balance), "", ""]
     share = used(balance.posted, balance.limit)
-    end = balance.window.end
     return [
-        bar(out, share, 16),
+        bar(out, share, bar_width) if bar_width else "",
         percent(share),
         spent,
         reserved,
         usd(balance.limit, limit),
         Text(usd(balance.available, available), "" if balance.available > 0 else "red"),
-        "" if end is None or end - now < timedelta(seconds=1) else span(end - now),
+        _turns_in(balance, now),
     ]
+
+
+def _no_limit(balance: Balance) -> str:
+    return "none in USD" if balance.budgets else "no budget"
+
+
+def _turns_in(balance: Balance, now: datetime) -> str:
+    """How long the window still lasts; empty for one that has no end, or ends always now."""
+    end = balance.window.end
+    return "" if end is None or end - now < timedelta(seconds=1) else span(end - now)
+
+
+def _show_account(out: Console, account: Account, balance: Balance, now: datetime) -> None:
+    """One account in lines of its own, in any width: no name and no amount is cut."""
+    out.print(label(out, account.name, "bold"), soft_wrap=True)
+    facts = [Text(f"posted {usd(balance.posted)}"), Text(f"held {usd(balance.held)}")]
+    if balance.limit is None or balance.available is None:
+        facts.append(Text(_no_limit(balance)))
+    else:
+        style = "" if balance.available > 0 else "red"
+        facts.insert(0, Text(f"{percent(used(balance.posted, balance.limit))} used", style))
+        facts.append(Text(f"limit {usd(balance.limit)}"))
+        facts.append(Text(f"available {usd(balance.available)}", style))
+    turns_in = _turns_in(balance, now)
+    if turns_in:
+        facts.append(Text(f"turns in {turns_in}"))
+    for line in _lines_of(facts, out.width):
+        out.print(line, soft_wrap=True)
+    if account.parent is not None:
+        out.print(label(out, f"  under {account.parent}"), soft_wrap=True)
+    if account.frozen is not None:
+        why = f": {account.frozen}" if account.frozen else ""
+        out.print(label(out, f"  frozen{why}", "red"), soft_wrap=True)
+
+
+def _lines_of(facts: Sequence[Text], width: int) -> list[Text]:
+    """*facts*, indented and in as few lines as hold each of them whole."""
+    lines = [Text("  ") + facts[0]]
+    for fact in facts[1:]:
+        joined = Text.assemble(lines[-1], "   ", fact)
+        if joined.cell_len <= width:
+            lines[-1] = joined
+        else:
+            lines.append(Text("  ") + fact)
+    return lines
 
 
 def holds_table(out: Console, holds: Sequence[Hold]) -> Table:

@@ -41,11 +41,11 @@ _MOST = 2**63 - 1
 def create_app(
     ledger: Ledger, tokens: Tokens | None = None, *, max_body_bytes: int = MOST_BYTES
 ) -> Starlette:
-    """The server of *ledger*, whose projects are open to who has their token.
+    """The server of *ledger*. A request needs a token of the project it uses.
 
-    *tokens* None opens everything to whoever can connect and names this machine as the host:
-    bind it to a loopback address only, as ``budgetledger serve`` does. The ledger stays the
-    caller's, to be closed after the server has stopped.
+    *tokens* None admits every request with a localhost ``Host`` header to all projects: bind the
+    server to a loopback address only, as ``budgetledger serve`` does. The caller closes the
+    ledger, after the server has stopped. *max_body_bytes*: the largest body a request may have.
     """
     service, metrics = Service(ledger, Gate(tokens), max_body_bytes), Metrics()
     described = answer(description(has_tokens=tokens is not None))
@@ -114,14 +114,14 @@ async def _perform(operation: Operation, service: Service, request: Request) -> 
 def _query(request: Request) -> dict[str, Any]:
     pairs = request.query_params.multi_items()
     if len({name for name, _ in pairs}) < len(pairs):
-        raise InvalidInput("a parameter of the query stands there twice; keep one")
+        raise InvalidInput("a query parameter occurs twice; send it once")
     return dict(pairs)
 
 
 def _key(request: Request) -> str | None:
     keys = request.headers.getlist("idempotency-key")
     if len(keys) > 1:
-        raise InvalidInput("there are several headers Idempotency-Key; keep one")
+        raise InvalidInput("the header Idempotency-Key occurs twice; send it once")
     return checked_name(keys[0], "Idempotency-Key") if keys else None
 
 
@@ -139,7 +139,7 @@ async def _health(service: Service, request: Request) -> Response:
 
 
 async def _about(service: Service, request: Request) -> Response:
-    """By this a client knows what it talks to."""
+    """The service's name and version, by which clients recognize the JSON API."""
     return answer({"service": "budgetledger", "version": VERSION})
 
 
@@ -150,7 +150,7 @@ async def _not_routed(request: Request, error: Exception) -> Response:
     return error_answer(Refused(error.status_code, kind, error.detail, **headers))
 
 
-# Names of accounts may hold anything, a slash too: paths are taken apart before they are decoded.
+# An account's name may contain a slash, so the path is split before it is decoded.
 
 
 class _PathAsSent:

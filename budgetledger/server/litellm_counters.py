@@ -1,14 +1,14 @@
-"""What a LiteLLM client says its users cost, turned into rows.
+"""Turns the costs that a LiteLLM client sends into charges.
 
-Such a client counts by itself and writes all its users at each change. Here a record is a
-reading of a counter: what it grew by since it was last known is charged, and a smaller one is
-old news. A counter is told from others by who reads it (the client, if it says), by when it was
-created and by when it was last reset; where it stood is
+Such a client counts by itself and sends all its users at each change. The server treats a record
+as a reading of a counter: it charges the growth since the last known reading, and ignores a
+smaller reading as outdated. A counter is identified by its client (if it sends `CLIENT_HEADER`),
+its creation time and its last reset. Its last known reading is
 
-- what this very client read or was told last, if it says who it is;
-- else, of a counter that a client began for a user there was, what was last read from it;
-- else what the ledger counted since that counter's window began: of two clients that do not
-  say who they are, the larger cost of a user's model counts.
+- what this client last sent or received, if it sends the header;
+- else, if a client created an existing user again, the last reading of that new counter;
+- else what the ledger counted since the counter's window began: of two clients without the
+  header, the larger cost of a user's model counts.
 """
 
 from __future__ import annotations
@@ -41,27 +41,27 @@ from budgetledger.server.litellm_users import (
 from budgetledger.windows import Window
 
 _CLIENTS = "server:clients"
-"""The account whose journal tells what clients were told."""
+"""The account whose entries record what each client received."""
 
 
 def tell(tx: Transaction, project: str, client: str) -> dict[str, dict[str, Any]]:
-    """`records`, for a client that says who it is: what it is told is noted, to compare with."""
+    """`records` for a named client; a note keeps them, to compare with its next records."""
     told, seen = {}, {}
     for user, stands, costs in users(tx.execute, project, tx.now_us):
         told[user] = as_record(stands, costs)
         if costs:
             seen[user] = [stands.budget.created_at, stands.last_updated_at, costs]
     ref = find_or_open(tx, project, _CLIENTS)
-    add_note(tx, ref, _of_client(client), {"client": client, "seen": seen}, f"{client} was told")
+    add_note(tx, ref, _of_client(client), {"client": client, "seen": seen}, f"sent to {client}")
     return told
 
 
 def last_told(
     tx: Transaction, project: str, client: str | None, before: Note | None = None
 ) -> Note | None:
-    """What `tell` noted last for a client; None for one that does not say who it is.
+    """The last note of `tell` for *client*; None for a client without a name.
 
-    *before*: what this said earlier, to spare the reading if it is so still.
+    *before*: an earlier result, returned if it is still the last.
     """
     project_id = accounts.find_project(tx.execute, project)
     if client is None or project_id is None:
@@ -72,7 +72,7 @@ def last_told(
 def absorb(
     tx: Transaction, project: str, client: str | None, loaded: Note | None, written: Written
 ) -> None:
-    """Bring the budget of a user to what *written* says, and charge what its counter grew by.
+    """Set the user's budget as in *written*, and charge the growth of its counter.
 
     *loaded*: from `last_told`. Raises `InvalidInput`, before anything is written.
     """
@@ -86,12 +86,12 @@ def absorb(
     counter = ("counter", client or "", written.user, written.created_at, written.last_updated_at)
     heard = last_note(tx, ref.project_id, counter)
     if heard is not None and loaded is not None and heard.entry_id < loaded.entry_id:
-        heard = None  # it began again from what it was told since
+        heard = None  # the client restarted from a newer copy
     seen = None if loaded is None else loaded.facts["seen"].get(written.user)
     if heard is None and stands is not None and _is_reset(client, written, stands, seen):
         if costs_in(tx.execute, ref, stands.window):
             _settings.shift_windows(tx, ref, DEFAULT_BUDGET, "reset by a LiteLLM client")
-            add_note(tx, ref, counter, {"read": {}}, "its client counts from 0 again")
+            add_note(tx, ref, counter, {"read": {}}, "the client restarted its counter at 0")
         heard = Note(0, {"read": {}})
     before = _before(tx, ref, client, written, stands, heard, seen)
     if not written.by_model:
@@ -112,7 +112,7 @@ def _before(
     heard: Note | None,
     seen: list[Any] | None,
 ) -> Costs:
-    """Where the counter stood when it was last known."""
+    """The last known reading of the counter."""
     if heard is not None:
         return dict(heard.facts["read"])
     if client is not None:
@@ -130,7 +130,7 @@ def _before(
 
 
 def _began_anew(written: Written, stands: Standing | None) -> bool:
-    """Whether a client created the user that there was already, and so counts from 0."""
+    """Whether a client created an existing user again, and so counts from 0."""
     return (
         stands is not None
         and written.created_at is not None
@@ -141,7 +141,7 @@ def _began_anew(written: Written, stands: Standing | None) -> bool:
 def _is_reset(
     client: str | None, written: Written, stands: Standing, seen: list[Any] | None
 ) -> bool:
-    """Whether the client began a new window: its count is 0, or it is known to have counted."""
+    """Whether the client started a new window of a counter: it is at 0, or is known here."""
     if written.last_updated_at is None or written.last_updated_at <= stands.last_updated_at:
         return False
     if not sum((written.costs or {}).values()):
@@ -157,8 +157,8 @@ def _charge(
     counter: Subject | None,
     read: Costs,
 ) -> None:
-    """A row for each model; the last one says what was read from the *counter*."""
-    note = f"told by {client or 'a LiteLLM client'}"
+    """Record a row for each model; the last one carries the reading of *counter*."""
+    note = f"reported by {client or 'a LiteLLM client'}"
     drafts = [
         Draft("charge", model, part, "litellm", requests=1, note=note)
         for model, cost in grown.items()
@@ -171,7 +171,7 @@ def _charge(
 
 
 def growth(before: Mapping[str, int], now: Mapping[str, int]) -> Costs:
-    """What was added to each model's cost; what fell is old news, and less than noise waits."""
+    """The growth of each model's cost; decreases and growth up to `NOISE_PICO` are left out."""
     return {
         model: cost - before.get(model, 0)
         for model, cost in now.items()

@@ -1,6 +1,6 @@
-"""The verbs of the JSON API that tell and set what calls cost.
+"""The operations of the JSON API on prices.
 
-Prices are those of the project in the path: no token sets what another project pays.
+Prices are those of the project in the path: a token never changes the prices of other projects.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from budgetledger.verbs.repricing import reprice as unpriced_calls
 
 
 async def estimate(call: Call) -> doc.Estimate:
-    """What a call may cost, at least and at most, as a hold would estimate it now."""
+    """Estimate what a call costs at least and at most, as a hold would now."""
     return estimate_json(call.given["model"], await call.ledger.estimate(**call.given))
 
 
 async def list_prices(call: Call) -> doc.Prices:
-    """The own prices that stand, of the project and of all projects."""
+    """List the own prices in force: those of the project and those for all projects."""
     return {"prices": [price_json(price) for price in await call.ledger.prices(**call.given)]}
 
 
 async def set_price(call: Call) -> doc.Price:
-    """Say what calls of a model or a pattern cost in this project, from a moment on."""
+    """Set what calls of a model or a pattern cost in this project, from `effective_at` on."""
     return price_json(await call.ledger.set_price(**call.given))
 
 
@@ -37,7 +37,7 @@ async def remove_price(call: Call) -> doc.Price:
 
 
 async def reprice(call: Call) -> doc.Repriced:
-    """Price entries that were recorded without a price; unless `dry_run` is false, only told."""
+    """Price entries recorded without a price. Only reports, unless `dry_run` is false."""
     given = call.given
     dry_run = given.get("dry_run", True)
 

@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from sqlite3 import Connection
 from threading import Lock
@@ -85,8 +86,9 @@ def schema(execute: Execute) -> Schema:
     return {(kind, name): (table, sql) for kind, name, table, sql in rows}
 
 
+@cache
 def expected_schema() -> Schema:
-    """The `schema` of a new ledger."""
+    """The `schema` of a new ledger, made once: it takes longer than to verify a small ledger."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         upgrade(connection)
         return schema(connection.execute)

@@ -27,7 +27,6 @@ from budgetledger.errors import (
     UnpricedModel,
     UnpricedWarning,
 )
-from budgetledger.testing import FakeClock
 
 HELLO = [{"role": "user", "content": "Hey, how's it going?"}]
 
@@ -38,11 +37,6 @@ def manager(database, monkeypatch):
     opened = BudgetManager(project_name="test_project")
     yield opened
     opened.ledger.close()
-
-
-@pytest.fixture
-def clock():
-    return FakeClock(datetime(2026, 1, 31, 10, tzinfo=UTC))
 
 
 @pytest.fixture

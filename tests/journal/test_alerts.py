@@ -2,10 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 import pytest
+from samples import START
 
-from budgetledger import BudgetManager, Ledger, Usage
+from budgetledger import BudgetManager, Usage
 from budgetledger.errors import (
     InvalidAmount,
     InvalidInput,
@@ -14,16 +16,9 @@ from budgetledger.errors import (
     UnknownAccount,
     UnpricedWarning,
 )
-from budgetledger.testing import FakeClock
 
-START = datetime(2026, 1, 31, 10, tzinfo=UTC)
 FEBRUARY = datetime(2026, 2, 1, tzinfo=UTC)
 HALF, MOST, ALL = Decimal("0.5"), Decimal("0.8"), Decimal(1)
-
-
-@pytest.fixture
-def clock():
-    return FakeClock(START)
 
 
 @pytest.fixture
@@ -33,20 +28,9 @@ def told():
 
 
 @pytest.fixture
-def opened(database, clock, told):
-    """Opens ledgers on one file, and closes them; the file is in order then."""
-    ledgers = []
-
-    def open_ledger(**settings):
-        settings = {"on_alert": told.append, "synchronous": "NORMAL", "clock": clock} | settings
-        ledgers.append(Ledger(database.target, **settings))
-        return ledgers[-1]
-
-    yield open_ledger
-    for ledger in ledgers:
-        ledger.close()
-    with Ledger(database.target) as ledger:
-        assert ledger.verify().problems == ()
+def opened(opened, told):
+    """Opens ledgers whose alerts are noted."""
+    return partial(opened, on_alert=told.append)
 
 
 @pytest.fixture

@@ -7,10 +7,11 @@ import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from samples import HELLO, RESPONSE, RESPONSE_COST, START
 
 from budgetledger import AsyncLedger, Ledger, Usage, aio
 from budgetledger.aio import AsyncHold
@@ -31,51 +32,14 @@ from budgetledger.journal import drafts as _charging
 from budgetledger.journal import holding as _holding
 from budgetledger.journal.drafts import HoldRequest
 from budgetledger.storage.process_lock import ProcessLock
-from budgetledger.testing import FakeClock
 from budgetledger.verbs import hold_requests
 
 SOON = 20  # seconds; only what hangs comes near it
-START = datetime(2026, 1, 31, 10, tzinfo=UTC)
-# openai.com/api/pricing, 2026-01: gpt-4o, 2.50 and 10.00 USD a million tokens.
-RESPONSE = {"model": "gpt-4o", "usage": {"prompt_tokens": 1000, "completion_tokens": 200}}
-RESPONSE_COST = Decimal("0.0045")
-# 8 tokens of chat, so 0.00002 USD, and 0.00001 for each token of the answer.
-HELLO = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hello"}]}
 
 
 def run(main):
     """What the coroutine *main* returns; it must end in time."""
     return asyncio.run(asyncio.wait_for(main, SOON))
-
-
-@pytest.fixture
-def clock():
-    return FakeClock(START)
-
-
-@pytest.fixture
-def opened(database, clock):
-    """Opens ledgers on one file, and closes them once they are found to be in order."""
-    ledgers = []
-
-    def open_ledger(**settings):
-        settings = {"synchronous": "NORMAL", "clock": clock} | settings
-        ledgers.append(Ledger(database.target, **settings))
-        return ledgers[-1]
-
-    yield open_ledger
-    for ledger in ledgers:
-        ledger.close()
-    with Ledger(database.target) as ledger:
-        assert ledger.verify().problems == ()
-
-
-@pytest.fixture
-def ledger(opened):
-    """A ledger in which alice may use 10 USD a month."""
-    ledger = opened()
-    ledger.set_budget("alice", "10.00", per="month")
-    return ledger
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import Context, Decimal, Inexact, localcontext
 
 import pytest
+from samples import NOBODY, RESPONSE, RESPONSE_COST, START
 
 from budgetledger import BudgetledgerError, Ledger, Usage
 from budgetledger.errors import (
@@ -23,40 +24,6 @@ from budgetledger.errors import (
     UnpricedWarning,
     UnreadableResponse,
 )
-from budgetledger.testing import FakeClock
-
-START = datetime(2026, 1, 31, 10, tzinfo=UTC)
-NOBODY = "a-model-nobody-prices"
-# openai.com/api/pricing, 2026-01: gpt-4o, 2.50 and 10.00 USD a million tokens.
-RESPONSE = {"model": "gpt-4o", "usage": {"prompt_tokens": 1000, "completion_tokens": 200}}
-RESPONSE_COST = Decimal("0.0045")
-
-
-@pytest.fixture
-def clock():
-    return FakeClock(START)
-
-
-@pytest.fixture
-def opened(database, clock):
-    """Opens ledgers on one database, and closes them."""
-    ledgers = []
-
-    def open_ledger(project="default"):
-        ledgers.append(Ledger(database.target, project=project, synchronous="NORMAL", clock=clock))
-        return ledgers[-1]
-
-    yield open_ledger
-    for ledger in ledgers:
-        ledger.close()
-
-
-@pytest.fixture
-def ledger(opened):
-    """A ledger in which alice has a budget, one row."""
-    ledger = opened()
-    ledger.set_budget("alice", "10.00", per="month")
-    return ledger
 
 
 def rows(ledger):
@@ -554,7 +521,7 @@ def test_a_key_of_an_adjustment_stands_for_its_entry_too(ledger):
 
 
 def test_projects_do_not_see_each_other(opened):
-    one, two = opened("one"), opened("two")
+    one, two = opened(project="one"), opened(project="two")
     one.set_budget("alice", 10)
     two.set_budget("alice", 20)
     first = one.charge("alice", cost=1, model="m", key="k")
@@ -571,7 +538,7 @@ def test_projects_do_not_see_each_other(opened):
         two.balance("bob")
     with pytest.raises(UnknownEntry):
         two.adjust(first, 1, reason="not mine")
-    empty = opened("three")
+    empty = opened(project="three")
     assert (empty.accounts(), list(empty.entries())) == ([], [])
 
 

@@ -1,11 +1,10 @@
 """The schema on PostgreSQL: what the migrations make, what is declared, and who may change it."""
 
-from datetime import UTC, datetime
-
 import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from samples import START
 from sqlalchemy import create_engine, event
 
 from budgetledger import Ledger
@@ -30,7 +29,7 @@ def made(new_schema):
 @pytest.fixture
 def ledger(made):
     """A ledger of rows of every kind."""
-    with Ledger(made.target, clock=FakeClock(datetime(2026, 1, 31, 10, tzinfo=UTC))) as opened:
+    with Ledger(made.target, clock=FakeClock(START)) as opened:
         opened.set_budget("*", 100, alert_at=(0.01,))
         opened.set_budget("alice", 10)
         opened.set_parent("alice", "team")

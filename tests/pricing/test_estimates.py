@@ -214,6 +214,7 @@ ANSWER = [
 EVERY_MODEL = [(provider.id, info) for provider in providers for info in provider.models]
 
 
+@pytest.mark.slow
 def test_no_call_within_its_bounds_costs_more_than_was_held_for_any_model() -> None:
     held_for = exact = 0
     for provider, info in EVERY_MODEL:

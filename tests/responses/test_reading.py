@@ -669,6 +669,7 @@ SPOILT = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=1000)
 @given(SPOILT | ANYTHING, st.sampled_from([dict, SimpleNamespace]))
 def test_whatever_is_passed_reads_checked_or_is_refused(response: object, shape: Any) -> None:

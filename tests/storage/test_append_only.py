@@ -2,9 +2,9 @@
 
 import shutil
 import subprocess
-from datetime import UTC, datetime
 
 import pytest
+from samples import START
 
 from budgetledger import Ledger
 from budgetledger.journal import posting as _posting
@@ -29,7 +29,7 @@ def holding(path):
     Its accounts, by id: ``*``, team, alice under team, bob. Two holds are open: 6 of alice and
     17 of bob.
     """
-    clock = FakeClock(datetime(2026, 1, 31, 10, tzinfo=UTC))
+    clock = FakeClock(START)
     with Ledger(path, clock=clock) as ledger:
         ledger.set_budget("*", 100)  # 1
         ledger.set_budget("team", 50, alert_at=(0.05, 0.5), name="all")  # 2

@@ -2,7 +2,6 @@
 
 import json
 from contextlib import closing, suppress
-from datetime import UTC, datetime
 
 import pytest
 from click.testing import CliRunner
@@ -12,10 +11,8 @@ from budgetledger.cli import main
 from budgetledger.errors import InvalidInput, StoreError
 from budgetledger.ledger import ledger_on
 from budgetledger.tables import metadata
-from budgetledger.testing import FakeClock
 from budgetledger.verbs import copying as _copying
 
-START = datetime(2026, 1, 31, 10, tzinfo=UTC)
 TABLES = [table.name for table in metadata.sorted_tables]
 
 
@@ -48,11 +45,6 @@ def contents(ledger):
         }
 
     return ledger._journal.store.read(operation)
-
-
-@pytest.fixture
-def clock():
-    return FakeClock(START)
 
 
 @pytest.fixture

@@ -17,13 +17,14 @@ import threading
 import time
 import warnings
 from contextlib import closing, contextmanager, nullcontext, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from samples import START
 
 from budgetledger import AsyncLedger, Ledger
 from budgetledger.errors import (
@@ -39,7 +40,6 @@ from budgetledger.storage.process_lock import LockTimeout, ProcessLock
 from budgetledger.storage.sqlite import connection as _sqlite
 from budgetledger.testing import FakeClock
 
-START = datetime(2026, 1, 31, 10, tzinfo=UTC)
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = Path(_lock.__file__).parents[1]
 

@@ -340,7 +340,8 @@ def test_the_auditor_sees_a_budget_that_is_over(path):
 
 
 def test_stress_at_small_size(elsewhere):
-    options = ("--minutes", 0.06, "--processes", 3, "--threads", 3, "--kill-every", 0.7)
+    least = ("--minutes", 0.02, "--rows", 600)  # as long as the machine takes for them
+    options = (*least, "--processes", 3, "--threads", 3, "--kill-every", 0.7)
     written = elsewhere(RUN, SCRIPT, *options)
     counted = dict(line.strip("│").split("│") for line in written.splitlines() if line[:1] == "│")
     counted = {what.strip(): int(times) for what, times in counted.items()}

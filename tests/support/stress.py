@@ -285,8 +285,8 @@ class Worker:
         self.ledger.unfreeze(user)
 
 
-def work(path, notes, seed, threads, until):
-    """Let threads do what they like until the time is over; *notes* takes what returned."""
+def work(path, notes, seed, threads):
+    """Let threads do what they like until they are to end; *notes* takes what returned."""
     warnings.simplefilter("ignore")
     ledger = Ledger(path, synchronous="NORMAL")
     file = os.open(notes, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -297,7 +297,7 @@ def work(path, notes, seed, threads, until):
     def run(number):
         worker = Worker(ledger, random.Random(f"{seed}-{number}"), write)
         try:
-            while time.monotonic() < until:
+            while not os.path.exists(ending(path)):
                 worker.step()
         except BaseException:
             write(f"! {traceback.format_exc()!r} -\n")
@@ -313,7 +313,12 @@ def work(path, notes, seed, threads, until):
 # -- the whole ----------------------------------------------------------------------------------
 
 
-def stress(path, seconds, processes, threads, kill_every, seed, console):
+def ending(path):
+    """The file that makes workers end: a lock could be left locked by one that is killed."""
+    return f"{path}.ending"
+
+
+def stress(path, seconds, rows, processes, threads, kill_every, seed, console):
     """Run it; what was counted, and what was violated."""
     chance = random.Random(seed)
     spawn = multiprocessing.get_context("spawn")
@@ -322,7 +327,7 @@ def stress(path, seconds, processes, threads, kill_every, seed, console):
 
     def start():
         notes.append(f"{path}.notes-{len(notes)}")
-        arguments = (path, notes[-1], f"{seed}-{len(notes)}", threads, until)
+        arguments = (path, notes[-1], f"{seed}-{len(notes)}", threads)
         running.append(spawn.Process(target=work, args=arguments, daemon=True))
         running[-1].start()
 
@@ -333,20 +338,24 @@ def stress(path, seconds, processes, threads, kill_every, seed, console):
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("", total=seconds)
         next_kill = time.monotonic() + kill_every
-        while (left := until - time.monotonic()) > 0:
+        written = at_last_kill = _rows(path)
+        while (left := until - time.monotonic()) > 0 or written < rows:
+            written = _rows(path)
             progress.update(
                 task,
-                completed=seconds - left,
-                description=f"{_rows(path)} rows, {counted['killed']} kills",
+                completed=min(seconds, seconds - left),
+                description=f"{written} rows, {counted['killed']} kills",
             )
-            if kill_every and time.monotonic() > next_kill:
+            if kill_every and time.monotonic() > next_kill and written > at_last_kill:
+                at_last_kill = written
                 next_kill = time.monotonic() + kill_every * chance.uniform(0.5, 1.5)
                 victim = running.pop(chance.randrange(len(running)))
                 victim.kill()
                 victim.join()
                 counted["killed"] += 1
                 start()
-            time.sleep(min(0.1, left))
+            time.sleep(0.1)
+        Path(ending(path)).touch()
         progress.update(task, completed=seconds, description="waiting for the last calls")
         for process in running:
             process.join(60)
@@ -399,6 +408,7 @@ def check(path, notes, counted, console):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--minutes", type=float, default=1)
+    parser.add_argument("--rows", type=int, default=0, help="go on until there are so many")
     parser.add_argument("--processes", type=int, default=4)
     parser.add_argument("--threads", type=int, default=4)
     parser.add_argument("--kill-every", type=float, default=1, help="seconds; 0 for no kills")
@@ -413,8 +423,8 @@ def main():
     else:
         folder = tempfile.mkdtemp(prefix="stress-")
         counted, wrong = stress(
-            os.path.join(folder, "spend.db"), asked.minutes * 60, asked.processes, asked.threads,
-            asked.kill_every, asked.seed, console,
+            os.path.join(folder, "spend.db"), asked.minutes * 60, asked.rows, asked.processes,
+            asked.threads, asked.kill_every, asked.seed, console,
         )  # fmt: skip
     table = Table("what", "how often", title=f"seed {asked.seed}")
     for what, times in sorted(counted.items()):

@@ -487,6 +487,7 @@ ENDLESS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", ENDLESS.values(), ids=ENDLESS)
 def test_a_prompt_without_end_is_refused(
     call: dict[str, Any], monkeypatch: pytest.MonkeyPatch

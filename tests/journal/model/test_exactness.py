@@ -4,11 +4,11 @@ import os
 import random
 import sqlite3
 from contextlib import closing
-from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from itertools import islice
 
 import pytest
+from samples import START
 
 from budgetledger import Ledger
 from budgetledger.testing import FakeClock
@@ -28,7 +28,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def ledger(path):
-    clock = FakeClock(datetime(2026, 1, 31, 10, tzinfo=UTC))
+    clock = FakeClock(START)
     with Ledger(path, synchronous="NORMAL", clock=clock) as ledger:
         yield ledger
 

@@ -9,9 +9,9 @@ import copy
 import os
 import sqlite3
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import cache, partial
+from functools import partial
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,6 +22,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from samples import START
 
 from budgetledger import Ledger, Usage
 from budgetledger.errors import (
@@ -38,7 +39,6 @@ from budgetledger.errors import (
 )
 from budgetledger.holds import Hold
 from budgetledger.journal.holding import Granted
-from budgetledger.storage.sqlite.store import FileStore
 from budgetledger.testing import FakeClock
 from budgetledger.windows import Window, from_us, to_us
 
@@ -49,7 +49,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::budgetledger.errors.Budgetledge
 EXAMPLES = int(os.environ.get("BUDGETLEDGER_TEST_EXAMPLES", "60"))
 STEPS = int(os.environ.get("BUDGETLEDGER_TEST_STEPS", "50"))
 LONGEST = 20  # seconds that a thread may take; only what hangs comes near it
-START = datetime(2026, 1, 31, 10, tzinfo=UTC)
 
 # The open ledgers: two callers like each other, one that only watches, one of another project.
 CALLERS = [("app", True), ("app", True), ("app", False), ("other", True)]
@@ -94,17 +93,6 @@ paid = st.tuples(st.just("cost"), picos) | st.tuples(st.just("usage"), usages)
 names = st.sampled_from([None, None, "default", "cap"])
 shares = st.sampled_from([(), (), ("0.5", "1"), ("0.8",), ("1", "2")])
 which = st.integers(0, 30)  # counted from the newest
-
-
-@pytest.fixture(autouse=True, scope="module")
-def the_schema_is_made_once():
-    """It is what takes verify() long, which runs after every step here."""
-    with pytest.MonkeyPatch.context() as patch:
-        inspection = FileStore.inspection
-        once = inspection._replace(expected_schema=cache(inspection.expected_schema))
-        patch.setattr(FileStore, "inspection", once)
-        yield
-
 
 ASKS = {
     "set_budget": (accounts, limits, st.sampled_from(PERIODS), models, shares, names),

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from samples import START
 
 from budgetledger import Ledger, Usage
 from budgetledger.errors import (
@@ -156,7 +157,6 @@ class Books:
 
 # -- what callers do ------------------------------------------------------------------------
 
-START = datetime(2026, 1, 31, 10, tzinfo=UTC)
 PROJECTS = ("one", "one", "two")  # of each open ledger: two on the same project
 # (which open ledger, account): mostly the same account, so that its history grows long
 DESKS = [(0, "alice"), (1, "alice"), (0, "bob"), (2, "alice")]
