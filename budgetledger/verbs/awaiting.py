@@ -26,11 +26,11 @@ class AsyncJournal:
     async def write(self, operation: Callable[[Transaction], T]) -> T:
         """`Journal.write`. Cancelling the task does not undo what is queued."""
         journal = self.journal
-        hear = None if journal.on_alert is None else self._hear
-        result, _ = await journal.store.awrite(journal.inside(operation), hear)
+        on_result = None if journal.on_alert is None else self._report
+        result, _ = await journal.store.awrite(journal.inside(operation), on_result)
         return result
 
-    def _hear(self, outcome: tuple[object, tuple[Alert, ...]]) -> None:
+    def _report(self, outcome: tuple[object, tuple[Alert, ...]]) -> None:
         """Report the alerts of a write, even if its task was cancelled."""
         self.journal.tell(outcome[1])
 

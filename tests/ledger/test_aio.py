@@ -313,7 +313,7 @@ def test_an_unknown_price_is_warned_of(shared):
 def store_fails(ledger, monkeypatch):
     """Lets the store refuse every write, until called again with False."""
 
-    async def refused(operation, hear=None):
+    async def refused(operation, on_result=None):
         raise StoreFull("no room; make some", target=ledger.path)
 
     def failing(fails=True):
@@ -808,10 +808,10 @@ def test_a_source_that_cannot_be_closed_still_settles(ledger, shared, error):
 def test_a_source_that_cannot_be_closed_and_a_store_that_fails_once(ledger, shared, monkeypatch):
     awrite, failures = ledger._journal.store.awrite, [StoreFull("no room", target=ledger.path)]
 
-    async def failing_once(operation, hear=None):
+    async def failing_once(operation, on_result=None):
         if failures:
             raise failures.pop()
-        return await awrite(operation, hear)
+        return await awrite(operation, on_result)
 
     async def leave():
         async with shared.hold("alice", **HELD) as hold:

@@ -119,7 +119,9 @@ def test_a_copy_that_is_stopped_leaves_nothing(source, target, at):
 
 
 def test_a_ledger_that_is_not_in_order_is_not_copied(source, target, monkeypatch):
-    monkeypatch.setattr(_copying._sql, "all_rows", with_another_note(_copying._sql.all_rows))
+    monkeypatch.setattr(
+        _copying.statements, "all_rows", with_another_note(_copying.statements.all_rows)
+    )
     with Ledger(target) as copy:
         with pytest.raises(
             StoreError, match=r"failed verification.*nothing was copied; run `budgetl"
