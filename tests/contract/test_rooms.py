@@ -92,6 +92,8 @@ def test_private_attributes_are_read_where_they_are_defined(package):
         "function._is_coroutine",
         "loaded._core_bpe",
         "sys._getframe",
+        "wrapped._build_middleware_chain",
+        "wrapped._middleware_chain",
     }
 
 
