@@ -117,8 +117,8 @@ def set_budget(
     if where.as_json:
         print_json({"project": where.project, **budget_json(budget)})
     else:
-        told = ", ".join(filter(None, (limit_text(budget), alerts_text(budget))))
-        click.echo(plain(f"budget {budget.name} of {budget.account}: {told}"))
+        terms = ", ".join(filter(None, (limit_text(budget), alerts_text(budget))))
+        click.echo(plain(f"budget {budget.name} of {budget.account}: {terms}"))
 
 
 @click.command(
@@ -141,13 +141,13 @@ def set_parent(account: str, parent: str | None, is_none: bool, where: Where) ->
     with where.existing() as ledger:
         known = {one.name for one in ledger.accounts()}
         ledger.set_parent(account, parent)
-        found = _account(ledger, account)
+        settings = _account(ledger, account)
     from budgetledger.render.text import plain
 
     for name in (account, parent):
         if name is not None and name not in known:
             click.echo(plain(f"opened {name}, a new account"), err=True)
-    _show_settings(found, f"{account} is under {found.parent or 'no other account'}", where)
+    _show_settings(settings, f"{account} is under {settings.parent or 'no other account'}", where)
 
 
 @click.command(epilog=examples("freeze alice --reason 'looks like a stolen key'"))
@@ -161,15 +161,15 @@ def freeze(account: str, reason: str | None, where: Where) -> None:
     """
     with where.existing() as ledger:
         ledger.freeze(account, reason=reason)
-        found = _account(ledger, account)
+        settings = _account(ledger, account)
     from budgetledger.render.text import plain
 
-    if reason not in (None, found.frozen):
+    if reason not in (None, settings.frozen):
         remark = f"{account} was already frozen; the earlier reason stays"
         click.echo(plain(remark), err=True)
-    why = f" ({found.frozen})" if found.frozen else ""
+    why = f" ({settings.frozen})" if settings.frozen else ""
     frozen = f"{account} is frozen{why}: it and the accounts under it take no holds"
-    _show_settings(found, frozen, where)
+    _show_settings(settings, frozen, where)
 
 
 @click.command(epilog=examples("unfreeze alice --reason 'the key was replaced'"))
@@ -183,8 +183,8 @@ def unfreeze(account: str, reason: str | None, where: Where) -> None:
     """
     with where.existing() as ledger:
         ledger.unfreeze(account, reason=reason)
-        found = _account(ledger, account)
-    _show_settings(found, f"{account} is not frozen", where)
+        settings = _account(ledger, account)
+    _show_settings(settings, f"{account} is not frozen", where)
 
 
 def _account(ledger: Ledger, name: str) -> Account:

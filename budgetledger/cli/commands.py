@@ -123,12 +123,12 @@ def verify(where: Where) -> None:
     from budgetledger.render.tables import console, progress_on_terminal, show_verification
 
     with where.existing() as ledger, progress_on_terminal("recounting") as progress:
-        found, path = ledger.verify(progress=progress), ledger.path
+        verification, path = ledger.verify(progress=progress), ledger.path
     if where.as_json:
-        print_json(verification_json(found, path))
+        print_json(verification_json(verification, path))
     else:
-        show_verification(console(), found)
-    if not found.ok:
+        show_verification(console(), verification)
+    if not verification.ok:
         sys.exit(_DIFFERS)
 
 

@@ -37,13 +37,13 @@ def copy(source: str, target: str, as_json: bool) -> None:
         if old.path == _path(target):
             raise InvalidInput(f"{old.path} cannot be copied into itself; name another TARGET")
         with Ledger(target) as new, progress_on_terminal("copying") as progress:
-            found = copy_rows(journal_of(old).store, journal_of(new).store, progress)
+            copied = copy_rows(journal_of(old).store, journal_of(new).store, progress)
         where = {"source": old.path, "target": new.path}
     if as_json:
-        print_json(where | {"accounts": found.accounts, "entries": found.entries})
+        print_json(where | {"accounts": copied.accounts, "entries": copied.entries})
     else:
         click.echo(
-            f"copied and verified {found.entries:,} entries of {found.accounts:,} accounts from "
+            f"copied and verified {copied.entries:,} entries of {copied.accounts:,} accounts from "
             f"{where['source']} to {where['target']}"
         )
 

@@ -20,14 +20,14 @@ def holds(account: str, where: Where) -> None:
     from budgetledger.render.documents import hold_json, print_json
 
     with where.existing() as ledger:
-        found = ledger.holds(account)
+        open_holds = ledger.holds(account)
     if where.as_json:
-        print_json([hold_json(hold) for hold in found])
-    elif found:
+        print_json([hold_json(hold) for hold in open_holds])
+    elif open_holds:
         from budgetledger.render.tables import console, holds_table
 
         out = console()
-        out.print(holds_table(out, found))
+        out.print(holds_table(out, open_holds))
     else:
         click.echo("no open holds", err=True)
 

@@ -177,10 +177,10 @@ def to_span(_: click.Context, __: click.Parameter, value: str | None) -> timedel
     """``24h`` as a timedelta."""
     if value is None:
         return None
-    found = re.fullmatch(r"(\d{1,6})([mhdw])", value)
-    if found is None:
+    match = re.fullmatch(r"(\d{1,6})([mhdw])", value)
+    if match is None:
         raise click.BadParameter(f"{value!r} is not a span such as 24h, 30d or 12w")
-    span = timedelta(**{_SPANS[found[2]]: int(found[1])})
+    span = timedelta(**{_SPANS[match[2]]: int(match[1])})
     if not timedelta(0) < span <= _LONGEST_SPAN:
         raise click.BadParameter(f"{value!r} is not above zero and at most 9999 years")
     return span

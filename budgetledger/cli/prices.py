@@ -151,16 +151,16 @@ def list_(at: datetime | None, history: bool, where: Where) -> None:
     call or image.
     """
     with where.existing() as ledger:
-        found = ledger.prices(at=at, history=history)
+        listed = ledger.prices(at=at, history=history)
     if where.as_json:
         from budgetledger.render.documents import price_json, print_json
 
-        print_json([price_json(price) for price in found])
-    elif found:
+        print_json([price_json(price) for price in listed])
+    elif listed:
         from budgetledger.render.tables import console, prices_table
 
         out = console()
-        out.print(prices_table(out, found))
+        out.print(prices_table(out, listed))
     else:
         click.echo("no own prices", err=True)
 
@@ -280,19 +280,19 @@ def reprice(account: str | None, model: str | None, apply: bool, where: Where) -
 
     priced, unknown = [], []
     with where.existing() as ledger, progress_on_terminal("pricing") as progress:
-        for found, left in calls_repriced(
+        for repriced, unpriced in calls_repriced(
             journal_of(ledger), account, model, dry_run=not apply, progress=progress
         ):
-            priced += found
-            unknown += left
+            priced += repriced
+            unknown += unpriced
     if where.as_json:
         print_json(repriced_json(priced, [call.entry for call in unknown], apply))
         return
     if priced:
         out = console()
         out.print(repriced_table(out, priced))
-    said = "priced" if apply else "to be priced; pass --apply to do so"
-    click.echo(f"{len(priced):,} {'call' if len(priced) == 1 else 'calls'} {said}", err=True)
+    state = "priced" if apply else "to be priced; pass --apply to do so"
+    click.echo(f"{len(priced):,} {'call' if len(priced) == 1 else 'calls'} {state}", err=True)
     models = sorted({call.model for call in unknown})
     if models:
         click.echo(plain(f"{len(unknown):,} still without a price: {_some(models)}"), err=True)

@@ -28,15 +28,15 @@ _PAGE = 1000  # entries in one table, so that a long journal is shown while it i
 def balance(account: str, at: datetime | None, as_of: datetime | None, where: Where) -> None:
     """Show how full the budgets of ACCOUNT are, and until when."""
     with where.existing() as ledger:
-        found = ledger.balance(account, at=at, as_of=as_of)
+        report = ledger.balance(account, at=at, as_of=as_of)
     if where.as_json:
         from budgetledger.render.documents import balance_json, print_json
 
-        print_json(balance_json(found, where.project))
+        print_json(balance_json(report, where.project))
     else:
         from budgetledger.render.tables import console, show_balance
 
-        show_balance(console(), found, where.project, at or as_of or datetime.now(UTC))
+        show_balance(console(), report, where.project, at or as_of or datetime.now(UTC))
 
 
 @click.command(epilog=examples("accounts --project my-app"))
@@ -52,16 +52,16 @@ def accounts(where: Where) -> None:
     from budgetledger.verbs.listing import projects
 
     with where.existing() as ledger:
-        found = ledger.accounts()
-        balances = [ledger.balance(account.name) for account in found]
+        listed = ledger.accounts()
+        balances = [ledger.balance(account.name) for account in listed]
         others = projects(journal_of(ledger))
     if where.as_json:
-        print_json([account_json(*pair) for pair in zip(found, balances, strict=True)])
-    elif found:
+        print_json([account_json(*pair) for pair in zip(listed, balances, strict=True)])
+    elif listed:
         from budgetledger.render.tables import console, show_accounts
 
-        show_accounts(console(), found, balances, datetime.now(UTC))
-    if not found:
+        show_accounts(console(), listed, balances, datetime.now(UTC))
+    if not listed:
         known = ", ".join(others) or "none yet"
         click.echo(plain(f"no accounts in project {where.project}; projects: {known}"), err=True)
 
@@ -81,10 +81,10 @@ def entries(
     from budgetledger.render.documents import entry_json, print_json
 
     with where.existing() as ledger:
-        found: Iterable[Any] = ledger.entries(account, since=since, until=until)
+        listed: Iterable[Any] = ledger.entries(account, since=since, until=until)
         if last is not None:
-            found = deque(found, maxlen=last)
-        rows = iter(found)
+            listed = deque(listed, maxlen=last)
+        rows = iter(listed)
         if where.as_json:
             for entry in rows:
                 print_json(entry_json(entry), indent=None)
@@ -145,13 +145,13 @@ def alerts(account: str | None, where: Where) -> None:
     with where.existing() as ledger:
         if account is not None:
             ledger.budgets(account)  # raises UnknownAccount
-        found = ledger.alerts(account)
+        listed = ledger.alerts(account)
     if where.as_json:
-        print_json([alert_json(alert, where.project) for alert in found])
-    elif found:
+        print_json([alert_json(alert, where.project) for alert in listed])
+    elif listed:
         from budgetledger.render.tables import alerts_table, console
 
         out = console()
-        out.print(alerts_table(out, found, datetime.now(UTC)))
+        out.print(alerts_table(out, listed, datetime.now(UTC)))
     else:
         click.echo("no alerts", err=True)

@@ -293,10 +293,10 @@ def repriced_json(
 # -- what the command line alone prints -----------------------------------------------------------
 
 
-def verification_json(found: Verification, path: str) -> dict[str, Any]:
+def verification_json(verification: Verification, path: str) -> dict[str, Any]:
     """How many rows were recounted, and every difference."""
-    problems = [problem._asdict() for problem in found.problems]
-    return {"path": path, "ok": found.ok, **found._asdict(), "problems": problems}
+    problems = [problem._asdict() for problem in verification.problems]
+    return {"path": path, "ok": verification.ok, **verification._asdict(), "problems": problems}
 
 
 def import_json(result: ImportResult, project: str) -> dict[str, Any]:

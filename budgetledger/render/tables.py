@@ -48,10 +48,10 @@ _ACCOUNT_BARS = (16, 8, 0)  # widths, in the order they are tried
 
 def console(*, stderr: bool = False) -> Console:
     """Where to print. Markup is off, so that a name such as ``[red]`` is shown as it is."""
-    made = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
-    if not made.is_terminal:
-        made.width = _ENDLESS
-    return made
+    out = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if not out.is_terminal:
+        out.width = _ENDLESS
+    return out
 
 
 def label(out: Console, text: object, style: str = "") -> Text:
@@ -88,7 +88,7 @@ def progress_on_terminal(
 
 def table(out: Console, *headers: str) -> Table:
     """A table. ``>`` before a header aligns figures to the right; ``|`` prevents wrapping."""
-    made = Table(
+    grid = Table(
         box=box.SIMPLE_HEAD if out.is_terminal else None,
         header_style="bold",
         show_edge=False,
@@ -97,39 +97,39 @@ def table(out: Console, *headers: str) -> Table:
     )
     for header in headers:
         if header.startswith(">"):
-            made.add_column(header[1:], justify="right", no_wrap=True)
+            grid.add_column(header[1:], justify="right", no_wrap=True)
         elif header.startswith("|"):
-            made.add_column(header[1:], no_wrap=True)
+            grid.add_column(header[1:], no_wrap=True)
         else:
-            made.add_column(header, overflow="fold")
-    return made
+            grid.add_column(header, overflow="fold")
+    return grid
 
 
 def shares(out: Console, amounts: Mapping[str, Decimal], what: str, style: str) -> Table:
     """*amounts* in USD by name, the largest first, each with its share of the sum."""
     total = sum(amounts.values(), Decimal(0))
     decimals = decimals_of(amounts.values())
-    made = table(out, what, "", ">share", ">USD")
+    grid = table(out, what, "", ">share", ">USD")
     for name, amount in sorted(amounts.items(), key=lambda pair: (-pair[1], pair[0])):
         share = float(amount / total) if total > 0 else 0.0
         graph = bar(out, share, style=style)
-        made.add_row(label(out, name), graph, percent(share), usd(amount, decimals))
+        grid.add_row(label(out, name), graph, percent(share), usd(amount, decimals))
     if len(amounts) != 1:
-        made.add_row("total", "", "", usd(total, decimals), style="bold")
-    return made
+        grid.add_row("total", "", "", usd(total, decimals), style="bold")
+    return grid
 
 
 def entries_table(out: Console, entries: Sequence[Entry]) -> Table:
     """Rows of a journal, times in UTC."""
     headers = ">id", "|UTC", "account", "model", ">in", ">out", ">USD", "note"
-    made = table(out, *headers)
+    grid = table(out, *headers)
     decimals = decimals_of(entry.cost for entry in entries)
     for entry in entries:
         cost = Text("" if entry.cost is None else usd(entry.cost, decimals))
         if entry.price_source == "unpriced":
             cost = Text("unpriced", "yellow")
         tokens = (f"{n:,}" if n else "" for n in (entry.input_tokens, entry.output_tokens))
-        made.add_row(
+        grid.add_row(
             str(entry.id),
             clock_time(entry.recorded_at),
             label(out, entry.account),
@@ -138,7 +138,7 @@ def entries_table(out: Console, entries: Sequence[Entry]) -> Table:
             cost,
             label(out, entry_text(entry)),
         )
-    return made
+    return grid
 
 
 def show_balance(out: Console, balance: Balance, project: str, now: datetime) -> None:
@@ -152,8 +152,8 @@ def show_balance(out: Console, balance: Balance, project: str, now: datetime) ->
     if balance.unpriced:
         out.print()
         calls = "1 call is" if balance.unpriced == 1 else f"{balance.unpriced:,} calls are"
-        told = f"{calls} without a price, and not in these figures; see `budgetledger reprice`"
-        out.print(Text(told, "yellow"), soft_wrap=True)
+        remark = f"{calls} without a price, and not in these figures; see `budgetledger reprice`"
+        out.print(Text(remark, "yellow"), soft_wrap=True)
 
 
 def _show_budget(out: Console, status: BudgetStatus, now: datetime) -> None:
@@ -183,9 +183,9 @@ def show_accounts(
     for each account. Names and amounts are never cut.
     """
     for bar_width in _ACCOUNT_BARS:
-        made = _accounts_table(out, accounts, balances, now, bar_width)
-        if Measurement.get(out, out.options.update(width=_ENDLESS), made).maximum <= out.width:
-            out.print(made)
+        grid = _accounts_table(out, accounts, balances, now, bar_width)
+        if Measurement.get(out, out.options.update(width=_ENDLESS), grid).maximum <= out.width:
+            out.print(grid)
             return
     for account, balance in zip(accounts, balances, strict=True):
         _show_account(out, account, balance, now)
@@ -201,7 +201,7 @@ def _accounts_table(
     above = any(account.parent is not None for account in accounts)
     frozen = any(account.frozen is not None for account in accounts)
     headers = "|account", "|", ">used", ">posted", ">held", ">limit", ">available", "|turns in"
-    made = table(out, *headers, *(["|under"] if above else []), *(["|frozen"] if frozen else []))
+    grid = table(out, *headers, *(["|under"] if above else []), *(["|frozen"] if frozen else []))
     columns = ([one.posted, one.held, one.limit, one.available] for one in balances)
     decimals = [decimals_of(column) for column in zip(*columns, strict=True)]
     for account, balance in zip(accounts, balances, strict=True):
@@ -210,8 +210,8 @@ def _accounts_table(
             row.append(label(out, account.parent or ""))
         if frozen:
             row.append(label(out, "" if account.frozen is None else account.frozen or "yes", "red"))
-        made.add_row(*row)
-    return made
+        grid.add_row(*row)
+    return grid
 
 
 def _account_figures(
@@ -281,10 +281,10 @@ def _lines_of(facts: Sequence[Text], width: int) -> list[Text]:
 def holds_table(out: Console, holds: Sequence[Hold]) -> Table:
     """Open holds: amount, account, call and deadline; times in UTC."""
     headers = ">id", "account", "model", ">USD", ">tokens", "|recorded", "|expires", "key"
-    made = table(out, *headers)
+    grid = table(out, *headers)
     decimals = decimals_of(hold.amount for hold in holds)
     for hold in holds:
-        made.add_row(
+        grid.add_row(
             str(hold.id),
             label(out, hold.account),
             label(out, hold.model or ""),
@@ -297,19 +297,19 @@ def holds_table(out: Console, holds: Sequence[Hold]) -> Table:
     if len(holds) > 1:
         amount = sum((hold.amount for hold in holds), Decimal(0))
         tokens = sum(hold.tokens for hold in holds)
-        made.add_row(
+        grid.add_row(
             "", "total", "", usd(amount, decimals), f"{tokens:,}" if tokens else "", style="bold"
         )
-    return made
+    return grid
 
 
 def alerts_table(out: Console, alerts: Sequence[Alert], now: datetime) -> Table:
     """Thresholds that were reached or resolved; times in UTC."""
     headers = "|UTC", "account", "budget", "", ">share", ">posted", ">limit", "window"
-    made = table(out, *headers)
+    grid = table(out, *headers)
     for alert in alerts:
         reached = alert.state == "alert"
-        made.add_row(
+        grid.add_row(
             clock_time(alert.recorded_at),
             label(out, alert.account),
             label(out, alert.budget),
@@ -319,35 +319,35 @@ def alerts_table(out: Console, alerts: Sequence[Alert], now: datetime) -> Table:
             _amount(alert.limit),
             window_text(alert.window, now),
         )
-    return made
+    return grid
 
 
 def _amount(amount: Decimal | int) -> str:
     return usd(amount) if isinstance(amount, Decimal) else f"{amount:,}"
 
 
-def show_verification(out: Console, found: Verification) -> None:
+def show_verification(out: Console, verification: Verification) -> None:
     """How many rows were recounted, and a row for each difference."""
-    counted = f"{found.entries:,} entries of {found.accounts:,} accounts recounted"
-    if found.ok:
+    counted = f"{verification.entries:,} entries of {verification.accounts:,} accounts recounted"
+    if verification.ok:
         out.print(Text(f"ok: {counted}, no differences", "green"))
         return
-    out.print(Text(f"{len(found.problems):,} differences; {counted}", "red"))
-    made = table(out, "account", ">entry", "difference")
-    for problem in found.problems:
+    out.print(Text(f"{len(verification.problems):,} differences; {counted}", "red"))
+    grid = table(out, "account", ">entry", "difference")
+    for problem in verification.problems:
         entry = "" if problem.entry_id is None else str(problem.entry_id)
-        made.add_row(label(out, problem.account or ""), entry, label(out, problem.message))
-    out.print(made)
+        grid.add_row(label(out, problem.account or ""), entry, label(out, problem.message))
+    out.print(grid)
 
 
 def import_table(out: Console, result: ImportResult) -> Table:
     """What an import recorded, user by user."""
-    made = table(out, "user", ">limit", "per", ">spent", "")
+    grid = table(out, "user", ">limit", "per", ">spent", "")
     limits = decimals_of(user.limit for user in result.users)
     spent = decimals_of([result.total, *(user.cost for user in result.users)])
     for user in result.users:
         note = "its window had ended; the new one starts at $0.00" if user.elapsed else ""
-        made.add_row(
+        grid.add_row(
             label(out, user.name),
             usd(user.limit, limits),
             user.per or "",
@@ -355,8 +355,8 @@ def import_table(out: Console, result: ImportResult) -> Table:
             note if user.entries else "imported before",
         )
     summary = f"{result.entries:,} entries written"
-    made.add_row("total", "", "", usd(result.total, spent), summary, style="bold")
-    return made
+    grid.add_row("total", "", "", usd(result.total, spent), summary, style="bold")
+    return grid
 
 
 _SHOWN = {  # rates with a column of their own
@@ -369,11 +369,11 @@ _SHOWN = {  # rates with a column of their own
 
 def prices_table(out: Console, prices: Sequence[OwnPrice]) -> Table:
     """Own prices: USD for a million tokens, and their other rates; times in UTC."""
-    made = table(out, ">id", "model", "project", *_SHOWN.values(), "other rates", "|from")
+    grid = table(out, ">id", "model", "project", *_SHOWN.values(), "other rates", "|from")
     for price in prices:
         rates = price.rates
         others = " ".join(f"{key}={usd:f}" for key, usd in rates.items() if key not in _SHOWN)
-        made.add_row(
+        grid.add_row(
             str(price.id),
             label(out, price.model),
             label(out, price.project or "all"),
@@ -381,16 +381,16 @@ def prices_table(out: Console, prices: Sequence[OwnPrice]) -> Table:
             label(out, "ends" if price.removed else others),
             clock_time(price.effective_at),
         )
-    return made
+    return grid
 
 
 def repriced_table(out: Console, priced: Sequence[Repriced]) -> Table:
     """Calls that were recorded without a price, with their cost now; times in UTC."""
-    made = table(out, ">id", "|UTC", "account", "model", ">USD", "source", ">adjustment")
+    grid = table(out, ">id", "|UTC", "account", "model", ">USD", "source", ">adjustment")
     decimals = decimals_of(one.cost for one in priced)
     for one in priced:
         entry = one.entry
-        made.add_row(
+        grid.add_row(
             str(entry.id),
             clock_time(entry.occurred_at or entry.recorded_at),
             label(out, entry.account),
@@ -400,5 +400,5 @@ def repriced_table(out: Console, priced: Sequence[Repriced]) -> Table:
             "" if one.adjustment is None else str(one.adjustment.id),
         )
     total = sum((one.cost for one in priced), Decimal(0))
-    made.add_row("", "", "total", "", usd(total, decimals), "", "", style="bold")
-    return made
+    grid.add_row("", "", "total", "", usd(total, decimals), "", "", style="bold")
+    return grid

@@ -63,12 +63,12 @@ class Day(NamedTuple):
 
     def spent_by(self, field: str) -> dict[str, Decimal]:
         """USD by ``account`` or ``model``."""
-        found: dict[str, Decimal] = {}
+        spent: dict[str, Decimal] = {}
         for entry in self.costs:
             if entry.cost is not None:
                 name = getattr(entry, field)
-                found[name] = found.get(name, Decimal(0)) + entry.cost
-        return found
+                spent[name] = spent.get(name, Decimal(0)) + entry.cost
+        return spent
 
     @property
     def query(self) -> str:
@@ -153,11 +153,11 @@ class _Playing:
                 entry = hold.settle(answer)  # an application would call its client here
         except BudgetExceededError as refusal:
             return self.note(user, text, refusal=refusal)
-        made = self.note(user, text, hold=hold, entry=entry)
+        step = self.note(user, text, hold=hold, entry=entry)
         for alert in self.alerts:
             self.note(alert.account, f"alert: {exact_percent(alert.threshold)} used", alert=alert)
         self.alerts.clear()
-        return made
+        return step
 
     def lose_a_call(self, time: str, user: str) -> None:
         """A program that crashes between its hold and its settle."""

@@ -99,7 +99,7 @@ def _show_budgets(out: Console, day: Day) -> None:
 
 
 def _show_steps(out: Console, day: Day) -> None:
-    made = table(out, "|time", "|who", "", ">held", ">paid", ">left", ">used")
+    steps = table(out, "|time", "|who", "", ">held", ">paid", ">left", ">used")
     for step in day.steps:
         held = "" if step.hold is None else _rounded(step.hold.amount)
         paid, style = "", ""
@@ -116,8 +116,8 @@ def _show_steps(out: Console, day: Day) -> None:
         assert available is not None
         share = used(posted, limit)
         row = f"{step.time:%H:%M}", step.account, step.text, held, paid, _rounded(available)
-        made.add_row(*row, bar(out, share, 8) or percent(share), style=style)
-    out.print(made)
+        steps.add_row(*row, bar(out, share, 8) or percent(share), style=style)
+    out.print(steps)
 
 
 def _rounded(amount: Decimal) -> str:
@@ -128,24 +128,24 @@ def _show_refusal(out: Console, step: Step) -> None:
     refusal = step.refusal
     if refusal is None:
         return
-    told = f"{step.time:%H:%M} {step.account}: {refusal}"
+    text = f"{step.time:%H:%M} {step.account}: {refusal}"
     facts = [f"available {quantity(refusal.available, refusal.budget.measure)}"]
     end, zone = refusal.window.end, refusal.window.timezone
     if end is not None:
         facts.append(f"the window turns {clock_time(end)} ({zone})")
     if refusal.largest_output is not None:
         facts.append(f"largest output still granted {refusal.largest_output:,} tokens")
-    out.print(Text(told), soft_wrap=True)
+    out.print(Text(text), soft_wrap=True)
     out.print(f"      {', '.join(facts)}", soft_wrap=True)
 
 
 def _show_bill(out: Console, day: Day) -> None:
-    made = table(out, ">id", "UTC", "account", "model", ">in", ">out", ">USD")
+    bill = table(out, ">id", "UTC", "account", "model", ">in", ">out", ">USD")
     decimals = decimals_of(entry.cost for entry in day.costs)
     for entry in day.costs:
         assert entry.cost is not None
         what = entry.model if entry.corrects_id is None else f"corrects {entry.corrects_id}"
-        made.add_row(
+        bill.add_row(
             str(entry.id),
             f"{entry.recorded_at:%m-%d %H:%M}",
             entry.account,
@@ -154,4 +154,4 @@ def _show_bill(out: Console, day: Day) -> None:
             f"{entry.output_tokens:,}",
             usd(entry.cost, decimals),
         )
-    out.print(made)
+    out.print(bill)
