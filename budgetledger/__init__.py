@@ -1,20 +1,31 @@
-"""Budgets for LLM calls that hold: an append-only ledger in one SQLite file.
+"""Budgets for LLM calls, in an append-only ledger: one SQLite file, or a PostgreSQL schema.
 
-`BudgetManager` has the methods of LiteLLM's, over a `Ledger`; `Ledger` is the ledger itself.
-Names are loaded when first used, so that importing the package costs next to nothing.
+Start with `Ledger` (or `AsyncLedger`), or with `BudgetManager` if you come from LiteLLM. `wrap`
+and `metered` put a hold around the calls of a client or a function. Names are loaded at their
+first use, so importing the package is fast.
 
-The modules beside this file are public. The folders are the works, from the ground up; each
-says in its ``__init__`` what it holds, and imports only rooms above it in this list:
-    tokens      how many tokens a prompt has
-    responses   what an answer says: model, usage, cost
-    pricing     what a call costs, and by whose price
-    storage     where rows are kept, and who writes when
-    journal     which row follows, and how budgets stand
-    verbs       what each verb of a ledger does
-    (ledger, holds, aio: the verbs themselves)
-    render      how values are shown: JSON, tables, text
+The modules in this folder are public:
+    ledger, aio, holds       Ledger, AsyncLedger and their holds
+    manager                  BudgetManager, with the API of LiteLLM's
+    wrapping, metering       wrap and metered
+    entries, usage, prices   the values that methods return and accept
+    errors                   every exception and warning
+    windows, money, names    windows of time, amounts, checked names
+    tables                   the database tables, for your own queries
+    testing                  a clock for your tests
+    proxy                    the callback for a LiteLLM Proxy
+
+The packages below it are internal; each imports only the packages above it in this list:
+    tokens      counts the tokens of a prompt
+    responses   reads model, usage and cost from a response
+    pricing     finds the price of a call
+    storage     opens databases, and orders their writers
+    journal     decides which row is appended next
+    verbs       one operation of the ledger each
+    (ledger, aio, holds)
+    render      values as JSON, tables and text
     clients     calls under a hold
-    litellm     all that is LiteLLM's: wrapping, max_budget, its files, its Proxy
+    litellm     everything for LiteLLM: wrapping, max_budget, its files, its Proxy
     hosted      BudgetManager against a server
     server      budgetledger serve
     cli         the command line
@@ -105,5 +116,5 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-# LiteLLM's globals are set on the module: the budget that `completion` and the others may use.
+# The module has LiteLLM's globals, such as the `max_budget` that `completion` enforces.
 sys.modules[__name__].__class__ = Package

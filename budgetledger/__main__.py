@@ -1,4 +1,4 @@
-"""The command line, as ``python -m budgetledger``."""
+"""Runs the command line: ``python -m budgetledger``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The ledger for asyncio: the same methods, awaited, over the same writer's queue.
+"""`AsyncLedger`: the methods of `Ledger` for asyncio, over the same queue of writes.
 
-Nothing here blocks the event loop: writes are queued and awaited, and what computes for long
-(counting a prompt, loading prices, reading) runs in a thread.
+Nothing here blocks the event loop: writes are queued and awaited, and slow work (counting the
+tokens of a prompt, loading prices, reading) runs in a thread.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from budgetledger.journal.journal import Clock
     from budgetledger.storage.sqlite.connection import Synchronous
 
-__all__ = ["AsyncHold", "AsyncLedger"]
+__all__ = ["AsyncHold", "AsyncLedger", "PendingHold"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -75,25 +75,38 @@ _PAGE = 1000
 def _in_thread(
     method: Callable[Concatenate[Ledger, P], T],
 ) -> Callable[Concatenate[AsyncLedger, P], Coroutine[Any, Any, T]]:
-    """A method of `Ledger` that is not called at every turn, run off the loop."""
+    """An asynchronous method that runs a method of `Ledger` in a thread."""
 
     @wraps(method)
     async def run(self: AsyncLedger, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await asyncio.to_thread(method, ledger_on(self._journal.off_loop()), *args, **kwargs)
 
+    run.__module__, run.__qualname__ = __name__, f"AsyncLedger.{method.__name__}"
     return run
 
 
 class AsyncLedger:
-    """A `Ledger` whose methods are awaited; see there for what each does.
+    """A `Ledger` for asyncio: the same methods with the same arguments, awaited.
 
-    *target*: what `Ledger` takes, with the same options; or a `Ledger`, which then serves
-    threads and tasks at once. (Creating a new file takes half a second: open it before the
-    loop is busy.) ``on_alert`` is called on the loop.
+    `target` and the options are those of `Ledger`; or `target` is a `Ledger`, which threads and
+    tasks can then use at once. Creating a new file takes half a second and blocks the loop, so
+    open it before the loop is busy. ``on_alert`` is called on the loop.
 
-    Cancelling a task does not undo what it had begun to record: a cost that was handed over is
-    recorded, once. A hold that it was about to get is given back; one with a key is kept, if it
-    was granted already, for the retry.
+    Cancelling a task does not cancel what it has begun to record: a cost that was passed is
+    recorded, once. A hold that the task was waiting for is released, unless it has a key: then
+    it stays for the retry, if it was granted.
+
+    Example:
+        >>> import asyncio
+        >>> from budgetledger import AsyncLedger
+        >>> async def main():
+        ...     async with AsyncLedger("spend.db") as ledger:
+        ...         await ledger.set_budget("alice", "10.00", per="month")
+        ...         async with ledger.hold("alice", "0.05") as hold:
+        ...             await hold.settle("0.031")  # or the response of the call
+        ...         return (await ledger.balance("alice")).available
+        >>> print(asyncio.run(main()))
+        9.969
     """
 
     @overload
@@ -116,6 +129,7 @@ class AsyncLedger:
         if isinstance(target, Ledger) and options:
             raise InvalidInput("a Ledger has its options already; pass a path with them")
         self.ledger = target if isinstance(target, Ledger) else Ledger(target, **options)
+        """The `Ledger` that threads can use at the same time."""
         self._journal = AsyncJournal(journal_of(self.ledger))
 
     set_budget = _in_thread(Ledger.set_budget)
@@ -143,7 +157,10 @@ class AsyncLedger:
     def as_user(
         self, user: str, *, tags: Mapping[str, Any] | None = None, key: str | None = None
     ) -> AsUser:
-        """As `Ledger.as_user`: by a plain ``with``."""
+        """A context manager: metered calls inside it count for `user`, with `tags` on their rows.
+
+        As `Ledger.as_user`, and entered with plain ``with`` too.
+        """
         return self.ledger.as_user(user, tags=tags, key=key)
 
     def hold(
@@ -161,8 +178,14 @@ class AsyncLedger:
         key: str | None = None,
         tags: Mapping[str, Any] | None = None,
         expires_in: float | timedelta = DEFAULT_EXPIRY_SECONDS,
-    ) -> _Holding:
-        """As `Ledger.hold`: ``await`` it for an `AsyncHold`, or enter it by ``async with``."""
+    ) -> PendingHold:
+        """Set money aside for a call before it is sent, if all budgets that apply allow it.
+
+        Use ``async with`` on the result, or ``await`` it for an `AsyncHold`. Arguments and
+        errors are those of `Ledger.hold`: `amount` in USD, or `model` with `messages` or `text`
+        for an estimate. Raises, with nothing recorded: `BudgetExceededError`, `AccountFrozen`,
+        `UnknownAccount`, `UnpricedModel`, `HoldAlreadyClosed`, `IdempotencyConflict`.
+        """
         request = HoldRequest(
             amount, model, messages, text, tools, max_output_tokens, n, tokens, key, tags
         )
@@ -175,7 +198,7 @@ class AsyncLedger:
             claim = _Claim(hold_requests.taking(journal, account, prepared, expires_in))
             try:
                 granted = await waiting.write(claim.take)
-                assert granted is not None  # as it is wanted
+                assert granted is not None  # because it is wanted
             except asyncio.CancelledError:
                 claim.is_wanted = False
                 if key is None:
@@ -186,13 +209,16 @@ class AsyncLedger:
             hold_requests.taken(journal, granted, prepared.estimate)
             return AsyncHold(waiting, granted, prepared.estimate)
 
-        return _Holding(take())
+        return PendingHold(take())
 
     async def holds(self, account: str) -> list[AsyncHold]:
-        """As `Ledger.holds`."""
+        """The open holds that count against `account`: its own, and those of accounts under it.
+
+        Use it to settle or release the holds of a process that died. Raises `UnknownAccount`.
+        """
         journal = self._journal.journal
-        found = await asyncio.to_thread(hold_requests.open_holds, journal, account)
-        return [AsyncHold(self._journal, granted, None) for granted in found]
+        all_granted = await asyncio.to_thread(hold_requests.open_holds, journal, account)
+        return [AsyncHold(self._journal, granted, None) for granted in all_granted]
 
     async def charge(
         self,
@@ -206,7 +232,13 @@ class AsyncLedger:
         tags: Mapping[str, Any] | None = None,
         occurred_at: datetime | None = None,
     ) -> Entry:
-        """As `Ledger.charge`."""
+        """Record what a call cost. No budget refuses it, because the money is already spent.
+
+        Arguments are those of `Ledger.charge`: the `response`; or `usage` and `model`; or `cost`
+        in USD. A call without a known price is recorded as unpriced, with an `UnpricedWarning`.
+        Returns the entry, durable on return, even if the task is cancelled meanwhile. Raises
+        `UnreadableResponse`, `IdempotencyConflict`.
+        """
         journal = self._journal.journal
         facts = (
             response, cost, model, usage, key, tags, occurred_at, journal.clock, journal.book
@@ -225,9 +257,12 @@ class AsyncLedger:
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> AsyncIterator[Entry]:
-        """As `Ledger.entries`, to be read by ``async for``."""
-        found = await asyncio.to_thread(self.ledger.entries, account, since=since, until=until)
-        while page := await asyncio.to_thread(lambda: list(islice(found, _PAGE))):
+        """The entries of `account`, or of the project, recorded in [`since`, `until`), in order.
+
+        As `Ledger.entries`, read with ``async for``. Raises `UnknownAccount` at the first step.
+        """
+        entries = await asyncio.to_thread(self.ledger.entries, account, since=since, until=until)
+        while page := await asyncio.to_thread(lambda: list(islice(entries, _PAGE))):
             for entry in page:
                 yield entry
 
@@ -247,7 +282,7 @@ class AsyncLedger:
 
 
 class _Claim:
-    """A hold about to be taken, by a task that may be cancelled before it has it."""
+    """A requested hold, whose task may be cancelled before it gets the hold."""
 
     def __init__(self, operation: Callable[[Transaction], Granted]) -> None:
         self._operation = operation
@@ -255,13 +290,13 @@ class _Claim:
         self.is_wanted = True
 
     def take(self, tx: Transaction) -> Granted | None:
-        self._granted = None  # by an earlier try
+        self._granted = None  # forget an earlier attempt
         if self.is_wanted:
             self._granted = self._operation(tx)
         return self._granted
 
     def give_back(self, tx: Transaction) -> None:
-        """Release what was granted; runs after `take`, whose rows may have been undone since."""
+        """Release what `take` granted, if it was not rolled back. Runs after `take`."""
         granted = self._granted
         if granted is None:
             return
@@ -273,14 +308,18 @@ class _Claim:
 
 
 class AsyncHold(BaseHold):
-    """A `Hold` whose steps are awaited; see there for what each does."""
+    """A `Hold` for asyncio: `settle`, `release` and `extend` are awaited.
 
-    _stream: weakref.ref[AsyncGenerator[Any, None]] | None = None
-    _stream_ended: asyncio.Event | None = None
+    `AsyncLedger.hold` returns it. With ``async with`` it is released at the end of the block,
+    also by an exception, unless `settle` was called: what a response cost is never released.
+    The other attributes are those of `Hold`.
+    """
 
     def __init__(self, journal: AsyncJournal, granted: Granted, estimate: Estimate | None) -> None:
         super().__init__(journal.journal, granted, estimate)
         self._waiting = journal
+        self._stream: weakref.ref[AsyncGenerator[Any, None]] | None = None
+        self._stream_ended: asyncio.Event | None = None
 
     async def settle(
         self,
@@ -292,7 +331,15 @@ class AsyncHold(BaseHold):
         occurred_at: datetime | None = None,
         key: str | None = None,
     ) -> Entry:
-        """As `Hold.settle`."""
+        """Record what the call cost, and close the hold. No budget refuses it.
+
+        `paid`: the response, a `Usage`, or the cost in USD; the other arguments are those of
+        `Hold.settle`. Cancelling the task does not cancel the settle.
+
+        Returns the new entry, durable on return. Raises `HoldAlreadyClosed` (has the entry) if
+        the hold is settled; `UnreadableResponse`; `StoreError` (await ``settle()`` without
+        arguments to retry).
+        """
         draft = partial(self._settling, paid, model, usage, tags, occurred_at, key=key)
         priced = not isinstance(paid, (str, Number))
         return await self._record(draft, slow=priced and needs_loading())
@@ -310,7 +357,10 @@ class AsyncHold(BaseHold):
         return self._settled(entry)
 
     async def release(self, *, reason: str | None = None) -> Entry:
-        """As `Hold.release`."""
+        """Close the hold unspent: the amount is available again. `reason` is stored.
+
+        Returns the new entry. Raises `HoldAlreadyClosed` (has the closing entry).
+        """
         note = None if reason is None else checked_reason(reason)
         self.closed_by = await self._waiting.write(
             lambda tx: holding.release(tx, self._account, self.id, note)
@@ -318,7 +368,10 @@ class AsyncHold(BaseHold):
         return self.closed_by
 
     async def extend(self, expires_in: float | timedelta) -> datetime:
-        """As `Hold.extend`."""
+        """Move the deadline to `expires_in` (seconds or a timedelta) from now.
+
+        Returns the new deadline. Raises `HoldAlreadyClosed`, also after the deadline.
+        """
         in_us = span_us(expires_in, "expires_in")
         entry = await self._waiting.write(
             lambda tx: holding.extend(tx, self._account, self.id, in_us)
@@ -327,8 +380,12 @@ class AsyncHold(BaseHold):
         return self.expires_at
 
     def stream(self, chunks: AsyncIterable[T]) -> AsyncGenerator[T, None]:
-        """As `Hold.stream`, to be read by ``async for``."""
-        self._handed = True  # the call was made
+        """Yield the `chunks` of a streamed response, and settle with its usage at the end.
+
+        As `Hold.stream`, read with ``async for``: it also settles if the stream breaks or the
+        loop is left early, and warns with `UnrecordedWarning` instead of raising.
+        """
+        self._got_response = True  # the call was sent
         passing = self._pass_on(chunks)
         self._stream = weakref.ref(passing)
         return passing
@@ -343,12 +400,12 @@ class AsyncHold(BaseHold):
         finally:
             close = getattr(chunks, "aclose", None) or getattr(chunks, "close", None)
             try:
-                if callable(close):  # tells the provider to stop
+                if callable(close):  # so that the provider stops
                     closing = close()
                     if isawaitable(closing):
                         await closing
             finally:
-                self._handed = reading.started
+                self._got_response = reading.started
                 try:
                     if reading.started and not self._settled_meanwhile(before):
                         await self._settle_stream(reading)
@@ -366,10 +423,10 @@ class AsyncHold(BaseHold):
         passing = None if self._stream is None else self._stream()
         if passing is not None:
             is_read = getattr(passing, "ag_running", False)
-            if not is_read:  # or another task does, and settles when it ends
+            if not is_read:  # else another task reads and settles it
                 await passing.aclose()
         elif self._streaming and self._stream_ended is not None:
-            await self._stream_ended.wait()  # it was left early, so the loop is closing it
+            await self._stream_ended.wait()  # it was left early, and the loop closes it
 
     async def _give_back(self, error: BaseException | None = None) -> None:
         left = self._left_to_do()
@@ -400,8 +457,11 @@ class AsyncHold(BaseHold):
             await self._give_back(error)
 
 
-class _Holding(Coroutine[Any, Any, AsyncHold]):
-    """A hold about to be taken: awaited, made a task, or entered."""
+class PendingHold(Coroutine[Any, Any, AsyncHold]):
+    """A requested hold. Use it with ``async with``, or ``await`` it for the `AsyncHold`.
+
+    It is a coroutine, so nothing happens before that, and ``asyncio.create_task`` accepts it.
+    """
 
     def __init__(self, taking: Coroutine[Any, Any, AsyncHold]) -> None:
         self._taking = taking
@@ -410,12 +470,15 @@ class _Holding(Coroutine[Any, Any, AsyncHold]):
         return self._taking.__await__()
 
     def send(self, value: Any, /) -> Any:
+        """Resume it, as any coroutine."""
         return self._taking.send(value)
 
     def throw(self, *error: Any) -> Any:
+        """Raise an error in it, as in any coroutine."""
         return self._taking.throw(*error)
 
     def close(self) -> None:
+        """End it before it is awaited; no hold is taken."""
         self._taking.close()
 
     async def __aenter__(self) -> AsyncHold:
@@ -432,10 +495,10 @@ class _Holding(Coroutine[Any, Any, AsyncHold]):
 
 
 def awaited_hold(hold: BaseHold) -> AsyncHold:
-    """The same hold, whose steps are awaited; for the rooms that meter calls."""
+    """The same hold as an `AsyncHold`; for the packages that meter calls."""
     return AsyncHold(AsyncJournal(journal_of(hold)), granted_of(hold), estimate_of(hold))
 
 
 async def asettle_stream(hold: AsyncHold, reading: StreamReading) -> None:
-    """As `holds.settle_stream`."""
+    """Settle with what `reading` has of a stream. Warns instead of raising."""
     await hold._settle_stream(reading)

@@ -1,4 +1,4 @@
-"""Warnings that point at the caller's line, however deep in here they arise."""
+"""Warnings that point at the line outside the package that made the call."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import warnings
 
 from budgetledger.errors import BudgetledgerWarning
 
+__all__ = ["say", "warn"]
+
 _log = logging.getLogger("budgetledger")
 _OWN = f"{__name__.partition('.')[0]}."
 
 
 def warn(message: str, category: type[BudgetledgerWarning]) -> None:
-    """Warn of something in the call that led here from outside the package."""
+    """Warn with `message`, at the innermost line outside the package."""
     level, frame = 1, sys._getframe(0)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_OWN):
         level, frame = level + 1, frame.f_back
@@ -21,8 +23,11 @@ def warn(message: str, category: type[BudgetledgerWarning]) -> None:
 
 
 def say(message: str, category: type[BudgetledgerWarning]) -> None:
-    """`warn`, where raising would eat what the caller has paid for: it is logged instead."""
+    """As `warn`, but never raises: if warnings are errors, `message` is logged instead.
+
+    For code that must still return a response that is paid for.
+    """
     try:
         warn(message, category)
-    except BudgetledgerWarning:  # warnings are errors here
+    except BudgetledgerWarning:  # a filter turns warnings into errors
         _log.warning(message)

@@ -1,4 +1,4 @@
-"""The user that the running code makes its calls for, carried by a context variable."""
+"""The user that metered calls count for, kept in a context variable by `Ledger.as_user`."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from typing import Any, NamedTuple
 from budgetledger.errors import InvalidInput
 from budgetledger.names import checked_name, to_json
 
+__all__ = ["AsUser"]
+
 
 class Caller(NamedTuple):
-    """The user whose budgets a metered call counts against; tags and a key for its rows."""
+    """The user that a metered call counts for, with the tags and the key of its rows."""
 
     user: str | None = None
     tags: Mapping[str, Any] | None = None
     key: str | None = None
 
     def over(self, outer: Caller) -> Caller:
-        """This caller, completed from *outer*. Tags are merged; of equal names ours count."""
+        """This caller, completed from `outer`. Tags are merged; those of this caller win."""
         tags = {**outer.tags, **self.tags} if outer.tags and self.tags else self.tags or outer.tags
         return Caller(
             outer.user if self.user is None else self.user,
@@ -30,46 +32,47 @@ class Caller(NamedTuple):
         )
 
     def to_header(self) -> str:
-        """As ASCII text. Raises `InvalidInput` for tags that are not plain JSON values."""
+        """Encode as ASCII text. Raises `InvalidInput` if the tags are not plain JSON values."""
         tags = None if self.tags is None else to_json(self.tags, "tags")
         return json.dumps([self.user, tags, self.key])
 
     @classmethod
     def from_header(cls, text: str) -> Caller:
-        """The caller that `to_header` wrote."""
+        """Decode the text of `to_header`."""
         user, tags, key = json.loads(text)
         return cls(user, None if tags is None else json.loads(tags), key)
 
     def account(self) -> str:
-        """The user. Raises `InvalidInput` if none was named."""
+        """The user. Raises `InvalidInput` if there is none."""
         if self.user is None:
             raise InvalidInput(
-                "no user to count this call for; pass user= to wrap, budget_user= to the call, "
+                "this call has no user to count for; pass user= to wrap, budget_user= to the call, "
                 "or make it inside `with ledger.as_user(...)`"
             )
         return self.user
 
 
 NOBODY = Caller()
+"""The caller outside all `as_user` blocks."""
 _current: ContextVar[Caller] = ContextVar("budgetledger_caller", default=NOBODY)
 
 
 def current() -> Caller:
-    """The caller of the innermost `as_user` around the running code, completed from outer ones."""
+    """The caller of the innermost `as_user` block, completed from the blocks around it."""
     return _current.get()
 
 
 def pop_caller(kwargs: dict[str, Any]) -> Caller:
-    """The caller that ``budget_user=``, ``budget_tags=`` and ``budget_key=`` name.
+    """Remove ``budget_user``, ``budget_tags`` and ``budget_key`` from `kwargs`; return them.
 
-    They are removed from *kwargs*: the function that is metered does not take them.
+    The metered function itself does not accept these arguments.
     """
     user, tags, key = (kwargs.pop(f"budget_{name}", None) for name in ("user", "tags", "key"))
     return Caller(user, tags, key)
 
 
 class AsUser:
-    """What `Ledger.as_user` returns: for ``with``, once, around plain and asynchronous code."""
+    """The context manager that `Ledger.as_user` returns. Enter it once, with plain ``with``."""
 
     _entered: Token[Caller] | None = None
 
@@ -80,8 +83,8 @@ class AsUser:
 
     def __enter__(self) -> None:
         if self._entered is not None:
-            raise InvalidInput("this was entered before; call as_user again for each `with`")
-        # A key is for one call of one user, so that of an outer block does not apply here.
+            raise InvalidInput("as_user(...) was entered before; call it again for each `with`")
+        # A key is for one call of one user, so the key of an outer block does not apply.
         outer = _current.get()._replace(key=None)
         self._entered = _current.set(self._caller.over(outer))
 

@@ -1,4 +1,4 @@
-"""The nouns callers receive: frozen, with money as `Decimal` US dollars and times in UTC.
+"""The values callers receive: frozen, with money as `Decimal` US dollars and times in UTC.
 
 Fields ending in ``_us`` are microseconds since 1970, in ``_pico`` picodollars (10⁻¹² USD).
 """
@@ -10,27 +10,50 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from budgetledger import display
 from budgetledger.money import Sum, to_usd
 from budgetledger.windows import Period, Window, from_us
 
+__all__ = [
+    "MONEY_KINDS",
+    "Account",
+    "Alert",
+    "Balance",
+    "Budget",
+    "BudgetStatus",
+    "Entry",
+    "Measure",
+]
+
 Measure: TypeAlias = Literal["usd", "tokens", "requests"]
+"""What a budget limits: US dollars, tokens, or the number of calls."""
 
 MONEY_KINDS = ("opening", "charge", "settle", "adjustment")
-"""Kinds of entries that move money. The others are the steps of holds (``hold``, ``release``,
+"""Kinds of entries that record costs. The others are steps of holds (``hold``, ``release``,
 ``expire``, ``extend``), settings (``budget``, ``shift``, ``parent``, ``freeze``, ``unfreeze``)
 and alerts (``alert``, ``resolve``)."""
 
 
 class Account(NamedTuple):
-    """Something that spends: a user, or with a prefix (``team:``, ``key:``) another kind."""
+    """Something that spends: a user, or another kind, named by a prefix (``team:``, ``key:``)."""
 
     project: str
     name: str
     created_at_us: int
     parent: str | None = None
-    """The account above, whose budgets it counts against too; all are under ``*``."""
+    """The account whose budgets it counts against too. Every account is also under ``*``."""
     frozen: str | None = None
-    """Why it takes no holds, empty if no reason was given; None if it takes them."""
+    """Why the account is frozen, empty without a reason; None if it is not frozen."""
+
+    def __repr__(self) -> str:
+        frozen = f"frozen: {self.frozen!r}" if self.frozen else "frozen"
+        return display.listed(
+            "Account",
+            repr(self.name),
+            f"project {self.project!r}",
+            None if self.parent is None else f"under {self.parent!r}",
+            None if self.frozen is None else frozen,
+        )
 
 
 class Entry(NamedTuple):
@@ -55,7 +78,7 @@ class Entry(NamedTuple):
     corrects_id: int | None
     idempotency_key: str | None
     origin_id: int | None
-    """In the journal of a parent: the entry of the account below that this row repeats."""
+    """In a parent's journal: the entry of an account below that this row repeats."""
     hold_id: int | None
     """The hold that this row settles, releases, expires or extends."""
     held_pico: int | None
@@ -65,7 +88,7 @@ class Entry(NamedTuple):
 
     @property
     def cost(self) -> Decimal | None:
-        """USD; negative only in an adjustment; None where no price was known."""
+        """USD; negative only in an adjustment; None if no price was known."""
         return None if self.cost_pico is None else to_usd(self.cost_pico)
 
     @property
@@ -80,24 +103,24 @@ class Entry(NamedTuple):
 
     @property
     def recorded_at(self) -> datetime:
-        """When the row was written; decides the window it counts in."""
+        """When the row was written; this decides which window it counts in."""
         return from_us(self.recorded_at_us)
 
     @property
     def occurred_at(self) -> datetime | None:
-        """When the call was made, where the caller said so."""
+        """When the call was made, if the caller stated it."""
         return None if self.occurred_at_us is None else from_us(self.occurred_at_us)
 
     @property
     def usage(self) -> dict[str, int]:
-        """Token counts by kind; empty where none were given."""
+        """Token counts by kind; empty without usage."""
         return _json(self.usage_json)
 
     @property
     def price(self) -> dict[str, str]:
-        """The unit prices the cost was computed from; empty where the cost was given.
+        """The unit prices from which the cost was computed; empty if the caller stated the cost.
 
-        In a row without a price, the model that answered, if it is not the row's.
+        In a row without a price: the model that answered, if it differs from the row's.
         """
         return _json(self.price_json)
 
@@ -105,6 +128,50 @@ class Entry(NamedTuple):
     def tags(self) -> dict[str, Any]:
         """The caller's tags."""
         return _json(self.tags_json)
+
+    def __repr__(self) -> str:
+        tokens = self.input_tokens, self.output_tokens
+        return display.listed(
+            "Entry",
+            str(self.id),
+            repr(self.account),
+            self.kind,
+            None if self.model is None else repr(self.model),
+            self._cost_text(),
+            self._hold_text(),
+            "{} + {} tokens".format(*tokens) if any(tokens) else None,
+            display.iso(self.recorded_at_us),
+        )
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "account": self.account,
+            "model": self.model,
+            "cost": self._cost_text(),
+            "held": self._hold_text(),
+            "input tokens": self.input_tokens or None,
+            "output tokens": self.output_tokens or None,
+            "recorded": display.iso(self.recorded_at_us),
+            "occurred": None if self.occurred_at_us is None else display.iso(self.occurred_at_us),
+            "price": self.price_source,
+            "tags": self.tags_json,
+            "key": self.idempotency_key,
+            "note": self.note,
+        }
+        rows = [pair for pair in facts.items() if pair[1] is not None]
+        return display.html_table(f"Entry {self.id}: {self.kind}", (), rows)
+
+    def _cost_text(self) -> str | None:
+        if self.cost is not None:
+            return display.quantity(self.cost)
+        return "unpriced" if self.kind in MONEY_KINDS else None
+
+    def _hold_text(self) -> str | None:
+        """What a hold sets aside and until when; None for other entries."""
+        if self.held is None or self.expires_at_us is None:
+            return None
+        tokens = f" and {self.held_tokens} tokens" if self.held_tokens else ""
+        return f"{display.quantity(self.held)}{tokens} until {display.iso(self.expires_at_us)}"
 
 
 class Budget(NamedTuple):
@@ -117,7 +184,7 @@ class Budget(NamedTuple):
     model: str | None
     period: Period
     created_at: float
-    """Seconds since 1970, as first given."""
+    """Seconds since 1970, as first set."""
     alert_at: tuple[Decimal, ...] = ()
     """Shares of the limit at which to alert, ascending: 0.8 is 80 %."""
 
@@ -128,16 +195,36 @@ class Budget(NamedTuple):
 
     @property
     def limit_units(self) -> int:
-        """The limit in the units rows are counted in: picodollars, tokens or requests."""
+        """The limit in the units of the rows: picodollars, tokens or requests."""
         return self.limit_sum.total_pico if self.measure == "usd" else self.limit_sum.usd
 
     def amount(self, units: int) -> Decimal | int:
-        """*units* of the measure as people read them: USD, or a count."""
+        """*units* of the measure, as USD or a count."""
         return to_usd(units) if self.measure == "usd" else units
+
+    def __repr__(self) -> str:
+        shares = ", ".join(f"{share:f}" for share in self.alert_at)
+        return display.listed(
+            "Budget",
+            repr(self.account),
+            repr(self.name),
+            f"{display.quantity(self.limit, self.measure)} {self._cadence()}",
+            None if self.model is None else f"model {self.model!r}",
+            f"alerts at {shares}" if shares else None,
+        )
+
+    def _cadence(self) -> str:
+        per, timezone, _, anchor_us, span_us = self.period
+        if span_us is not None:
+            return f"in any {span_us / 1_000_000:.15g} s"
+        if per is None:
+            return "for ever"
+        anchor = "" if anchor_us is None else f" from {display.iso(anchor_us)}"
+        return f"per {per}{anchor} ({timezone})"
 
 
 class BudgetStatus(NamedTuple):
-    """One budget and how far its active window has used it. USD or counts, by its measure."""
+    """One budget and the use of its active window. USD or counts, by its measure."""
 
     budget: Budget
     window: Window
@@ -146,9 +233,24 @@ class BudgetStatus(NamedTuple):
     available: Decimal | int
     """Limit less posted and held; negative once overspent."""
 
+    def __repr__(self) -> str:
+        budget, measure = self.budget, self.budget.measure
+        facts = [f"{name} {display.quantity(amount, measure)}" for name, amount in self._amounts()]
+        return display.listed(
+            "BudgetStatus", repr(budget.account), repr(budget.name), *facts, _span(self.window)
+        )
+
+    def _amounts(self) -> tuple[tuple[str, Decimal | int], ...]:
+        return (
+            ("posted", self.posted),
+            ("held", self.held),
+            ("limit", self.budget.limit),
+            ("available", self.available),
+        )
+
 
 class Alert(NamedTuple):
-    """A threshold of a budget that was reached (``alert``) or is no more (``resolve``)."""
+    """A threshold of a budget that was reached (``alert``) or resolved (``resolve``)."""
 
     project: str
     account: str
@@ -164,31 +266,81 @@ class Alert(NamedTuple):
 
     @property
     def recorded_at(self) -> datetime:
-        """When the row was written that says so."""
+        """When its row was written."""
         return from_us(self.recorded_at_us)
+
+    def __repr__(self) -> str:
+        posted = display.quantity(self.posted, self.measure)
+        return display.listed(
+            "Alert",
+            repr(self.account),
+            repr(self.budget),
+            f"{'reached' if self.state == 'alert' else 'resolved'} {self.threshold:f}",
+            f"posted {posted} of {display.quantity(self.limit, self.measure)}",
+            _span(self.window),
+            display.iso(self.recorded_at_us),
+        )
 
 
 class Balance(NamedTuple):
     """What an account has spent in a window, and what it may still spend. USD throughout.
 
-    Reports the budget named ``default``, else the USD budget with least available, else (no
-    such budget) everything the account ever spent, with no limit.
+    Reports the budget named ``default``, else the USD budget with least available, else (without
+    any USD budget) everything the account ever spent, with no limit.
     """
 
     account: str
     limit: Decimal | None
     posted: Decimal
     held: Decimal
-    """What is set aside now, by holds on the account and those under it; 0 in a window that
-    is over, or as of a past moment: what was held then has been settled since."""
+    """Open holds of the account and the accounts under it; 0 in a window that is over, or as
+    of a past moment, since those holds have been closed."""
     available: Decimal | None
     """Limit less posted and held; negative once overspent; None without a limit."""
     window: Window
     unpriced: int
-    """Requests in the window whose price is not known; `posted` is too low by theirs."""
+    """Requests in the window without a known price; `posted` lacks their costs."""
     budgets: tuple[BudgetStatus, ...] = ()
     """All budgets of the account, by name."""
+
+    def __repr__(self) -> str:
+        facts = [f"{name} {display.quantity(amount)}" for name, amount in self._amounts()]
+        names = ", ".join(repr(status.budget.name) for status in self.budgets)
+        return display.listed(
+            "Balance",
+            repr(self.account),
+            *facts,
+            f"{self.unpriced} unpriced" if self.unpriced else None,
+            _span(self.window),
+            f"budgets {names}" if names else None,
+        )
+
+    def _repr_html_(self) -> str:
+        headers = "budget", "posted", "held", "limit", "available", "window"
+        rows = [
+            (
+                status.budget.name,
+                *(display.quantity(one, status.budget.measure) for _, one in status._amounts()),
+                _span(status.window),
+            )
+            for status in self.budgets
+        ]
+        if not rows:
+            posted, held = display.quantity(self.posted), display.quantity(self.held)
+            rows = [("no budget", posted, held, "", "", _span(self.window))]
+        unpriced = f", {self.unpriced} unpriced" if self.unpriced else ""
+        return display.html_table(f"Balance of {self.account}{unpriced}", headers, rows)
+
+    def _amounts(self) -> list[tuple[str, Decimal]]:
+        amounts = [("posted", self.posted), ("held", self.held)]
+        if self.limit is not None and self.available is not None:
+            amounts += [("limit", self.limit), ("available", self.available)]
+        return amounts
 
 
 def _json(text: str | None) -> dict[str, Any]:
     return json.loads(text) if text else {}
+
+
+def _span(window: Window) -> str:
+    return display.span(window.start_us, window.end_us)

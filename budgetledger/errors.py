@@ -7,33 +7,33 @@
     │   ├── InvalidAmount                  not a finite amount of money, or out of range
     │   ├── InvalidName                    not a usable project, account, model or key
     │   ├── InvalidPeriod                  no such window, zone or moment
-    │   └── UnreadableResponse             no model and usage found in what was passed
-    ├── UnpricedModel (LookupError)        no price is known; never taken for 0
-    ├── UnknownAccount (KeyError)          no such account, or no budget on it
-    ├── UnknownEntry (KeyError)            no such entry in this ledger
+    │   └── UnreadableResponse             the argument has no readable model and usage
+    ├── UnpricedModel (LookupError)        no price is known; never counted as $0
+    ├── UnknownAccount (KeyError)          the account does not exist, or has no budget
+    ├── UnknownEntry (KeyError)            the project has no such entry
     ├── BudgetExceededError                a budget refuses a hold; nothing was recorded
-    ├── AccountFrozen                      the account, or one above it, takes no holds
-    ├── HoldAlreadyClosed                  a hold closes once; the entry that did is carried
-    ├── IdempotencyConflict                the key was used for something else
-    └── StoreError                         the surroundings
-        ├── StoreBusy                      others hold the file; retry with the same key
-        ├── StoreFull                      no room to write; nothing was recorded
-        ├── StoreReadOnly                  the file or its folder cannot be written
-        ├── StoreNotFound                  there is no such folder or file
+    ├── AccountFrozen                      the account, or one above it, is frozen
+    ├── HoldAlreadyClosed                  the hold was closed before; has the closing entry
+    ├── IdempotencyConflict                the key was used before with other content
+    └── StoreError                         the database, its disk or the server failed
+        ├── StoreBusy                      the lock was not free in time; retry with the same key
+        ├── StoreFull                      the disk is full; nothing was recorded
+        ├── StoreReadOnly                  the file or its folder is not writable
+        ├── StoreNotFound                  the file or its folder does not exist
         ├── StoreClosed                    the ledger was closed
-        ├── NotALedger                     the file is something else, and was left alone
-        ├── SchemaTooNew                   a later budgetledger wrote the file
+        ├── NotALedger                     the file is not a ledger, and was not changed
+        ├── SchemaTooNew                   a later version of budgetledger wrote the file
         ├── ServerUnavailable              the budget server does not answer; try again later
-        └── ServerRefused                  it answers otherwise; the message says what to set
+        └── ServerRefused                  it answers with an error; the message says what to set
 
     BudgetledgerWarning (UserWarning)
-    ├── ClockWarning                       the clock stepped back; times were held
-    ├── UnknownAccountWarning              money was recorded for an account without budget
+    ├── ClockWarning                       the clock stepped back; times did not
+    ├── UnknownAccountWarning              a cost was recorded for an account without a budget
     ├── UnpricedWarning                    a call was recorded without a price
     └── UnrecordedWarning                  a cost could not be recorded yet; what to do
 
-Messages end with what to do. The facts stand on the exception as attributes too, and
-every exception survives pickling.
+Each message ends with what to do. Its facts are attributes of the exception too. All exceptions
+can be pickled.
 """
 
 from __future__ import annotations
@@ -46,9 +46,40 @@ if TYPE_CHECKING:
     from budgetledger.entries import Budget, Entry
     from budgetledger.windows import Window
 
+__all__ = [
+    "AccountFrozen",
+    "BudgetExceededError",
+    "BudgetledgerError",
+    "BudgetledgerWarning",
+    "ClockWarning",
+    "HoldAlreadyClosed",
+    "IdempotencyConflict",
+    "InvalidAmount",
+    "InvalidInput",
+    "InvalidName",
+    "InvalidPeriod",
+    "NotALedger",
+    "SchemaTooNew",
+    "ServerRefused",
+    "ServerUnavailable",
+    "StoreBusy",
+    "StoreClosed",
+    "StoreError",
+    "StoreFull",
+    "StoreNotFound",
+    "StoreReadOnly",
+    "UnknownAccount",
+    "UnknownAccountWarning",
+    "UnknownEntry",
+    "UnpricedModel",
+    "UnpricedWarning",
+    "UnreadableResponse",
+    "UnrecordedWarning",
+]
+
 
 class BudgetledgerError(Exception):
-    """Base of all budgetledger errors; keyword facts become attributes."""
+    """The base class of all budgetledger errors. Keyword arguments become attributes."""
 
     def __init__(self, message: str, /, **facts: object) -> None:
         super().__init__(message)
@@ -70,30 +101,37 @@ def _rebuild(
 
 
 class InvalidInput(BudgetledgerError, ValueError):
-    """The call is wrong; nothing was written."""
+    """An argument is wrong. Nothing was written; the same call fails again."""
 
 
 class InvalidAmount(InvalidInput):
-    """Not an amount of money (or a count) this ledger can hold."""
+    """The argument is not an amount of money (or a count) that an entry can hold."""
 
 
 class InvalidName(InvalidInput):
-    """Not usable as a project, account, budget, model or key."""
+    """The argument is not usable as a project, account, budget, model or key."""
 
 
 class InvalidPeriod(InvalidInput):
-    """No such window, time zone or moment."""
+    """The argument is not a window, time zone or moment."""
 
 
 class UnreadableResponse(InvalidInput):
-    """No model and usage could be read from what was passed."""
+    """The argument has no readable model and usage.
+
+    If the call was paid for, record it with ``cost=`` or ``usage=`` instead.
+    """
 
     is_answer = True
-    """Whether it may be what a paid call returned; False for a text, a stream, a failed line."""
+    """False if it cannot be the response of a paid call: a text, a stream, a failed batch line."""
 
 
 class UnpricedModel(BudgetledgerError, LookupError):
-    """No price is known for ``model``."""
+    """No price is known for ``model``, so a hold cannot be estimated.
+
+    Retrying helps after `Ledger.set_price`. A cost is never refused for this: it is recorded as
+    unpriced.
+    """
 
     model: str
 
@@ -107,135 +145,152 @@ class UnpricedModel(BudgetledgerError, LookupError):
 
 
 class UnknownAccount(BudgetledgerError, KeyError):
-    """There is no account (or no budget on it) of that name; see ``account``, ``project``."""
+    """The account ``account`` of ``project`` does not exist, or no such budget applies to it."""
 
     account: str
     project: str
 
 
 class UnknownEntry(BudgetledgerError, KeyError):
-    """There is no such entry in this project."""
+    """This project has no entry with that id."""
 
 
 class BudgetExceededError(BudgetledgerError):
-    """A budget refuses a hold, before any money is spent; nothing was recorded.
+    """A budget refuses a hold before any money is spent; nothing was recorded.
 
-    Amounts are USD, or counts where the budget limits tokens or requests. Retrying helps once
-    the window turns or holds are closed. ``current_cost``, ``max_budget`` and ``message`` are
+    ``requested`` is more than ``budget`` of ``account`` has ``available`` in its ``window``, which
+    is ``limit - posted - held``: USD, or counts if it limits tokens or requests. A retry can
+    succeed in ``retry_after`` seconds, when the window turns or holds expire, or now with at
+    most ``largest_output`` output tokens. ``current_cost``, ``max_budget`` and ``message`` are
     the attributes of LiteLLM's error of this name.
     """
 
     account: str
-    """Whose budget refused: the account asked for, or one above it."""
+    """The account that has the budget: the one of the hold, or one above it."""
     project: str
+    """The project of the account."""
     budget: Budget
+    """The budget that refuses."""
     window: Window
+    """The window of the budget that is in force."""
     limit: Decimal | int
+    """What the budget allows in the window."""
     posted: Decimal | int
+    """What was charged and settled in the window."""
     held: Decimal | int
+    """What open holds have set aside."""
     available: Decimal | int
+    """``limit - posted - held``; negative after an overrun."""
     requested: Decimal | int
+    """What the hold would have set aside."""
     retry_after: float | None
-    """Seconds until it may be granted: the window turns, or holds expire; None if never."""
+    """Seconds until a retry may succeed: the window turns, or holds expire. None if never."""
     largest_output: int | None = None
-    """The largest ``max_output_tokens`` that every budget would still grant, where the hold was
-    estimated from a prompt; None if not even the prompt fits."""
+    """The largest ``max_output_tokens`` that every budget would grant now; None if the hold was
+    not estimated from a prompt, or the prompt alone is too much."""
     current_cost: float
     max_budget: float
     message: str
 
 
 class AccountFrozen(BudgetledgerError):
-    """``account`` takes no holds until it is opened again; costs are still recorded."""
+    """``account`` is frozen, so it grants no holds; costs are still recorded.
+
+    Retrying helps after `Ledger.unfreeze`.
+    """
 
     account: str
     project: str
 
 
 class HoldAlreadyClosed(BudgetledgerError):
-    """``entry`` closed hold ``hold_id``; None where it expired and no row says so yet."""
+    """Hold ``hold_id`` was closed before. A hold closes once; retrying does not help.
+
+    ``entry`` is the entry that closed it; None if it expired and no entry says so yet.
+    """
 
     hold_id: int
     entry: Entry | None
 
 
 class IdempotencyConflict(BudgetledgerError):
-    """``key`` was used before with other content; ``entry`` is what it stands for."""
+    """``key`` was used before with other content, which ``entry`` has. Use a new key."""
 
     key: str
     entry: Any
 
 
 class StoreError(BudgetledgerError):
-    """The database or its surroundings failed; ``target`` names it."""
+    """The database, its disk or the budget server failed; ``target`` names the ledger or server."""
 
     target: str
 
 
 class StoreBusy(StoreError):
-    """Others held the database for too long; retrying (with the same key) is safe."""
+    """Others kept the database locked for too long. Retrying is safe, with the same key."""
 
 
 class StoreFull(StoreError):
-    """No room to write; nothing was recorded."""
+    """The disk is full; nothing was recorded. Retrying helps once there is space."""
 
 
 class StoreReadOnly(StoreError):
-    """The file or its folder cannot be written."""
+    """The file or its folder is not writable; nothing was recorded."""
 
 
 class StoreNotFound(StoreError):
-    """There is no such folder or file."""
+    """The file or its folder does not exist."""
 
 
 class StoreClosed(StoreError):
-    """The ledger was closed; open it again."""
+    """The ledger was closed. Open it again with `Ledger`."""
 
 
 class NotALedger(StoreError):
-    """The file is not a budgetledger file; it was left as it was."""
+    """The file exists but is not a ledger; it was not changed."""
 
 
 class SchemaTooNew(StoreError):
-    """A later budgetledger wrote this file; it was left as it was."""
+    """A later version of budgetledger wrote this file; it was not changed. Upgrade the package."""
 
 
 class ServerUnavailable(StoreError):
-    """The budget server cannot be reached, is too slow, or answers that it cannot now.
+    """The budget server cannot be reached, is too slow, or is temporarily unable to answer.
 
-    Changes made in hosted mode are kept, and sent again: do not repeat the call that raised.
+    Changes made in hosted mode are kept and sent again: do not repeat the call that raised.
     """
 
     status: int | None
-    """Of its answer; None without one."""
+    """The HTTP status of its answer; None without an answer."""
     retry_after: float | None
-    """Seconds, if it asked to be left alone for so long."""
+    """Seconds to wait, if the answer has them (Retry-After)."""
 
 
 class ServerRefused(StoreError):
-    """The budget server answers with an error, a redirect, or something that is no answer.
+    """The budget server answers with an error, a redirect, or something unreadable.
 
     Changes made in hosted mode are kept, and sent again once the settings are right.
     """
 
     status: int | None
+    """The HTTP status of its answer; None if it has none."""
 
 
 class BudgetledgerWarning(UserWarning):
-    """Base of all budgetledger warnings."""
+    """The base class of all budgetledger warnings."""
 
 
 class ClockWarning(BudgetledgerWarning):
-    """The clock stepped back: rows keep the time of the row before them."""
+    """The clock stepped back, so a row got the time of the row before it."""
 
 
 class UnknownAccountWarning(BudgetledgerWarning):
-    """Money was recorded for an account that has no budget."""
+    """A cost was recorded for an account that has no budget."""
 
 
 class UnpricedWarning(BudgetledgerWarning):
-    """A call was recorded without a price: it is not counted as $0, and not as anything else."""
+    """A call was recorded without a price; budgets of USD do not count it until it is priced."""
 
 
 class UnrecordedWarning(BudgetledgerWarning):
-    """A cost could not be recorded yet; the message says what is done about it."""
+    """A cost could not be recorded yet; the message says what to do."""

@@ -1,4 +1,4 @@
-"""A hold in the caller's hands: set aside before a call, closed once, with what it cost."""
+"""`Hold`: money set aside before a call, until the call's cost settles it."""
 
 from __future__ import annotations
 
@@ -40,63 +40,62 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-__all__ = ["Hold"]
+__all__ = ["BaseHold", "Hold"]
 
 _log = logging.getLogger("budgetledger")
 
 
 class BaseHold:
-    """What a hold is, whichever way its steps are waited for."""
-
-    closed_by: Entry | None = None
-    """The row that closed it through this object."""
-    _handed = False  # whether a response was given to settle with
-    _unrecorded: Draft | None = None  # the settle the store did not take
-    _streaming = False  # between a stream's first chunk and its settle
+    """What `Hold` and `AsyncHold` have in common: the facts of a hold that was granted."""
 
     def __init__(self, journal: Journal, granted: Granted, estimate: Estimate | None) -> None:
         self._journal = journal
         self._account = granted.account
         self._estimate = estimate
         self.entry = granted.entry
-        """The row that holds."""
+        """The entry that records the hold."""
         self.refusal: BudgetledgerError | None = granted.refusal
-        """What would have refused it, in a ledger that does not enforce."""
+        """The error that would have refused it, in a ledger with ``enforce=False``; else None."""
+        self.closed_by: Entry | None = None
+        """The entry by which this object closed the hold; None before that."""
         self._expires_at_us = granted.entry.expires_at_us or 0
+        self._got_response = False  # whether the call was answered, as far as is known here
+        self._unrecorded: Draft | None = None  # the settle that the store failed to record
+        self._streaming = False  # between a stream's first chunk and its settle
 
     @property
     def id(self) -> int:
-        """The number of its row."""
+        """The id of its entry."""
         return self.entry.id
 
     @property
     def account(self) -> str:
-        """Whose budgets it counts against, with those above."""
+        """The account that it counts against, with all accounts above it."""
         return self.entry.account
 
     @property
     def model(self) -> str | None:
-        """The model asked for, if it was said."""
+        """The model that the hold names; None if it names none."""
         return None if self.entry.model == UNKNOWN_MODEL else self.entry.model
 
     @property
     def amount(self) -> Decimal:
-        """USD set aside."""
+        """The amount set aside, in USD."""
         return to_usd(self.entry.held_pico or 0)
 
     @property
     def tokens(self) -> int:
-        """Tokens set aside, input and output."""
+        """The tokens set aside, input and output together."""
         return self.entry.held_tokens or 0
 
     @property
     def bounded(self) -> bool:
-        """False if the call's output has no bound, so that it can cost more than was held."""
+        """False if the output of the call is unlimited, so that it can cost more than `amount`."""
         return ASSUMED not in self.entry.usage
 
     @property
     def expires_at(self) -> datetime:
-        """From when it counts no more, in UTC."""
+        """The deadline, in UTC; from then on the hold does not count."""
         return from_us(self._expires_at_us)
 
     def __repr__(self) -> str:
@@ -113,7 +112,7 @@ class BaseHold:
         note: str | None = None,
         key: str | None = None,
     ) -> Draft:
-        """The draft of the settle, from all a caller may pass."""
+        """Draft the settle from the arguments of `settle`."""
         if paid is None and usage is None:
             if self._unrecorded is not None:
                 return self._unrecorded
@@ -126,7 +125,7 @@ class BaseHold:
             raise InvalidInput(
                 "nothing to settle with; pass the response, a Usage, or the cost in USD"
             )
-        self._handed = True
+        self._got_response = True
         cost: Amount | None = None
         if isinstance(paid, Usage) and usage is None:
             paid, usage = None, paid
@@ -145,30 +144,30 @@ class BaseHold:
         return entry
 
     def _settled_meanwhile(self, before: Entry | None) -> bool:
-        """Whether the caller settled it while a stream went on; *before*: what closed it then."""
+        """Whether `settle` was called during a stream. `before`: `closed_by` at its start."""
         now = self.closed_by
         return now is not None and now.kind == "settle" and now is not before
 
     def _left_to_do(self) -> Literal["settle", "release", "nothing"]:
-        """What leaving the ``with`` block still has to do."""
+        """What is left to do at the end of the ``with`` block."""
         if self._streaming:
             return "nothing"
         if self._unrecorded is not None:
             return "settle"
         if self.closed_by is not None:
             return "nothing"
-        if self._handed:
+        if self._got_response:
             warn(
-                f"hold {self.id} of {self.account!r} was given a response it could not be "
-                f"settled with; it counts until {self._deadline()}; settle it with the cost in USD",
+                f"hold {self.id} of {self.account!r} could not be settled with the response it "
+                f"got; it counts until {self._deadline()}; settle it with the cost in USD",
                 UnrecordedWarning,
             )
             return "nothing"
         return "release"
 
     def _not_recorded(self, error: Exception) -> None:
-        """Say that the last step failed, where raising would eat what the caller has paid for."""
-        if isinstance(error, BudgetledgerWarning):  # warnings are errors here; it is recorded
+        """Warn that the last step failed. Raising would lose a response that is paid for."""
+        if isinstance(error, BudgetledgerWarning):  # raised by a filter; it is recorded
             _log.warning("%s", error)
             return
         if isinstance(error, HoldAlreadyClosed):
@@ -184,22 +183,42 @@ class BaseHold:
         return f"{self.expires_at:%Y-%m-%d %H:%M:%S} UTC"
 
     def _stream_settling(self, reading: StreamReading) -> Draft:
-        """The draft of the settle for what a stream used."""
+        """Draft the settle with what a stream used."""
         expected = None if self._estimate is None else self._estimate.input_tokens
         used = reading.usage(self.model, expected)
         note = None if used.reported else "estimated: no usable usage came with the stream"
-        told = Reading(used.model or self.model, used.usage, used.cost)
-        return self._settling(told, None, None, None, None, note)
+        paid = Reading(used.model or self.model, used.usage, used.cost)
+        return self._settling(paid, None, None, None, None, note)
 
 
 class Hold(BaseHold):
-    """Money set aside for a call, until it is settled, released, or its deadline passes.
+    """Money set aside for a call, until it is settled or released, or its deadline passes.
 
-    As a context manager it is released on leaving, by an exception too, unless it was settled;
-    a response handed to `settle` is never released.
+    `Ledger.hold` returns it. As a context manager it is released at the end of the block, also
+    by an exception, unless `settle` was called: what a response cost is never released.
+
+    ``entry`` is its entry, ``closed_by`` the entry by which this object closed it (None before),
+    ``refusal`` the error that would have refused it in a ledger with ``enforce=False``.
+
+    Example:
+        >>> import openai
+        >>> from budgetledger import Ledger
+        >>> client, ledger = openai.OpenAI(), Ledger("spend.db")
+        >>> budget = ledger.set_budget("alice", "0.01", per="day")
+        >>> call = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
+        >>> with ledger.hold("alice", **call, max_output_tokens=500) as hold:
+        ...     response = client.chat.completions.create(**call, max_tokens=500)
+        ...     entry = hold.settle(response)
+        >>> print(hold.amount, "held,", entry.cost, "spent")
+        0.00502 held, 0.00007 spent
+        >>> ledger.hold("alice", **call, max_output_tokens=1000)
+        Traceback (most recent call last):
+        budgetledger.errors.BudgetExceededError: budget 'usd/day' of 'alice' ...
     """
 
-    _stream: weakref.ref[Generator[Any, None, None]] | None = None
+    def __init__(self, journal: Journal, granted: Granted, estimate: Estimate | None) -> None:
+        super().__init__(journal, granted, estimate)
+        self._stream: weakref.ref[Generator[Any, None, None]] | None = None
 
     def settle(
         self,
@@ -211,16 +230,17 @@ class Hold(BaseHold):
         occurred_at: datetime | None = None,
         key: str | None = None,
     ) -> Entry:
-        """Record what the call cost, and close the hold; never refused for lack of budget.
+        """Record what the call cost, and close the hold. No budget refuses it.
 
-        *paid*: the response (as for `Ledger.charge`), a `Usage`, or the cost in USD, which may
-        exceed what was held. *model*, *tags*: those of the hold unless given. *key*: settling
-        with the same key and content again returns the first entry. After a release or the
-        deadline the cost is recorded all the same.
+        `paid`: the response (as for `Ledger.charge`), a `Usage`, or the cost in USD, which may
+        exceed the amount held. `model` and `tags`: by default those of the hold. `occurred_at`:
+        when the call was made; by default now. `key`: a retry with the same key and content
+        returns the first entry. After a release or the deadline the cost is recorded all the
+        same.
 
-        Returns the entry; durable on return. Raises `HoldAlreadyClosed`, carrying the entry
-        that settled it, if it is settled; `UnreadableResponse`; `StoreError` (call it again,
-        without arguments, to retry).
+        Returns the new entry, durable on return. Raises `HoldAlreadyClosed` (has the entry) if
+        the hold is settled; `UnreadableResponse`; `StoreError` (call ``settle()`` without
+        arguments to retry).
         """
         draft = self._settling(paid, model, usage, tags, occurred_at, key=key)
         return self._record(draft)
@@ -235,16 +255,20 @@ class Hold(BaseHold):
         return self._settled(entry)
 
     def release(self, *, reason: str | None = None) -> Entry:
-        """Close the hold unspent. Raises `HoldAlreadyClosed`, carrying the entry that did."""
+        """Close the hold unspent: the amount is available again. `reason` is stored.
+
+        Returns the new entry. Raises `HoldAlreadyClosed` (has the closing entry).
+        """
         note = None if reason is None else checked_reason(reason)
         entry = self._journal.write(lambda tx: holding.release(tx, self._account, self.id, note))
         self.closed_by = entry
         return entry
 
     def extend(self, expires_in: float | timedelta) -> datetime:
-        """Move the deadline to *expires_in* seconds from now; returns it.
+        """Move the deadline to `expires_in` (seconds or a timedelta) from now.
 
-        Raises `HoldAlreadyClosed`, after the deadline too: what was held may be taken by then.
+        Returns the new deadline. Raises `HoldAlreadyClosed`, also after the deadline, when
+        another hold may have taken the amount.
         """
         in_us = span_us(expires_in, "expires_in")
         entry = self._journal.write(lambda tx: holding.extend(tx, self._account, self.id, in_us))
@@ -252,13 +276,14 @@ class Hold(BaseHold):
         return self.expires_at
 
     def stream(self, chunks: Iterable[T]) -> Generator[T, None, None]:
-        """Pass *chunks* of a streamed response on, and settle with what was used when they end.
+        """Yield the `chunks` of a streamed response, and settle with its usage at the end.
 
-        Also when the loop is left early, or the stream breaks: then with the usage it told
-        until then, or else an estimate from the text that came. A stream that breaks before
-        its first chunk leaves the hold as it is.
+        If the stream breaks or the loop is left early, it settles with the usage reported so
+        far, or else with an estimate from the text received. A stream that breaks before its
+        first chunk leaves the hold open. If the settle fails, it warns with `UnrecordedWarning`
+        instead of raising.
         """
-        self._handed = True  # the call was made
+        self._got_response = True  # the call was sent
         passing = self._pass_on(chunks)
         self._stream = weakref.ref(passing)
         return passing
@@ -273,11 +298,11 @@ class Hold(BaseHold):
         finally:
             close = getattr(chunks, "close", None)
             try:
-                if callable(close):  # tells the provider to stop
+                if callable(close):  # so that the provider stops
                     close()
             finally:
                 try:
-                    self._handed = reading.started
+                    self._got_response = reading.started
                     if reading.started and not self._settled_meanwhile(before):
                         self._settle_stream(reading)
                 finally:
@@ -287,7 +312,7 @@ class Hold(BaseHold):
         store = self._journal.store
         try:
             draft = self._stream_settling(reading)
-            if store.is_amid_write():  # an abandoned stream, collected amid this thread's write
+            if store.is_amid_write():  # closed by the garbage collector
                 settling = self._journal.inside(lambda tx: holding.settle(tx, self._account, draft))
                 store.write_later(settling, self._settled_later)
             else:
@@ -296,7 +321,7 @@ class Hold(BaseHold):
             self._not_recorded(error)
 
     def _settled_later(self, outcome: tuple[Entry, tuple[Alert, ...]]) -> None:
-        """In the thread that wrote it: what was left there is settled."""
+        """Take over the outcome of a settle that another thread wrote."""
         entry, alerts = outcome
         self.closed_by = entry
         self._journal.tell(alerts)
@@ -312,7 +337,7 @@ class Hold(BaseHold):
     ) -> None:
         passing = None if self._stream is None else self._stream()
         if passing is not None:
-            with suppress(ValueError):  # another thread reads it, and settles when it ends
+            with suppress(ValueError):  # another thread reads and settles it
                 passing.close()
         left = self._left_to_do()
         try:
@@ -328,30 +353,30 @@ class Hold(BaseHold):
             self._not_recorded(failure)
 
 
-# -- for the rooms that meter calls ---------------------------------------------------------------
+# -- for the packages that meter calls ------------------------------------------------------------
 
 
 def granted_of(hold: BaseHold) -> Granted:
-    """The row of the hold and its account, from which another object of it can be made."""
+    """The entry of the hold and its account, from which another object for it can be made."""
     return Granted(hold.entry, hold._account, hold.refusal)
 
 
 def plain_hold(hold: BaseHold) -> Hold:
-    """The same hold, whose steps are not awaited."""
+    """The same hold as a `Hold`."""
     return Hold(hold._journal, granted_of(hold), hold._estimate)
 
 
 def estimate_of(hold: BaseHold) -> Estimate | None:
-    """What the hold was estimated from, if it was."""
+    """The estimate of the hold; None if its amount was passed."""
     return hold._estimate
 
 
 def is_unanswered(hold: BaseHold) -> bool:
-    """Whether the hold is open and no response to its call has come."""
-    return hold.closed_by is None and not hold._handed
+    """Whether the hold is open and its call has no response yet."""
+    return hold.closed_by is None and not hold._got_response
 
 
 def settle_stream(hold: BaseHold, reading: StreamReading) -> None:
-    """Settle with what *reading* has of a stream, without waiting; warns of what fails."""
+    """Settle with what `reading` has of a stream. Warns instead of raising."""
     plain = hold if isinstance(hold, Hold) else plain_hold(hold)
     plain._settle_stream(reading)

@@ -1,4 +1,4 @@
-"""The ledger: every verb, each one call into the journal below."""
+"""`Ledger`: records what LLM calls cost, and enforces budgets. Each method is one journal call."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from budgetledger.verbs import balances, charging, hold_requests, listing
 from budgetledger.verbs.copying import backup
 from budgetledger.verbs.price_terms import price_revision, rates_json
 from budgetledger.verbs.repricing import Progress, reprice
-from budgetledger.windows import Window, to_us
+from budgetledger.windows import Unit, Window, to_us
 
 if TYPE_CHECKING:
     from sqlmodel import Session
@@ -44,18 +44,30 @@ __all__ = ["Ledger"]
 
 
 class Ledger:
-    """An append-only ledger of what LLM calls cost, and the budgets on it.
+    """An append-only ledger of LLM costs, with budgets that racing callers cannot overspend.
 
-    *target* is a path, an ``sqlite:///`` URL or ``:memory:``, or a ``postgresql+psycopg://`` URL;
-    the file or schema is created if it is missing. *project* separates accounts and keys inside
-    one ledger. *synchronous*: ``"FULL"`` survives power loss, ``"NORMAL"`` a killed process.
-    *enforce*: False grants every hold and notes on it what would have refused it.
-    *default_output_tokens*: what a hold assumes of a call whose output is not bounded. *on_alert*
-    is called with each `Alert` that this ledger raises or resolves, once it is durable. *clock*
-    returns microseconds since 1970 (for tests: `budgetledger.testing.FakeClock`).
+    `target`: a path, an ``sqlite:///`` URL, ``":memory:"`` or a ``postgresql+psycopg://`` URL; a
+    missing file or schema is created. `project`: the namespace of accounts and keys inside the
+    ledger. `synchronous`: ``"FULL"`` survives a power loss, ``"NORMAL"`` a killed process.
+    `enforce`: if False, every hold is granted, and has the error that would have refused it as
+    `Hold.refusal`. `default_output_tokens`: what a hold assumes for a call without a bound on
+    its output. `on_alert`: called with each `Alert` that this ledger raises or resolves, once it
+    is durable. `clock`: returns microseconds since 1970 (in tests:
+    `budgetledger.testing.FakeClock`).
 
-    Safe to share between threads, and by processes that each open it. All methods may raise
-    `StoreError`; names and amounts that cannot be used raise `InvalidInput`.
+    Threads can share a ledger; processes each open their own, on the same file or schema. All
+    methods can raise `StoreError` (after `StoreBusy`, retry with the same key) and, for unusable
+    arguments, `InvalidInput`.
+
+    Example:
+        >>> from budgetledger import Ledger
+        >>> ledger = Ledger("spend.db", project="my-app")
+        >>> budget = ledger.set_budget("alice", "10.00", per="month")
+        >>> with ledger.hold("alice", "0.05") as hold:
+        ...     entry = hold.settle("0.031")  # or the response of the call
+        >>> print(ledger.balance("alice").available)
+        9.969
+        >>> ledger.close()
     """
 
     def __init__(
@@ -76,12 +88,12 @@ class Ledger:
 
     @property
     def project(self) -> str:
-        """The project whose accounts and keys these are."""
+        """The project that the accounts and keys belong to."""
         return self._journal.project
 
     @property
     def enforce(self) -> bool:
-        """Whether a hold that a budget has no room for is refused, or only noted."""
+        """Whether budgets refuse holds. If False, holds are granted and have a `Hold.refusal`."""
         return self._journal.enforce
 
     @enforce.setter
@@ -90,7 +102,7 @@ class Ledger:
 
     @property
     def path(self) -> str:
-        """The ledger's file, absolute; or ``:memory:``; or its URL, without the password."""
+        """The absolute path of the file, ``":memory:"``, or the URL without its password."""
         return self._journal.store.path
 
     # -- holds ----------------------------------------------------------------------------------
@@ -111,19 +123,22 @@ class Ledger:
         tags: Mapping[str, Any] | None = None,
         expires_in: float | timedelta = DEFAULT_EXPIRY_SECONDS,
     ) -> Hold:
-        """Set money aside for a call before it is made, if every budget that applies allows it.
+        """Set money aside for a call before it is sent, if all budgets that apply allow it.
 
-        How much: *amount* USD (and *tokens*, against budgets of tokens); or estimated for a
-        call of *model* with the prompt *messages* (and *tools*) or *text*, and up to
-        *max_output_tokens* in each of *n* answers. The budgets of the account and of all above
-        it grant the hold together, or none of them. It counts until it is settled, released,
-        or *expires_in* (seconds) have passed.
+        Pass `amount` in USD (and `tokens`, for budgets of tokens). Or pass `model` with
+        `messages` (and `tools`) or `text`, and the most that the call can cost is estimated from
+        the prompt and `n` answers of `max_output_tokens` each; without `max_output_tokens`, the
+        ledger's ``default_output_tokens``, and the call can cost more (see `Hold.bounded`).
 
-        *key*: a retry with the same key and content gets the same hold while it is open.
+        The budgets of the account and of all accounts above it grant the hold together, or none
+        does. It counts against them until it is settled or released, or `expires_in` (seconds or
+        a timedelta) has passed. `key`: a retry with the same key and content returns the same
+        hold while it is open. `tags`: JSON values, stored with its rows.
 
-        Raises, with nothing recorded: `BudgetExceededError`, `AccountFrozen`,
-        `UnknownAccount` if no budget stands on the account or above, `UnpricedModel`,
-        `HoldAlreadyClosed` for the key of a hold that is over, `IdempotencyConflict`.
+        Returns the `Hold`, durable on return. Raises, with nothing recorded:
+        `BudgetExceededError` (has ``retry_after`` and ``largest_output``), `AccountFrozen`,
+        `UnknownAccount` if neither the account nor one above it has a budget, `UnpricedModel`,
+        `HoldAlreadyClosed` if the hold of `key` is closed or expired, `IdempotencyConflict`.
         """
         request = HoldRequest(
             amount, model, messages, text, tools, max_output_tokens, n, tokens, key, tags
@@ -145,9 +160,10 @@ class Ledger:
         n: int = 1,
         tokens: int | None = None,
     ) -> bool:
-        """Whether the budgets allow this now, as `hold` decides; also where it is not enforced.
+        """Whether `hold` with these arguments would be granted now, if budgets are enforced.
 
-        Writes nothing and sets nothing aside. Raises `UnknownAccount`, `UnpricedModel`.
+        Writes nothing and sets nothing aside, so a later hold can still be refused. Raises
+        `UnknownAccount`, `UnpricedModel`.
         """
         request = HoldRequest(amount, model, messages, text, tools, max_output_tokens, n, tokens)
         return hold_requests.can_afford(self._journal, account, request)
@@ -162,34 +178,33 @@ class Ledger:
         max_output_tokens: int | None = None,
         n: int = 1,
     ) -> Estimate:
-        """What a call may cost, at least and at most, as `hold` would estimate it now.
+        """Estimate the least and the most that a call can cost, as `hold` does.
 
-        ``low`` and ``high`` are USD, from a prompt read from a cache and no answer to a prompt of
-        the most tokens it may have and *n* answers of *max_output_tokens*. Writes nothing. Raises
-        `UnpricedModel`.
+        ``low`` is the USD of a prompt read from the cache without an answer; ``high`` that of
+        the largest count of prompt tokens and `n` answers of `max_output_tokens` each, which is
+        what `hold` sets aside. Writes nothing. Raises `UnpricedModel`.
         """
         request = HoldRequest(None, model, messages, text, tools, max_output_tokens, n)
         journal = self._journal
         return estimated(request, model, journal.default_output_tokens, journal.clock, journal.book)
 
     def holds(self, account: str) -> list[Hold]:
-        """The open holds that count against *account*: its own, and of accounts under it.
+        """The open holds that count against `account`: its own, and those of accounts under it.
 
-        To release what a dead process left behind, or to settle it late. Raises
-        `UnknownAccount`.
+        Use it to settle or release the holds of a process that died. Raises `UnknownAccount`.
         """
-        found = hold_requests.open_holds(self._journal, account)
-        return [Hold(self._journal, granted, None) for granted in found]
+        all_granted = hold_requests.open_holds(self._journal, account)
+        return [Hold(self._journal, granted, None) for granted in all_granted]
 
     def as_user(
         self, user: str, *, tags: Mapping[str, Any] | None = None, key: str | None = None
     ) -> AsUser:
-        """For ``with``: metered calls made inside count for *user*, with *tags* on their rows.
+        """A context manager: metered calls inside it count for `user`, with `tags` on their rows.
 
-        For every call of wrapped clients and metered functions that the block makes, in the
-        tasks it starts too, and in threads started by ``asyncio.to_thread``. The innermost
-        block wins, and its tags are added to those of the blocks around it. *key*: of the
-        hold, if the block makes one call.
+        It applies to all calls of wrapped clients and metered functions in the block, including
+        those of tasks it starts and of ``asyncio.to_thread``. The innermost block wins; its tags
+        are added to those of the blocks around it. `key`: the idempotency key of the hold, for a
+        block with one call.
         """
         return AsUser(user, tags, key)
 
@@ -207,17 +222,18 @@ class Ledger:
         tags: Mapping[str, Any] | None = None,
         occurred_at: datetime | None = None,
     ) -> Entry:
-        """Record what a call cost. Never refused for lack of budget: the money is spent.
+        """Record what a call cost. No budget refuses it, because the money is already spent.
 
-        *response*: an OpenAI, Anthropic or litellm response or its dict; or *usage* and
-        *model*; or *cost* in USD. It is priced by the project's own prices (`set_price`), the
-        figure a litellm response carries, or the shipped list. A call that none of them knows
-        is recorded as unpriced, with an `UnpricedWarning`; see `reprice`. *key*: the same key and
-        content again returns the first entry, so a retry is safe. *tags*: JSON values, stored
-        with the row.
+        Pass `response`, an OpenAI, Anthropic or litellm response or its dict; or `usage` and
+        `model`; or `cost` in USD. The price is the project's own (`set_price`), else the cost
+        that a litellm response has, else that of the shipped price list. Without any of them
+        the call is recorded as unpriced, with an `UnpricedWarning`; see `reprice`.
 
-        Returns the entry; durable on return. Raises `UnreadableResponse`,
-        `IdempotencyConflict`.
+        `key`: a retry with the same key and content returns the first entry. `tags`: JSON
+        values, stored with the row. `occurred_at`: when the call was made; by default now. A
+        new account is opened, with an `UnknownAccountWarning` if no budget applies to it.
+
+        Returns the entry, durable on return. Raises `UnreadableResponse`, `IdempotencyConflict`.
         """
         journal = self._journal
         draft = draft_charge(
@@ -228,10 +244,13 @@ class Ledger:
     def adjust(
         self, entry: Entry | int, amount: Amount, *, reason: str, key: str | None = None
     ) -> Entry:
-        """Correct *entry* (or the entry with that id) by *amount* USD, which may be negative.
+        """Correct the cost of `entry` (or of the entry with that id) by `amount` USD.
 
-        The correction is a row of its own, under the entry's model, in the window in which it
-        is recorded. For an entry without a price, *amount* is its cost. Raises `UnknownEntry`.
+        `amount` is added to the cost and may be negative; for an unpriced entry it is the cost.
+        The correction is a new row under the entry's model, in the window in which it is
+        recorded. `reason` is stored with it. `key`: a retry with the same key and content
+        returns the first correction. Returns the new entry. Raises `UnknownEntry`,
+        `IdempotencyConflict`.
         """
         return charging.adjust(self._journal, entry, amount, reason=reason, key=key)
 
@@ -244,7 +263,7 @@ class Ledger:
         *,
         tokens: int | None = None,
         requests: int | None = None,
-        per: str | timedelta | None = None,
+        per: Unit | str | timedelta | None = None,
         timezone: str = "UTC",
         week_start: str | int = "monday",
         anchor: datetime | Literal["creation"] | None = None,
@@ -253,18 +272,21 @@ class Ledger:
         name: str | None = None,
         created_at: datetime | None = None,
     ) -> Budget:
-        """Limit what *account* may use in a window; open the account if it is new.
+        """Limit what `account` may use in a window. A new account is opened.
 
-        One of *limit* (USD), *tokens* or *requests* says how much, of one *model* if given.
-        *per*: minute, hour, day, week, month, year (by the calendar of *timezone*, or stepped
-        from *anchor*), a timedelta (the span that ends now), or None (for ever). *alert_at*:
-        shares of the limit, such as ``(0.5, 0.8, 1)``, that raise an `Alert` once a window (and
-        again if the limit was raised); None keeps those there are.
+        Pass the limit as one of `limit` (USD), `tokens` or `requests`; with `model` it applies
+        to calls of that model only. `per`: ``"minute"``, ``"hour"``, ``"day"``, ``"week"``,
+        ``"month"`` or ``"year"`` by the calendar of `timezone`, or in steps from `anchor`; a
+        timedelta, for the span that ends now; or None, for ever. `alert_at`: shares of the
+        limit, such as ``(0.5, 0.8, 1)``, each of which raises an `Alert` once a window, and again
+        after the limit is raised; None keeps the present ones.
 
-        A parent's budget limits all accounts under it together, that of ``"*"`` the project.
-        The same *name* again revises the budget and keeps what is spent; another name adds a
-        budget. The name defaults to what is limited: ``usd/month``, ``tokens/day/gpt-4o``.
-        *created_at*: when it counts as created; by default when its name was first set.
+        A parent's budget limits all accounts under it together; a budget of ``"*"`` limits the
+        project. The same `name` again revises the budget and keeps what was spent; another name
+        adds a budget. The default name is what it limits: ``usd/month``, ``tokens/day/gpt-4o``.
+        `created_at`: when it counts as created; by default when its name was first set.
+
+        Returns the budget in force.
         """
         checked_name(account, "account")
         terms = budget_terms(
@@ -283,12 +305,15 @@ class Ledger:
         return settings.set_budget_of(self._journal, account, terms)
 
     def remove_budget(self, account: str, name: str) -> None:
-        """End the budget *name*; what it counted stays. Raises `UnknownAccount`."""
+        """End the budget `name` of `account`. Its entries and other budgets are not affected.
+
+        Raises `UnknownAccount` if there is no such account or budget.
+        """
         checked_name(name, "name")
         self._journal.write_known(account, lambda tx, ref: settings.remove_budget(tx, ref, name))
 
     def budgets(self, account: str) -> list[Budget]:
-        """The account's budgets in force, by name. Raises `UnknownAccount`."""
+        """The account's budgets in force, sorted by name. Raises `UnknownAccount`."""
         return self._journal.read_known(
             account, lambda execute, ref: reports.budgets_in_force(execute, ref.id, ref.name)
         )
@@ -301,11 +326,11 @@ class Ledger:
         reason: str | None = None,
         key: str | None = None,
     ) -> Window:
-        """Start a new window now, of the budget *name* or of all the account's budgets.
+        """Start a new window now, for the budget `name` or for all budgets of `account`.
 
-        No row is touched: what was spent stays in the window that ends here. *key*: the same
-        key again shifts nothing more. Returns the new window. Raises `UnknownAccount` if there
-        is no such account or budget.
+        No row changes: what was spent stays in the window that ends now. `reason` is stored.
+        `key`: a retry with the same key shifts nothing. Returns the new window. Raises
+        `UnknownAccount` if there is no such account or budget.
         """
         if name is not None:
             checked_name(name, "name")
@@ -317,25 +342,28 @@ class Ledger:
         )
 
     def set_parent(self, account: str, parent: str | None) -> None:
-        """Put *account* under *parent*, whose budgets it counts against too; None for none.
+        """Put `account` under `parent`, so that its calls count against the parent's budgets too.
 
-        With a parent, accounts are opened if they are new. Rows so far stay where they
-        counted. Everything is under ``"*"``, the project itself, from when that account is
-        opened (by a budget).
-        Raises `InvalidInput` for a cycle, `UnknownAccount`.
+        New accounts are opened. `parent` None ends it. Earlier rows stay where they counted.
+        All accounts are under ``"*"``, the project, once that has a budget. Raises
+        `InvalidInput` for a cycle; `UnknownAccount` if `parent` is None and `account` is new.
         """
         settings.set_parent_of(self._journal, account, parent)
 
     def freeze(self, account: str, *, reason: str | None = None) -> None:
-        """Refuse all holds on *account* and those under it; costs are still recorded."""
+        """Refuse all holds of `account` and of accounts under it, until `unfreeze`.
+
+        Costs are still recorded, and open holds can be settled. `reason` is stored. Raises
+        `UnknownAccount`.
+        """
         settings.freeze(self._journal, account, True, reason)
 
     def unfreeze(self, account: str, *, reason: str | None = None) -> None:
-        """Grant holds on *account* again. Raises `UnknownAccount`."""
+        """Grant holds of `account` again after `freeze`. Raises `UnknownAccount`."""
         settings.freeze(self._journal, account, False, reason)
 
     def alerts(self, account: str | None = None) -> list[Alert]:
-        """The alerts raised and resolved on *account*, or in the project, in their order.
+        """The alerts that `account`, or the project, raised and resolved, oldest first.
 
         Raises `UnknownAccount`.
         """
@@ -363,17 +391,17 @@ class Ledger:
         all_projects: bool = False,
         note: str | None = None,
     ) -> OwnPrice:
-        """Say what calls of *model* cost: before litellm's figure and the shipped list.
+        """Set your own price of `model`. It precedes litellm's cost and the shipped price list.
 
-        *model*: a name, or a pattern such as ``my-model-*``. USD for a million tokens; for one
-        *request*, *web_search* or generated *image*. 0 is free; what has no rate has no price,
-        but for what falls back (cached and written input to *input*, *reasoning* to *output*).
-        *rates* takes any of those the row has, by their keys: ``{"input_mtok": 3,
+        `model`: a name, or a pattern such as ``my-model-*``. Rates are USD per million tokens;
+        `request`, `web_search` and `image` are USD for each. 0 is free. Without a rate, cached
+        and written input cost as `input`, `reasoning` as `output`; anything else is unpriced.
+        `rates`: more rates by their keys, such as ``{"input_mtok": 3,
         "input_mtok_above_200000_tokens": 6, "input_mtok_batch": "1.5"}``.
 
-        It holds for calls made from *effective_at* (now) on, in this project or in
-        *all_projects*, until another row of the same model; the rows before it stay. Returns
-        the row; the one that stands, if it says the same. Raises `InvalidInput`.
+        It applies to calls made at `effective_at` (now) or later, in this project or in
+        `all_projects`, until the next row of the same model. Earlier rows stay. `note` is stored.
+        Returns the new row, or the one in force if nothing changes. Raises `InvalidInput`.
         """
         by_argument = {
             "input": input,
@@ -401,18 +429,19 @@ class Ledger:
         all_projects: bool = False,
         note: str | None = None,
     ) -> OwnPrice:
-        """End the own price of *model* (as it was set) for calls from *effective_at* (now) on.
+        """End your own price of `model`, for calls made at `effective_at` (now) or later.
 
-        Returns the row that says so. Raises `UnpricedModel` if there is no such price.
+        `model`: the name or pattern that `set_price` got. Returns the row that ends it. Raises
+        `UnpricedModel` if there is no such price.
         """
         project = None if all_projects else self.project
         revision = price_revision(project, model, effective_at, note)
         return self._journal.write(partial(price_rows.revise, revision=revision))[0]
 
     def prices(self, *, at: datetime | None = None, history: bool = False) -> list[OwnPrice]:
-        """The own prices that stand at a moment (now), of this project and of all, by model.
+        """Your own prices in force at `at` (now), of this project and of all, sorted by model.
 
-        With *history* every row instead, in the order they were written.
+        With `history`, all rows instead, in the order in which they were written.
         """
         journal = self._journal
         if history:
@@ -427,12 +456,14 @@ class Ledger:
         dry_run: bool = True,
         progress: Progress | None = None,
     ) -> list[Repriced]:
-        """Price entries that were recorded without a price, each at its call's own time.
+        """Price entries that were recorded without a price, each at the time of its call.
 
-        Those that count on *account*, or all of the project's, of one *model* or pattern. By
-        own prices, then the shipped list. A dry run tells what would be priced; without it each
-        gets an adjustment that states its cost. An entry is priced once, however often and from
-        wherever this is called. Raises `UnknownAccount`. *progress*: see `Ledger.verify`.
+        It covers the entries of `account` and the accounts under it, or of the project, with
+        `model` (a name or pattern) if given. It uses your own prices, then the shipped list. A
+        dry run records nothing; otherwise each entry gets an adjustment with its cost. Calling it
+        again, even concurrently, prices no entry twice. `progress`: see `verify`.
+
+        Returns the entries with their prices. Raises `UnknownAccount`.
         """
         pages = reprice(self._journal, account, model, dry_run=dry_run, progress=progress)
         return [one for priced, _ in pages for one in priced]
@@ -442,20 +473,22 @@ class Ledger:
     def balance(
         self, account: str, *, at: datetime | None = None, as_of: datetime | None = None
     ) -> Balance:
-        """What the account spent and may still spend, in the windows that hold *at* (now).
+        """What `account` spent and can still spend, in the windows that contain `at` (now).
 
-        With *as_of*, as the ledger stood at that moment. Raises `UnknownAccount`.
+        `as_of`: report the ledger as it was at that moment. The balance has ``limit``,
+        ``posted``, ``held`` and ``available`` in USD; ``limit`` and ``available`` are None without
+        a budget of USD. ``budgets`` has the same for each budget. Raises `UnknownAccount`.
         """
         return balances.balance(self._journal, account, at, as_of)
 
     def model_costs(
         self, account: str, *, at: datetime | None = None, as_of: datetime | None = None
     ) -> dict[str, Decimal]:
-        """USD by model, in the window that `balance` reports. Raises `UnknownAccount`."""
+        """USD spent by model, in the window that `balance` reports. Raises `UnknownAccount`."""
         return balances.snapshot(self._journal, account, at, as_of)[1]
 
     def accounts(self) -> list[Account]:
-        """The project's accounts, by name."""
+        """The accounts of the project, sorted by name."""
         return listing.accounts_of(self._journal)
 
     def entries(
@@ -465,19 +498,19 @@ class Ledger:
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> Iterator[Entry]:
-        """The rows of *account*, or of the project, recorded in [*since*, *until*), in order.
+        """The entries of `account`, or of the project, recorded in [`since`, `until`), in order.
 
-        Reads page by page, so it takes no more memory for a long history, and sees rows that
-        are appended meanwhile. Raises `UnknownAccount`, at once.
+        The iterator reads page by page, so a long history takes no more memory; it includes
+        entries that are appended meanwhile. Raises `UnknownAccount` when called.
         """
         return listing.entries(self._journal, account, since, until)
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """An SQLModel session for queries of your own over `budgetledger.tables`; read-only.
+        """A read-only SQLModel session, for your own queries over `budgetledger.tables`.
 
-        It sees the ledger as it is at the start of the ``with`` block. It costs the import of
-        SQLModel, about half a second.
+        It sees the ledger as of the start of the ``with`` block. The first use imports SQLModel,
+        which takes about half a second.
         """
         from sqlmodel import Session
 
@@ -487,25 +520,29 @@ class Ledger:
     # -- the file -------------------------------------------------------------------------------
 
     def verify(self, *, progress: Callable[[int, int], None] | None = None) -> Verification:
-        """Recount everything in the file, all projects, and report differences; repairs nothing.
+        """Recount the whole ledger, all projects, and report differences. Repairs nothing.
 
-        Every row's time, totals and hash are decided again from the rows before it, and the
-        schema's tables, triggers and views compared. *progress* is called with the number of
-        rows done and the number there are.
+        Each row's time, totals and hash are computed again from the rows before it; the schema's
+        tables, triggers and views are compared too. `progress`: called with the number of rows
+        done and the number of all rows. Returns the counts and the problems found.
         """
         store = self._journal.store
         with store.reading_apart() as connection:
             return verify(connection.execute, store.inspection, progress)
 
     def backup(self, path: str | PathLike[str]) -> None:
-        """Copy the ledger as of now into the new SQLite file *path*, while others go on writing.
+        """Copy the ledger into the new SQLite file `path`, while others continue to write.
 
-        From PostgreSQL too: each row as it is, and verified.
+        The copy has the ledger as of now. From PostgreSQL, each row is copied unchanged and the
+        copy is verified. Raises `InvalidInput` if `path` exists.
         """
         backup(self._journal.store, path)
 
     def close(self) -> None:
-        """Give files and locks back. Harmless when repeated."""
+        """Close files and connections. Closing twice is harmless.
+
+        Other methods then raise `StoreClosed`.
+        """
         self._journal.store.close()
 
     def __enter__(self) -> Self:
@@ -524,7 +561,7 @@ class Ledger:
 
 
 def ledger_on(journal: Journal) -> Ledger:
-    """The ledger that works with *journal*."""
+    """The ledger that works with `journal`."""
     ledger = object.__new__(Ledger)
     ledger._journal = journal
     return ledger

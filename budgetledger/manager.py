@@ -1,9 +1,8 @@
-"""`BudgetManager` as LiteLLM documents it, over a `Ledger`, or over a server's hosted protocol.
+"""`BudgetManager`: LiteLLM's API, kept in a `Ledger` or on a server.
 
-Method names, call forms and return shapes are those of LiteLLM's documentation page and of its
-users' code; costs are plain floats here, as they are there. What differs is what was wrong:
-spending survives restarts and racing writers, a window turns by the calendar and by itself,
-and no reset erases anything.
+Method names, call forms and return values are those that LiteLLM documents and that its users
+write; costs are floats, as there. Unlike there, spending survives restarts and concurrent
+writers, windows turn by the calendar without a call, and no reset erases anything.
 """
 
 from __future__ import annotations
@@ -27,23 +26,36 @@ if TYPE_CHECKING:
     from budgetledger.holds import Hold
     from budgetledger.hosted.books import HostedBooks
 
+__all__ = ["BudgetManager"]
+
 _DURATIONS = tuple(DAYS)
 
 
 class BudgetManager:
-    """LiteLLM's budget manager, on a ledger that keeps every cost as a row.
+    """LiteLLM's budget manager, over a ledger that keeps every cost as an entry.
 
-    *project_name* separates budgets inside the ledger. The ledger is *ledger*, if given, else
-    the file ``BUDGETLEDGER_DB`` names, else one in the user's data directory. Limits and costs
-    are US dollars. A user is *valid* once `create_budget` was called for it; reading another
-    raises `UnknownAccount`, which is a ``KeyError`` as it is in LiteLLM.
+    `project_name`: the namespace of its budgets inside the ledger. `ledger`: by default the file
+    in ``BUDGETLEDGER_DB``, or else a file in the user's data directory. Limits and costs are in
+    USD. A user is `valid` after `create_budget`; methods that read another user raise
+    `UnknownAccount`, which is a ``KeyError`` as in LiteLLM.
 
-    With ``client_type="hosted"`` the records are kept by the server at *api_base*, which is
-    asked with *headers* and given *timeout* seconds for each answer. They are read when this
-    is made, at each change, and by `load_data`. A change is first a row of the local ledger and
-    stays there until the server has acknowledged it: if a method raises `ServerUnavailable` or
-    `ServerRefused`, what it was to do is sent with the next change or by `save_data`, after a
-    restart too, and is not to be done again.
+    With ``client_type="hosted"``, the server at `api_base` keeps the records. Requests have
+    `headers`, and each answer may take `timeout` seconds. The records are read at the start, at
+    each change, and by `load_data`. A change is first written to the local ledger, and kept until
+    the server acknowledges it: if a method raises `ServerUnavailable` or `ServerRefused`, do not
+    call it again. The next change or `save_data` sends it, even after a restart.
+
+    Example:
+        >>> import openai
+        >>> from budgetledger import BudgetManager
+        >>> client, manager = openai.OpenAI(), BudgetManager("my-app")
+        >>> record = manager.create_budget(total_budget=10, user="alice", duration="monthly")
+        >>> messages = [{"role": "user", "content": "Hello"}]
+        >>> if manager.get_current_cost("alice") < manager.get_total_budget("alice"):
+        ...     response = client.chat.completions.create(model="gpt-4o", messages=messages)
+        ...     updated = manager.update_cost("alice", response)
+        >>> print(manager.get_current_cost("alice"))
+        7e-05
     """
 
     def __init__(
@@ -79,22 +91,26 @@ class BudgetManager:
 
     @property
     def ledger(self) -> Ledger:
-        """The ledger behind, as this project sees it; in hosted mode the local one."""
+        """The `Ledger` of this project; in hosted mode the local one."""
         return self._ledger
 
     @property
     def user_dict(self) -> Mapping[str, dict[str, Any]]:
-        """LiteLLM's records by user, read-only and always current."""
+        """LiteLLM's records by user: a read-only mapping that is always current."""
         return _UserDict(self)
 
     def load_data(self) -> None:
-        """Read the records anew; in local mode every read is of the file as it is now."""
+        """Read the records from the server again. In local mode, reads are always current.
+
+        Raises `ServerUnavailable`, `ServerRefused` in hosted mode.
+        """
         self._books.load()
 
     def save_data(self) -> dict[str, Any]:
-        """Send what was not sent; in local mode a cost is durable when its call returns.
+        """Send the changes that the server has not acknowledged. Local mode has nothing to save.
 
-        Returns ``{"status": "success"}``.
+        Returns ``{"status": "success"}``. Raises `ServerUnavailable`, `ServerRefused` in hosted
+        mode.
         """
         return self._books.save()
 
@@ -107,11 +123,11 @@ class BudgetManager:
         duration: Literal["daily", "weekly", "monthly", "yearly"] | None = None,
         created_at: float | None = None,
     ) -> dict[str, Any]:
-        """Limit *user* to *total_budget* USD, in windows of *duration* stepped from *created_at*.
+        """Limit `user` to `total_budget` USD, in windows of `duration` that start at `created_at`.
 
-        *created_at*: seconds since 1970, by default now. Called again it changes the limit and
-        the duration, and keeps what was spent and, unless another is passed, the first
-        *created_at*. Returns the user's record.
+        `created_at`: seconds since 1970, by default now. Another call changes the limit and the
+        duration; it keeps what was spent, and the first `created_at` unless another is passed.
+        Returns the user's record.
         """
         checked_name(user, "user")
         if duration is not None and duration not in _DURATIONS:
@@ -127,16 +143,16 @@ class BudgetManager:
         return self._books.record(user)
 
     def get_total_budget(self, user: str) -> float:
-        """The limit of *user* in USD."""
+        """The limit of `user` in USD. Raises `UnknownAccount`."""
         total_budget: float = self.user_dict[user]["total_budget"]
         return total_budget
 
     def is_valid_user(self, user: str) -> bool:
-        """Whether *user* has a budget."""
+        """Whether `user` has a budget."""
         return self._books.has(user)
 
     def get_users(self) -> list[str]:
-        """The users with a budget, in the order they were first seen."""
+        """The users with a budget, in the order of their first entries."""
         return self._books.users()
 
     # -- costs --------------------------------------------------------------------------------
@@ -150,11 +166,11 @@ class BudgetManager:
         tools: Sequence[Mapping[str, Any]] | None = None,
         max_output_tokens: int | None = None,
     ) -> float:
-        """USD spent in the active window plus the price of *messages* as a prompt to *model*.
+        """USD that `user` spent in the active window, plus the price of `messages` for `model`.
 
-        With *tools* the prompt has those too; with *max_output_tokens* the longest answer is added.
-        `Ledger.estimate` says between what bounds the call will cost. Raises `UnpricedModel` for a
-        model without a known price.
+        `tools` are counted as part of the prompt. `max_output_tokens` adds the price of an
+        answer of that length. Records nothing; for bounds on the cost of a call see
+        `Ledger.estimate`. Raises `UnpricedModel` if no price is known, `UnknownAccount`.
         """
         from budgetledger.pricing.sources import price_of
         from budgetledger.tokens import count_tokens
@@ -173,12 +189,12 @@ class BudgetManager:
         input_text: str | None = None,
         output_text: str | None = None,
     ) -> dict[str, dict[str, Any]]:
-        """Record what a call of *user* cost; never refused, and durable on return.
+        """Record what a call of `user` cost. It is never refused, and is durable on return.
 
-        Pass the response of the call, as ``update_cost(user, response)``,
-        ``update_cost(response, user)`` or by keyword; or *model* with *input_text* and
-        *output_text*, of which either may be empty. Given a response and both texts, the texts
-        count, as in LiteLLM. Returns ``{"user": record}``.
+        Pass the response, as ``update_cost(user, response)``, ``update_cost(response, user)`` or
+        by keyword; or `model` with `input_text` and `output_text`, of which one may be empty.
+        With a response and both texts, the texts are counted, as in LiteLLM. Returns
+        ``{"user": record}``. Raises `UnreadableResponse`.
         """
         if isinstance(completion_obj, str) and not isinstance(user, str):
             user, completion_obj = completion_obj, user
@@ -197,46 +213,47 @@ class BudgetManager:
         return {"user": self._books.record(user)}
 
     def hold(self, user: str, amount: Amount | None = None, **options: Any) -> Hold:
-        """Set money aside for a call of *user* before it is made; see `Ledger.hold`.
+        """Set money aside for a call of `user` before it is sent, as `Ledger.hold` does.
 
-        In hosted mode by the server, which must be a `budgetledger serve`.
+        In hosted mode the server grants it, and must be a ``budgetledger serve``. `options` and
+        errors are those of `Ledger.hold`.
         """
         return self._books.hold(user, amount, **options)
 
     def get_current_cost(self, user: str) -> float:
-        """USD that *user* spent in the active window."""
+        """USD that `user` spent in the active window. Raises `UnknownAccount`."""
         return float(to_usd(self._books.current_pico(user)))
 
     def get_model_cost(self, user: str) -> dict[str, float]:
-        """The current cost by model, in USD."""
+        """USD that `user` spent in the active window, by model. Raises `UnknownAccount`."""
         costs: dict[str, float] = self._books.record(user)["model_cost"]
         return costs
 
     # -- windows ------------------------------------------------------------------------------
 
     def reset_cost(self, user: str) -> dict[str, dict[str, Any]]:
-        """Start a new window now, so that the current cost is 0; every row stays.
+        """Start a new window of `user` now, so that the current cost is 0. No entry changes.
 
-        Returns ``{"user": record}``.
+        Returns ``{"user": record}``. Raises `UnknownAccount`.
         """
         self._books.shift(user)
         return {"user": self._books.record(user)}
 
     def reset_on_duration(self, user: str) -> None:
-        """Write down that the window of *user* has turned, if it has; nothing otherwise.
+        """Record that the window of `user` has turned, if it has.
 
-        The cost of an elapsed window does not count any more whether or not this is called.
+        You need not call this: a window turns at its time by itself. Raises `UnknownAccount`.
         """
         self._books.shift_if_due(user)
 
     def update_budget_all_users(self) -> None:
-        """`reset_on_duration` for every user."""
+        """Call `reset_on_duration` for every user."""
         for user in self.get_users():
             self.reset_on_duration(user)
 
 
 class _UserDict(Mapping[str, dict[str, Any]]):
-    """The records of all users with a budget, read from the ledger at each look."""
+    """The records of all users with a budget, read from the ledger at each access."""
 
     def __init__(self, manager: BudgetManager) -> None:
         self._manager = manager
@@ -260,7 +277,7 @@ class _UserDict(Mapping[str, dict[str, Any]]):
 
 
 class _Record(dict[str, Any]):
-    """A record that says so when somebody tries to change it: nothing would come of it."""
+    """A read-only record: changing it would have no effect, so it raises ``TypeError``."""
 
     def _refuse(self, *_: object, **__: object) -> NoReturn:
         raise TypeError(
@@ -285,7 +302,7 @@ def _seconds(created_at: object) -> float:
 
 
 def _text_tokens(model: str, text: str | None) -> int:
-    """Tokens of *text* as one chat message, which is how LiteLLM counts it; 0 without text."""
+    """The tokens of `text` as one chat message, as LiteLLM counts it; 0 without text."""
     from budgetledger.tokens import count_tokens
 
     if not text:

@@ -1,4 +1,4 @@
-"""`metered`: any function that calls a model, under a hold."""
+"""`metered`: a decorator that puts a hold around any function that calls a model."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from budgetledger.holds import Hold, plain_hold
 from budgetledger.ledger import Ledger
 from budgetledger.money import Amount, to_usd
 
+__all__ = ["metered"]
+
 F = TypeVar("F", bound=Callable[..., Any])
 
-# Refused once a budget is used up: what costs nothing is within any.
+# Not 0, which every budget grants: this is refused by an exhausted budget.
 _LEAST = {"amount": to_usd(1), "tokens": 1}
 
 
@@ -30,24 +32,37 @@ def metered(
     amount: Amount | None = None,
     tags: Mapping[str, Any] | None = None,
 ) -> Callable[[F], F]:
-    """Decorate a function that returns a model's response, or a stream, or yields one's chunks.
+    """Decorate a function that calls a model: hold before it runs, settle with what it returns.
 
-    Before it runs, a hold is taken: of what its arguments tell, if among them are a ``model``
-    and a prompt (``messages``, ``input`` or ``prompt``; also ``tools``, ``max_tokens`` and such,
-    named as the APIs name them, in texts and lists); else of *amount* USD; without either, of the
-    least there is (10⁻¹² USD and one token), which is refused only once a budget is used up.
-    What it returns settles the hold, an exception releases it.
+    The function returns a response or a stream, or yields the chunks of a stream. An exception
+    releases the hold. The hold is estimated from the function's arguments if they have a
+    ``model`` and a prompt (``messages``, ``input`` or ``prompt``; also ``tools``, ``max_tokens``
+    and so on, as the APIs name them). Otherwise it is `amount` USD; without that, the smallest
+    possible amount (10⁻¹² USD and one token), which is refused only once a budget is exhausted.
 
-    *user* pays, unless ``with ledger.as_user(...)`` or ``budget_user=`` says otherwise; *tags*
-    go with the rows. Calls take ``budget_user=``, ``budget_tags=`` and ``budget_key=``, which
-    the function does not see.
+    `user`: the account of the calls, unless ``with ledger.as_user(...)`` or ``budget_user=``
+    names another. `tags`: JSON values, stored with the rows. Calls also accept ``budget_user=``,
+    ``budget_tags=`` and ``budget_key=``, which are not passed to the function.
 
-    For plain functions, also those that return a coroutine, coroutine functions, and
-    generators of both kinds, which are held for when they begin. A stream's context manager is
-    to be entered inside the function. What tells no usage is recorded as unpriced, with an
-    `UnpricedWarning`. A wrapped client inside would count the call a second time: meter either.
+    It works for plain and ``async`` functions and generators; generators are held for when they
+    start. Enter a stream's context manager inside the function. A result without usage is
+    recorded as unpriced, with an `UnpricedWarning`. Do not also `wrap` the client that the
+    function uses, or the call counts twice.
 
-    The function raises what `Ledger.hold` does, before it runs.
+    The function raises the errors of `Ledger.hold` before it runs, and `InvalidInput` if there
+    is no user.
+
+    Example:
+        >>> from budgetledger import Ledger, metered
+        >>> ledger = Ledger("spend.db")
+        >>> budget = ledger.set_budget("alice", "10.00", per="month")
+        >>> @metered(ledger)
+        ... def ask(model, messages, max_tokens):  # calls any API that reports its usage
+        ...     return {"model": model, "usage": {"prompt_tokens": 8, "completion_tokens": 5}}
+        >>> messages = [{"role": "user", "content": "Hello"}]
+        >>> response = ask("gpt-4o", messages, max_tokens=500, budget_user="alice")
+        >>> print(ledger.balance("alice").posted)
+        0.00007
     """
     plain = ledger.ledger if isinstance(ledger, AsyncLedger) else ledger
     meter = _Meter(plain, Caller(user, tags), amount)
@@ -67,25 +82,25 @@ class _Meter(NamedTuple):
     def terms(
         self, takes: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> list[dict[str, Any]]:
-        """Arguments for `Ledger.hold`: those to try first, and others if no price is known."""
+        """Arguments for `Ledger.hold`, the first choice first; the next if no price is known."""
         caller = pop_caller(kwargs).over(current()).over(self.own)
-        about = {"account": caller.account(), "tags": caller.tags, "key": caller.key}
+        common = {"account": caller.account(), "tags": caller.tags, "key": caller.key}
         bound = takes.bind_partial(*args, **kwargs)
         bound.apply_defaults()
-        given = dict(bound.arguments)
+        arguments = dict(bound.arguments)
         for name, parameter in takes.parameters.items():
             if parameter.kind is parameter.VAR_KEYWORD:
-                given |= given.pop(name)
+                arguments |= arguments.pop(name)
         for name in ("tools", "functions"):
-            if not _are_objects(given.get(name)):
-                given.pop(name, None)
-        kind = _kind(given)
-        found = []
+            if not _are_objects(arguments.get(name)):
+                arguments.pop(name, None)
+        kind = _kind(arguments)
+        amounts = []
         if kind is not None:
-            found.append(hold_arguments(kind, given))
+            amounts.append(hold_arguments(kind, arguments))
         if self.amount is not None:
-            found.append({"amount": self.amount})
-        return [each | about for each in found or [_LEAST]]
+            amounts.append({"amount": self.amount})
+        return [amount | common for amount in amounts or [_LEAST]]
 
     def hold(self, terms: list[dict[str, Any]]) -> Hold:
         *others, last = terms
@@ -107,32 +122,32 @@ class _Meter(NamedTuple):
         return await ledger.hold(**last)
 
 
-def _kind(given: Mapping[str, Any]) -> Kind | None:
-    """Of which API a call with these arguments is; None if they do not tell what it may cost."""
-    model = given.get("model")
+def _kind(arguments: Mapping[str, Any]) -> Kind | None:
+    """The API that a call with these arguments uses; None if its cost cannot be estimated."""
+    model = arguments.get("model")
     if not isinstance(model, str):
         return None
     kind: Kind
-    if given.get("messages") is not None:
-        name, kind = "messages", "messages" if given.get("system") is not None else "chat"
-    elif given.get("input") is not None:
+    if arguments.get("messages") is not None:
+        name, kind = "messages", "messages" if arguments.get("system") is not None else "chat"
+    elif arguments.get("input") is not None:
         name, kind = "input", "embedding" if "embed" in model.lower() else "responses"
     else:
         name, kind = "prompt", "text"
-    prompt = given.get(name)
+    prompt = arguments.get(name)
     is_prompt = _are_texts if kind in ("text", "embedding") else _are_objects
     return kind if isinstance(prompt, str) or is_prompt(prompt) else None
 
 
 def _are_objects(value: Any) -> bool:
-    """Whether these are messages or tools, and not what a function just calls so."""
+    """Whether `value` is a list of messages or tools, and not something else of that name."""
     return is_list(value) and all(
         isinstance(item, Mapping) or hasattr(item, "model_dump") for item in value
     )
 
 
 def _are_texts(value: Any) -> bool:
-    """Whether these are texts, or their tokens."""
+    """Whether `value` is a list of texts, or of their tokens."""
     return is_list(value) and all(isinstance(item, str | int | Sequence) for item in value)
 
 
@@ -146,7 +161,7 @@ def _plain(meter: _Meter, function: Any, takes: inspect.Signature) -> Callable[.
             raise
         if hasattr(type(returned), "__next__"):
             return MeteredStream(returned, hold)
-        if inspect.iscoroutine(returned):  # a task is the caller's, and answers without us
+        if inspect.iscoroutine(returned):  # but not a task, which runs without being awaited
             return _answered(meter.ledger, awaited_hold(hold), lambda: returned)
         if hasattr(type(returned), "__anext__"):
             return AsyncMeteredStream(returned, awaited_hold(hold))
@@ -165,7 +180,7 @@ def _coroutine(meter: _Meter, function: Any, takes: inspect.Signature) -> Callab
 
 
 async def _answered(ledger: Ledger, hold: AsyncHold, ask: Callable[[], Awaitable[Any]]) -> Any:
-    """What is answered, which settles the hold; an exception releases it."""
+    """Await the response, which settles the hold; an exception releases it."""
     try:
         returned = await ask()
     except BaseException as error:

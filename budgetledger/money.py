@@ -1,7 +1,7 @@
-"""Money as whole picodollars (10⁻¹² USD): every clean price per token is exact.
+"""Money as whole picodollars (10⁻¹² USD), in which common prices per token are exact.
 
-One entry holds a signed 64-bit count of them, a little over nine million dollars. Totals and
-limits have no practical ceiling: they are carried as whole dollars and picodollars apart.
+One entry holds a signed 64-bit number of picodollars: up to about 9.2 million USD. Totals and
+limits have no practical ceiling: whole dollars and picodollars are stored separately.
 """
 
 from __future__ import annotations
@@ -20,19 +20,23 @@ from typing import NamedTuple, TypeAlias
 
 from budgetledger.errors import InvalidAmount
 
+__all__ = ["MAX_ENTRY_PICO", "PICO", "Amount", "Sum", "to_pico", "to_usd"]
+
 PICO = 10**12
-"""Picodollars in a dollar."""
+"""Picodollars in one US dollar."""
 
 MAX_ENTRY_PICO = 2**63 - 1
+"""The largest amount of one entry, in picodollars: about 9.2 million USD."""
+
 _PLACES = 12
 _PLAIN = 6  # digits of dollars that any entry holds
 
 Amount: TypeAlias = "Decimal | int | float | str"
-"""What is accepted as money: a float means what its repr says."""
+"""An amount in US dollars. A float has the value that its repr shows: 0.1 is exactly 0.1."""
 
 _PICO = Decimal(PICO)
-_AS_THEY_ARE = (str, Decimal, int)  # the usual types, which Decimal takes without a question
-# Never the caller's context, and wide enough to round once, at the end.
+_AS_THEY_ARE = (str, Decimal, int)  # Decimal accepts these as they are
+# Not the caller's context; wide enough that only the last step rounds.
 _CONTEXT = Context(prec=MAX_PREC, Emin=MIN_EMIN, Emax=MAX_EMAX)
 
 
@@ -44,20 +48,20 @@ class Sum(NamedTuple):
 
     @property
     def total_pico(self) -> int:
-        """The total as one Python integer, in picodollars."""
+        """The total in picodollars, as one integer."""
         return self.usd * PICO + self.pico
 
 
 def to_pico(
     value: Amount, what: str = "cost", *, signed: bool = False, one_entry: bool = False
 ) -> int:
-    """Picodollars of *value* (USD), rounded half-even once.
+    """Convert `value` (USD) to picodollars, rounded half-even once.
 
-    With *one_entry*, at most about nine million dollars either way. Raises `InvalidAmount`,
-    which names *what* and the value.
+    Raises `InvalidAmount`, whose message names `what` and the value: if it is not a finite
+    amount, is negative (unless `signed`), or is more than one entry can hold (if `one_entry`).
     """
     if type(value) is float or type(value) is str:
-        usd, _, rest = str(value).partition(".")  # plain digits need no Decimal
+        usd, _, rest = str(value).partition(".")  # fast path: plain digits need no Decimal
         if usd.isdecimal() and rest.isdecimal() and len(usd) <= _PLAIN and len(rest) <= _PLACES:
             return int(usd + rest.ljust(_PLACES, "0"))
     exact = exact_usd(value, what, signed=signed)
@@ -71,7 +75,7 @@ def to_pico(
 
 
 def exact_usd(value: Amount, what: str = "cost", *, signed: bool = False) -> Decimal:
-    """*value* (USD), exactly. Raises `InvalidAmount`, which names *what* and the value."""
+    """Convert `value` (USD) to a Decimal, exactly. Raises `InvalidAmount` as `to_pico` does."""
     try:
         exact = Decimal(value) if type(value) in _AS_THEY_ARE else _exact(value)
     except (TypeError, InvalidOperation, ValueError):
@@ -101,7 +105,7 @@ def _exact(value: object) -> Decimal:
 
 
 def count(value: object, what: str) -> int:
-    """*value*, a whole number of 0 or more. Raises `InvalidAmount`."""
+    """Return `value` if it is a whole number, 0 or more. Raises `InvalidAmount` otherwise."""
     if isinstance(value, bool) or not isinstance(value, Integral) or not 0 <= int(value) < 2**63:
         raise InvalidAmount(
             f"{what} must be a whole number, 0 or more, got {_shown(value)}; pass an int"
@@ -110,7 +114,7 @@ def count(value: object, what: str) -> int:
 
 
 def limit_sum(value: Amount) -> Sum:
-    """A limit in whole dollars and picodollars: up to about nine quintillion dollars."""
+    """Convert the limit `value` (USD, at most 9.2 * 10¹⁸). Raises `InvalidAmount`."""
     limit = Sum(*divmod(to_pico(value, "limit"), PICO))
     if limit.usd >= 2**63:
         raise InvalidAmount(f"limit is out of range: {_shown(value)}; pass US dollars")
@@ -118,7 +122,7 @@ def limit_sum(value: Amount) -> Sum:
 
 
 def to_usd(pico: int) -> Decimal:
-    """The exact US dollars of *pico*, with at least two decimals."""
+    """Convert picodollars to US dollars, exactly, with at least two decimals."""
     sign, (usd, rest) = "-" if pico < 0 else "", divmod(abs(pico), PICO)
     return Decimal(f"{sign}{usd}.{f'{rest:012d}'.rstrip('0'):0<2}")
 

@@ -1,4 +1,4 @@
-"""Names and tags people give: of projects, accounts, budgets, models, keys; and reasons."""
+"""Checks the names of projects, accounts, budgets, models and keys, and reasons and tags."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any
 
 from budgetledger.errors import InvalidInput, InvalidName
 
+__all__ = ["checked_name", "checked_reason", "is_name", "to_json"]
+
 _LONGEST = 500
-"""Characters; a name is an index key, not a place for text."""
+"""Characters. A name is a key of an index, so it must be short."""
 
 _TOO_LONG = f"must have at most {_LONGEST} characters"
 
@@ -18,9 +20,9 @@ _TOO_LONG = f"must have at most {_LONGEST} characters"
 def checked_name(
     value: object, what: str, remedy: str = "a name such as 'alice' or 'team:research'"
 ) -> str:
-    """*value*, a non-empty str without NUL or lone surrogates.
+    """Return `value` if it is a usable name: at most 500 characters, no NUL, no lone surrogates.
 
-    Raises `InvalidName`, which names *what* and the value.
+    Raises `InvalidName` otherwise; its message names `what` and ends with `remedy`.
     """
     if not isinstance(value, str):
         problem: str | None = f"must be a str, got {type(value).__name__}"
@@ -32,17 +34,17 @@ def checked_name(
 
 
 def checked_reason(value: object) -> str:
-    """*value*, why something was done. Raises `InvalidName`."""
+    """Return `value` if it is usable as the reason of a change. Raises `InvalidName` otherwise."""
     return checked_name(value, "reason", "why, in a few words")
 
 
 def is_name(value: str) -> bool:
-    """Whether `checked_name` would accept *value*."""
+    """Whether `checked_name` accepts `value`."""
     return len(value) <= _LONGEST and _problem(value) is None
 
 
 def to_json(value: Mapping[str, Any], what: str) -> str:
-    """Compact JSON of a mapping. Raises `InvalidInput`, which names *what* and the remedy."""
+    """Return `value` as compact JSON with sorted keys. Raises `InvalidInput` for other values."""
     try:
         if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
             raise TypeError("not a mapping with str keys")
@@ -54,7 +56,7 @@ def to_json(value: Mapping[str, Any], what: str) -> str:
         ) from None
 
 
-@lru_cache(maxsize=1024)  # the same few names come with every call
+@lru_cache(maxsize=1024)  # most calls repeat the same few names
 def _problem(value: str) -> str | None:
     if not value.strip():
         return "must not be empty"

@@ -1,4 +1,4 @@
-"""The user's own prices: dated rows, and which of them applies to a call. Pure."""
+"""Your own prices: dated rows, and which of them applies to a call. Pure."""
 
 from __future__ import annotations
 
@@ -13,64 +13,74 @@ from typing import NamedTuple
 from budgetledger.entries import Entry
 from budgetledger.windows import from_us
 
+__all__ = ["OwnPrice", "Repriced"]
+
 _MOST_REMEMBERED = 4096  # names of models
 
 
 class OwnPrice(NamedTuple):
-    """What calls of a model cost from a moment on, or that its own price ends there."""
+    """A dated price of a model that you set, or the end of one. See `Ledger.set_price`."""
 
     id: int
-    """As in the ``price_source`` of the entries priced by it: ``own price 12``."""
+    """The number in the ``price_source`` of the entries that it prices: ``own price 12``."""
     project: str | None
-    """None for all projects."""
+    """The project it is for; None for all projects."""
     model: str
-    """In lower case; it matches in any. ``*`` matches any characters, ``?`` one."""
+    """The model's name or a pattern, in lower case; case is ignored in matching. ``*`` matches
+    any characters, ``?`` one."""
     rates_json: str | None
+    """`rates` as JSON; None if the row ends a price."""
     effective_at_us: int
+    """`effective_at` in microseconds since 1970."""
     recorded_at_us: int
+    """`recorded_at` in microseconds since 1970."""
     note: str | None
+    """The remark that was stored with it."""
 
     @property
     def rates(self) -> dict[str, Decimal]:
-        """USD by the name of the rate, such as ``input_mtok``; see `Ledger.set_price`."""
+        """USD by the name of the rate (``input_mtok``: a million input tokens); empty at an end."""
         rates = json.loads(self.rates_json) if self.rates_json else {}
         return {key: Decimal(usd) for key, usd in rates.items()}
 
     @property
     def removed(self) -> bool:
-        """Whether the row ends a price."""
+        """Whether this row ends the model's own price."""
         return self.rates_json is None
 
     @property
     def effective_at(self) -> datetime:
-        """From when it applies, by the calls' own time."""
+        """The first time of a call that it applies to, in UTC."""
         return from_us(self.effective_at_us)
 
     @property
     def recorded_at(self) -> datetime:
-        """When the row was written."""
+        """When the row was written, in UTC."""
         return from_us(self.recorded_at_us)
 
     @property
     def source(self) -> str:
-        """The ``price_source`` of entries priced by it."""
+        """The ``price_source`` of the entries that it prices."""
         return f"own price {self.id}"
 
 
 class Repriced(NamedTuple):
-    """An entry that was recorded without a price, and its price now."""
+    """An entry that was recorded without a price, with the price that `Ledger.reprice` found."""
 
     entry: Entry
+    """The entry without a price."""
     cost: Decimal
-    """USD."""
+    """The cost of its call, in USD."""
     source: str
+    """Where the price comes from, such as ``own price 12``."""
     unit_prices: dict[str, str]
+    """USD by the name of the rate."""
     adjustment: Entry | None
-    """The row that records the cost; None in a dry run."""
+    """The new entry that records the cost; None in a dry run."""
 
 
 class PriceBook:
-    """The own prices of a project and of all projects, to be looked up by model and moment."""
+    """The own prices of a project and of all projects, looked up by model and moment."""
 
     def __init__(self, rows: Iterable[OwnPrice]) -> None:
         dated: dict[tuple[bool, str], list[OwnPrice]] = {}
@@ -87,10 +97,10 @@ class PriceBook:
         self._by_name: dict[str, list[tuple[tuple[bool, bool, int], list[OwnPrice]]]] = {}
 
     def find(self, model: str, at_us: int) -> OwnPrice | None:
-        """The price of *model* at a moment, or None.
+        """The price of `model` at `at_us` (microseconds since 1970), or None.
 
-        Prices of the project come before those of all projects, the model's name before a
-        pattern, a longer pattern before a shorter one, and then the newest.
+        Prices of the project precede those of all projects, then an exact name precedes a
+        pattern, a longer pattern a shorter one, and a newer row an older one.
         """
         if not (self._exact or self._patterns):
             return None
@@ -108,7 +118,7 @@ class PriceBook:
         return max(in_force)[-1] if in_force else None
 
     def standing(self, at_us: int) -> list[OwnPrice]:
-        """All prices in force at a moment, by model."""
+        """All prices in force at `at_us` (microseconds since 1970), sorted by model."""
         every = [*self._exact.values(), *(of_name for _, _, of_name in self._patterns)]
         rows = [row for of_name in every if (row := _in_force(of_name, at_us)) is not None]
         return sorted(rows, key=lambda row: (row.model, row.project or ""))
@@ -123,26 +133,26 @@ class PriceBook:
 
 
 def _in_force(rows: list[OwnPrice], at_us: int) -> OwnPrice | None:
-    """The one of the *rows* of a name, oldest first, that is in force at a moment; None if none."""
+    """The row in force at a moment, of the `rows` of one name, oldest first; None if none is."""
     row = next((row for row in reversed(rows) if row.effective_at_us <= at_us), None)
     return None if row is None or row.removed else row
 
 
 def price_name(model: str) -> str:
-    """The name of a model, or a pattern, as own prices have it: lower case, no outer blanks."""
+    """Normalize a model's name or pattern: lower case, without surrounding blanks."""
     return model.strip().lower()
 
 
 def is_pattern(name: str) -> bool:
-    """Whether *name* has wildcards."""
+    """Whether `name` has wildcards (``*`` or ``?``)."""
     return "*" in name or "?" in name
 
 
 def matches(pattern: str, model: str) -> bool:
-    """Whether *pattern*, which may be a plain name, matches *model*."""
+    """Whether `pattern` (or plain name) matches `model`; case is ignored."""
     return _matching(price_name(pattern)).match(price_name(model)) is not None
 
 
 def _matching(pattern: str) -> re.Pattern[str]:
-    # No character classes: names of models may have brackets.
+    # No character classes: model names may contain brackets.
     return re.compile(translate(pattern.replace("[", "[[]")))

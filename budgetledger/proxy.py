@@ -1,7 +1,6 @@
-"""The budgets of a LiteLLM Proxy: name ``budgetledger.proxy.handler`` under ``callbacks``.
+"""Budgets for a LiteLLM Proxy: list ``budgetledger.proxy.handler`` under ``callbacks``.
 
-The settings are read from the environment, and the ledger is opened, when ``handler`` is first
-asked for.
+The first access to ``handler`` reads the settings from the environment and opens the ledger.
 """
 
 from __future__ import annotations

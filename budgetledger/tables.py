@@ -1,11 +1,11 @@
-"""The tables, as SQLModel classes: for `Ledger.session` and Alembic.
+"""The database tables as SQLModel classes, for your queries in `Ledger.session` and for Alembic.
 
-All are append-only, but for the list of open holds, which is an index over the rows.
+Columns ending in ``_us`` are microseconds since 1970, in ``_pico`` picodollars (10⁻¹² USD), in
+``_usd`` whole dollars. All tables are append-only except ``open_holds``, an index over the rows.
 
 A separate registry keeps these classes out of ``SQLModel.metadata``, which an application
-shares with every library that uses it. The migrations create the tables; a test compares the
-two. Integers, text and blobs only, so that SQLite's STRICT accepts every column and any tool
-reads them.
+shares with all its libraries. The migrations create the tables; a test compares the two. Columns
+are integers, text and blobs only: SQLite's STRICT tables and every SQL tool can read those.
 """
 
 from __future__ import annotations
@@ -29,16 +29,31 @@ from sqlalchemy import (
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
+__all__ = [
+    "Account",
+    "BudgetRevision",
+    "EntryRow",
+    "ModelRun",
+    "OpenHold",
+    "ParentChange",
+    "PriceRevision",
+    "Project",
+    "ThresholdCrossing",
+    "WindowShift",
+    "metadata",
+]
+
 _TEXT = Text().with_variant(Text(collation="C"), "postgresql")  # in SQLite's order
 _BIG = BigInteger().with_variant(Integer, "sqlite")  # STRICT refuses the name BIGINT
 _STRICT = {"sqlite_strict": True}
 
 
 class _Row(SQLModel, registry=registry()):
-    """Base with its own metadata."""
+    """The base class of the tables, with its own metadata."""
 
 
 metadata = _Row.metadata
+"""The SQLAlchemy metadata of all tables."""
 
 
 class Project(_Row, table=True):
@@ -54,7 +69,7 @@ class Project(_Row, table=True):
 
 
 class Account(_Row, table=True):
-    """What spends: a user, a team, a key."""
+    """A user, team, key or anything else that spends."""
 
     __tablename__ = "accounts"
     __table_args__ = (
@@ -72,20 +87,20 @@ class Account(_Row, table=True):
 
 
 class EntryRow(_Row, table=True):
-    """One line of an account's journal: money, a step of a hold, or a setting.
+    """An entry of an account's journal: money, a step of a hold, or a setting.
 
-    A row with ``origin_id`` repeats that entry for an account above its own; ``hold_id`` names
-    the hold that a row settles, releases, expires or extends.
+    A row with ``origin_id`` repeats that entry for an account above its own; ``hold_id`` is the
+    hold that a row settles, releases, expires or extends.
 
-    ``total_*`` and ``model_*`` carry the sums of all the account's (and the account's and
-    model's) rows up to and including this one, so that the cost of a window is the difference
-    of two rows. They are an index over the rows, recounted by ``verify``.
+    ``total_*`` is the sum of the account's rows up to and including this one, ``model_*`` that
+    of its rows of the same model, so the cost of a window is the difference of two rows. These
+    sums are an index over the rows; ``verify`` recounts them.
     """
 
     __tablename__ = "entries"
     __table_args__ = (
         # The head of an account, and the last row before a window: Ledger.charge, .balance.
-        # In SQLite every index ends in the id by itself; for PostgreSQL see below.
+        # SQLite appends the id to every index; for PostgreSQL see below.
         Index("entries_by_account", "account_id", "recorded_at_us").ddl_if(dialect="sqlite"),
         # One row for an idempotency key.
         Index(
@@ -96,7 +111,7 @@ class EntryRow(_Row, table=True):
             sqlite_where=text("idempotency_key IS NOT NULL"),
             postgresql_where=text("idempotency_key IS NOT NULL"),
         ),
-        # The requests without a price: balance, and whoever looks for them.
+        # The requests without a price: balance, reprice.
         Index(
             "entries_unpriced",
             "account_id",
@@ -112,7 +127,7 @@ class EntryRow(_Row, table=True):
             sqlite_where=text("model IS NULL AND kind IN ('freeze', 'unfreeze')"),
             postgresql_where=text("model IS NULL AND kind IN ('freeze', 'unfreeze')"),
         ),
-        # The corrections of an entry: adjust, and whoever audits one.
+        # The corrections of an entry: adjust, audits.
         Index(
             "entries_by_corrected",
             "corrects_id",
@@ -181,7 +196,7 @@ event.listen(
 
 
 class BudgetRevision(_Row, table=True):
-    """A budget as it stands from its entry on; the latest of a name is the one in force."""
+    """The terms of a budget from its entry on. The latest row of a name is in force."""
 
     __tablename__ = "budget_revisions"
     __table_args__ = (
@@ -215,9 +230,9 @@ class BudgetRevision(_Row, table=True):
 
 
 class WindowShift(_Row, table=True):
-    """A window of a budget that was started by hand; what came before stays in its own.
+    """The start of a new window of a budget by `Ledger.shift_window`.
 
-    With ``turned`` it only states that the window turned by itself, and cuts nothing.
+    If ``turned`` is 1, the row only records that the window turned by itself, and starts none.
     """
 
     __tablename__ = "window_shifts"
@@ -237,7 +252,7 @@ class WindowShift(_Row, table=True):
 
 
 class ParentChange(_Row, table=True):
-    """From its entry on, the account's spending also counts against the parent; or none."""
+    """The parent of an account from its entry on; none if ``parent_id`` is NULL."""
 
     __tablename__ = "parent_changes"
     __table_args__ = (
@@ -252,11 +267,11 @@ class ParentChange(_Row, table=True):
 
 
 class ThresholdCrossing(_Row, table=True):
-    """An alert: a share of a budget's limit that was reached in a window, or is no more."""
+    """An alert: spending in a window reached a share of the limit, or fell below it again."""
 
     __tablename__ = "threshold_crossings"
     __table_args__ = (
-        # Which alerts stand: charges of accounts with thresholds.
+        # The alerts in force: charges of accounts with thresholds.
         Index("threshold_crossings_by_budget", "account_id", "budget", "threshold", "entry_id"),
         CheckConstraint("budget <> ''"),
         _STRICT,
@@ -277,10 +292,10 @@ class ThresholdCrossing(_Row, table=True):
 
 
 class PriceRevision(_Row, table=True):
-    """What calls of a model cost from a moment on; without ``rates``, that its price ends.
+    """The price of a model from ``effective_at_us`` on; its end if ``rates`` is NULL.
 
-    Without ``project_id`` it is a price of all projects. ``hash`` covers the row and the one
-    before it.
+    If ``project_id`` is NULL, the price is for all projects. ``hash`` covers the row and the hash
+    of the row before it.
     """
 
     __tablename__ = "price_revisions"
@@ -305,10 +320,10 @@ class PriceRevision(_Row, table=True):
 
 
 class ModelRun(_Row, table=True):
-    """The last of several rows of one model that follow each other in an account's journal.
+    """The last row of a run: rows of one model that follow each other in an account's journal.
 
-    An index over the entries, which ``verify`` recounts: the last row of a model, before any
-    moment, is the account's own last row or one of these. The run that goes on is not here.
+    An index over the entries, which ``verify`` recounts: the last row of a model before any
+    moment is the account's last row, or one of these. The current run has no row here.
     """
 
     __tablename__ = "model_runs"
@@ -321,10 +336,10 @@ class ModelRun(_Row, table=True):
 
 
 class OpenHold(_Row, table=True):
-    """A hold that is not closed yet, once for each account it counts against.
+    """A hold that is not closed yet; one row for each account it counts against.
 
-    Rows come and go: this is an index over the entries, which ``verify`` recounts. ``path``
-    names the accounts (ids) above the one that holds, as they were when it did.
+    An index over the entries, which ``verify`` recounts, so rows are deleted when holds close.
+    ``path`` has the ids of the accounts above the hold's own when it was granted.
     """
 
     __tablename__ = "open_holds"

@@ -1,4 +1,4 @@
-"""What one call used, in the one form the ledger prices. Pure."""
+"""`Usage`: the tokens and other units of one call, as the ledger prices them. Pure."""
 
 from __future__ import annotations
 
@@ -9,73 +9,92 @@ from typing import Any, NamedTuple, TypeVar
 
 from budgetledger.errors import UnreadableResponse
 
+__all__ = ["MAX_TOKENS", "Usage"]
+
 MAX_TOKENS = 10**12
-"""The largest count, of tokens or of any other unit. A larger one is an error of the sender."""
+"""The largest count of tokens or of another unit. A larger one is rejected as an error."""
 
 _Record = TypeVar("_Record", bound=tuple[Any, ...])
 
 
 def positional(record: type[_Record]) -> Callable[[Iterable[Any]], _Record]:
-    """The quickest constructor of a named tuple: from the values of all its fields, in order.
+    """The fastest constructor of a named tuple, from the values of all its fields in order.
 
-    For records that every call makes: construction by keywords takes about five times as long.
-    It fills in no default and checks nothing, so each use lists the fields in their order.
+    For records that are made for every call: keyword construction takes about five times as
+    long. It fills in no defaults and checks nothing.
     """
     return partial(tuple.__new__, record)
 
 
 class Usage(NamedTuple):
-    """What one call used, in the one form the ledger prices.
+    """What one call used: counts of tokens and of other billed units.
 
-    ``input_tokens`` includes the three cache counts, which do not overlap each other, and what
-    was not text: sound, images, video (of which the ``cache_read_…`` counts were read from the
-    cache). ``output_tokens`` includes ``reasoning_tokens``, sound and images. The rest is billed
-    beside the tokens. ``service_tier``: how the call was served, if not as usual (``batch``,
-    ``flex``, ``priority``), which changes its price.
+    ``input_tokens`` and ``output_tokens`` are totals that include the other token counts; the
+    units below them (searches, images, characters, seconds) are billed separately. Pass it to
+    `Ledger.charge` or `Hold.settle` if you have no response object.
     """
 
     input_tokens: int = 0
+    """All input, including the cache, audio, image and video counts."""
     output_tokens: int = 0
+    """All output, including reasoning, audio and images."""
     cache_read_tokens: int = 0
-    cache_write_tokens: int = 0  # kept 5 minutes, or for a time the provider does not state
+    """Input read from the provider's cache. It does not overlap the two cache_write counts."""
+    cache_write_tokens: int = 0
+    """Input written to the cache for 5 minutes, or for a time the provider does not state."""
     cache_write_1h_tokens: int = 0
+    """Input written to the cache for an hour."""
     reasoning_tokens: int = 0
+    """Output spent on reasoning."""
     input_audio_tokens: int = 0
+    """Audio input."""
     output_audio_tokens: int = 0
+    """Audio output."""
     input_image_tokens: int = 0
+    """Image input."""
     output_image_tokens: int = 0
+    """Image output."""
     input_video_tokens: int = 0
+    """Video input."""
     cache_read_audio_tokens: int = 0
+    """The audio in ``cache_read_tokens``."""
     cache_read_image_tokens: int = 0
+    """The images in ``cache_read_tokens``."""
     web_searches: int = 0
+    """Web searches that the provider ran."""
     file_searches: int = 0
+    """File searches that the provider ran."""
     output_images: int = 0
+    """Generated images, if they are billed by number."""
     input_characters: int = 0
+    """Input billed by character."""
     input_audio_seconds: int = 0
+    """Audio input billed by the second."""
     service_tier: str | None = None
+    """``batch``, ``flex`` or ``priority``, which have other prices; None for the usual tier."""
 
 
 def _span(first: str, end: str) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
-    """Takes the fields from *first* up to and without *end* out of a usage or a like tuple."""
+    """A getter of the fields from `first` up to `end` (excluded), of any tuple in their order."""
     return itemgetter(slice(Usage._fields.index(first), Usage._fields.index(end)))
 
 
-# All positions in a usage are stated here, by the names of its fields.
+# The only code that knows the positions of the fields.
 counts_of: Callable[[Usage], tuple[int, ...]] = _span("input_tokens", "service_tier")
-"""Every count of a usage: all of it but the service tier."""
+"""All counts of a usage: every field but the service tier."""
 
 token_parts_of: Callable[[Usage], tuple[int, ...]] = _span("cache_read_tokens", "web_searches")
 """The counts that are parts of ``input_tokens`` or ``output_tokens``."""
 
 rare_counts_of: Callable[[Usage], tuple[int, ...]] = _span("input_audio_tokens", "service_tier")
-"""The counts that are 0 for a call of text alone, without searches."""
+"""The counts that are 0 for a call of text only, without searches."""
 
 COUNT_NAMES: tuple[str, ...] = _span("input_tokens", "service_tier")(Usage._fields)
 """The names of all counts, in the order of `counts_of`."""
 
 
 def usage_from(counts: Iterable[int], service_tier: str | None) -> Usage:
-    """The usage with these *counts*, in the order of `counts_of`."""
+    """Make a usage from `counts`, in the order of `counts_of`."""
     return Usage._make((*counts, service_tier))
 
 
@@ -83,23 +102,23 @@ _INTS = {int}
 
 
 def checked_count(value: object, name: str) -> int:
-    """*value* as a count. Raises `UnreadableResponse`, which names its type and not the value."""
+    """Return `value` as a count. Raises `UnreadableResponse` with its type, but not its value."""
     if isinstance(value, float) and value.is_integer():  # JSON written by JavaScript
         value = int(value)
     if not isinstance(value, bool) and isinstance(value, int):
-        whole = int.__index__(value)  # a subclass may override everything else
+        whole = int.__index__(value)  # exact even for subclasses of int
         if 0 <= whole <= MAX_TOKENS:
             return whole
     raise UnreadableResponse(
         f"{name} ({type(value).__name__}) is not a count of tokens or units between 0 and "
-        f"{MAX_TOKENS}; pass the usage as the provider gave it, or the amount in USD"
+        f"{MAX_TOKENS}; pass the usage as the provider returned it, or the amount in USD"
     )
 
 
 def checked(usage: Usage) -> Usage:
-    """Return ``usage`` if its counts are counts and its parts fit into their wholes.
+    """Return `usage` if it is consistent: counts are whole numbers, and no part exceeds its total.
 
-    *Raises* ``UnreadableResponse`` otherwise.
+    Raises `UnreadableResponse` otherwise.
     """
     counts, tier = counts_of(usage), usage.service_tier
     if set(map(type, counts)) != _INTS or min(counts) < 0 or max(counts) > MAX_TOKENS:
@@ -107,13 +126,13 @@ def checked(usage: Usage) -> Usage:
     if tier is not None and (not isinstance(tier, str) or not tier or tier != tier.strip().lower()):
         raise UnreadableResponse(
             f"service_tier ({type(tier).__name__}) of the usage is not a word in lower case; pass "
-            "None for the usual one, else for example 'batch', 'flex' or 'priority'"
+            "None for the usual tier, or for example 'batch', 'flex' or 'priority'"
         )
     return fitting(usage)
 
 
 def fitting(usage: Usage) -> Usage:
-    """As `checked`, for counts that are integers already; their sums may still be out of range."""
+    """As `checked`, for counts that are known to be integers, though perhaps out of range."""
     if max(usage.input_tokens, usage.output_tokens) > MAX_TOKENS or min(counts_of(usage)) < 0:
         return checked(usage)  # raises the error that names the count
     if not any(token_parts_of(usage)):
@@ -131,7 +150,8 @@ def fitting(usage: Usage) -> Usage:
         or usage.cache_read_image_tokens > usage.input_image_tokens
     ):
         raise UnreadableResponse(
-            "input_tokens must include cache, audio, images and video, output_tokens reasoning, "
-            f"audio and images, and each what was cached of it; got {usage!r}"
+            "input_tokens must include cache, audio, image and video tokens, output_tokens must "
+            "include reasoning, audio and image tokens, and each kind its cached part; "
+            f"got {usage!r}"
         )
     return usage

@@ -1,15 +1,15 @@
-"""Which half-open window of time holds a moment.
+"""The windows of time that budgets count in: ``[start, end)``, the end excluded.
 
-Moments are whole microseconds since 1970-01-01 UTC. A unit's windows begin at its boundaries:
-the turns of a minute, hour, day and so on by the local clock, or steps from an anchor. Where
-local clocks are changed,
+Moments are whole microseconds since 1970-01-01 UTC. The windows of a unit begin where the local
+clock turns to a new minute, hour, day and so on, or at steps from an anchor. When local clocks
+change (daylight saving time):
 
-- a boundary that the clock shows twice counts the first time (calendar minutes and hours: both
-  times, so that a repeated hour is an hour of its own);
-- a boundary that the clock skips falls on the instant of the change;
-- minutes and hours from an anchor are elapsed time, which no change of clocks touches.
+- a boundary that the clock shows twice is the first of the two; for minutes and hours by the
+  clock it is both, so a repeated hour is a window of its own;
+- a boundary that the clock skips is the instant of the change;
+- minutes and hours from an anchor are elapsed time, so a change of clocks does not affect them.
 
-Years 1 to 9999 only: a window whose boundary lies beyond them is open on that side.
+Years 1 to 9999 only: a window that reaches beyond them is unbounded on that side.
 """
 
 from __future__ import annotations
@@ -20,16 +20,33 @@ from calendar import monthrange
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
+from budgetledger import display
 from budgetledger.errors import InvalidPeriod
 
-UNITS = ("minute", "hour", "day", "week", "month", "year")
-"""What a window may last, apart from a rolling span and for ever."""
+__all__ = [
+    "LONGEST_WAIT",
+    "UNITS",
+    "Period",
+    "Unit",
+    "Window",
+    "from_us",
+    "make_period",
+    "span_us",
+    "to_us",
+    "window_at",
+]
+
+Unit: TypeAlias = Literal["minute", "hour", "day", "week", "month", "year"]
+"""The length of a window, besides a rolling span and for ever."""
+
+UNITS: tuple[Unit, ...] = ("minute", "hour", "day", "week", "month", "year")
+"""Every `Unit`, from the shortest to the longest."""
 
 LONGEST_WAIT = timedelta(days=366)
-"""How far ahead a deadline may be."""
+"""The longest time until a deadline."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _US = timedelta(microseconds=1)
@@ -40,23 +57,23 @@ _LONGEST_WAIT_SECONDS = int(LONGEST_WAIT.total_seconds())
 _STEP_US = {"minute": 60_000_000, "hour": 3_600_000_000, "day": _DAY_US, "week": 7 * _DAY_US}
 _STEP_MONTHS = {"month": 1, "year": 12}
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-# Each part of an IANA name begins with a capital. Not so "localtime" and "posixrules", which
-# differ by machine, nor "right/…", which counts leap seconds.
+# Each part of an IANA name begins with a capital. This excludes "localtime" and "posixrules",
+# which differ by machine, and "right/…", which counts leap seconds.
 _ZONE_NAME = re.compile(r"[A-Z][A-Za-z0-9+_-]*(/[A-Z][A-Za-z0-9+_-]*)*")
 
 
 class Period(NamedTuple):
-    """How a budget's windows are cut; `make_period` checks the values, this does not."""
+    """The rule for a budget's windows. `make_period` checks the values, this class does not."""
 
     per: str | None = None  # one of UNITS, "rolling", or None: one window for ever
-    timezone: str = "UTC"  # IANA name: whose clock and calendar count
+    timezone: str = "UTC"  # IANA name of the clock and calendar
     week_start: int = 0  # of a calendar week: 0 Monday to 6 Sunday
-    anchor_us: int | None = None  # with a unit: where windows are stepped from, both ways
+    anchor_us: int | None = None  # with a unit: windows are steps from here, both ways
     span_us: int | None = None  # length of a rolling window
 
 
 class Window(NamedTuple):
-    """From ``start_us``, included, to ``end_us``, excluded; None is unbounded."""
+    """From ``start_us`` (included) to ``end_us`` (excluded), in microseconds; None is unbounded."""
 
     start_us: int | None
     end_us: int | None
@@ -64,13 +81,16 @@ class Window(NamedTuple):
 
     @property
     def start(self) -> datetime | None:
-        """The first moment inside, in the window's zone; None if unbounded."""
+        """The first moment of the window, in its time zone; None if unbounded."""
         return None if self.start_us is None else from_us(self.start_us, self.timezone)
 
     @property
     def end(self) -> datetime | None:
-        """The first moment after, in the window's zone; None if unbounded."""
+        """The first moment after the window, in its time zone; None if unbounded."""
         return None if self.end_us is None else from_us(self.end_us, self.timezone)
+
+    def __repr__(self) -> str:
+        return display.listed("Window", display.span(self.start_us, self.end_us), self.timezone)
 
 
 def make_period(
@@ -80,11 +100,11 @@ def make_period(
     week_start: str | int = "monday",
     anchor_us: int | None = None,
 ) -> Period:
-    """Check and build a `Period`.
+    """Check the arguments and build a `Period`.
 
-    *per*: one of `UNITS`, a timedelta (a rolling span), or None (for ever). *timezone*: an IANA
-    name. *week_start*: a day's name, its first three letters, or 0 (Monday) to 6 (Sunday).
-    *anchor_us*: microseconds since the epoch, only with a unit.
+    `per`: one of `UNITS`, a timedelta (a rolling span), or None (for ever). `timezone`: an IANA
+    name. `week_start`: a day's name, its first three letters, or 0 (Monday) to 6 (Sunday).
+    `anchor_us`: microseconds since the epoch, only with a unit.
 
     Raises `InvalidPeriod`, which names the value and says what to pass instead.
     """
@@ -109,9 +129,9 @@ def make_period(
 
 
 def window_at(period: Period, moment_us: int) -> Window:
-    """Return the window of *period* that holds *moment_us* (microseconds since the epoch).
+    """Return the window of `period` that contains `moment_us` (microseconds since 1970).
 
-    A rolling window ends just after the moment, so that the moment itself counts.
+    A rolling window ends just after the moment, so it contains the moment itself.
 
     Raises `InvalidPeriod` for a moment outside the years 1 to 9999, or an unknown zone.
     """
@@ -144,7 +164,7 @@ def window_at(period: Period, moment_us: int) -> Window:
             return anchor_us  # even where the clock shows its time for the second time
         return _instants(_wall(per, origin, number), zone)[0]
 
-    # The local date says about which boundary is the last; a step or two settles it.
+    # The local date gives about the number of the last boundary; it is off by a step or two.
     number = _number(per, origin, moment_us + _offset(moment_us, zone))
     while boundary(number) > moment_us:
         number -= 1
@@ -154,7 +174,7 @@ def window_at(period: Period, moment_us: int) -> Window:
 
 
 def to_us(moment: datetime) -> int:
-    """Whole microseconds from 1970-01-01 UTC to *moment*, exactly.
+    """Convert `moment` to whole microseconds since 1970-01-01 UTC, exactly.
 
     Raises `InvalidPeriod` for a datetime without a time zone.
     """
@@ -165,9 +185,10 @@ def to_us(moment: datetime) -> int:
 
 
 def span_us(span: float | timedelta, what: str) -> int:
-    """Whole microseconds of a time to wait, above 0 and at most `LONGEST_WAIT`.
+    """Convert `span` (seconds or a timedelta) to whole microseconds.
 
-    Raises `InvalidPeriod`, which names *what* and the value.
+    Raises `InvalidPeriod` unless it is above 0 and at most `LONGEST_WAIT`; the message names
+    `what` and the value.
     """
     us = 0
     if isinstance(span, timedelta):
@@ -181,9 +202,9 @@ def span_us(span: float | timedelta, what: str) -> int:
 
 
 def from_us(us: int, timezone: str = "UTC") -> datetime:
-    """Return the moment *us* microseconds after 1970-01-01 UTC, as *timezone* shows it.
+    """Convert `us`, microseconds since 1970-01-01 UTC, to a datetime in `timezone`.
 
-    Where the local time would leave the years 1 to 9999, it is given in UTC.
+    If the local time is outside the years 1 to 9999, the datetime is in UTC.
 
     Raises `InvalidPeriod` for a moment outside those years, or an unknown zone.
     """
@@ -199,12 +220,12 @@ def from_us(us: int, timezone: str = "UTC") -> datetime:
 
 
 def _clock_window(step_us: int, moment_us: int, zone: ZoneInfo) -> Window:
-    """Return the minute or hour that holds the moment, as the zone's clock shows it."""
+    """Return the minute or hour of the zone's clock that contains the moment."""
     offset = _offset(moment_us, zone)
     start_us = moment_us - (moment_us + offset) % step_us
     end_us = start_us + step_us
     if not _offset(start_us, zone) == offset == _offset(end_us, zone):
-        # The clock is changed on the way: take in what it shows before and after.
+        # The clock changes nearby: consider the boundaries of its times before and after.
         walls = (moment_us + _offset(moment_us + n * step_us, zone) for n in (-2, 0, 2))
         floors = (wall - wall % step_us + n * step_us for wall in walls for n in (-1, 0, 1, 2))
         near = [us for floor in floors for us in _instants(floor, zone)]
@@ -214,17 +235,17 @@ def _clock_window(step_us: int, moment_us: int, zone: ZoneInfo) -> Window:
 
 
 def _number(per: str, origin: int, wall: int) -> int:
-    """Which boundary, counted from *origin*, is about the last one up to *wall*."""
+    """The number, counted from `origin`, of about the last boundary at or before `wall`."""
     if per in _STEP_US:
         return (wall - origin) // _STEP_US[per]
     return (_months(wall)[0] - _months(origin)[0]) // _STEP_MONTHS[per]
 
 
 def _wall(per: str, origin: int, number: int) -> int:
-    """Wall of a boundary; before year 1 or after 9999, one beyond every moment."""
+    """The wall of a boundary. Before year 1 or after 9999: a wall beyond every moment."""
     if per in _STEP_US:
         return origin + number * _STEP_US[per]
-    # From the origin every time: stepped from each other, 31 January would become the 28th.
+    # Always from the origin: stepping month by month would turn the 31st into the 28th for good.
     months, day, time_us = _months(origin)
     year, month = divmod(months + number * _STEP_MONTHS[per], 12)
     if not 1 <= year <= 9999:
@@ -242,12 +263,12 @@ def _months(wall: int) -> tuple[int, int, int]:
 
 @lru_cache(maxsize=4096)
 def _instants(wall: int, zone: ZoneInfo) -> tuple[int, int]:
-    """The first and the last time the zone's clock shows *wall*, or skips it."""
+    """The first and the last instant at which the zone's clock shows `wall`, or skips it."""
     local = (_EPOCH + _inner(wall) * _US).replace(tzinfo=zone)
     before, after = _ahead(local), _ahead(local.replace(fold=1))
     if before >= after:
         return wall - before, wall - after
-    # Skipped: the clock is changed where its offset stops being the old one.
+    # Skipped: the clock changes at the first instant with another offset.
     around = range(wall - after, wall - before)
     change = around.start + bisect_left(around, True, key=lambda us: _offset(us, zone) != before)
     return change, change
@@ -265,7 +286,7 @@ def _ahead(local: datetime) -> int:
 
 
 def _inner(us: int) -> int:
-    # A day inside datetime's range, no offset leads out of it; and nobody changes clocks there.
+    # A day inside the range of datetime, so that no offset leads out of it.
     return min(max(us, _MIN_US + _DAY_US), _MAX_US - _DAY_US)
 
 

@@ -1,4 +1,4 @@
-"""Clients that hold before each call and settle after it, and are otherwise what they were."""
+"""`wrap`: a client whose calls are held for before they are sent, and settled after."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from budgetledger.ledger import Ledger
 from budgetledger.litellm.wrapping import is_litellm, wrap_litellm
 from budgetledger.names import checked_name
 
+__all__ = ["wrap"]
+
 T = TypeVar("T")
 
 
@@ -23,34 +25,47 @@ def wrap(
     *,
     tags: Mapping[str, Any] | None = None,
 ) -> T:
-    """A copy of *client* whose calls are metered: held for, made, and settled.
+    """Return a copy of `client` whose calls are metered: a hold before, a settle after.
 
-    *client*: an `openai` or `anthropic` client, plain or asynchronous, of any class of theirs
-    (Azure, Bedrock, Vertex); it is left as it is. Metered are chat and text completions,
-    Responses, embeddings, images and messages, however they are called: parsed, streamed,
-    ``with_raw_response``, under ``beta``, by ``with_options(...)``. All else is the client's.
-    Or the module litellm, or a ``litellm.Router``: metered are ``completion``,
-    ``text_completion``, ``embedding``, ``responses``, ``image_generation``, and each with an
-    ``a`` before it.
+    `client`: an ``openai`` or ``anthropic`` client of any class, plain or asynchronous (Azure,
+    Bedrock, Vertex too), which itself does not change. It meters chat and text completions,
+    Responses, embeddings, images and messages in every form: parsed, streamed, under ``beta``,
+    by ``with_raw_response`` or ``with_options(...)``. Other methods work as before. Or the module
+    ``litellm`` or a ``litellm.Router``: it meters ``completion``, ``text_completion``,
+    ``embedding``, ``responses``, ``image_generation`` and their ``a...`` variants.
 
-    *user*: whose budgets the calls count against, unless ``with ledger.as_user(...)`` or
-    ``budget_user=`` of the call says otherwise; *tags*: for the rows. Calls take
-    ``budget_tags=`` and ``budget_key=`` too.
+    `user`: the account of the calls, unless ``with ledger.as_user(...)`` or ``budget_user=`` of
+    the call names another. `tags`: JSON values, stored with the rows. Calls also accept
+    ``budget_tags=`` and ``budget_key=``. Type checkers know only the client's own arguments;
+    ``ledger.as_user(user, tags=..., key=...)`` does the same and is known to them.
 
-    A call raises what `Ledger.hold` does, before anything is sent; `InvalidInput` also if
-    there is no user, or its cost would not be seen (``with_streaming_response``,
-    ``background=True``). The client's own retries are one call. A call that fails gives back
-    what was held. A stream is settled when it ends, breaks, is closed or thrown away.
+    A call raises the errors of `Ledger.hold` before anything is sent. It also raises
+    `InvalidInput` if there is no user, or if its cost would not be visible
+    (``with_streaming_response``, ``background=True``). The client's own retries count as one
+    call. A call that fails releases its hold. A stream is settled when it ends, breaks, is closed
+    or is garbage-collected.
+
+    Example:
+        >>> import openai
+        >>> from budgetledger import Ledger, wrap
+        >>> ledger = Ledger("spend.db")
+        >>> budget = ledger.set_budget("alice", "10.00", per="month")
+        >>> client = wrap(openai.OpenAI(), ledger, user="alice")
+        >>> response = client.chat.completions.create(
+        ...     model="gpt-4o", messages=[{"role": "user", "content": "Hello"}], max_tokens=500
+        ... )
+        >>> print(ledger.balance("alice").posted)
+        0.00007
     """
     if user is not None:
         checked_name(user, "user")
     if is_client(client):
-        wrapped: T = metered_client(client, ledger, Caller(user, tags))
-        return wrapped
+        metered: T = metered_client(client, ledger, Caller(user, tags))
+        return metered
     if is_litellm(client):
-        stands_for_it: T = wrap_litellm(client, ledger, Caller(user, tags))
-        return stands_for_it
+        wrapped: T = wrap_litellm(client, ledger, Caller(user, tags))
+        return wrapped
     raise InvalidInput(
-        f"a {type(client).__name__} is no client to wrap; pass openai.OpenAI(...), "
-        "anthropic.Anthropic(...), their asynchronous kin, litellm, or a litellm.Router"
+        f"cannot wrap a {type(client).__name__}; pass openai.OpenAI(...), "
+        "anthropic.Anthropic(...), one of their asynchronous clients, litellm, or a litellm.Router"
     )

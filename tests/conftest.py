@@ -51,6 +51,8 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "of_a_file: about the file itself, so on SQLite only")
     config.addinivalue_line("markers", "postgres: needs a PostgreSQL server")
     config.addinivalue_line("markers", "slow: takes seconds, or starts many processes")
+    if gone := [place for place in SLOW if not (TESTS / place).exists()]:
+        raise pytest.UsageError(f"SLOW in tests/conftest.py names what is not there: {gone}")
     if SERVER == "off" and os.environ.get("CI") == "true":
         raise pytest.UsageError("CI runs everything: BUDGETLEDGER_TEST_POSTGRES_URL=off does not")
 

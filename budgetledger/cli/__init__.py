@@ -3,8 +3,8 @@
 Imports the words, storage, journal, verbs, the ledger, render, litellm and server.
 
 `commands` (`main`, and the commands that fit nowhere else) · `options` (what commands share) ·
-`reports` · `holds` · `budgets` · `prices` · `copying` · `serve`, a file for each group of commands
-· `demo`.
+`reports` · `holds` · `budgets` · `prices` · `copying` · `serve` (one file for each group of
+commands) · `demo`.
 """
 
 from budgetledger.cli.commands import main

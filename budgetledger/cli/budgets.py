@@ -1,4 +1,4 @@
-"""The commands that set something: budgets, what an account is under, and freezing."""
+"""The commands that change settings: budgets, parents and freezing."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from budgetledger.cli.options import (
     examples,
     names_a_ledger,
     to_anchor,
+    to_reason,
     to_shares,
     to_span,
 )
@@ -19,6 +20,9 @@ from budgetledger.cli.options import (
 if TYPE_CHECKING:
     from budgetledger.entries import Account
     from budgetledger.ledger import Ledger
+
+
+_COUNT = click.IntRange(0, 2**63 - 1)
 
 
 @click.command(
@@ -31,35 +35,42 @@ if TYPE_CHECKING:
 )
 @click.argument("account")
 @click.argument("limit", required=False)
-@click.option("--tokens", type=int, help="Limit tokens instead of US dollars.")
-@click.option("--requests", type=int, help="Limit calls instead of US dollars.")
+@click.option("--tokens", type=_COUNT, help="Limit tokens instead of US dollars.")
+@click.option("--requests", type=_COUNT, help="Limit calls instead of US dollars.")
 @click.option(
     "--per",
     type=click.Choice(["minute", "hour", "day", "week", "month", "year"]),
-    help="Window, by the calendar; without it (and --rolling) the budget is for ever.",
+    help="Calendar window; without it (and without --rolling) the budget is for ever.",
 )
 @click.option(
-    "--rolling", metavar="SPAN", callback=to_span, help="Window that ends now: 24h, 30d or 12w."
+    "--rolling",
+    metavar="SPAN",
+    callback=to_span,
+    help="Window that always ends now: 24h, 30d or 12w.",
 )
 @click.option(
-    "--timezone", default="UTC", show_default=True, is_eager=True, help="Whose calendar: IANA name."
+    "--timezone",
+    default="UTC",
+    show_default=True,
+    is_eager=True,
+    help="Time zone of the calendar: IANA name.",
 )
 @click.option("--week-start", default="monday", show_default=True, help="First day of a week.")
 @click.option(
     "--anchor",
     metavar="ISO|creation",
     callback=to_anchor,
-    help="Step windows from this moment (in --timezone), or from the budget's creation.",
+    help="Count windows from this moment (in --timezone), or from the budget's creation.",
 )
-@click.option("--model", help="Limit this model alone.")
+@click.option("--model", help="Limit only this model.")
 @click.option(
     "--alert-at",
     metavar="SHARE",
     multiple=True,
     callback=to_shares,
-    help="Alert when this share of the limit is used: 0.8 or 80%, or none. May be repeated.",
+    help="Alert at this share of the limit: 0.8 or 80%; none removes all. May be repeated.",
 )
-@click.option("--name", help="Name of the budget; by default what it limits, as usd/month.")
+@click.option("--name", help="Name of the budget; by default what it limits, such as usd/month.")
 @names_a_ledger
 def set_budget(
     account: str,
@@ -74,28 +85,35 @@ def set_budget(
 ) -> None:
     """Limit what ACCOUNT may use.
 
-    By LIMIT in US dollars, or by --tokens or --requests. The same name again revises the
-    budget and keeps what is spent; another name adds one. A budget of '*' limits all accounts
-    of the project together.
+    The limit is LIMIT in US dollars, or --tokens, or --requests. The same name again revises
+    the budget and keeps what was spent; another name adds a budget. A budget of '*' limits all
+    accounts of the project together.
     """
     if [limit, tokens, requests].count(None) != 2:
         raise click.UsageError("pass one of LIMIT (US dollars), --tokens or --requests")
     if rolling is not None and (per is not None or anchor is not None):
-        raise click.UsageError("--rolling stands alone; leave out --per and --anchor")
+        raise click.UsageError("--rolling cannot be combined with --per or --anchor")
+    if anchor is not None and per is None:
+        raise click.UsageError("--anchor needs --per: the windows that step from it")
     options |= {"tokens": tokens, "requests": requests, "anchor": anchor}
     options["per"] = per if rolling is None else rolling
     from budgetledger.ledger import Ledger
     from budgetledger.render.documents import budget_json, print_json
-    from budgetledger.render.text import alerts_text, limit_text, plain
+    from budgetledger.render.text import alerts_text, exact_percent, limit_text, plain
 
     path, exists = where.locate()
-    if not exists:  # tried where it leaves nothing, so that a misuse makes no file
+    if not exists:  # try it in memory first, so that a misuse creates no file
         with Ledger(":memory:", project=where.project) as draft:
             draft.set_budget(account, limit, **options)
     with Ledger(path, project=where.project) as ledger:
         budget = ledger.set_budget(account, limit, **options)
         if not exists:
             click.echo(f"created {ledger.path}", err=True)
+    beyond = [share for share in budget.alert_at if share > 1]
+    if options["alert_at"] and beyond:
+        shares = ", ".join(map(exact_percent, beyond))
+        remark = "only costs that exceed their holds, or have none, reach more than the limit"
+        click.echo(f"alert at {shares}: {remark}", err=True)
     if where.as_json:
         print_json({"project": where.project, **budget_json(budget)})
     else:
@@ -108,16 +126,18 @@ def set_budget(
 )
 @click.argument("account")
 @click.argument("parent", required=False)
-@click.option("--none", "is_none", is_flag=True, help="Put it under no other account.")
+@click.option("--none", "is_none", is_flag=True, help="Put ACCOUNT under no other account.")
 @names_a_ledger
 def set_parent(account: str, parent: str | None, is_none: bool, where: Where) -> None:
     """Put ACCOUNT under PARENT.
 
-    What is recorded from now on counts against the budgets of PARENT too; what was, stays
-    where it counted. Everything is under '*', the project itself, once that has a budget.
+    Rows recorded from now on count against the budgets of PARENT too; earlier rows stay where
+    they are. Every account is under '*', the project itself, once '*' has a budget.
     """
     if (parent is None) != is_none:
         raise click.UsageError("pass one of PARENT or --none")
+    if "*" in (account, parent):
+        raise click.UsageError("'*' is the project itself: all accounts are under it already")
     with where.existing() as ledger:
         known = {one.name for one in ledger.accounts()}
         ledger.set_parent(account, parent)
@@ -132,12 +152,12 @@ def set_parent(account: str, parent: str | None, is_none: bool, where: Where) ->
 
 @click.command(epilog=examples("freeze alice --reason 'looks like a stolen key'"))
 @click.argument("account")
-@click.option("--reason", help="Why, for whoever is refused.")
+@click.option("--reason", callback=to_reason, help="Why; shown in each refusal.")
 @names_a_ledger
 def freeze(account: str, reason: str | None, where: Where) -> None:
     """Refuse all holds on ACCOUNT and those under it.
 
-    What a call cost is still recorded.
+    Costs are still recorded.
     """
     with where.existing() as ledger:
         ledger.freeze(account, reason=reason)
@@ -145,7 +165,7 @@ def freeze(account: str, reason: str | None, where: Where) -> None:
     from budgetledger.render.text import plain
 
     if reason not in (None, found.frozen):
-        remark = f"{account} was frozen already, for another reason; that one stays"
+        remark = f"{account} was already frozen; the earlier reason stays"
         click.echo(plain(remark), err=True)
     why = f" ({found.frozen})" if found.frozen else ""
     frozen = f"{account} is frozen{why}: it and the accounts under it take no holds"
@@ -154,12 +174,12 @@ def freeze(account: str, reason: str | None, where: Where) -> None:
 
 @click.command(epilog=examples("unfreeze alice --reason 'the key was replaced'"))
 @click.argument("account")
-@click.option("--reason", help="Why, for the journal.")
+@click.option("--reason", callback=to_reason, help="Why; recorded in the journal.")
 @names_a_ledger
 def unfreeze(account: str, reason: str | None, where: Where) -> None:
     """Let ACCOUNT take holds again.
 
-    Unless an account above it is frozen too.
+    It still takes none while an account above it is frozen.
     """
     with where.existing() as ledger:
         ledger.unfreeze(account, reason=reason)

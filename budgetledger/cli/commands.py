@@ -1,12 +1,13 @@
-"""The command line: the ledger's own verbs, a table for people, JSON for programs.
+"""The command line: the ledger's verbs, as tables for people and JSON for programs.
 
-Results go to stdout, everything else to stderr. The ledger and rich are imported by the
-command that needs them, so that ``--help`` answers at once.
+Results go to stdout, everything else to stderr. Each command imports the ledger and rich when it
+needs them, so that ``--help`` answers at once.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import Any
 
@@ -15,17 +16,51 @@ import click
 from budgetledger.cli.budgets import freeze, set_budget, set_parent, unfreeze
 from budgetledger.cli.copying import copy
 from budgetledger.cli.holds import holds, release
-from budgetledger.cli.options import Where, examples, names_a_ledger
+from budgetledger.cli.options import (
+    Where,
+    before_the_command,
+    examples,
+    from_either_place,
+    is_given,
+    names_a_ledger,
+)
 from budgetledger.cli.prices import prices, reprice
 from budgetledger.cli.reports import accounts, alerts, balance, entries, model_costs
 from budgetledger.cli.serve import serve
 from budgetledger.errors import BudgetledgerError, InvalidInput
 from budgetledger.storage.targets import is_server
 
-_DIFFERS = 4  # exit code; 3 is kept for a call that a budget refuses
+_DIFFERS = 4  # exit code; 3 is reserved for a call that a budget refuses
+
+
+# Parts of messages that name Python arguments, and what the command line says instead.
+_IN_COMMANDS = (
+    (r"Ledger\.prices\(\) or ", ""),
+    (r"\bpass another parent, or None\b.*", "name another PARENT, or pass --none"),
+    (r", 0\.25 or '0\.25'", " or 0.25"),
+    (r", or 0 \(Monday\) to 6 \(Sunday\)", ""),
+)
+
+
+def in_commands(message: str) -> str:
+    """*message* of an error in the words of the command line."""
+    for python, here in _IN_COMMANDS:
+        message = re.sub(python, here, message)
+    return message
 
 
 class _Commands(click.Group):
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None:
+            known = {one.name for one in command.params}
+            for option in self.params:
+                if option.name not in known and is_given(ctx, str(option.name)):
+                    raise click.UsageError(f"{name} takes no {option.opts[0]}", ctx)
+        return name, command, rest
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
@@ -33,15 +68,18 @@ class _Commands(click.Group):
             from budgetledger.render.text import plain
 
             misused = isinstance(error, InvalidInput)  # exit code 2, else 1
-            raise (click.UsageError if misused else click.ClickException)(plain(error)) from None
+            message = in_commands(plain(error))
+            raise (click.UsageError if misused else click.ClickException)(message) from None
 
 
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 done, 1 failed, 2 misused, 4 verify found differences.",
+    epilog="--db, --project and --json can also follow the command; there they take precedence. "
+    "Exit codes: 0 done, 1 failed, 2 misused, 4 verify found differences.",
 )
 @click.version_option(package_name="budgetledger", prog_name="budgetledger")
+@before_the_command
 def main() -> None:
     """Budgets for LLM calls, in an append-only ledger: an SQLite file, or PostgreSQL."""
 
@@ -52,9 +90,12 @@ def main() -> None:
     metavar="PATH",
     default="budgetledger-demo.db",
     show_default=True,
-    help="The ledger's file; one that exists gets another project.",
+    callback=from_either_place,
+    help="The ledger's file; an existing one gets another project.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON.")
+@click.option(
+    "--json", "as_json", is_flag=True, callback=from_either_place, help="Print a summary as JSON."
+)
 def demo(db: str, as_json: bool) -> None:
     """Play a day of three users and show the bill. No key, no network."""
     from budgetledger.cli.demo.day import play
@@ -76,7 +117,7 @@ def demo(db: str, as_json: bool) -> None:
 def verify(where: Where) -> None:
     """Recount every row of the file and report differences.
 
-    Takes in all projects, repairs nothing, and exits with 4 if anything differs.
+    Covers all projects, repairs nothing, and exits with 4 if anything differs.
     """
     from budgetledger.render.documents import print_json, verification_json
     from budgetledger.render.tables import console, progress_on_terminal, show_verification
@@ -95,10 +136,10 @@ def verify(where: Where) -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 @names_a_ledger
 def import_(file: str, where: Where) -> None:
-    """Bring in the user_cost.json of LiteLLM's BudgetManager.
+    """Import the user_cost.json of LiteLLM's BudgetManager.
 
-    Users, budgets and costs come in as a whole or not at all; the same file again changes
-    nothing.
+    Users, budgets and costs are imported together or not at all. Importing the same file again
+    changes nothing.
     """
     from budgetledger.ledger import Ledger
     from budgetledger.litellm.user_cost_file import read_user_cost, write_records

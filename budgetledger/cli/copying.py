@@ -1,10 +1,10 @@
-"""The command that moves a ledger: from a file to a server, or back."""
+"""The command that copies a ledger, from a file to a server or back."""
 
 from __future__ import annotations
 
 import click
 
-from budgetledger.cli.options import examples, open_existing
+from budgetledger.cli.options import examples, from_either_place, open_existing
 from budgetledger.errors import InvalidInput
 
 
@@ -13,13 +13,19 @@ from budgetledger.errors import InvalidInput
 )
 @click.argument("source")
 @click.argument("target")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a line.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    callback=from_either_place,
+    help="Print JSON instead of a line.",
+)
 def copy(source: str, target: str, as_json: bool) -> None:
     """Copy the ledger SOURCE into the empty TARGET, and verify it.
 
-    Each is a path or a URL. All rows and hashes stay as they are. If it fails or is stopped,
-    TARGET is as empty as before. What is written to SOURCE meanwhile is not copied, so let
-    nobody write to it before you move.
+    Each is a path or a URL. All rows and hashes are kept. If the copy fails or is stopped,
+    TARGET stays empty. Rows written to SOURCE during the copy are not copied, so stop all
+    writers first.
     """
     from budgetledger.journal.journal import journal_of
     from budgetledger.ledger import Ledger
@@ -27,9 +33,9 @@ def copy(source: str, target: str, as_json: bool) -> None:
     from budgetledger.render.tables import progress_on_terminal
     from budgetledger.verbs.copying import copy as copy_rows
 
-    with open_existing(source) as old:
+    with open_existing(source, remedy="name another SOURCE") as old:
         if old.path == _path(target):
-            raise InvalidInput(f"{old.path} cannot be copied into itself; name another target")
+            raise InvalidInput(f"{old.path} cannot be copied into itself; name another TARGET")
         with Ledger(target) as new, progress_on_terminal("copying") as progress:
             found = copy_rows(journal_of(old).store, journal_of(new).store, progress)
         where = {"source": old.path, "target": new.path}
@@ -43,7 +49,7 @@ def copy(source: str, target: str, as_json: bool) -> None:
 
 
 def _path(target: str) -> str:
-    """*target* as a ledger's path shows it."""
+    """*target* in the form of `Ledger.path`, to compare the two."""
     from budgetledger.storage.sqlite.connection import path_of
     from budgetledger.storage.targets import is_server, without_password
 

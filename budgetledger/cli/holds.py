@@ -1,10 +1,10 @@
-"""The commands about open holds: which there are, and giving back what a process left."""
+"""The commands about open holds: listing them, and releasing one."""
 
 from __future__ import annotations
 
 import click
 
-from budgetledger.cli.options import Where, examples, names_a_ledger
+from budgetledger.cli.options import Where, examples, names_a_ledger, to_reason
 
 _LARGEST_ID = 2**63 - 1
 
@@ -15,7 +15,7 @@ _LARGEST_ID = 2**63 - 1
 def holds(account: str, where: Where) -> None:
     """List the open holds that count against ACCOUNT.
 
-    Its own, and those of accounts under it. Times are in UTC.
+    These are its own and those of accounts under it. Times are in UTC.
     """
     from budgetledger.render.documents import hold_json, print_json
 
@@ -34,13 +34,13 @@ def holds(account: str, where: Where) -> None:
 
 @click.command(epilog=examples("release 1042 --reason 'the worker was killed'"))
 @click.argument("hold_id", type=click.IntRange(1, _LARGEST_ID))
-@click.option("--reason", help="Why, for the journal.")
+@click.option("--reason", callback=to_reason, help="Why; recorded in the journal.")
 @names_a_ledger
 def release(hold_id: int, reason: str | None, where: Where) -> None:
-    """Close the hold HOLD_ID unspent, at once.
+    """Release the hold HOLD_ID now, with nothing spent.
 
-    For what a process left behind that is gone: a hold counts until its deadline. Should the
-    call have been made after all, its cost can still be recorded.
+    Use it when the process that took the hold is gone; otherwise the hold counts until its
+    deadline. If the call was made after all, its cost can still be recorded.
     """
     from budgetledger.holds import Hold
     from budgetledger.journal.journal import journal_of
@@ -56,5 +56,5 @@ def release(hold_id: int, reason: str | None, where: Where) -> None:
         print_json({**hold_json(hold), "closed_by": entry_json(entry)})
     else:
         held = held_text(hold.amount, hold.tokens)
-        past = ", which counted no more" if entry.recorded_at >= hold.expires_at else ""
+        past = ", which had expired" if entry.recorded_at >= hold.expires_at else ""
         click.echo(plain(f"released hold {hold.id} of {hold.account}: {held}{past}"))

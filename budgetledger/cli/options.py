@@ -1,51 +1,56 @@
-"""What the commands have in common: the options that name a ledger, and kinds of values."""
+"""What commands share: the options that name a ledger, and types of values."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import wraps
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 import click
+from click.core import ParameterSource
 
 from budgetledger.errors import StoreNotFound
+from budgetledger.storage.targets import ENVIRONMENT
 
 if TYPE_CHECKING:
     from budgetledger.ledger import Ledger
 
 _SPANS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_MOST_AS_SHARE = 10  # as a bare number; who writes 80 means 80 %
+_LONGEST_SPAN = datetime.max - datetime.min
+_MOST_AS_SHARE = 10  # as a bare number: 80 almost certainly means 80 %
+
+_JSON = "--json", "as_json"
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Where(NamedTuple):
-    """What the options of every command say."""
+    """The options that every command about a ledger has."""
 
     db: str | None
     project: str
     as_json: bool
 
     def locate(self) -> tuple[str, bool]:
-        """The ledger's path or URL, and whether there is a ledger."""
+        """The ledger's path or URL, and whether the ledger exists."""
         from budgetledger.storage.targets import default_path
 
         return located(self.db or default_path())
 
     def existing(self) -> Ledger:
-        """The ledger, for a command that makes none."""
+        """The ledger, for a command that creates none."""
         from budgetledger.storage.targets import default_path
 
         return open_existing(self.db or default_path(), self.project)
 
 
 def located(target: str) -> tuple[str, bool]:
-    """The path or URL that *target* is, and whether there is a ledger."""
+    """The absolute path or the URL of *target*, and whether the ledger exists."""
     from budgetledger.storage.targets import is_server
 
     if is_server(target):
@@ -58,13 +63,16 @@ def located(target: str) -> tuple[str, bool]:
     return path, os.path.exists(path) and os.path.getsize(path) > 0
 
 
-def open_existing(target: str, project: str = "default") -> Ledger:
-    """The ledger at *target*. Raises `StoreNotFound` rather than make one."""
+def open_existing(
+    target: str,
+    project: str = "default",
+    remedy: str = "name one with --db, or create one with `budgetledger set-budget`",
+) -> Ledger:
+    """The ledger at *target*. Raises `StoreNotFound`, with *remedy*, rather than create one."""
     from budgetledger.storage.targets import without_password
 
     path, exists = located(target)
     if not exists:
-        remedy = "name one with --db, or make one with `budgetledger set-budget`"
         shown = without_password(path)
         raise StoreNotFound(f"there is no ledger at {shown}; {remedy}", target=shown)
     from budgetledger.ledger import Ledger
@@ -73,25 +81,34 @@ def open_existing(target: str, project: str = "default") -> Ledger:
 
 
 def examples(*commands: str) -> str:
-    """An epilog for a command's help, set line by line."""
+    """An epilog for a command's help, one example a line."""
     return "\n".join(("\b", "Examples:", *(f"  budgetledger {command}" for command in commands)))
 
 
 def names_a_ledger(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of every command that opens a ledger, handed to it as one `Where`."""
+    """Add the options that name a ledger; the command receives them as one `Where`."""
 
     @wraps(command)
     def run(db: str | None, project: str, as_json: bool, **rest: Any) -> None:
         command(where=Where(db, project, as_json), **rest)
 
     for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table."),
-        click.option("--project", default="default", show_default=True, help="Project in it."),
+        click.option(
+            *_JSON, is_flag=True, callback=from_either_place, help="Print JSON instead of a table."
+        ),
+        click.option(
+            "--project",
+            default="default",
+            show_default=True,
+            callback=from_either_place,
+            help="Project in the ledger.",
+        ),
         click.option(
             "--db",
             metavar="PATH",
-            envvar="BUDGETLEDGER_DB",
+            envvar=ENVIRONMENT,
             show_envvar=True,
+            callback=from_either_place,
             help="The ledger's file or URL; without it, the one in your data directory.",
         ),
     ):
@@ -99,18 +116,56 @@ def names_a_ledger(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
+def before_the_command(group: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that name a ledger to a group, so that they can precede its command."""
+
+    @wraps(group)
+    def run(**_: Any) -> None:
+        group()
+
+    for option in (
+        click.option(*_JSON, is_flag=True, help="Print JSON."),
+        click.option("--project", metavar="NAME", help="Project in the ledger."),
+        click.option("--db", metavar="PATH", help="The ledger's file or URL."),
+    ):
+        run = option(run)
+    return run
+
+
+def from_either_place(context: click.Context, option: click.Parameter, value: Any) -> Any:
+    """The option after the command, else the one before it, else *value*."""
+    assert option.name is not None
+    place: click.Context | None = context
+    while place is not None:
+        if is_given(place, option.name):
+            return value if place is context else place.params[option.name]
+        place = place.parent
+    return value
+
+
+def is_given(context: click.Context, name: str) -> bool:
+    """Whether the option *name* was passed on the command line."""
+    return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
 def to_moment(context: click.Context, _: click.Parameter, value: str | None) -> datetime | None:
-    """Without an offset, what the clock of --timezone shows; of UTC where there is no such."""
+    """An ISO moment. Without an offset it is local time in --timezone, else UTC."""
     try:
         moment = None if value is None else datetime.fromisoformat(value)
     except ValueError:
         raise click.BadParameter(f"{value!r} is not a date such as 2026-03-02T09:00Z") from None
-    if moment is None or moment.tzinfo is not None:
-        return moment
+    if moment is None:
+        return None
+    if moment.tzinfo is None:
+        try:
+            moment = moment.replace(tzinfo=ZoneInfo(context.params.get("timezone", "UTC")))
+        except (LookupError, ValueError, OSError):
+            return moment  # set_budget reports the unknown zone
     try:
-        return moment.replace(tzinfo=ZoneInfo(context.params.get("timezone", "UTC")))
-    except (LookupError, ValueError, OSError):
-        return moment  # set_budget says what is wrong with the zone
+        moment.astimezone(UTC)
+    except OverflowError:
+        raise click.BadParameter(f"{value!r} is outside the years 1 to 9999 in UTC") from None
+    return moment
 
 
 def to_anchor(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
@@ -125,17 +180,27 @@ def to_span(_: click.Context, __: click.Parameter, value: str | None) -> timedel
     found = re.fullmatch(r"(\d{1,6})([mhdw])", value)
     if found is None:
         raise click.BadParameter(f"{value!r} is not a span such as 24h, 30d or 12w")
-    return timedelta(**{_SPANS[found[2]]: int(found[1])})
+    span = timedelta(**{_SPANS[found[2]]: int(found[1])})
+    if not timedelta(0) < span <= _LONGEST_SPAN:
+        raise click.BadParameter(f"{value!r} is not above zero and at most 9999 years")
+    return span
 
 
 def to_shares(
     _: click.Context, __: click.Parameter, values: tuple[str, ...]
 ) -> list[Decimal] | None:
-    """``0.8`` and ``80%``, as shares of a limit; ``none`` takes away those there are."""
-    return [_share(value) for value in values if value != "none"] if values else None
+    """``0.8`` and ``80%``, as shares of a limit; ``none`` removes all alerts."""
+    from budgetledger.journal.budget_terms import MOST_THRESHOLDS
+
+    shares = {_share(value) for value in values if value != "none"}
+    if len(shares) > MOST_THRESHOLDS:
+        raise click.BadParameter(f"a budget has at most {MOST_THRESHOLDS}, got {len(shares)}")
+    return sorted(shares) if values else None
 
 
 def _share(value: str) -> Decimal:
+    from budgetledger.journal.budget_terms import LARGEST_THRESHOLD
+
     number, is_percent = value.removesuffix("%").strip(), value.endswith("%")
     try:
         share = Decimal(number) / (100 if is_percent else 1)
@@ -145,15 +210,31 @@ def _share(value: str) -> Decimal:
         raise click.BadParameter(f"{value!r} is not a share such as 0.8 or 80%")
     if share > _MOST_AS_SHARE and not is_percent:
         raise click.BadParameter(f"{value} would be {value} times the limit; pass {value}% or less")
+    if not 0 < share <= LARGEST_THRESHOLD:
+        raise click.BadParameter(f"{value} is not above 0% and at most {LARGEST_THRESHOLD}00%")
     return share
 
 
+def to_rate(_: click.Context, option: click.Parameter, value: str | None) -> Decimal | None:
+    """US dollars; the error names the option, not the key that is stored."""
+    from budgetledger.money import exact_usd
+
+    return None if value is None else exact_usd(value, option.opts[0])
+
+
+def to_reason(_: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """A reason; the error for an empty one names the option."""
+    from budgetledger.names import checked_name
+
+    return None if value is None else checked_name(value, option.opts[0], "why, in a few words")
+
+
 def moment_options(**options: str) -> Callable[[F], F]:
-    """Options that take moments, by name, with what they say in the help."""
+    """Options that take moments: their names and help texts."""
 
     def decorate(command: F) -> F:
         for name, text in reversed(options.items()):
-            text = f"{text}. ISO 8601; UTC unless it says otherwise."
+            text = f"{text}. ISO 8601; UTC without an offset."
             option = f"--{name.replace('_', '-')}"
             command = click.option(option, name, metavar="ISO", callback=to_moment, help=text)(
                 command
@@ -164,5 +245,5 @@ def moment_options(**options: str) -> Callable[[F], F]:
 
 
 past_options = moment_options(
-    at="In the windows that hold this moment", as_of="As the ledger stood at this moment"
+    at="In the windows that contain this moment", as_of="As the ledger stood at this moment"
 )

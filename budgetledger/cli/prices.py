@@ -1,4 +1,4 @@
-"""The commands about prices: the user's own, and calls that were recorded without one."""
+"""The commands about own prices, and about calls that were recorded without a price."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from budgetledger.cli.options import Where, examples, names_a_ledger, to_moment
+from budgetledger.cli.options import (
+    Where,
+    before_the_command,
+    examples,
+    names_a_ledger,
+    to_moment,
+    to_rate,
+    to_reason,
+)
 from budgetledger.storage.targets import is_server
 
 if TYPE_CHECKING:
@@ -17,12 +25,12 @@ if TYPE_CHECKING:
 _RATES = {
     "input": "a million tokens of input",
     "output": "a million tokens of output",
-    "cache_read": "a million tokens read from the cache; without it, as input",
-    "cache_write": "a million tokens written to the cache; without it, as input",
-    "cache_write_1h": "the same, kept an hour; without it, as written",
-    "reasoning": "a million tokens of reasoning; without it, as output",
-    "input_audio": "a million tokens of sound heard",
-    "output_audio": "a million tokens of sound said",
+    "cache_read": "a million tokens read from the cache (default: as input)",
+    "cache_write": "a million tokens written to the cache (default: as input)",
+    "cache_write_1h": "the same, kept for an hour (default: as --cache-write)",
+    "reasoning": "a million tokens of reasoning (default: as output)",
+    "input_audio": "a million tokens of audio input",
+    "output_audio": "a million tokens of audio output",
     "request": "one call",
     "web_search": "one search",
     "image": "one generated image",
@@ -30,15 +38,15 @@ _RATES = {
 
 
 def _dated(command: Any) -> Any:
-    """The options that say from when, and for whom, a price holds."""
+    """Add the options for when a price starts and which projects it covers."""
     for option in (
-        click.option("--note", help="Why, for whoever audits it."),
-        click.option("--all-projects", is_flag=True, help="For all projects, not only this one."),
+        click.option("--note", callback=to_reason, help="Why; recorded with the price."),
+        click.option("--all-projects", is_flag=True, help="For all projects, not just this one."),
         click.option(
             "--effective-at",
             metavar="ISO",
             callback=to_moment,
-            help="For calls made from this moment on (now). UTC unless it says otherwise.",
+            help="For calls made from this moment on (default: now). UTC without an offset.",
         ),
     ):
         command = option(command)
@@ -46,18 +54,21 @@ def _dated(command: Any) -> Any:
 
 
 @click.group(epilog=examples("prices set my-model --input 3 --output 15", "prices list"))
+@before_the_command
 def prices() -> None:
     """Set, list, remove and import your own prices.
 
-    They come before litellm's figure and the list that is shipped. Each command takes --db PATH
-    (or BUDGETLEDGER_DB), --project and --json.
+    Own prices take precedence over litellm's figure and the shipped price list. Each command
+    takes --db PATH (or BUDGETLEDGER_DB), --project and --json.
     """
 
 
 def _with_rates(command: Any) -> Any:
     for name, what in reversed(_RATES.items()):
         option = f"--{name.replace('_', '-')}"
-        command = click.option(option, name, metavar="USD", help=f"For {what}.")(command)
+        command = click.option(option, name, metavar="USD", callback=to_rate, help=f"For {what}.")(
+            command
+        )
     return command
 
 
@@ -76,24 +87,26 @@ def _with_rates(command: Any) -> Any:
     "rates",
     metavar="KEY=USD",
     multiple=True,
-    help="By the key it is stored under, such as input_mtok_batch. May be repeated.",
+    help="A rate by its stored key, such as input_mtok_batch. May be repeated.",
 )
 @_dated
 @names_a_ledger
 def set_(model: str, rates: tuple[str, ...], where: Where, **options: Any) -> None:
-    """Say what calls of MODEL cost, in USD.
+    """Set what calls of MODEL cost, in USD.
 
-    MODEL is a name, or a pattern such as 'my-model-*'. 0 is free; what a call uses and no rate
-    is said for has no price.
+    MODEL is a name, or a pattern such as 'my-model-*'. 0 is free. A call that uses something
+    without a rate has no price.
     """
     pairs = [rate.partition("=") for rate in rates]
     if any(not equals for _, equals, _ in pairs):
         raise click.UsageError("--rate takes KEY=USD, such as input_mtok_batch=1.5")
+    if not rates and all(options[name] is None for name in _RATES):
+        raise click.UsageError("pass a rate, such as --input 3 --output 15")
     options["rates"] = {key: usd for key, _, usd in pairs}
     from budgetledger.ledger import Ledger
 
     path, exists = where.locate()
-    if not exists:  # tried where it leaves nothing, so that a misuse makes no file
+    if not exists:  # try it in memory first, so that a misuse creates no file
         with Ledger(":memory:", project=where.project) as draft:
             draft.set_price(model, **options)
     with Ledger(path, project=where.project) as ledger:
@@ -103,14 +116,14 @@ def set_(model: str, rates: tuple[str, ...], where: Where, **options: Any) -> No
     _show_one(price, where)
 
 
-@prices.command(epilog=examples("prices remove my-model --note 'on the list by now'"))
+@prices.command(epilog=examples("prices remove my-model --note 'now in the price list'"))
 @click.argument("model")
 @_dated
 @names_a_ledger
 def remove(model: str, where: Where, **options: Any) -> None:
-    """End the price of MODEL, as it was set.
+    """End the own price of MODEL; name it as it was set.
 
-    The rows stay, and so does what was priced by them.
+    Its rows stay, and costs computed from it do not change.
     """
     with where.existing() as ledger:
         price = ledger.remove_price(model, **options)
@@ -128,13 +141,14 @@ def _show_one(price: OwnPrice, where: Where) -> None:
 
 
 @prices.command("list", epilog=examples("prices list", "prices list --history --json"))
-@click.option("--at", metavar="ISO", callback=to_moment, help="Those that stand at this moment.")
+@click.option("--at", metavar="ISO", callback=to_moment, help="Prices in force at this moment.")
 @click.option("--history", is_flag=True, help="Every row, in the order they were written.")
 @names_a_ledger
 def list_(at: datetime | None, history: bool, where: Where) -> None:
-    """List your own prices that stand now.
+    """List your own prices in force.
 
-    Of this project and of all projects; USD for a million tokens, or for one call or image.
+    They are those of this project and of all projects, in USD for a million tokens, or for one
+    call or image.
     """
     with where.existing() as ledger:
         found = ledger.prices(at=at, history=history)
@@ -160,14 +174,18 @@ def list_(at: datetime | None, history: bool, where: Where) -> None:
 )
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 @click.option(
-    "--model", "models", metavar="PATTERN", multiple=True, help="Only this one. May be repeated."
+    "--model",
+    "models",
+    metavar="PATTERN",
+    multiple=True,
+    help="Only these models. May be repeated.",
 )
-@click.option("--all-projects", is_flag=True, help="For all projects, not only this one.")
+@click.option("--all-projects", is_flag=True, help="For all projects, not just this one.")
 @click.option(
     "--effective-at",
     metavar="ISO",
     callback=to_moment,
-    help="For calls made from this moment on (now). UTC unless it says otherwise.",
+    help="For calls made from this moment on (default: now). UTC without an offset.",
 )
 @names_a_ledger
 def import_(
@@ -177,10 +195,10 @@ def import_(
     effective_at: datetime | None,
     where: Where,
 ) -> None:
-    """Take over prices from LiteLLM's price file.
+    """Import prices from LiteLLM's price file.
 
-    Its model_prices_and_context_window.json, or one of that form. Prices that stand so already
-    are left alone. What is skipped is said, with the reason.
+    FILE is model_prices_and_context_window.json, or one of the same form. Prices already in
+    force are left alone. The models that are skipped are listed with the reason.
     """
     import os
 
@@ -218,11 +236,11 @@ def import_(
 
 
 def _remarks(done: PriceImport) -> list[str]:
-    """What an import did, and what it left out, in a few lines."""
-    remarks = [f"{len(done.appended):,} prices set, {done.unchanged:,} stood so already"]
+    """What an import did and left out, in a few lines."""
+    remarks = [f"{len(done.appended):,} prices set, {done.unchanged:,} already in force"]
     free = [price.model for price in done.appended if not any(price.rates.values())]
     if free:
-        remarks.append(f"free of charge, by the file: {_some(free)}")
+        remarks.append(f"free according to the file: {_some(free)}")
     reasons: dict[str, list[str]] = {}
     for model, why in done.skipped:
         reasons.setdefault(why, []).append(model)
@@ -231,7 +249,9 @@ def _remarks(done: PriceImport) -> list[str]:
     for model, left_out in done.left_out.items():
         for field in left_out:
             fields.setdefault(field, []).append(model)
-    return remarks + [f"{field} is not counted here: {_some(of)}" for field, of in fields.items()]
+    return remarks + [
+        f"{field} is not supported, and left out: {_some(of)}" for field, of in fields.items()
+    ]
 
 
 def _some(models: list[str]) -> str:
@@ -240,15 +260,17 @@ def _some(models: list[str]) -> str:
 
 
 @click.command(epilog=examples("reprice", "reprice --account alice --model 'my-*' --apply"))
-@click.option("--account", help="Only what counts on this account.")
+@click.option("--account", help="Only calls that count on this account.")
 @click.option("--model", metavar="PATTERN", help="Only calls of this model.")
-@click.option("--apply", is_flag=True, help="Write the adjustments; without it nothing changes.")
+@click.option(
+    "--apply", is_flag=True, help="Write the adjustments; without this option nothing changes."
+)
 @names_a_ledger
 def reprice(account: str | None, model: str | None, apply: bool, where: Where) -> None:
     """Price calls that were recorded without a price.
 
-    Each at the time of the call, by your own prices, then by the shipped list. Shows what would
-    be priced; with --apply each call gets an adjustment that states its cost, once.
+    Each call gets the price at the time of the call: your own, else the shipped list's. Without
+    --apply the result is only shown; with it, one adjustment for each call states its cost.
     """
     from budgetledger.journal.journal import journal_of
     from budgetledger.render.documents import print_json, repriced_json
@@ -273,8 +295,8 @@ def reprice(account: str | None, model: str | None, apply: bool, where: Where) -
     click.echo(f"{len(priced):,} {'call' if len(priced) == 1 else 'calls'} {said}", err=True)
     models = sorted({call.model for call in unknown})
     if models:
-        click.echo(plain(f"still without a price, {len(unknown):,}: {_some(models)}"), err=True)
+        click.echo(plain(f"{len(unknown):,} still without a price: {_some(models)}"), err=True)
         click.echo(
-            "set one with `budgetledger prices set MODEL ... --effective-at`, from before the call",
+            "set one with `budgetledger prices set MODEL ... --effective-at`, before the call",
             err=True,
         )

@@ -1,4 +1,4 @@
-"""The commands that read: what was spent, what is left, and by which rows."""
+"""The commands that read: balances, accounts, entries, model costs and alerts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from budgetledger.cli.options import (
     past_options,
 )
 
-_PAGE = 1000  # entries in one table: a long journal is shown while it is read
+_PAGE = 1000  # entries in one table, so that a long journal is shown while it is read
 
 
 @click.command(epilog=examples("balance alice", "balance alice --at 2026-01-31 --json"))
@@ -26,7 +26,7 @@ _PAGE = 1000  # entries in one table: a long journal is shown while it is read
 @past_options
 @names_a_ledger
 def balance(account: str, at: datetime | None, as_of: datetime | None, where: Where) -> None:
-    """Show how full each budget of ACCOUNT is, and when it turns."""
+    """Show how full the budgets of ACCOUNT are, and until when."""
     with where.existing() as ledger:
         found = ledger.balance(account, at=at, as_of=as_of)
     if where.as_json:
@@ -44,7 +44,7 @@ def balance(account: str, at: datetime | None, as_of: datetime | None, where: Wh
 def accounts(where: Where) -> None:
     """List the accounts and how full their budgets are.
 
-    And what is held on each, which account it is under, and whether it is frozen.
+    Also shows what is held on each, its parent, and whether it is frozen.
     """
     from budgetledger.journal.journal import journal_of
     from budgetledger.render.documents import account_json, print_json
@@ -58,10 +58,9 @@ def accounts(where: Where) -> None:
     if where.as_json:
         print_json([account_json(*pair) for pair in zip(found, balances, strict=True)])
     elif found:
-        from budgetledger.render.tables import accounts_table, console
+        from budgetledger.render.tables import console, show_accounts
 
-        out = console()
-        out.print(accounts_table(out, found, balances, datetime.now(UTC)))
+        show_accounts(console(), found, balances, datetime.now(UTC))
     if not found:
         known = ", ".join(others) or "none yet"
         click.echo(plain(f"no accounts in project {where.project}; projects: {known}"), err=True)
@@ -78,7 +77,7 @@ def entries(
     account: str | None, since: datetime | None, until: datetime | None, last: int | None,
     where: Where,
 ) -> None:  # fmt: skip
-    """Show the rows of ACCOUNT, or of the project. As JSON, one row a line."""
+    """Show the rows of ACCOUNT, or of the project. With --json, one row a line."""
     from budgetledger.render.documents import entry_json, print_json
 
     with where.existing() as ledger:
@@ -108,7 +107,7 @@ def entries(
 def model_costs(account: str, at: datetime | None, as_of: datetime | None, where: Where) -> None:
     """Show what each model cost ACCOUNT.
 
-    In the window that balance reports.
+    The window is the one that `budgetledger balance` reports.
     """
     from budgetledger.journal.journal import journal_of
     from budgetledger.verbs.balances import snapshot
@@ -127,7 +126,9 @@ def model_costs(account: str, at: datetime | None, as_of: datetime | None, where
     now = at or as_of or datetime.now(UTC)
     click.echo(f"window: {window_text(reported.window, now)}", err=True)
     if reported.unpriced:
-        click.echo(f"without a price, and not in these figures: {reported.unpriced:,}", err=True)
+        click.echo(
+            f"not in these figures, for lack of a price: {reported.unpriced:,} calls", err=True
+        )
     out.print(shares(out, costs, "model", "cyan"))
 
 
@@ -137,13 +138,13 @@ def model_costs(account: str, at: datetime | None, as_of: datetime | None, where
 def alerts(account: str | None, where: Where) -> None:
     """List the alerts on ACCOUNT, or in the project, oldest first.
 
-    A row for each threshold of a budget that was reached, and for each that is no more.
+    There is a row for each threshold that was reached, and for each that was resolved.
     """
     from budgetledger.render.documents import alert_json, print_json
 
     with where.existing() as ledger:
         if account is not None:
-            ledger.budgets(account)  # says if there is no such account
+            ledger.budgets(account)  # raises UnknownAccount
         found = ledger.alerts(account)
     if where.as_json:
         print_json([alert_json(alert, where.project) for alert in found])

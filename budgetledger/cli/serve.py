@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from budgetledger.cli.options import examples
+from budgetledger.cli.options import examples, from_either_place
 from budgetledger.errors import InvalidInput, UnknownAccountWarning, UnpricedWarning
-from budgetledger.storage.targets import default_path
+from budgetledger.storage.targets import ENVIRONMENT, default_path
 
 if TYPE_CHECKING:
     import uvicorn
@@ -32,9 +32,10 @@ _SECONDS_TO_FINISH = 30
 @click.option(
     "--db",
     metavar="PATH",
-    envvar="BUDGETLEDGER_DB",
+    envvar=ENVIRONMENT,
     show_envvar=True,
-    help="The ledger's file or URL, made if missing; without it, the one in your data directory.",
+    callback=from_either_place,
+    help="The ledger's file or URL, created if missing; by default in your data directory.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
@@ -42,14 +43,14 @@ _SECONDS_TO_FINISH = 30
     type=click.IntRange(0, 65535),
     default=8787,
     show_default=True,
-    help="Port to listen on; 0 for any that is free.",
+    help="Port to listen on; 0 for any free port.",
 )
 @click.option(
     "--tokens",
     "tokens_file",
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False),
-    help=f"Who may use what: a line `project:token` (or project:sha256:HEX) each. Else {TOKENS}.",
+    help=f"Access tokens, one `project:token` (or project:sha256:HEX) a line. Else {TOKENS}.",
 )
 @click.option(
     "--max-body",
@@ -57,14 +58,14 @@ _SECONDS_TO_FINISH = 30
     type=click.IntRange(1024),
     default=16 * 1024 * 1024,
     show_default=True,
-    help="The largest request that is read.",
+    help="The largest request that is accepted.",
 )
 @click.option(
     "--synchronous",
     type=click.Choice(["FULL", "NORMAL"]),
     default="FULL",
     show_default=True,
-    help="What is answered survives power loss (FULL) or a killed process (NORMAL).",
+    help="Answered requests survive power loss (FULL) or a killed process (NORMAL).",
 )
 def serve(
     db: str | None,
@@ -76,9 +77,9 @@ def serve(
 ) -> None:
     """Serve the ledger over HTTP.
 
-    For LiteLLM's hosted budget manager, and by a JSON API (described at /openapi.json) for
-    everything else. Without tokens it serves this machine only, and starts on no other address.
-    SIGTERM or Ctrl-C ends it, once the requests that are under way have been answered.
+    It serves LiteLLM's hosted budget manager, and a JSON API described at /openapi.json. Without
+    tokens it listens on localhost only, and refuses any other --host. SIGTERM or Ctrl-C stops
+    it, once the requests in progress have been answered.
     """
     _check_extra()
     import uvicorn
@@ -90,11 +91,11 @@ def serve(
     tokens = _tokens(tokens_file)
     if tokens is None and not _is_loopback(host):
         raise InvalidInput(
-            f"{host} can be reached from other machines, and there are no tokens: whoever "
-            f"connects could read and write everything; pass --tokens FILE or set {TOKENS}, or "
-            "listen on 127.0.0.1"
+            f"{host} can be reached from other machines, and without tokens every client could "
+            f"read and write everything; pass --tokens FILE, set {TOKENS}, or listen on "
+            "127.0.0.1"
         )
-    # Clients see these in the answers; here each would be kept in memory, once for each account.
+    # Clients see them in the answers; here Python would remember one for each account.
     for kind in (UnknownAccountWarning, UnpricedWarning):
         warnings.simplefilter("ignore", kind)
     with Ledger(db or default_path(), synchronous=synchronous) as ledger:
@@ -113,13 +114,13 @@ def serve(
             address, bound = listening.getsockname()[:2]
             shown = f"[{address}]" if ":" in address else address
             server = uvicorn.Server(config)
-            # One may come before the server listens to signals. And it ends by raising again the
-            # one that stopped it: the ledger is to be closed first.
+            # A signal may arrive before the server handles them. And the server raises the signal
+            # again when it stops, before the ledger is closed.
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, server.handle_exit)
             click.echo(f"serving {ledger.path} on http://{shown}:{bound}", err=True)
-            # What is loaded by now stays: looked through for garbage again and again, it would
-            # hold all requests up for 30 ms each time.
+            # Everything loaded so far stays: exclude it from garbage collections, which would
+            # delay all requests by 30 ms each time.
             gc.freeze()
             server.run(sockets=[listening])
 
@@ -136,11 +137,11 @@ def _check_extra() -> None:
 
 
 def _listening(config: uvicorn.Config) -> socket.socket:
-    """A socket that takes connections, which wait until the server is up."""
+    """A listening socket; connections wait until the server is up."""
     listening = config.bind_socket()
-    # Accepted connections inherit the option. asyncio sets it only on sockets that were made with
-    # IPPROTO_TCP, and this one was not. Without it, the second part of each answer would wait for
-    # the client's delayed acknowledgement of the first: 40 ms on Linux.
+    # Accepted connections inherit the option. asyncio sets it only on sockets created with
+    # IPPROTO_TCP, unlike this one. Without it, the second part of each answer would wait for the
+    # client's delayed acknowledgement of the first: 40 ms on Linux.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listening.listen()
     return listening

@@ -1,9 +1,9 @@
-"""From a call's own arguments to those of the hold for it. Pure: no client is imported.
+"""From a call's arguments to those of its hold. Pure: imports no client.
 
 The names are the APIs' own, as `openai`, `anthropic` and `litellm` take and send them. Values
-are dicts, lists and texts; what is left out may also be None or a client's mark for that.
+are dicts, lists and texts; an omitted argument may also be None or a client's mark for that.
 
-Not seen here, so not held for: what a provider remembers of earlier calls
+A call's arguments do not contain, so its hold does not cover: the context that a provider stores
 (``previous_response_id``, ``conversation``, stored prompts), and what its own tools fetch.
 """
 
@@ -17,13 +17,13 @@ from budgetledger.errors import InvalidInput
 from budgetledger.money import count
 
 Kind: TypeAlias = Literal["chat", "responses", "text", "embedding", "image", "messages"]
-"""Which API a call is of: OpenAI's chat completions, Responses, text completions, embeddings,
+"""The API that a call uses: OpenAI's chat completions, Responses, text completions, embeddings,
 images; or Anthropic's messages."""
 
 _LEFT_OUT = ("NotGiven", "Omit")  # the clients' marks, by the names of their types
 
-# Tokens of one image that gpt-image-1 makes, by quality and size; the most where it is free to
-# choose (platform.openai.com/docs/guides/image-generation, 2026-11). And of one shown on the way.
+# Tokens of one image from gpt-image-1, by quality and size, and the most if the model chooses
+# (platform.openai.com/docs/guides/image-generation, 2026-11); and tokens of one partial image.
 _IMAGE_TOKENS = {
     "low": {"1024x1024": 272, "1024x1536": 408, "1536x1024": 400},
     "medium": {"1024x1024": 1056, "1024x1536": 1584, "1536x1024": 1568},
@@ -33,11 +33,11 @@ _MOST_IMAGE_TOKENS, _PARTIAL_IMAGE_TOKENS = 6240, 100
 
 
 def hold_arguments(kind: Kind, call: Mapping[str, Any]) -> dict[str, Any]:
-    """The keyword arguments of `Ledger.hold` by which a *call* is estimated.
+    """The keyword arguments of `Ledger.hold` that estimate *call*.
 
-    ``model``, ``messages`` or ``text``, and where there are any ``tools``, ``max_output_tokens``
-    (of one answer) and ``n``. Raises `InvalidInput` for an argument of a type no API takes, from
-    which nothing was read; what else cannot be held, `Ledger.hold` refuses.
+    ``model``, ``messages`` or ``text``, and if the call has them ``tools``, ``max_output_tokens``
+    (of one answer) and ``n``. Raises `InvalidInput` for an argument of a type that no API
+    accepts; `Ledger.hold` refuses other values that cannot be estimated.
     """
     found: dict[str, Any] = {"model": _given(call, "model")}
     if kind == "chat":
@@ -74,9 +74,9 @@ def hold_arguments(kind: Kind, call: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def asking_for_usage(kind: Kind, call: Mapping[str, Any]) -> Mapping[str, Any]:
-    """*call* itself, or, of a stream that would not tell its usage, the same with it asked for.
+    """*call* itself or, for a stream that would not send its usage, a copy that requests it.
 
-    That stream then has one chunk more, its last, with the usage and without choices.
+    That stream then ends with one more chunk, with the usage and without choices.
     """
     if kind not in ("chat", "text") or not _given(call, "stream"):
         return call
@@ -87,7 +87,7 @@ def asking_for_usage(kind: Kind, call: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _given(call: Mapping[str, Any], *names: str) -> Any:
-    """The first of these arguments that was given; None if none was."""
+    """The first of these arguments that the call has; None if it has none."""
     for name in names:
         value = call.get(name)
         if value is not None and type(value).__name__ not in _LEFT_OUT:
@@ -96,12 +96,12 @@ def _given(call: Mapping[str, Any], *names: str) -> Any:
 
 
 def is_list(value: object) -> bool:
-    """Whether these are several values, which can be read without taking them from the call."""
+    """Whether *value* has several values, which can be read without consuming them."""
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
 def _listed(call: Mapping[str, Any], name: str) -> list[Any]:
-    """The values of an argument that is a list; none if it was not given."""
+    """The values of an argument that is a list; none if it is omitted."""
     value = _given(call, name)
     if value and not is_list(value):
         raise _refused(name, value, "a list")
@@ -116,7 +116,7 @@ def _refused(name: str, value: object, wanted: str) -> InvalidInput:
 
 
 def _said(call: Mapping[str, Any], system: str | None, prompt: str) -> list[Any]:
-    """All that the model is given to read, but for tools, as the messages of a chat."""
+    """Everything that the model reads except tools, as chat messages."""
     said = _given(call, prompt)
     is_text = isinstance(said, str)
     messages = [{"role": "user", "content": said}] if is_text else _listed(call, prompt)
@@ -129,7 +129,7 @@ def _said(call: Mapping[str, Any], system: str | None, prompt: str) -> list[Any]
 
 
 def _schemas(call: Mapping[str, Any]) -> list[Any]:
-    """The form that the answer must have, which the model is told too."""
+    """The schemas that the answer must follow, which the model reads too."""
     places = [_given(call, "response_format"), _given(call, "output_format")]
     for name in ("text", "output_config"):
         place = _given(call, name)
@@ -147,7 +147,7 @@ def _prompts(call: Mapping[str, Any], name: str) -> list[str]:
 
 
 def _texts(prompt: Any) -> list[str]:
-    """The texts of a prompt that is one or several, each a text or a list of its tokens."""
+    """The texts of one or several prompts, each a text or a list of its tokens."""
     if isinstance(prompt, str):
         return [prompt]
     if not isinstance(prompt, Sequence):
@@ -158,7 +158,7 @@ def _texts(prompt: Any) -> list[str]:
 
 
 def _drawn(call: Mapping[str, Any]) -> list[Any]:
-    """The prompt of an image, and the images it is made from."""
+    """The prompt of an image and the images to edit, as chat messages."""
     given = _given(call, "image")
     images = given if isinstance(given, list) else [] if given is None else [given]
     parts = [{"type": "image_url", "image_url": {}} for _ in images]

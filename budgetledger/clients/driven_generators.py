@@ -1,7 +1,8 @@
-"""A caller's own generator, read as a stream: what its reader sends or throws reaches it.
+"""Reads a caller's generator as a stream, and passes on what the reader sends or throws.
 
-A metered generator yields inside ``with proxy:`` and sets ``proxy.sent`` to what it was sent. At
-the next step the proxy hands that, or what was thrown, to the caller's generator.
+A metered generator yields inside ``with proxy:`` and sets ``proxy.sent`` to the value that its
+reader sent. At the next step the proxy passes that value, or an exception that the reader threw,
+to the caller's generator.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ class _GeneratorProxy:
     thrown: BaseException | None = None
 
     def __enter__(self) -> None:
-        """Around the ``yield`` by which its reader may throw something."""
+        """Enter around the ``yield``, where the reader may throw an exception."""
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
         if error is None or isinstance(error, GeneratorExit):
@@ -32,7 +33,7 @@ class _GeneratorProxy:
 
 
 class GeneratorProxy(_GeneratorProxy):
-    """An iterator over a generator; ``returned`` is what it returned at its end."""
+    """An iterator over a generator; ``returned`` is the generator's return value."""
 
     returned: Any = None
 

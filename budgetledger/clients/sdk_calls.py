@@ -47,8 +47,11 @@ class ClientCall:
         self.user = caller.account()
         self.hold = hold_arguments(kind, body) | {"tags": caller.tags, "key": caller.key}
         self._answers: list[object] = []
-        self._response: Any = None
+        self._responses: list[Any] = []
+        self.is_answered = False
+        """Whether an answer came, so that the call is paid, whatever became of it since."""
         self.streams = bool(sent.get("stream"))
+        self._parse, options.post_parser = options.post_parser, self._keep_and_parse
         if self.streams:
             asking = asking_for_usage(kind, body)
             self.hides_usage = asking is not body
@@ -57,32 +60,38 @@ class ClientCall:
                 options.json_data = {**(options.json_data or {}), **told}
                 if "stream_options" in (options.extra_json or {}):  # which is sent instead
                     options.extra_json = {**options.extra_json, **told}
-        else:
-            self._listen(options)
-
-    def _listen(self, options: Any) -> None:
-        """Keep the answer before it is parsed further, which may fail when it has been paid."""
-        self._parse, options.post_parser = options.post_parser, self._keep_and_parse
 
     def _keep_and_parse(self, answer: Any) -> Any:
-        self._answers.append(answer)
+        """Keep the answer before it is parsed further, which may fail when it has been paid."""
+        if not self.streams:
+            self._answers.append(answer)
         return self._parse(answer) if callable(self._parse) else answer
 
-    @property
-    def is_answered(self) -> bool:
-        """Whether an answer came, so that the call is paid, whatever became of it since."""
-        return bool(self._answers) or self._response is not None
+    def answered(self, response: Any) -> None:
+        """Take note of the HTTP *response* to a request of this call."""
+        self.is_answered = True
+        if not self.streams:  # who reads the stream has the response
+            self._responses.append(response)
 
-    def paid(self, result: Any = None) -> Reading:
-        """What the answer says, or *result*, which the client made of it."""
+    def paid(self, result: Any = None) -> list[Reading]:
+        """What the answer says, or *result*, which the client made of it.
+
+        After it come the answers that were paid too, and replaced by a middleware of the client's.
+        """
         if self._answers:
-            return reading_of(self._answers[-1])
-        result = self._response if result is None else result
-        response = getattr(result, "http_response", result)  # with_raw_response has it
-        if hasattr(response, "num_bytes_downloaded"):
-            with suppress(ValueError):  # not JSON: nothing to read
-                return reading_of(response.json())
-        return reading_of(result)
+            last = reading_of(self._answers[-1])
+        else:
+            last = _read(self._responses[-1] if result is None and self._responses else result)
+        return [last, *(_read(response) for response in self._responses[:-1])]
+
+
+def _read(result: Any) -> Reading:
+    """What an HTTP response says, with_raw_response's, or what the client has made of one."""
+    response = getattr(result, "http_response", result)
+    if hasattr(response, "num_bytes_downloaded"):
+        with suppress(ValueError):  # not JSON: nothing to read
+            return reading_of(response.json())
+    return reading_of(result)
 
 
 def answered(options: Any, response: Any) -> None:
@@ -92,7 +101,7 @@ def answered(options: Any, response: Any) -> None:
     """
     call = getattr(options.post_parser, "__self__", None)
     if isinstance(call, ClientCall) and response.is_success:
-        call._response = response
+        call.answered(response)
 
 
 def taken_from(options: Any, sent: dict[str, Any], own: Caller) -> ClientCall | None:

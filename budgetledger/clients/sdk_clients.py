@@ -13,18 +13,19 @@ from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache, wraps
 from typing import Any, NamedTuple, NoReturn
 
-from budgetledger.aio import AsyncLedger
+from budgetledger.aio import AsyncHold, AsyncLedger
 from budgetledger.callers import NOBODY, Caller, current
 from budgetledger.clients import sdk_streams as _client_streams
-from budgetledger.clients.sdk_calls import CALLER, answered, taken_from
+from budgetledger.clients.sdk_calls import CALLER, ClientCall, answered, taken_from
 from budgetledger.clients.settling import asettled, settled
 from budgetledger.errors import InvalidInput
+from budgetledger.holds import Hold
 from budgetledger.ledger import Ledger
 
 # The methods that take budget_user=, budget_tags= and budget_key=.
 _CHAT = {"completions": ("create", "parse", "stream")}
 _RESPONSES = ("create", "parse", "stream", "compact")
-_MESSAGES = ("create", "parse", "stream", "tool_runner")
+_MESSAGES = ("create", "parse", "stream", "tool_runner", "thread")
 _METHODS: dict[str, Any] = {
     "chat": _CHAT,
     "responses": _RESPONSES,
@@ -57,6 +58,8 @@ def metered_client(client: Any, ledger: Ledger | AsyncLedger, own: Caller) -> An
             vars(wrapped)[name] = value
     ledger = ledger.ledger if isinstance(ledger, AsyncLedger) else ledger
     wrapped._budgetledger = _Metering(ledger, own)
+    if hasattr(wrapped, "_middleware_chain"):  # Anthropic's; at its end are methods of its client
+        wrapped._middleware_chain = wrapped._build_middleware_chain()
     return wrapped
 
 
@@ -161,14 +164,17 @@ class _SyncClient(_Metered):
             result = send(cast_to, options, *args, **kwargs)
         except BaseException as error:
             if call.is_answered:
-                settled(ledger, hold, call.paid())
+                _settle(ledger, hold, call)
             else:
                 hold.__exit__(type(error), error, error.__traceback__)
             raise
-        if call.streams:
-            _client_streams.meter(_response_of(result), hold, call.hides_usage)
-        else:
-            settled(ledger, hold, call.paid(result))
+        response = _response_of(result) if call.streams else None
+        if response is not None:
+            _client_streams.meter(response, hold, call.hides_usage)
+        elif call.is_answered or not getattr(self, "_middleware", ()):
+            _settle(ledger, hold, call, result)
+        else:  # a middleware answered itself, such as from a cache
+            hold.__exit__(None, None, None)
         return result
 
     def _process_response(self, *, options: Any, response: Any, **more: Any) -> Any:
@@ -191,14 +197,17 @@ class _AsyncClient(_Metered):
             result = await send(cast_to, options, *args, **kwargs)
         except BaseException as error:
             if call.is_answered:
-                await asettled(ledger, hold, call.paid())
+                await _asettle(ledger, hold, call)
             else:
                 await hold.__aexit__(type(error), error, error.__traceback__)
             raise
-        if call.streams:
-            _client_streams.meter_async(_response_of(result), hold, call.hides_usage)
-        else:
-            await asettled(ledger, hold, call.paid(result))
+        response = _response_of(result) if call.streams else None
+        if response is not None:
+            _client_streams.meter_async(response, hold, call.hides_usage)
+        elif call.is_answered or not getattr(self, "_middleware", ()):
+            await _asettle(ledger, hold, call, result)
+        else:  # a middleware answered itself, such as from a cache
+            await hold.__aexit__(None, None, None)
         return result
 
     async def _process_response(self, *, options: Any, response: Any, **more: Any) -> Any:
@@ -207,6 +216,20 @@ class _AsyncClient(_Metered):
         return await process(options=options, response=response, **more)
 
 
+def _settle(ledger: Ledger, hold: Hold, call: ClientCall, result: Any = None) -> None:
+    """Settle with the answer; charge for those beside it, as the hold is closed by then."""
+    for reading in call.paid(result):
+        settled(ledger, hold, reading)
+
+
+async def _asettle(ledger: Ledger, hold: AsyncHold, call: ClientCall, result: Any = None) -> None:
+    for reading in call.paid(result):
+        await asettled(ledger, hold, reading)
+
+
 def _response_of(result: Any) -> Any:
-    """The HTTP response of a stream, or of what ``with_raw_response`` returns."""
-    return result.http_response if hasattr(result, "http_response") else result.response
+    """The HTTP response of a stream, or of what ``with_raw_response`` returns; None if it has none.
+
+    It has none if a middleware made it.
+    """
+    return getattr(result, "http_response", None) or getattr(result, "response", None)

@@ -1,4 +1,4 @@
-"""Settling a hold after a call has been paid: nothing here may take the answer from the caller."""
+"""Settles a hold after a paid call. No error here may keep the answer from the caller."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _log = logging.getLogger("budgetledger")
 
 
 def reading_of(response: object) -> Reading:
-    """What *response* says; if it says nothing, without usage, to be recorded as unpriced."""
+    """The model, usage and cost in *response*; if unreadable, the model only (unpriced)."""
     try:
         return read_response(response)
     except UnreadableResponse:
@@ -29,9 +29,9 @@ def reading_of(response: object) -> Reading:
 
 
 def settled(ledger: Ledger, hold: Hold, paid: Reading) -> None:
-    """Settle *hold* of *ledger*, or say why not.
+    """Settle *hold* of *ledger*; a failure is logged and warned of, never raised.
 
-    A reading that names no model is of the one asked for.
+    A reading without a model gets the hold's model.
     """
     paid = paid._replace(model=paid.model or hold.model)
     try:
@@ -63,9 +63,9 @@ def _say(hold: BaseHold, error: Exception) -> None:
         _log.warning("%s", error)
         return
     message = (
-        f"a call of {hold.account!r} was answered, and its cost could not be recorded ({error}); "
-        f"hold {hold.id} counts until {hold.expires_at:%Y-%m-%d %H:%M:%S} UTC; settle it, found by "
-        f"ledger.holds({hold.account!r}), with the cost in USD"
+        f"a call of {hold.account!r} was answered, but its cost could not be recorded ({error}); "
+        f"hold {hold.id} counts until {hold.expires_at:%Y-%m-%d %H:%M:%S} UTC; get it from "
+        f"ledger.holds({hold.account!r}) and settle it with the cost in USD"
     )
     _log.error(message, exc_info=error)
     with suppress(UnrecordedWarning):

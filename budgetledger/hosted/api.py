@@ -1,6 +1,6 @@
-"""The JSON API of `budgetledger serve`, as far as hosted mode uses it.
+"""The part of `budgetledger serve`'s JSON API that hosted mode uses.
 
-Every request that writes carries an idempotency key, so that trying it again is safe.
+Every request that writes carries an idempotency key, so a retry is safe.
 """
 
 from __future__ import annotations
@@ -48,19 +48,19 @@ class Api:
         self._project = project
 
     def is_there(self) -> bool:
-        """Whether the server has this API. Raises `ServerUnavailable` if it says nothing."""
+        """Whether the server has this API. Raises `ServerUnavailable` if it does not answer."""
         try:
             told = self._server.request("GET", "/v1").document
         except errors.ServerRefused:
             return False
         except errors.ServerUnavailable as error:
-            if error.status not in (500, 501):  # a server that has no such page may say so thus
+            if error.status not in (500, 501):  # some servers answer so for unknown paths
                 raise
             return False
         return isinstance(told, dict) and told.get("service") == "budgetledger"
 
     def hold(self, account: str, draft: Draft, expires_in_us: int, key: str) -> Entry:
-        """Set money aside; the row that holds. Raises what `Ledger.hold` raises."""
+        """Take a hold and return its row. Raises what `Ledger.hold` raises."""
         asked = {
             "amount": _usd(draft.held_pico),
             "tokens": draft.held_tokens,
@@ -72,19 +72,19 @@ class Api:
         return _hold_entry(told, draft)
 
     def settle(self, account: str, hold_id: int, draft: Draft, key: str) -> Entry:
-        """Close a hold with what the call cost; one that the server has lost is charged for."""
+        """Close a hold with what the call cost; if the server has lost the hold, charge it."""
         try:
             return read_entry(self._write(account, f"holds/{hold_id}/settle", _paid(draft), key))
         except errors.UnknownEntry:
             return self.charge(account, draft, key)
 
     def release(self, account: str, hold_id: int, reason: str | None, key: str) -> Entry:
-        """Close a hold unspent."""
+        """Close a hold without a cost."""
         asked = {"reason": reason}
         return read_entry(self._write(account, f"holds/{hold_id}/release", asked, key))
 
     def extend(self, account: str, hold_id: int, expires_in_us: int, key: str) -> datetime:
-        """Move the deadline of a hold; returns it."""
+        """Move the deadline of a hold to so many microseconds from now; returns it."""
         asked = {"expires_in": expires_in_us / 1e6}
         told = self._write(account, f"holds/{hold_id}/extend", asked, key)
         return datetime.fromisoformat(told["expires_at"])
@@ -94,12 +94,12 @@ class Api:
         return read_entry(self._write(account, "charges", _paid(draft), key))
 
     def adjust(self, entry: Entry, pico: int, reason: str, key: str, *, is_total: bool) -> None:
-        """Correct an entry by an amount; or, *is_total*, to it."""
+        """Correct an entry's cost by *pico*, or to *pico* if *is_total*."""
         asked = {"total" if is_total else "amount": _usd(pico), "reason": reason}
         self._told(self._path("entries", str(entry.id), "adjust"), asked, key)
 
     def entry_with_key(self, key: str) -> Entry | None:
-        """The entry that was recorded under *key*."""
+        """The entry recorded under *key*, or None."""
         path = self._path("keys", _header(key))
         answer = self._server.retrying(lambda: self._server.request("GET", path))
         try:
@@ -108,7 +108,7 @@ class Api:
             return None
 
     def record(self, account: str) -> Record:
-        """What an account without a budget spent, as LiteLLM's record of one that may not."""
+        """The costs of an account without a budget, as LiteLLM's record with a budget of 0."""
         path = f"{self._path('accounts', account)}/model-costs"
         answer = self._server.retrying(lambda: self._server.request("GET", path))
         costs = {
@@ -122,7 +122,7 @@ class Api:
         }
 
     def set_budget(self, change: Creation) -> None:
-        """Set the budget that `BudgetManager` knows."""
+        """Set the budget that `BudgetManager` uses."""
         days, created_at = change.duration, change.created_at
         asked = {
             "name": DEFAULT_BUDGET,
@@ -174,7 +174,7 @@ class Api:
 
 
 def _hold_entry(told: Mapping[str, Any], draft: Draft) -> Entry:
-    """The row of a hold, of which the server shows less than of an entry."""
+    """The row of a hold, from the server's answer and, for the fields it lacks, *draft*."""
     evidence = draft._replace(
         held_pico=to_pico(told["amount"]),
         held_tokens=told["tokens"],
@@ -198,7 +198,7 @@ def _paid(draft: Draft) -> dict[str, Any]:
 
 
 def _refusal(told: Mapping[str, Any], message: str) -> dict[str, Any]:
-    """The attributes of a `BudgetExceededError`; its budget as far as the server tells of it."""
+    """The attributes of a `BudgetExceededError`; its budget has only what the server sends."""
     measure = told["measure"]
     amounts: dict[str, Any] = {
         name: Decimal(told[name]) if measure == "usd" else int(told[name])
@@ -219,7 +219,7 @@ def _refusal(told: Mapping[str, Any], message: str) -> dict[str, Any]:
 
 
 def _header(key: str) -> str:
-    """*key* as a header can carry it, which is not every text."""
+    """*key* as a header's value: its digest if a header cannot carry that text."""
     is_plain = key.isascii() and key.isprintable() and key == key.strip()
     return key if is_plain else f"sha256:{sha256(key.encode()).hexdigest()}"
 

@@ -1,4 +1,4 @@
-"""The records of `BudgetManager` in hosted mode: kept by a server, changed through the outbox."""
+"""The records of `BudgetManager` in hosted mode: on a server, changed through the outbox."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ E = TypeVar("E", bound=StoreError)
 class HostedBooks:
     """What `BudgetManager` works with in hosted mode.
 
-    Reads are of the records as last seen, which every change brings up to date, with what was
-    not sent yet; after a hold was settled they are asked for anew. A change is a row of the
+    Reads return the records as last received, plus the changes not sent yet. Every change
+    refreshes them; after a settle the next read requests them again. A change is a row of the
     local ledger before it is sent.
     """
 
@@ -53,18 +53,18 @@ class HostedBooks:
         self._sender = Sender(project, server, outbox)
         self._outbox = outbox
         self._seen = Seen()
-        self._is_outdated = False  # a hold was settled since
+        self._is_outdated = False  # a hold was settled since they were received
         self._failure: tuple[float, StoreError] | None = None
         self.load()
 
     # -- reading --------------------------------------------------------------------------------
 
     def load(self) -> None:
-        """Send what was not sent, and read the records anew."""
+        """Send the changes not sent yet, and read the records again."""
         self._send(anew=True)
 
     def users(self) -> list[str]:
-        """Who has a record."""
+        """The users that have a record."""
         return [*self._records()]
 
     def has(self, user: str) -> bool:
@@ -94,7 +94,7 @@ class HostedBooks:
     def set_budget(
         self, user: str, limit: Sum, duration: str | None, created_at: float | None
     ) -> None:
-        """Give *user* a budget."""
+        """Set the budget of *user*."""
         self._outbox.record(
             Creation(
                 user,
@@ -119,16 +119,16 @@ class HostedBooks:
         self._warn(entry)
 
     def shift(self, user: str) -> None:
-        """Set the cost of *user* back to 0. Raises `UnknownAccount`."""
+        """Reset the cost of *user* to 0. Raises `UnknownAccount`."""
         self.record(user)
         self._outbox.record(Reset(user, time.time()))
         self._send_change()
 
     def shift_if_due(self, user: str) -> None:
-        """Write down that the window of *user* has turned, if the server's record is older.
+        """Record that the window of *user* has turned, if the server's record is older.
 
-        Where the server has the API its windows turn by themselves, and a reset sent there would
-        take what was spent since out of the one that is active.
+        A server with the API turns its windows by itself; a reset sent there would remove from
+        the active window what was spent since its start.
         """
         if self._sender.has_api:
             return
@@ -138,11 +138,11 @@ class HostedBooks:
             self._outbox.record(Reset(user, since))
             self._send_change()
 
-    # -- holds, which the hosted protocol does not know ------------------------------------------
+    # -- holds, which the hosted protocol does not have ------------------------------------------
 
     @property
     def ledger(self) -> Ledger:
-        """The local ledger, as the outbox."""
+        """The local ledger that contains the outbox."""
         return self._outbox.ledger
 
     @property
@@ -150,8 +150,8 @@ class HostedBooks:
         """The server's API. Raises `InvalidInput` if it has none."""
         if not self._sender.has_api:
             raise InvalidInput(
-                f"the budget server {self._server.address} speaks LiteLLM's hosted protocol "
-                "alone, which has no holds; they need `budgetledger serve` there"
+                f"the budget server {self._server.address} has only LiteLLM's hosted protocol, "
+                "which has no holds; run `budgetledger serve` there to use them"
             )
         return self._sender.api
 
@@ -171,7 +171,7 @@ class HostedBooks:
         if prepared.unpriced is not None:
             raise prepared.unpriced
         if any(self._outbox.after(self._seen.through)):
-            self._send(only_changes=True)  # what was spent already is to count
+            self._send(only_changes=True)  # so that these costs count in the decision
         in_us = span_us(expires_in, "expires_in")
         entry = api.hold(user, prepared.draft, in_us, request.key or f"hold-{uuid4().hex}")
         granted = Granted(entry, Ref(0, 0, self.project, user, 0))
@@ -179,11 +179,11 @@ class HostedBooks:
 
     @property
     def journal(self) -> Journal:
-        """The local ledger's, under the outbox's project."""
+        """The outbox's journal, in the local ledger."""
         return self._outbox.journal
 
     def settle(self, account: str, hold_id: int, draft: Draft, key: str) -> Entry:
-        """Close a hold. Raises `Kept` if the server cannot be told now, or will not listen."""
+        """Close a hold. Raises `Kept` if the server is unavailable or refuses the settle."""
         try:
             entry = self.api.settle(account, hold_id, draft, key)
             self._is_outdated = True
@@ -197,7 +197,7 @@ class HostedBooks:
     # -- sending --------------------------------------------------------------------------------
 
     def save(self) -> dict[str, Any]:
-        """Send what was not sent."""
+        """Send the changes not sent yet."""
         self._send()
         return {"status": "success"}
 
@@ -209,9 +209,9 @@ class HostedBooks:
     def _warn(self, entry: Entry) -> None:
         if entry.cost_pico is None and entry.id not in self._seen.priced:
             warn(
-                f"no price is known for {entry.model!r}, so that nothing was added on the budget "
-                f"server; entry {entry.id} of {self.ledger!r} keeps the call: adjust "
-                "it there with the cost, and the server is told",
+                f"no price is known for {entry.model!r}, so the budget server added no cost; "
+                f"entry {entry.id} of {self.ledger!r} records the call: adjust it there by the "
+                "cost, which is then sent to the server",
                 UnpricedWarning,
             )
         if entry.account in self._seen.strangers:
@@ -229,8 +229,8 @@ class HostedBooks:
 
     def _is_kept(self, error: E) -> E:
         return type(error)(
-            f"{error}; what you did is kept in {self.ledger.path} and sent with the next change "
-            "or save_data(): do not do it again",
+            f"{error}; the change is saved in {self.ledger.path} and sent with the next change "
+            "or save_data(): do not repeat it",
             **error.__dict__,
         )
 
@@ -238,8 +238,8 @@ class HostedBooks:
         asked = time.monotonic()
         with self._outbox.sending():
             if self._failure is not None and self._failure[0] > asked:
-                raise self._failure[1]  # it was tried while this call waited
-            # Before it asks: a hold that is settled meanwhile is to be asked for again.
+                raise self._failure[1]  # another thread tried while this call waited
+            # Clear it before the request, so that a hold settled meanwhile sets it again.
             was_outdated, self._is_outdated = self._is_outdated, False
             only_changes = only_changes and not was_outdated
             try:

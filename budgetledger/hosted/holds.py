@@ -1,4 +1,4 @@
-"""The `Hold` of hosted mode: the server keeps it, and each of its methods asks the server."""
+"""The `Hold` of hosted mode: the server keeps it, and each of its methods calls the server."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ if TYPE_CHECKING:
 
 
 class HoldKeeper(Protocol):
-    """What a `HostedHold` needs of the `HostedBooks` that took it."""
+    """What a `HostedHold` needs from the `HostedBooks` that took it."""
 
     @property
     def journal(self) -> Journal:
-        """The local ledger's."""
+        """The outbox's journal, in the local ledger."""
 
     @property
     def api(self) -> Api:
         """The server's API."""
 
     def settle(self, account: str, hold_id: int, draft: Draft, key: str) -> Entry:
-        """Close a hold. Raises `Kept` if the server does not take the settle now."""
+        """Close a hold. Raises `Kept` if the server does not accept the settle now."""
 
 
 class Kept(Exception):
-    """A settle is kept in the local ledger, as *entry*, until the server takes it."""
+    """The local ledger keeps a settle, as *entry*, until the server accepts it."""
 
     def __init__(self, entry: Entry, error: ServerUnavailable | ServerRefused) -> None:
         super().__init__(entry, error)
@@ -67,8 +67,8 @@ class HostedHold(Hold):
         key = self._key_of(draft)
         if self._kept is not None and self._kept.idempotency_key != key:
             raise HoldAlreadyClosed(
-                f"hold {self.id} of {self.account!r} was settled with {self._kept.cost} USD, which "
-                "the budget server does not know yet: save_data() sends it",
+                f"hold {self.id} of {self.account!r} was settled with {self._kept.cost} USD, but "
+                "the budget server has not received this yet; call save_data() to send it",
                 hold_id=self.id,
                 entry=self._kept,
             )
@@ -78,7 +78,7 @@ class HostedHold(Hold):
         except HoldAlreadyClosed as error:
             self.closed_by, self._unrecorded = error.entry, None
             raise
-        except Kept as kept:  # the settle is durable here: only the caller is still to be told
+        except Kept as kept:  # the settle is durable locally; the caller still gets the error
             self._kept = self.closed_by = kept.entry
             self._unrecorded = None
             raise kept.error from None
@@ -105,7 +105,7 @@ class HostedHold(Hold):
     def _settle_stream(self, reading: StreamReading) -> None:
         try:
             self._record(self._stream_settling(reading))
-        except (ServerUnavailable, ServerRefused) as error:  # it is kept
+        except (ServerUnavailable, ServerRefused) as error:  # the settle is kept
             say(str(error), UnrecordedWarning)
         except (HoldAlreadyClosed, StoreError, BudgetledgerWarning) as error:
             self._not_recorded(error)

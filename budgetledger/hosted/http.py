@@ -1,7 +1,7 @@
 """Exchanges with a budget server: bounded in time and size, never redirected.
 
-On `httpcore2`, the transport under httpx2, for its network backend: the time-outs of httpx
-bound each read, so that a server which sends a byte now and then keeps its caller for ever.
+Uses `httpcore2`, the transport under httpx2, for its network backend: the time-outs of httpx
+bound each read, so a server that sends a byte now and then would keep its caller for ever.
 Here one deadline bounds the whole exchange.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _PAUSES = (0.2, 0.8)  # seconds before the second and the third try
-_LONGEST_PAUSE = 5.0  # a server that asks for more is not waited for
+_LONGEST_PAUSE = 5.0  # no retry if the server asks for a longer one
 _MOST_BYTES = 64 * 2**20
 _PASSING = frozenset((408, 425, 429, 500, 502, 503, 504))
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -33,7 +33,7 @@ _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
 class Answer(NamedTuple):
-    """What a server said: JSON, and headers by lower-case name."""
+    """A server's answer: status, headers by lower-case name, and JSON."""
 
     status: int
     headers: Mapping[str, str]
@@ -47,7 +47,7 @@ class Server:
     from connecting to the last byte.
     """
 
-    _pool: tuple[int, httpcore2.ConnectionPool] | None = None  # of the process with that id
+    _pool: tuple[int, httpcore2.ConnectionPool] | None = None  # with the id of its process
 
     def __init__(
         self, api_base: str | None, headers: Mapping[str, str] | None, timeout: float
@@ -63,10 +63,10 @@ class Server:
         return f"Server({self.address!r})"
 
     def post(self, path: str, document: object, headers: Mapping[str, str] | None = None) -> Answer:
-        """Send *document* as JSON; answers 2xx and 4xx.
+        """Send *document* as JSON; returns answers with status 2xx and 4xx.
 
-        Raises `ServerUnavailable` where trying again may help, whether or not the request
-        took effect; else `ServerRefused`.
+        Raises `ServerUnavailable` if a retry may help (the request may have taken effect), else
+        `ServerRefused`.
         """
         return self.request("POST", path, document, headers)
 
@@ -77,7 +77,7 @@ class Server:
         document: object = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """`post`, by any method."""
+        """`post`, with any method."""
         import httpcore2
 
         body = None if document is None else json.dumps(document, allow_nan=False).encode()
@@ -105,7 +105,7 @@ class Server:
             raise self._unavailable(f"{self._named(path)} cannot be reached ({what})") from error
 
     def retrying(self, operation: Callable[[], T]) -> T:
-        """*operation*, tried up to three times while the server is unavailable."""
+        """Run *operation*, up to three times while the server is unavailable."""
         for pause in _PAUSES:
             try:
                 return operation()
@@ -119,11 +119,11 @@ class Server:
     def refused(self, path: str, answer: Answer) -> ServerRefused:
         """The error for an answer 4xx."""
         if answer.status in (401, 403):
-            advice = "pass the credentials that it wants as headers="
+            advice = "pass its credentials as headers="
         elif answer.status in (404, 405):
             advice = "check api_base="
         else:
-            advice = "it says why above"
+            advice = "correct what its answer names"
         return ServerRefused(
             f"{self._named(path)} answered {answer.status} ({_shown(answer.document)}); {advice}",
             target=self.address,
@@ -133,8 +133,8 @@ class Server:
     def misunderstood(self, path: str, document: object) -> ServerRefused:
         """The error for an answer that is not of the protocol."""
         return ServerRefused(
-            f"{self._named(path)} answered something else than a budget server would "
-            f"({_shown(document)}); check api_base=",
+            f"{self._named(path)} sent an unexpected answer ({_shown(document)}); "
+            "check that api_base= is a budget server",
             target=self.address,
             status=200,
         )
@@ -171,8 +171,8 @@ class Server:
         if 300 <= status < 400:
             target = headers.get("location", "nowhere").partition("?")[0]
             raise ServerRefused(
-                f"{self._named(path)} redirects to {target[:200]!r}, which is not followed: what "
-                "was to be saved would be lost there; set api_base= to the right address",
+                f"{self._named(path)} redirects to {target[:200]!r}; redirects are not followed, "
+                "as the data to save could be lost; set api_base= to the right address",
                 target=self.address,
                 status=status,
             )
@@ -190,7 +190,7 @@ class Server:
         if document is None and status < 300:
             kind = headers.get("content-type", "no content type")
             raise ServerRefused(
-                f"{self._named(path)} answered no JSON ({kind:.60}: {_shown(content[:120])}); "
+                f"{self._named(path)} answered without JSON ({kind:.60}: {_shown(content[:120])}); "
                 "check that api_base= is a budget server",
                 target=self.address,
                 status=status,
@@ -212,18 +212,18 @@ class Server:
 
 
 def checked_address(api_base: object) -> str:
-    """*api_base* without a slash at its end. Raises `InvalidInput`."""
+    """*api_base* without slashes at its end. Raises `InvalidInput`."""
     if api_base is None or api_base == "":
         raise InvalidInput(
             "client_type='hosted' needs the address of a budget server; pass for example "
-            "api_base='http://127.0.0.1:8787', where `budgetledger serve` answers"
+            "api_base='http://127.0.0.1:8787', where `budgetledger serve` listens"
         )
     what = "api_base must be an address such as 'https://budgets.example.com'"
     if not isinstance(api_base, str):
         raise InvalidInput(f"{what}, got {type(api_base).__name__}")
     try:
         parts = urlsplit(api_base)
-        usable = parts.port != 0  # raises for one that is none
+        usable = parts.port != 0  # raises for an invalid port
     except ValueError:
         parts, usable = urlsplit(""), False
     if parts.username is not None or parts.password is not None:
@@ -240,7 +240,7 @@ def _checked_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
     checked = {"content-type": "application/json", "accept": "application/json"}
     for name, value in (headers or {}).items():
         if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
-            raise InvalidInput(f"headers has no usable name in {name!r:.60}; pass str names")
+            raise InvalidInput(f"headers has the invalid name {name!r:.60}; pass HTTP header names")
         if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
             raise InvalidInput(f"headers[{name!r}] must be one line of Latin-1 text; pass a str")
         checked[name.lower()] = value
@@ -253,7 +253,7 @@ def _shown(value: object) -> str:
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """Of a ``Retry-After`` in seconds; a date is not worth the trouble."""
+    """The seconds of a ``Retry-After``; its date form is ignored."""
     return float(retry_after) if retry_after and re.fullmatch(r"\d{1,9}", retry_after) else None
 
 
@@ -262,7 +262,7 @@ def _no_number(name: str) -> Any:
 
 
 class _Deadline(threading.local):
-    """When the exchange of this thread must be over, in `time.monotonic` seconds."""
+    """When the exchange of this thread must end, in `time.monotonic` seconds."""
 
     at = 0.0
 
@@ -316,7 +316,7 @@ def _open_pool(address: str) -> httpcore2.ConnectionPool:
 
 
 def _proxy(url: str) -> httpcore2.Proxy:
-    """The proxy that the environment names, as curl reads it."""
+    """The proxy from the environment, with its URL read as curl reads it."""
     import httpcore2
 
     parts = urlsplit(url if "://" in url else f"http://{url}")

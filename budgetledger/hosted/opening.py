@@ -1,4 +1,4 @@
-"""Hosted mode: budgets kept by a server, with the local ledger for what it has not got yet."""
+"""Hosted mode: a server keeps the budgets, the local ledger what the server has not received."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def open_hosted(
     timeout: float,
     ledger: Ledger | None,
 ) -> tuple[Ledger, HostedBooks]:
-    """The local ledger of *project* on the server at *api_base*, and its records there."""
+    """Open the local ledger of *project*, and its records on the server at *api_base*."""
     server = Server(api_base, headers, timeout)
     try:
         import httpcore2  # noqa: F401
@@ -31,7 +31,7 @@ def open_hosted(
     try:
         if is_server(opened.path):
             raise InvalidInput(
-                f"what the budget server has not got yet is kept in a file here, not in "
+                f"hosted mode keeps unsent changes in a file on this machine, not in "
                 f"{opened.path}; pass ledger=Ledger('unsent.db')"
             )
         outbox = Outbox(opened, project, server.address)

@@ -1,9 +1,9 @@
-"""Changes made in hosted mode: rows of the local ledger, until the server has acknowledged them.
+"""Changes made in hosted mode: rows of the local ledger until the server has acknowledged them.
 
-Under the project ``<project> at <server>`` stands what was done here, in order; under the same
-name with ``: sent`` how far the server knows it. Before something is sent whose answer may get
-lost, a row says what the server should show if it arrived, so that neither a lost answer nor
-a killed process makes a cost count twice.
+The project ``<project> at <server>`` has the changes made here, in order; the project of that
+name with ``: sent`` has how many of them the server has acknowledged. Before a request whose
+answer may get lost, a row states what the server will show if the request arrived, so neither a
+lost answer nor a killed process makes a cost count twice.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from budgetledger.storage.process_lock import LockTimeout, ProcessLock
 from budgetledger.storage.protocols import Execute
 from budgetledger.verbs.listing import project_entries
 
-_SENT = "sent"  # the account whose last row is the state
+_SENT = "sent"  # the account whose last row has the state
 _CREATION, _RESET = "create_budget", "reset_cost"
 _SETTLES = "settles the server's hold "
 
 
 class State(NamedTuple):
-    """How far the server knows the changes.
+    """Which changes the server has acknowledged, and which are in flight.
 
-    ``through`` is the id of the last row that it has acknowledged, ``trying`` of the last that
-    was sent to it since, and ``targets`` what its records show, by user, if that arrived.
+    ``through`` is the id of the last acknowledged row, ``trying`` that of the last row sent
+    since, and ``targets`` what the server's records show, by user, if those rows arrived.
     """
 
     through: int = 0
@@ -58,11 +58,11 @@ class Outbox:
         self._sent = self.journal.for_project(f"{name}: sent")
         self._in_memory = threading.Lock()
 
-    # -- what was done --------------------------------------------------------------------------
+    # -- changes --------------------------------------------------------------------------------
 
     def add(self, user: str, draft: Draft) -> Entry:
         """Record a cost, once for each key."""
-        if draft.idempotency_key is None:  # by which the server will know it
+        if draft.idempotency_key is None:  # the server's too, which makes retries safe
             draft = draft._replace(idempotency_key=f"{draft.kind}-{uuid4().hex}")
 
         def operation(tx: Transaction) -> Entry:
@@ -72,7 +72,7 @@ class Outbox:
         return self.journal.write(operation)
 
     def record(self, change: Creation | Reset) -> None:
-        """Record what is no cost."""
+        """Record a change that is not a cost."""
         note = _CREATION if isinstance(change, Creation) else _RESET
         self._note(self.journal, change.user, note, change._asdict())
 
@@ -80,11 +80,14 @@ class Outbox:
         draft = Draft("opening", cost_pico=0, tags_json=json.dumps(what), note=note)
         journal.write(lambda tx: post(tx, find_or_open(tx, journal.project, account), draft))
 
-    # -- what the server knows ------------------------------------------------------------------
+    # -- acknowledgements -----------------------------------------------------------------------
 
     @contextmanager
     def sending(self) -> Iterator[None]:
-        """One sender at a time, of all threads and processes that use the file."""
+        """Admit one sender at a time, of all threads and processes that use the file.
+
+        Raises `StoreBusy` if another process sends for a minute.
+        """
         if self.ledger.path == ":memory:":
             with self._in_memory:
                 yield
@@ -99,14 +102,14 @@ class Outbox:
         except LockTimeout:
             raise StoreBusy(
                 "another process has been sending to the budget server for a minute; "
-                "what you did is kept and sent later",
+                "the change is saved and sent later",
                 target=self.ledger.path,
             ) from None
         finally:
             lock.close()
 
     def state(self) -> State:
-        """How far the server knows the changes."""
+        """Which changes the server has acknowledged, and which are in flight."""
 
         def operation(execute: Execute) -> State:
             account = accounts.find(execute, self._sent.project, _SENT)
@@ -118,11 +121,11 @@ class Outbox:
         return self.journal.read(operation)
 
     def acknowledged(self, through: int) -> None:
-        """The server has all up to the row *through*."""
+        """Record that the server has all rows up to *through*."""
         self._note(self._sent, _SENT, "acknowledged", State(through)._asdict())
 
     def trying(self, state: State) -> None:
-        """What follows ``state.through`` is about to be sent, and may or may not arrive."""
+        """Record that the rows after ``state.through`` are about to be sent and may arrive."""
         self._note(self._sent, _SENT, "about to be sent", state._asdict())
 
     def entry(self, entry_id: int | None) -> Entry:
@@ -135,7 +138,7 @@ class Outbox:
 
 
 def changes_of(entries: Iterable[Entry]) -> Iterator[Change]:
-    """What rows change; nothing for a cost that is not known (yet), and for other rows."""
+    """The changes that rows make; none for costs that are not known (yet) and for other rows."""
     for entry in entries:
         if entry.kind == "opening" and entry.note == _CREATION:
             yield Creation(**entry.tags)
@@ -146,16 +149,16 @@ def changes_of(entries: Iterable[Entry]) -> Iterator[Change]:
 
 
 def draft_of(entry: Entry) -> Draft:
-    """What was recorded, to be recorded elsewhere."""
+    """The content of *entry*, to record it elsewhere."""
     return Draft._make(getattr(entry, name) for name in Draft._fields)
 
 
 def settle_note(hold_id: int) -> str:
-    """The note on a row that is to settle a hold of the server's."""
+    """The note on a row that settles a hold of the server."""
     return f"{_SETTLES}{hold_id}"
 
 
 def hold_of(entry: Entry) -> int | None:
-    """The server's hold that a row is to settle."""
+    """The id of the server's hold that a row settles, or None."""
     note = entry.note or ""
     return int(note.removeprefix(_SETTLES)) if note.startswith(_SETTLES) else None

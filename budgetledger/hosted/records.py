@@ -1,7 +1,7 @@
-"""LiteLLM's records, and what changes do to them. Pure.
+"""LiteLLM's records, and how changes apply to them. Pure.
 
-A record is what the hosted protocol carries of a user: US dollars as JSON numbers, seconds
-since 1970, days. Fields that are not known here are passed on as they came.
+A record describes a user in the hosted protocol: US dollars as JSON numbers, times as seconds
+since 1970, durations as days. Unknown fields stay as they are.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ class Cost(NamedTuple):
 
 
 class Creation(NamedTuple):
-    """*user* got a budget."""
+    """The budget of *user* was set."""
 
     user: str
     total_budget: float
     duration: int | None
     """Days."""
     created_at: float | None
-    """None to keep the first, or else the moment of the change."""
+    """None keeps the first one; if there is none, *at* is taken."""
     at: float
 
 
 class Reset(NamedTuple):
-    """The cost of *user* was set back to 0 at a moment."""
+    """The cost of *user* was reset to 0 at a time."""
 
     user: str
     at: float
@@ -52,9 +52,9 @@ Change = Cost | Creation | Reset
 def with_changes(
     records: Mapping[str, Record], changes: Iterable[Change], now: float
 ) -> dict[str, Record]:
-    """The records after *changes*, in their order, at the moment *now*.
+    """The records after *changes*, in their order, at the time *now*.
 
-    Raises `InvalidInput` if a record to be changed cannot be read.
+    Raises `InvalidInput` if a record that changes cannot be read.
     """
     changed = dict(records)
     for change in changes:
@@ -74,7 +74,7 @@ def with_changes(
 def turned(user: str, record: Record, now: float) -> Record:
     """*record* as of *now*: without its cost if its window has turned since it was written."""
     if not isinstance(record, dict):
-        raise _unreadable(user, "is no object")
+        raise _unreadable(user, "is not an object")
     start = _window_start(record, now)
     written = _moment(record.get("last_updated_at"))
     if start is None or written is None or start <= written:
@@ -83,10 +83,10 @@ def turned(user: str, record: Record, now: float) -> Record:
 
 
 def with_seen(records: Mapping[str, Record], seen: Mapping[str, Record]) -> dict[str, Record]:
-    """The records, with what another client undid by writing an older copy over what was *seen*.
+    """The records, with what another client undid by writing an older copy than *seen*.
 
-    The protocol has no way to remove a user, and within a window costs only grow. So a missing
-    user, or a smaller cost without a newer ``last_updated_at``, comes from an older copy.
+    The protocol cannot remove a user, and within a window costs only grow. So a missing user, or
+    a smaller cost without a newer ``last_updated_at``, comes from an older copy.
     """
     return {user: _later(records.get(user, record), record) for user, record in seen.items()} | {
         user: record for user, record in records.items() if user not in seen
@@ -116,12 +116,12 @@ def _later(record: Record, seen: Record) -> Record:
                 for model in (*were, *(model for model in models if model not in were))
             },
         }
-    except InvalidInput:  # reported when it is to be changed
+    except InvalidInput:  # reported when the record changes
         return record
 
 
 def shown(user: str, record: Record, now: float) -> Record:
-    """*record* with all the fields that callers read, which other programs may leave out."""
+    """*record* with all the fields that callers read; other programs may leave some out."""
     current = turned(user, record, now)
     costs = {model: _number(user, current, "model_cost", model) for model in _models(user, current)}
     return {
@@ -133,10 +133,10 @@ def shown(user: str, record: Record, now: float) -> Record:
 
 
 def contains(record: object, target: Mapping[str, Any]) -> bool:
-    """Whether what was written as *target* is in *record*, which others may have added to.
+    """Whether *record* contains what was written as *target*; others may have added to it.
 
-    *target* has the fields that were changed. Costs within a window only grow, so that a
-    smaller one comes from a client that had not read *target*.
+    *target* has the changed fields. Costs within a window only grow, so a smaller one comes from
+    a client that had not read *target*.
     """
     if not isinstance(record, dict):
         return False
@@ -144,19 +144,19 @@ def contains(record: object, target: Mapping[str, Any]) -> bool:
     if since < (_moment(target.get("last_updated_at")) or 0.0):
         return False
     costs = target.get("model_cost")
-    if not costs:  # nothing that counts twice if it is written again
+    if not costs:  # no field that counts twice if written again
         return all(record.get(name) == value for name, value in target.items())
     try:
         there = _models("", record)
         return all(
             _pico("", there, model) >= _pico("", costs, model) - NOISE_PICO for model in costs
         )
-    except InvalidInput:  # reported when it is to be changed
+    except InvalidInput:  # reported when the record changes
         return False
 
 
 def target_of(record: Record, changes: Iterable[Change]) -> dict[str, Any]:
-    """What *changes* made of *record*: the fields by which it is recognised afterwards."""
+    """The fields of *record* that *changes* set, by which `contains` recognizes them later."""
     target: dict[str, Any] = {}
     models = set()
     for change in changes:
@@ -178,7 +178,7 @@ def _with_cost(user: str, record: Record, cost: Cost) -> Record:
     current = max(_pico(user, record, "current_cost") + cost.pico, 0)
     models = _models(user, record)
     of_model = max(_pico(user, models, cost.model) + cost.pico, 0)
-    # A user without a budget may spend nothing; LiteLLM's clients cannot read a record without.
+    # LiteLLM's clients cannot read a record without a budget; a user without one may not spend.
     return {
         "total_budget": 0.0,
         **record,
@@ -188,7 +188,7 @@ def _with_cost(user: str, record: Record, cost: Cost) -> Record:
 
 
 def _created(record: Record, creation: Creation, now: float) -> Record:
-    """What was spent stays, as in `BudgetManager.create_budget`."""
+    """The record with the new budget; its cost stays, as in `BudgetManager.create_budget`."""
     first = _moment(record.get("created_at"))
     created_at = creation.created_at
     if created_at is None:
@@ -214,7 +214,7 @@ def _without_cost(record: Record, since: float) -> Record:
 
 
 def _window_start(record: Record, now: float) -> float | None:
-    """When the active window began: in calendar steps from ``created_at``, where they are known."""
+    """Start of the active window: calendar steps from ``created_at`` for days in `UNITS`."""
     days = record.get("duration")
     written = _moment(record.get("last_updated_at"))
     created_at = _moment(record.get("created_at"))

@@ -1,8 +1,8 @@
-"""Brings the changes in the outbox to the server, and the server's records back.
+"""Sends the changes in the outbox to the server, and reads the server's records.
 
-To a server of the hosted protocol alone: the records are read, changed by what was done here,
-and written, so that others' changes stay. To one that has budgetledger's API: each cost by
-itself, under its own key, which nothing can overwrite.
+If the server has only the hosted protocol, the sender reads the records, applies the changes
+made here and writes the result, so other clients' changes stay. If it has budgetledger's API,
+each cost is a request with its own key, which nothing can overwrite.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ _FINAL = (HoldAlreadyClosed, IdempotencyConflict, InvalidInput, UnknownAccount, 
 
 
 class Seen(NamedTuple):
-    """The server's records when last seen, with the changes up to the row ``through``."""
+    """The server's records as last read, with the changes up to the row ``through``."""
 
     records: dict[str, Record] = {}  # noqa: RUF012
     through: int = 0
     strangers: frozenset[str] = frozenset()
-    """Users who had no record there before their cost was written."""
+    """Users without a record there before their cost was written."""
     priced: frozenset[int] = frozenset()
-    """Rows without a price here whose calls the server has priced by its own."""
+    """Rows without a price here whose calls the server has priced."""
 
 
 class Sender:
-    """To be used by one thread of one process at a time."""
+    """Not thread-safe: callers enter `Outbox.sending` first."""
 
     def __init__(self, project: str, server: Server, outbox: Outbox) -> None:
         self._project = project
@@ -58,19 +58,19 @@ class Sender:
         self._outbox = outbox
         self.api = Api(server, project)
         self.has_api = False
-        """Whether the server has budgetledger's API, when it was last asked."""
+        """Whether the server had budgetledger's API when last checked."""
 
     def exchange(self, seen: Seen, *, anew: bool, only_changes: bool) -> Seen:
-        """Read the records, resolve what is in doubt, write what is new or was undone.
+        """Read the records, find out whether a lost write arrived, send what is new or undone.
 
-        *anew*: whether the server may have forgotten what was *seen*. *only_changes*: whether
-        to leave it at that if all is sent.
+        *anew*: whether the server may have lost what was *seen*. *only_changes*: whether to
+        return without a request if everything is sent.
         """
         outbox = self._outbox
         state = outbox.state()
         rows = [*outbox.after(state.through)]
         if only_changes and not rows and seen.through == state.through:
-            return seen  # sent, and seen, by who sent before
+            return seen  # an earlier sender sent and read all
         if self.has_api and only_changes and state.trying is None:
             return self._send_each(rows, state.through)
         stored = self._get()
@@ -119,7 +119,7 @@ class Sender:
                     if self._send_one(row):
                         priced.add(row.id)
                 except _FINAL:
-                    done = row.id  # it would be refused again, and stand before all others
+                    done = row.id  # a retry would be refused too, and block the rows behind it
                     raise
                 done = row.id
         finally:
@@ -131,7 +131,7 @@ class Sender:
         return Seen(records, done, strangers, frozenset(priced))
 
     def _send_one(self, row: Entry) -> bool:
-        """Whether the server knew a price that was not known here."""
+        """Send a row. Returns whether the server priced a call that has no price here."""
         if row.kind == "charge":
             draft, hold_id = draft_of(row), hold_of(row)
             if hold_id is None:
@@ -149,15 +149,15 @@ class Sender:
         return False
 
     def _correct(self, row: Entry) -> None:
-        """Correct there what was corrected here.
+        """Make a correction of the local ledger on the server.
 
-        What had no price here may have got one there, before or since: then the sum of what was
-        stated here is what the call cost.
+        The server may have priced an entry that had no price here, before the correction or
+        since: then the sum of the corrections here is the total cost of the call.
         """
         corrected = self._outbox.entry(row.corrects_id)
         there = self.api.entry_with_key(_key(corrected))
         amount = row.cost_pico or 0
-        if there is None:  # the hosted protocol brought it there, which has no entries
+        if there is None:  # sent through the hosted protocol, which has no entries
             if amount > 0:
                 self.api.charge(row.account, draft_of(row), _key(row))
             return
@@ -184,11 +184,10 @@ class Sender:
         return records
 
     def _forgotten(self, count: int) -> ServerRefused:
-        """The error for an answer that would make this client save its own change alone."""
+        """The error for an empty answer: this client would save only its own change there."""
         return ServerRefused(
-            f"the budget server {self._server.address} has nothing stored for project "
-            f"{self._project!r} any more, and had {count} users; if that is right, call "
-            "load_data()",
+            f"the budget server {self._server.address} no longer has records of project "
+            f"{self._project!r}, which had {count} users; if that is correct, call load_data()",
             target=self._server.address,
             status=200,
         )
@@ -202,14 +201,14 @@ class Sender:
         told = answer.document
         if isinstance(told, dict) and told.get("status") == "error":
             raise ServerRefused(
-                f"the budget server {self._server.address}{path} did not save: {told!r:.200}",
+                f"the budget server {self._server.address}{path} did not save it: {told!r:.200}",
                 target=self._server.address,
                 status=answer.status,
             )
 
 
 def _key(row: Entry) -> str:
-    """By which the server knows a row."""
+    """The idempotency key of a row on the server."""
     return row.idempotency_key or row.hash.hex()
 
 

@@ -13,7 +13,9 @@ from budgetledger.money import Amount, Sum, count, limit_sum, to_pico, to_usd
 from budgetledger.names import checked_name
 from budgetledger.windows import UNITS, Period, make_period, to_us
 
-_MOST_THRESHOLDS = 20
+MOST_THRESHOLDS = 20
+LARGEST_THRESHOLD = 1000
+"""How many times the limit an alert can be raised at."""
 
 
 class BudgetTerms(NamedTuple):
@@ -96,9 +98,10 @@ def _shares(alert_at: Sequence[Amount]) -> tuple[Decimal, ...]:
     """Thresholds as shares of a limit, ascending."""
     values = alert_at if isinstance(alert_at, (list, tuple, set, frozenset)) else (alert_at,)
     shares = {to_usd(to_pico(share, "alert_at")).normalize() for share in values}
-    if any(not 0 < share <= 1000 for share in shares) or len(shares) > _MOST_THRESHOLDS:
+    in_range = all(0 < share <= LARGEST_THRESHOLD for share in shares)
+    if not in_range or len(shares) > MOST_THRESHOLDS:
         raise InvalidInput(
-            f"alert_at must be up to {_MOST_THRESHOLDS} shares of the limit, each above 0, "
+            f"alert_at must be up to {MOST_THRESHOLDS} shares of the limit, each above 0, "
             f"got {alert_at!r}; pass for example 0.5, 0.8 and 1"
         )
     return tuple(sorted(Decimal(f"{share:f}") for share in shares))

@@ -1,9 +1,9 @@
-"""All that is LiteLLM's: wrapped calls, `max_budget`, BudgetManager's records, files, the Proxy.
+"""Support for LiteLLM: wrapped calls, `max_budget`, BudgetManager's records, files, the Proxy.
 
 Imports the words, tokens, responses, pricing, storage, journal, verbs, the ledger and clients.
 
 Calls: `calls` (a litellm call under a hold) · `wrapping` (`wrap` of litellm and its Router) ·
-`listed_prices` (what LiteLLM says a model costs) · `tags` · `exceeded_error` (a refusal that
+`listed_prices` (LiteLLM's prices of a model) · `tags` · `exceeded_error` (a refusal that
 ``except litellm.BudgetExceededError`` catches).
 The global cap: `package` (``budgetledger.max_budget``) · `cap` (`completion` and the others) ·
 `cap_ledger` (where their costs are recorded).

@@ -1,4 +1,4 @@
-"""A litellm call under a hold: taken before it, settled with its cost, released if it fails."""
+"""A litellm call under a hold, which is settled with the call's cost or released if it fails."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ FUNCTIONS: dict[str, tuple[Kind, tuple[str, ...]]] = {
     "responses": ("responses", ("input", "model")),
     "image_generation": ("image", ("prompt", "model")),
 }
-"""The metered functions: the kind of call, and the names of the positional arguments. Each has a
-coroutine function of its name with an ``a`` before it."""
+"""The metered functions: the kind of call, and the names of the positional arguments. Each also
+has a coroutine function, whose name has an ``a`` in front."""
 
 
 class Deployment(NamedTuple):
@@ -61,9 +61,9 @@ class _Call(NamedTuple):
 class LitellmMeter:
     """Meters functions of litellm, or methods of its router.
 
-    *payer* finds who pays; it removes the keyword arguments that are not litellm's.
+    *payer* returns the caller that pays, and removes keyword arguments that are not litellm's.
     *deployments*: the models behind a router's name. *may_be_unpriced*: whether a call without a
-    known price may be made.
+    known price may be sent.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class LitellmMeter:
     def call(
         self, name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        """Call *function*, which is litellm's of that *name*, under a hold."""
+        """Call *function*, litellm's function of that *name*, under a hold."""
         call = self._prepared(name, function, args, kwargs)
         ledger = self._ledger()
         hold = self._held(ledger, call)
@@ -169,7 +169,7 @@ class LitellmMeter:
         )
 
     def _priced(self, ledger: Ledger, call: _Call) -> dict[str, Any]:
-        """The arguments of a hold of the most that any deployment costs, under the call's model."""
+        """Arguments for a hold of the most that any deployment costs, under the call's model."""
         costs = [(0, 0)]
         with suppress(*self._tolerated()):
             for each in call.deployments:
@@ -178,9 +178,9 @@ class LitellmMeter:
         return {"amount": to_usd(pico), "tokens": tokens, "model": call.prompt.get("model")}
 
     def _cost(self, ledger: Ledger, call: _Call, deployment: Deployment) -> tuple[int, int]:
-        """The most it may cost, in picodollars, and tokens.
+        """The most that *call* may cost, in picodollars, and its most tokens.
 
-        By the prices that are stated with it, else the ledger's, else those in litellm's list.
+        Uses the prices stated with *deployment*, else the ledger's, else litellm's list.
         """
         journal, model = journal_of(ledger), deployment.model
         rates = stated_rates(call.kind, deployment.prices)
@@ -194,9 +194,9 @@ class LitellmMeter:
         if rates is None:
             raise UnpricedModel(
                 model,
-                f"no price is known for model {model!r}, so that nothing can be held for the "
-                "call; pass input_cost_per_token= and output_cost_per_token= with it (0 if it is "
-                "free), or register them with litellm.register_model",
+                f"no price is known for model {model!r}, so nothing can be held for the call; "
+                "pass input_cost_per_token= and output_cost_per_token= with it (0 if it is free), "
+                "or register them with litellm.register_model",
             )
         most = most_cost(call.kind, model, rates, call.prompt, journal.default_output_tokens)
         return most.pico, most.tokens
@@ -208,7 +208,7 @@ class LitellmMeter:
         return reading._replace(cost=Decimal(0)) if self._is_free(call, hold) else reading
 
     def _is_free(self, call: _Call, hold: BaseHold) -> bool:
-        """Whether the price is stated to be 0. A hold of 0 may also mean that it is unknown."""
+        """Whether the price is stated as 0. A hold of 0 may also mean an unknown price."""
         if hold.amount:
             return False
         return all(_is_stated_free(call.kind, each) for each in call.deployments)
@@ -236,7 +236,7 @@ def _listed() -> Mapping[str, Mapping[str, Any]]:
 
 
 def _is_cached(response: object) -> bool:
-    """Whether litellm answered from its cache. Its figure is then the cost of the first answer."""
+    """Whether litellm answered from its cache. Its cost is then that of the first answer."""
     hidden = getattr(response, "_hidden_params", None)
     is_hit = hidden.get("cache_hit") if isinstance(hidden, Mapping) else None
     return (getattr(hidden, "cache_hit", None) if is_hit is None else is_hit) is True

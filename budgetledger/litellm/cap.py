@@ -1,7 +1,7 @@
 """The functions of LiteLLM's quick start, under the global cap.
 
-Each passes its arguments to litellm's function of the same name and returns what that returns.
-litellm is imported at the first call.
+Each passes its arguments to litellm's function of the same name and returns its result. The
+first call imports litellm.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from budgetledger.litellm.cap_ledger import ACCOUNT, cap_ledger, cap_limit
 
 
 def completion(*args: Any, **kwargs: Any) -> Any:
-    """``litellm.completion``, refused once it would cost more than `max_budget` has left.
+    """Call ``litellm.completion``, unless it would cost more than is left of `max_budget`.
 
-    Before the call its prompt is held, with ``max_tokens`` the answer too; afterwards, or when
-    the stream ends, is left or breaks, what it cost is recorded. ``budget_tags=`` and
-    ``budget_key=`` are those of a hold (see `Ledger.hold`), and not passed on.
+    Before the call, it holds for the prompt, and with ``max_tokens`` for the answer too. After
+    the call, or when the stream ends, is closed or fails, it records the cost. ``budget_tags=``
+    and ``budget_key=`` are *tags* and *key* of `Ledger.hold`; litellm does not receive them.
 
     Raises `BudgetExceededError`, which ``except litellm.BudgetExceededError`` catches too;
-    `UnpricedModel` for a model without a known price, if there is a cap.
+    `UnpricedModel` if there is a cap and no price is known for the model.
     """
     return _call("completion", args, kwargs)
 
@@ -55,7 +55,7 @@ async def aembedding(*args: Any, **kwargs: Any) -> Any:
 
 
 def _payer(kwargs: dict[str, Any]) -> Caller:
-    """The cap's account pays; the user whom the call names becomes a tag."""
+    """The cap's account pays; a user in the call's arguments becomes a tag."""
     caller = pop_caller(kwargs).over(current())
     user = {} if caller.user is None else {"user": caller.user}
     return Caller(ACCOUNT, {**user, **(caller.tags or {})}, caller.key)
@@ -71,7 +71,7 @@ def _call(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 async def _acall(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if "litellm" not in sys.modules:
         await asyncio.to_thread(_litellm)  # takes seconds
-    await asyncio.to_thread(cap_ledger)  # which may have to be opened
+    await asyncio.to_thread(cap_ledger)  # may open a file
     return await _meter.acall(name, getattr(_litellm(), f"a{name}"), args, kwargs)
 
 
@@ -82,7 +82,7 @@ def _litellm() -> ModuleType:
         if error.name != "litellm":
             raise
         raise ModuleNotFoundError(
-            "budgetledger.completion and the others call litellm, which is not installed; "
+            "budgetledger.completion and its siblings need litellm, which is not installed; "
             "pip install litellm",
             name="litellm",
         ) from None

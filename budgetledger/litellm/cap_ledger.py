@@ -1,8 +1,7 @@
 """The ledger behind the global cap: `max_budget` is a budget in it, on an account of its own.
 
-Its limit is brought up to date in the transaction that decides a hold, so that each call is
-judged by `max_budget` as it is set in this process at that moment, whatever others that share
-the ledger have set.
+The transaction that decides a hold first updates the limit. So `max_budget` as currently set in
+this process applies to each call, whatever other processes with this ledger have set.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ CapTarget: TypeAlias = Ledger | AsyncLedger | str | PathLike[str] | None
 ACCOUNT = "app:litellm"
 BUDGET = "max_budget"
 
-_NO_LIMIT = Sum(2**63 - 1)  # dollars: the most that a budget can say
+_NO_LIMIT = Sum(2**63 - 1)  # dollars: the largest limit of a budget
 _FOR_EVER = make_period(None)
 
 
@@ -45,10 +44,10 @@ class _Globals(Protocol):
 
 
 def _under_the_cap(journal: Journal) -> Journal:
-    """The same open file, whose holds are judged by `max_budget` as it is when they are taken.
+    """The same open file; the current `max_budget` applies to each of its holds.
 
-    Without a bound on the output only the prompt is held: the call that breaks a small cap is
-    still made, and the next one is not.
+    Without a bound on the output only the prompt is held: the call that exceeds a small cap is
+    still sent, the next one is refused.
     """
 
     def around_hold(take: Taking) -> Taking:
@@ -67,7 +66,7 @@ def _under_the_cap(journal: Journal) -> Journal:
 
 
 def _limited(tx: Transaction, project: str, limit: Sum | None) -> Ref:
-    """The cap's account, with `max_budget` at *limit*."""
+    """Set `max_budget` to *limit* if it differs. Returns the cap's account."""
     limit = limit or _NO_LIMIT
     account = find_or_open(tx, project, ACCOUNT)
     standing = {
@@ -81,12 +80,12 @@ def _limited(tx: Transaction, project: str, limit: Sum | None) -> Ref:
 
 
 def cap_limit() -> Sum | None:
-    """`max_budget` as it is set now; None for no limit."""
+    """The current `max_budget`; None for no limit."""
     return _globals()._max_budget_sum
 
 
 def cap_ledger() -> Ledger:
-    """The ledger that is named, opened at its first use; without a name, one in memory."""
+    """The ledger of `max_budget_ledger`, opened at its first use; if None, one in memory."""
     global _opened
     target = _globals().max_budget_ledger
     with _opening:
@@ -103,7 +102,7 @@ _opened: tuple[CapTarget, Ledger] | None = None
 
 
 def current_cost() -> float:
-    """USD recorded since the start, or since it was started anew; see `Package._current_cost`."""
+    """USD recorded since the start, or since the last reset; see `Package._current_cost`."""
     try:
         budgets = cap_ledger().balance(ACCOUNT).budgets
     except UnknownAccount:
@@ -115,8 +114,8 @@ def set_current_cost(value: object) -> None:
     """See `Package._current_cost`; raises `InvalidInput` for anything but 0."""
     if isinstance(value, bool) or value != 0:
         raise InvalidInput(
-            f"_current_cost can only be set to 0, which starts anew, got {value!r}; what other "
-            "calls cost is recorded with max_budget_ledger.charge"
+            f"_current_cost can only be set to 0, which resets it, got {value!r}; record the cost "
+            "of other calls with max_budget_ledger.charge"
         )
     journal, limit = journal_of(cap_ledger()), cap_limit()
     reason = "_current_cost was set to 0"
@@ -130,13 +129,13 @@ def _globals() -> _Globals:
 
 
 def _in_terms_of_the_cap(error: BudgetExceededError) -> BudgetExceededError:
-    """The refusal as LiteLLM words it, if it is the cap that refuses."""
+    """The refusal in LiteLLM's words if the cap refuses; other refusals stay as they are."""
     if (error.account, error.budget.name) == (ACCOUNT, BUDGET):
         error.message = (
             f"Budget has been exceeded! Current cost: {error.current_cost}, "
-            f"Max budget: {error.max_budget} (USD; held by calls under way: {error.held}, for "
+            f"Max budget: {error.max_budget} (USD; held by calls in progress: {error.held}, for "
             f"this call: {error.requested}); raise budgetledger.max_budget, or set "
-            "budgetledger._current_cost = 0 to start anew"
+            "budgetledger._current_cost = 0 to reset it"
         )
         error.args = (error.message,)
     return error

@@ -9,10 +9,10 @@ from budgetledger.errors import BudgetExceededError
 
 
 def as_litellm_error(error: BudgetExceededError) -> BudgetExceededError:
-    """*error* with the same facts, which ``except litellm.BudgetExceededError`` catches too.
+    """A copy of *error* that ``except litellm.BudgetExceededError`` catches too.
 
-    It has the attributes of litellm's error as well. Unpickled where litellm is not installed,
-    it is a plain `BudgetExceededError`.
+    It also has the attributes of litellm's error. Unpickled where litellm is not installed, it is
+    a plain `BudgetExceededError`.
     """
     import litellm
 

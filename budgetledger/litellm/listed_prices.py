@@ -1,8 +1,8 @@
-"""What LiteLLM says a model costs: the prices stated with a call or a deployment, and its list.
+"""LiteLLM's prices of a model: those stated with a call or a deployment, and those in its list.
 
-The fields are those of ``litellm.model_cost``; they stand among a call's keyword arguments, in
-``litellm_params`` and in ``model_info`` too. A price that is not stated is unknown, never 0. A
-price stated as 0 is free. Pure.
+The fields are those of ``litellm.model_cost``; they also occur in a call's keyword arguments, in
+``litellm_params`` and in ``model_info``. A price that is not stated is unknown, never 0. A price
+stated as 0 is free. Pure.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from budgetledger.errors import InvalidAmount, UnpricedModel
 from budgetledger.money import PICO, count, exact_usd
 from budgetledger.tokens import count_tokens
 
-# What a token may cost at most: a provider may write a prompt to its cache unasked, and a model
-# may spend its whole answer on thinking.
+# The most expensive prices that may apply to a token: a provider may cache a prompt without a
+# request to do so, and a model may use its whole answer for reasoning.
 _INPUT = ("input_cost_per_token", "cache_creation_input_token_cost")
 _OUTPUT = ("output_cost_per_token", "output_cost_per_reasoning_token")
 _IMAGE_TOKEN, _IMAGE = "output_cost_per_image_token", "output_cost_per_image"
 
 
 class Rates(NamedTuple):
-    """USD of one token, and of one answer that is billed as an image; None is unknown."""
+    """USD per token, and per answer that is billed as an image; None is unknown."""
 
     input: Decimal | None
     output: Decimal | None
@@ -33,12 +33,12 @@ class Rates(NamedTuple):
 
     @property
     def are_complete(self) -> bool:
-        """Whether the price of all that a call is billed for is known."""
+        """Whether the price of everything that a call is billed for is known."""
         return self.input is not None and self.output is not None
 
     @property
     def are_free(self) -> bool:
-        """Whether all of it is stated to be 0."""
+        """Whether all of them are stated as 0."""
         return self.are_complete and not any(self)
 
 
@@ -51,19 +51,19 @@ class MostCost(NamedTuple):
 
     @property
     def tokens(self) -> int:
-        """Those of the prompt and of the answer."""
+        """The tokens of the prompt and of the answer together."""
         return self.input_tokens + self.output_tokens
 
 
 def prices_of_deployment(params: Mapping[str, Any], info: Mapping[str, Any]) -> dict[str, Any]:
-    """What a deployment states in its ``litellm_params`` and, second, its ``model_info``."""
+    """The fields of a deployment's ``model_info``; those of its ``litellm_params`` come first."""
     return {**info, **{name: value for name, value in params.items() if value is not None}}
 
 
 def stated_rates(kind: Kind, *places: Mapping[str, Any] | None) -> Rates | None:
     """The rates in the first of *places* that states any for such a call; None if none does.
 
-    A rate which that place leaves out, or does not state as an amount, is unknown: LiteLLM asks
+    A rate that this place leaves out, or does not state as an amount, is unknown: LiteLLM reads
     no other place for it and bills that part at 0.
     """
     fields = _INPUT[:1] if kind == "embedding" else (_INPUT[0], _OUTPUT[0])
@@ -78,7 +78,7 @@ def stated_rates(kind: Kind, *places: Mapping[str, Any] | None) -> Rates | None:
 def listed_rates(kind: Kind, model: str, listed: Mapping[str, Mapping[str, Any]]) -> Rates | None:
     """The rates of *model* in *listed*, which is ``litellm.model_cost``, or None.
 
-    LiteLLM lists a model without a known price with no such fields.
+    LiteLLM lists a model whose price it does not know without these fields.
     """
     return stated_rates(kind, listed.get(model), listed.get(model.partition("/")[2]))
 
@@ -86,17 +86,16 @@ def listed_rates(kind: Kind, model: str, listed: Mapping[str, Mapping[str, Any]]
 def most_cost(
     kind: Kind, model: str, rates: Rates, call: Mapping[str, Any], default_output_tokens: int
 ) -> MostCost:
-    """What a *call*, as the arguments of `Ledger.hold`, costs at most at these rates.
+    """The most that *call*, the arguments of `Ledger.hold`, costs at these rates.
 
-    Raises `UnpricedModel` for rates that are not complete, `InvalidInput` for a call that no
-    model would take.
+    Raises `UnpricedModel` for incomplete rates, `InvalidInput` for a call that no model accepts.
     """
     if rates.input is None or rates.output is None:
         missing = _INPUT[0] if rates.input is None else _OUTPUT[0]
         raise UnpricedModel(
             model,
-            f"only a part of the price of model {model!r} is known, so that nothing can be held "
-            f"for the call; state its {missing} in US dollars too, 0 if that is free",
+            f"only a part of the price of model {model!r} is known, so nothing can be held for "
+            f"the call; state its {missing} in US dollars too, 0 if that is free",
         )
     prompt = {name: call.get(name) for name in ("messages", "text", "tools")}
     input_tokens = count_tokens(model, **prompt).tokens
@@ -124,7 +123,7 @@ def _rates(kind: Kind, place: Mapping[str, Any]) -> Rates:
 
 
 def _highest(place: Mapping[str, Any], name: str, *more: str) -> Decimal | None:
-    """The highest of these prices; None unless the first is stated, and each that is an amount."""
+    """The highest of these prices; None if the first is not stated, or one is not an amount."""
     if place.get(name) is None:
         return None
     stated = {field: place[field] for field in (name, *more) if place.get(field) is not None}

@@ -1,4 +1,4 @@
-"""The records of `BudgetManager` in local mode: read from the ledger at each look."""
+"""The records of `BudgetManager` in local mode: every read is from the ledger."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class LocalBooks:
         self._ledger = ledger
 
     def load(self) -> None:
-        """Nothing to load: every read is of the file as it is now."""
+        """Nothing to load: every read is from the file as it is now."""
 
     def save(self) -> dict[str, Any]:
         """Nothing to save: a cost is durable when the call that recorded it returns."""
         return {"status": "success"}
 
     def users(self) -> list[str]:
-        """The accounts with a budget, in the order they were first seen."""
+        """The accounts with a budget, in the order in which they were created."""
         return accounts_with_budget(journal_of(self._ledger), DEFAULT_BUDGET)
 
     def has(self, user: str) -> bool:
@@ -87,7 +87,7 @@ class LocalBooks:
         self._ledger.shift_window(user, DEFAULT_BUDGET, reason="reset_cost")
 
     def shift_if_due(self, user: str) -> None:
-        """Write down that the window has turned, if it has."""
+        """Record that the window has turned, if it has."""
         journal_of(self._ledger).write_known(
             user, lambda tx, ref: shift_if_due(tx, ref, DEFAULT_BUDGET)
         )

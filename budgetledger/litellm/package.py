@@ -1,4 +1,4 @@
-"""The package as a module with LiteLLM's two globals, which take effect when they are set."""
+"""The package as a module with LiteLLM's two globals, which take effect on assignment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Package(ModuleType):
-    """What ``import budgetledger`` gives."""
+    """The module that ``import budgetledger`` returns."""
 
     _max_budget: Amount | None = 0.0
     _max_budget_sum: Sum | None = None
@@ -20,7 +20,7 @@ class Package(ModuleType):
 
     @property
     def max_budget(self) -> Amount | None:
-        """USD that `completion` and the others may cost together; 0, None or infinity: no limit."""
+        """USD that `completion` and its siblings may cost in total; 0, None, infinity: no limit."""
         return self._max_budget
 
     @max_budget.setter
@@ -41,7 +41,7 @@ class Package(ModuleType):
 
     @property
     def _current_cost(self) -> float:
-        """USD that they cost so far, read from the ledger; setting it to 0 starts anew."""
+        """USD that they have cost so far, read from the ledger; set it to 0 to reset it."""
         from budgetledger.litellm import cap_ledger as _cap_ledger
 
         return _cap_ledger.current_cost()

@@ -1,8 +1,8 @@
 """Own prices from LiteLLM's ``model_prices_and_context_window.json``.
 
-The whole file is read and checked before a row is written, and all rows are written in one
-transaction. Amounts are the decimal text of the file. What the ledger does not count, such as
-seconds of video, is left out and reported; a model without any other price is skipped.
+The import reads and checks the whole file before it writes, and writes all rows in one
+transaction. Amounts are the decimal text of the file. Prices of what the ledger does not count,
+such as seconds of video, are left out and reported; a model without any other price is skipped.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from budgetledger.verbs.repricing import Progress
 from budgetledger.windows import to_us
 
 _M, _K, _HOUR = 10**6, 1000, 3600
-# LiteLLM's field, for one: what it prices here, and for how many of them.
+# LiteLLM's field, the price of one: the unit of the own rate, and how many of them it is for.
 _UNITS = {
     "input_cost_per_token": ("input_mtok", _M),
     "output_cost_per_token": ("output_mtok", _M),
@@ -50,25 +50,25 @@ _UNITS = {
     "input_cost_per_audio_per_second": ("input_audio_hours", _HOUR),
 }
 _BATCHES = "batches"
-# Said in other words beside: DeepSeek's old name for cache_read_…, and Databricks' own unit.
+# Duplicates of other fields: DeepSeek's old name for cache_read_…, and Databricks' own unit.
 _IGNORED = re.compile("input_cost_per_token_cache_hit|.*_dbu_cost_.*|regional_.*")
 _FIELD = re.compile(
     rf"(?P<unit>{'|'.join(sorted(_UNITS, key=len, reverse=True))})"
     rf"(_above_(?P<above>\d+)(?P<k>k?)_tokens)?(_(?P<tier>[a-z]+))?"
 )
 _SEARCH = "search_context_cost_per_query"
-_FALLS_TO = {  # for a size of the input that has no rate of its own
+_FALLS_TO = {  # the rate to use if a size of the input has none of its own
     "cache_read_mtok": "input_mtok",
     "cache_write_mtok": "input_mtok",
     "cache_write_1h_mtok": "cache_write_mtok",
     "output_reasoning_mtok": "output_mtok",
 }
-_INCLUSIVE = "xai"  # whose larger prices begin at the number itself
+_INCLUSIVE = "xai"  # its higher prices begin at the number itself, not above it
 _NOT_A_MODEL = "sample_spec"
 
 
 class Found(NamedTuple):
-    """A model of the file: its rates, and the fields that price what is not counted here."""
+    """A model of the file: its rates, and the fields for what the ledger does not count."""
 
     model: str
     rates_json: str
@@ -76,20 +76,20 @@ class Found(NamedTuple):
 
 
 class Skipped(NamedTuple):
-    """A model of the file that was not taken, and why."""
+    """A model of the file that was not imported, and why."""
 
     model: str
     why: str
 
 
 class PriceImport(NamedTuple):
-    """What an import did: rows appended, and how many prices stood so already."""
+    """The result of an import: the rows appended, and how many prices were unchanged."""
 
     appended: tuple[OwnPrice, ...]
     unchanged: int
     skipped: tuple[Skipped, ...]
     left_out: dict[str, tuple[str, ...]]
-    """By model: the fields that price what the ledger does not count."""
+    """By model: the fields for what the ledger does not count."""
 
 
 def import_prices(
@@ -101,11 +101,11 @@ def import_prices(
     all_projects: bool = False,
     progress: Progress | None = None,
 ) -> PriceImport:
-    """Bring the prices of a LiteLLM price file into *ledger*, as own prices.
+    """Import the prices of a LiteLLM price file into *ledger*, as own prices.
 
-    *models*: names or patterns to take; without any, all. Prices that stand so already append
-    nothing. *effective_at*, *all_projects*: see `Ledger.set_price`. Raises `InvalidInput` for a
-    file that cannot be used, and for a name in *models* that it does not have.
+    *models*: names or patterns to import; if empty, all. Unchanged prices append nothing.
+    *effective_at*, *all_projects*: see `Ledger.set_price`. Raises `InvalidInput` for a file that
+    cannot be used, and for a name in *models* that the file does not have.
     """
     if os.path.exists(ledger.path) and os.path.exists(path) and os.path.samefile(path, ledger.path):
         # Opening and closing it here would drop SQLite's locks on it.
@@ -136,7 +136,7 @@ def import_prices(
 def read_prices(
     path: str | os.PathLike[str], models: Sequence[str] = ()
 ) -> tuple[list[Found], list[Skipped]]:
-    """The prices of the file, checked, of all models or of some. Raises `InvalidInput`."""
+    """Read and check the prices of all *models*, or of all in the file. Raises `InvalidInput`."""
     shown = os.fspath(path)
     try:
         content = json.loads(
@@ -151,7 +151,7 @@ def read_prices(
     content.pop(_NOT_A_MODEL, None)
     for wanted in models:
         if not any(matches(wanted, model) for model in content):
-            raise InvalidInput(f"{shown} has no model {wanted!r}; pass a name of it, or a pattern")
+            raise InvalidInput(f"{shown} has no model {wanted!r}; pass a name in it, or a pattern")
     found: dict[str, Found] = {}
     skipped = []
     for model, fields in content.items():
@@ -161,7 +161,7 @@ def read_prices(
             one = _found(model, fields)
             other = found.setdefault(one.model, one)
             if other.rates_json != one.rates_json:
-                raise InvalidInput("the file has the same name in other case, with other prices")
+                raise InvalidInput("the file has this name in another case, with other prices")
         except InvalidInput as error:
             skipped.append(Skipped(model, str(error)))
     return list(found.values()), skipped
@@ -187,7 +187,8 @@ def _found(model: str, fields: object) -> Found:
     if tiers is not None:
         of_tiers = dict(_tiered(tiers, rates))
         rates = {key: usd for key, usd in rates.items() if key not in of_tiers} | of_tiers
-    if not any(rates.values()) and (left_out or not rates):  # free by half its prices
+    # Known prices of 0 do not make a model free whose other prices are left out.
+    if not any(rates.values()) and (left_out or not rates):
         what = f"only what is not counted here: {', '.join(left_out)}" if left_out else "nothing"
         raise InvalidInput(f"it prices {what}")
     for key in [key for key in rates if "_above_" in key]:
@@ -198,10 +199,10 @@ def _found(model: str, fields: object) -> Found:
 
 
 def _stated(field: str, value: object, fields: Mapping[str, Any]) -> dict[str, Decimal] | None:
-    """The rate that a field states, by its key here; None if it prices what is not counted."""
+    """The rate that a field states, by its key; None if it prices what is not counted."""
     if field == _SEARCH:
         sizes = {_usd(field, usd) for usd in value.values()} if isinstance(value, dict) else set()
-        # Which size a search had, its response does not tell; nor Google's, what it bills.
+        # A response does not contain the size of a search, nor one of Google's what it bills.
         by_prompt = fields.get("web_search_billing_unit") != "per_query" and str(
             fields.get("litellm_provider")
         ).startswith(("gemini", "vertex_ai"))
@@ -228,7 +229,7 @@ def _stated(field: str, value: object, fields: Mapping[str, Any]) -> dict[str, D
 
 
 def _tiered(tiers: object, plain: Mapping[str, Decimal]) -> Iterator[tuple[str, Decimal]]:
-    """Rates by size of the input: each range has all its rates, some of them unsaid."""
+    """Rates by size of the input; a range that omits a rate gets that of `_FALLS_TO`."""
     if not isinstance(tiers, list) or not all(isinstance(tier, dict) for tier in tiers):
         raise InvalidInput("its tiered_pricing is not a list of objects")
     if any("input_cost_per_token" not in tier or len(tier.get("range", ())) != 2 for tier in tiers):
@@ -263,4 +264,4 @@ def _usd(field: str, value: object) -> Decimal:
 
 
 def _refuse(constant: str) -> object:
-    raise ValueError(f"{constant} is no amount")
+    raise ValueError(f"{constant} is not an amount")

@@ -1,11 +1,11 @@
-"""LiteLLM's record of a user: how its fields are read, and written for a ledger's budget.
+"""Reads the fields of LiteLLM's record of a user, and writes them for a ledger's budget.
 
 ::
 
     {"total_budget": 10.5, "duration": 28, "created_at": 1700000000.0,
      "last_updated_at": 1700000000.0, "current_cost": 0.0075, "model_cost": {"gpt-4o": 0.0075}}
 
-Amounts are US dollars, moments seconds since 1970, the duration days.
+Amounts are US dollars, times seconds since 1970, the duration days.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ DAYS = {"daily": 1, "weekly": 7, "monthly": 28, "yearly": 365}
 """The ``duration`` that LiteLLM writes, by the name that `create_budget` takes."""
 
 UNITS = {1: "day", 7: "week", **dict.fromkeys(range(28, 32), "month"), 365: "year", 366: "year"}
-"""The unit of a window, by its ``duration``. A month of LiteLLM's has 28 days, or as many as its
-environment variable ``DAYS_IN_A_MONTH`` states; here months and years are those of the calendar."""
+"""The unit of a window, by its ``duration``. LiteLLM's month has 28 days, or the number in its
+environment variable ``DAYS_IN_A_MONTH``; here months and years are those of the calendar."""
 
 _MOST_PICO = 10**9 * PICO  # a billion dollars; more is a defect of the sender
 _DAY_US = 86_400_000_000
@@ -38,7 +38,7 @@ _DAY_US = 86_400_000_000
 def budget_fields(budget: Budget, window: Window) -> dict[str, Any]:
     """The fields of a record for a budget whose active window is *window*.
 
-    Without ``duration`` where the window never ends.
+    ``duration`` is absent if the window never ends.
     """
     fields: dict[str, Any] = {"total_budget": float(budget.limit)}
     if window.end_us is not None:
@@ -61,7 +61,7 @@ def cost_fields(posted: Decimal, models: Mapping[str, Decimal]) -> dict[str, Any
 
 
 def last_updated_at(budget: Budget, window: Window) -> float:
-    """When the active window began; before any turn or reset, when the budget was created."""
+    """When the active window began; for the first window, when the budget was created."""
     start_us = window.start_us
     if start_us is None or start_us == budget.period.anchor_us:
         return budget.created_at
@@ -69,7 +69,7 @@ def last_updated_at(budget: Budget, window: Window) -> float:
 
 
 def days_of(record: dict[str, Any]) -> int | None:
-    """The whole days of ``duration``, or None. Raises `InvalidInput`, as all that follow."""
+    """The whole days of ``duration``, or None. Raises `InvalidInput`, as the functions below."""
     value = record.get("duration")
     if value is None:
         return None
@@ -81,7 +81,7 @@ def days_of(record: dict[str, Any]) -> int | None:
 
 
 def unit_of(days: int | None) -> str | None:
-    """The unit of the window that lasts so many days; None for one that never ends."""
+    """The unit of a window of *days* days; None for a window that never ends."""
     if days is not None and days not in UNITS:
         raise InvalidInput(f"duration must be 1, 7, 28 to 31, 365 or 366 days, got {days}")
     return None if days is None else UNITS[days]
@@ -91,7 +91,7 @@ def number_of(record: dict[str, Any], field: str) -> Decimal | int:
     """An amount of US dollars, 0 or more."""
     value = record[field]
     if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
-        # NaN and Infinity too: the JSON reader makes floats of these alone.
+        # NaN and Infinity too: they are the only numbers that the JSON reader makes floats.
         raise InvalidInput(f"{field} must be a number of US dollars, got {value!r:.60}")
     try:
         to_pico(value, field)
@@ -132,7 +132,7 @@ def costs_of(user: str, record: dict[str, Any]) -> tuple[dict[str, int], str | N
     elif missing < -NOISE_PICO:
         by_models, in_all = to_usd(sum(costs.values())), to_usd(current)
         return costs, (
-            f"user {user!r}: its models cost {by_models} USD, not the {in_all} of current_cost"
+            f"user {user!r}: model_cost adds up to {by_models} USD, but current_cost is {in_all}"
         )
     return costs, None
 
@@ -145,7 +145,7 @@ def _cost(costs: dict[str, Any], field: str) -> int:
 
 
 def parts_of(cost: int) -> Iterator[int]:
-    """*cost* in as many parts as entries can hold."""
+    """Split *cost* into amounts that an entry can hold."""
     while cost > MAX_ENTRY_PICO:
         yield MAX_ENTRY_PICO
         cost -= MAX_ENTRY_PICO
@@ -153,7 +153,7 @@ def parts_of(cost: int) -> Iterator[int]:
 
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object, none of whose names occurs twice."""
+    """Make a JSON object. Raises `InvalidInput` for a name that occurs twice."""
     made: dict[str, Any] = {}
     for name, value in pairs:
         if name in made:  # as when a program had both a user 1 and a user "1"

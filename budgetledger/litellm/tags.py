@@ -1,4 +1,4 @@
-"""The tags of a litellm call: what its caller passed to tell calls apart. Pure."""
+"""The tags of a litellm call: what its caller passed to identify it. Pure."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 _ARGUMENTS = ("user", "litellm_call_id", "litellm_trace_id", "litellm_session_id")
-_IDS = ("trace_id", "session_id")  # in the metadata, for the arguments of those names
-_LONGEST = 256  # characters: what is longer is text, and prompts are not stored
+_IDS = (
+    "trace_id",
+    "session_id",
+)  # in the metadata: the arguments litellm_…, by shorter names
+_LONGEST = 256  # characters: longer values may be prompts, which are not stored
 _MOST = 32
 
 
@@ -15,17 +18,17 @@ def call_tags(call: Mapping[str, Any], metadata: object, *, keeps_metadata: bool
     """Tags found in the arguments of a litellm *call* and in its *metadata*, by litellm's names.
 
     ``user``, ``litellm_call_id``, ``litellm_trace_id``, ``litellm_session_id``, and as ``tags``
-    the request tags of both places. With *keeps_metadata* also what else the metadata has that
-    is a short text, a number or a truth value. That is for a program which calls litellm and
-    wrote the metadata itself. In the Proxy, metadata is LiteLLM's notes on the request together
-    with whatever its client sent, so only the ids in it are kept.
+    the request tags of both places. With *keeps_metadata*, also every other short text, number
+    and boolean in the metadata: for a program that calls litellm and wrote the metadata itself.
+    In the Proxy, metadata has LiteLLM's notes on the request together with whatever the client
+    sent, so only the ids in it are kept.
     """
     metadata = metadata if isinstance(metadata, Mapping) else {}
     if keeps_metadata:
         kept = {
             name: value
             for name, value in metadata.items()
-            # The Proxy's notes on the caller are not tags, in metadata that came through it.
+            # Metadata that came through the Proxy has its notes on the caller; they are no tags.
             if isinstance(name, str) and not name.startswith("user_api_key")
         }
     else:
@@ -39,7 +42,7 @@ def call_tags(call: Mapping[str, Any], metadata: object, *, keeps_metadata: bool
 
 
 def short(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of *values* that are short texts, finite numbers or truth values."""
+    """Those of *values* that are short texts, finite numbers or booleans."""
     return {name: value for name, value in values.items() if _is_short(value)}
 
 

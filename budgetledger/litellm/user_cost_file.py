@@ -1,7 +1,7 @@
-"""Brings the ``user_cost.json`` that LiteLLM's BudgetManager saved into a ledger.
+"""Imports the ``user_cost.json`` that LiteLLM's BudgetManager saved.
 
-The whole file is read and checked before a row is written, and all rows are written in one
-transaction: a file comes in as a whole or not at all.
+The import reads and checks the whole file before it writes, and writes all rows in one
+transaction: all of a file is imported, or nothing.
 """
 
 from __future__ import annotations
@@ -59,11 +59,11 @@ class ImportedUser(NamedTuple):
     entries: int
     """Opening entries written; 0 if this record was imported before."""
     elapsed: bool
-    """Whether the cost belongs to a window that had ended, so that the active one began at 0."""
+    """Whether the cost belongs to a window that had ended; the active one then began at 0."""
 
 
 class ImportResult(NamedTuple):
-    """What `import_user_cost` brought in."""
+    """The result of `import_user_cost`."""
 
     users: tuple[ImportedUser, ...]
     entries: int
@@ -86,19 +86,19 @@ class Record(NamedTuple):
 
     @property
     def cost_pico(self) -> int:
-        """All the user spent."""
+        """All costs of the user."""
         return sum(draft.cost_pico or 0 for draft in self.drafts)
 
 
 def import_user_cost(
     ledger: Ledger, path: str | os.PathLike[str], *, progress: Progress | None = None
 ) -> ImportResult:
-    """Bring the users, budgets and costs of a ``user_cost.json`` into *ledger*.
+    """Import the users, budgets and costs of a ``user_cost.json`` into *ledger*.
 
     Costs become entries of the kind ``opening``, one for each model; budgets are named
-    ``default``, as `BudgetManager` expects, and revise those there are. A window that LiteLLM
-    would have reset by now is closed: its cost stays on record, the active window begins at 0.
-    Importing the same file again changes nothing. *progress*: see `Ledger.verify`.
+    ``default``, as `BudgetManager` expects, and revise existing ones. A window that LiteLLM would
+    have reset by now is closed: its cost stays recorded, the active window begins at 0. Importing
+    the same file again changes nothing. *progress*: see `Ledger.verify`.
 
     Raises `InvalidInput` for a file that cannot be used, `IdempotencyConflict` if it has
     changed since its users were imported; in both cases nothing is written.
@@ -110,7 +110,7 @@ def import_user_cost(
 
 
 def read_user_cost(path: str | os.PathLike[str]) -> list[Record]:
-    """The records of a ``user_cost.json``, checked. Raises `InvalidInput`."""
+    """Read and check the records of a ``user_cost.json``. Raises `InvalidInput`."""
     shown = os.fspath(path)
     try:
         text = Path(path).read_text("utf-8-sig")
@@ -119,13 +119,13 @@ def read_user_cost(path: str | os.PathLike[str]) -> list[Record]:
         raise InvalidInput(f"{shown} cannot be read: {error.strerror}; check the path") from error
     except InvalidInput as error:
         raise InvalidInput(f"{shown}: {error}; {_AGAIN}") from error
-    except (ValueError, RecursionError) as error:  # also of the decoder, and of endless numbers
+    except (ValueError, RecursionError) as error:  # wrong UTF-8 and too long numbers too
         raise InvalidInput(
             f"{shown} is not JSON ({error}); if it was cut off while being saved, "
             "take the last good copy; nothing was imported"
         ) from error
     if not isinstance(content, dict):
-        raise InvalidInput(f"{shown} holds no users: its JSON is not an object; {_AGAIN}")
+        raise InvalidInput(f"{shown} has no users: its JSON is not an object; {_AGAIN}")
     records = []
     for user, record in content.items():
         try:
@@ -208,7 +208,7 @@ def _conflict(changed: list[Entry]) -> IdempotencyConflict:
     more = f" and {len(changed) - 5:,} more" if len(changed) > 5 else ""
     return IdempotencyConflict(
         f"the file has changed since these users were imported from it: {names}{more}; nothing "
-        "was imported; take them out of the file, or import it into another project",
+        "was imported; remove them from the file, or import it into another project",
         key=changed[0].idempotency_key,
         entry=changed[0],
     )
@@ -231,7 +231,7 @@ def _record(user: str, record: object) -> Record:
     if unit is None:
         period = make_period()
     elif created_at is None:
-        raise InvalidInput("created_at is missing, from which its windows are counted")
+        raise InvalidInput("created_at is missing, at which the first window starts")
     else:
         period = make_period(unit, anchor_us=round(created_at * 1e6))
     costs, remark = costs_of(user, record)
@@ -248,9 +248,9 @@ def _record(user: str, record: object) -> Record:
 
 
 def _drafts(user: str, record: dict[str, Any], costs: dict[str, int]) -> tuple[Draft, ...]:
-    """The opening entries; for a user without costs one of 0 USD, which tells of the import.
+    """The opening entries; for a user without costs one of 0 USD, which marks the import.
 
-    The first one carries the digest of the record, by which a file that changed is recognised.
+    The first one carries the digest of the record, which shows later whether the file changed.
     """
     name = user if len(user) <= _LONGEST_IN_KEY else f"sha256:{sha256(user.encode()).hexdigest()}"
     canonical = json.dumps(record, sort_keys=True, default=str)

@@ -15,9 +15,9 @@ from budgetledger.litellm.listed_prices import prices_of_deployment
 
 
 def is_litellm(client: object) -> bool:
-    """Whether *client* is the module litellm, one of its routers, or one of these wrapped.
+    """Whether *client* is the module litellm or one of its routers, wrapped or not.
 
-    litellm is not imported.
+    Does not import litellm.
     """
     if type(client) is _Metered:
         return True
@@ -28,9 +28,9 @@ def is_litellm(client: object) -> bool:
 
 
 def wrap_litellm(client: Any, ledger: Ledger | AsyncLedger, caller: Caller) -> Any:
-    """A stand-in for *client* whose functions in `FUNCTIONS` are metered.
+    """A stand-in for *client* that meters the functions in `FUNCTIONS`.
 
-    If *client* is wrapped already, the new wrapping replaces the old one.
+    If *client* is already wrapped, the new wrapping replaces the old one.
     """
     if type(client) is _Metered:
         client = client._client
@@ -92,5 +92,5 @@ class _Metered:
         return f"<metered {self._client!r}>"
 
     @property  # type: ignore[misc]
-    def __class__(self) -> Any:  # so that isinstance answers as for the client
+    def __class__(self) -> Any:  # makes isinstance treat it as the client
         return type(self._client)

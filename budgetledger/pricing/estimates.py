@@ -22,6 +22,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
+from budgetledger import display
 from budgetledger.errors import InvalidAmount, UnpricedModel
 from budgetledger.money import MAX_ENTRY_PICO, PICO, count, to_usd
 from budgetledger.pricing import catalog
@@ -65,6 +66,23 @@ class Estimate(NamedTuple):
     def high(self) -> Decimal:
         """USD that the call costs at most, and that a hold sets aside."""
         return to_usd(self.pico)
+
+    def __repr__(self) -> str:
+        return display.listed("Estimate", *(f"{name} {text}" for name, text in self._facts()))
+
+    def _repr_html_(self) -> str:
+        return display.html_table("Estimate", (), self._facts())
+
+    def _facts(self) -> list[tuple[str, str]]:
+        choices = f" in {self.choices} choices" if self.choices > 1 else ""
+        bound = "" if self.bounded else ", the default"
+        return [
+            ("low", display.quantity(self.low)),
+            ("high", display.quantity(self.high)),
+            ("input", f"{self.input_tokens} tokens ({self.method})"),
+            ("output", f"up to {self.output_tokens} tokens{choices}{bound}"),
+            ("prices", self.source),
+        ]
 
 
 def estimate(

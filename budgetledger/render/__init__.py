@@ -2,7 +2,7 @@
 
 In reading order:
     document_types      the fields of every JSON document; OpenAPI is generated from them
-    documents           makes these documents, and reads an entry back
+    documents           makes these documents; reads an entry back
     text                money, spans of time and windows as text
     tables              tables and bars for a terminal
 """

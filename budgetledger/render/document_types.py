@@ -1,8 +1,8 @@
 """The fields of every JSON document, in the order they are written.
 
-`budgetledger.render.documents` makes the documents. The type checker holds it, and what the server
-answers, to these classes, and the server's OpenAPI description is generated from them. Money is
-text, because a JSON number may lose digits; moments are in UTC.
+`budgetledger.render.documents` makes the documents. The type checker compares them, and the
+server's answers, with these classes; the OpenAPI description is generated from them. Money is text,
+because a JSON number may lose digits; moments are in UTC.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from budgetledger.entries import Measure
 
 
 class Window(TypedDict):
-    """From the start, up to but not at the end; null where it has none."""
+    """From the start, included, to the end, excluded; null is unbounded."""
 
     start: datetime | None
     end: datetime | None
@@ -43,14 +43,14 @@ class Budget(TypedDict):
     week_start: int
     """0 is Monday."""
     anchor: datetime | None
-    """What windows are counted from, if not from the calendar."""
+    """The moment that windows are counted from, instead of the calendar."""
     alert_at: Sequence[Decimal]
     """Shares of the limit: 0.8 is 80 %."""
     created_at: datetime
 
 
 class BudgetStatus(Budget):
-    """A budget, and how far its active window is used, in US dollars or counts as its limit."""
+    """A budget and the use of its active window, in US dollars or counts, as its limit."""
 
     posted: Decimal | int
     held: Decimal | int
@@ -77,12 +77,12 @@ class Balance(TypedDict):
 
 
 class AccountSettings(TypedDict):
-    """What an account is under, and whether it takes holds."""
+    """An account's parent, and whether it is frozen."""
 
     project: str
     account: str
     parent: str | None
-    """The account above, against whose budgets it counts too."""
+    """The account whose budgets it counts against too."""
     frozen: bool
     """Whether it takes no holds."""
     frozen_because: str | None
@@ -90,7 +90,7 @@ class AccountSettings(TypedDict):
 
 
 class Account(AccountSettings):
-    """An account: when it was opened, what it is under, and whether it takes holds."""
+    """An account: when it was opened, its parent, and whether it is frozen."""
 
     created_at: datetime
 
@@ -107,7 +107,7 @@ class ModelCosts(TypedDict):
 
 
 class Alert(TypedDict):
-    """A threshold that was reached (state `alert`), or is no more (`resolve`)."""
+    """A threshold that was reached (state `alert`) or resolved (`resolve`)."""
 
     project: str
     account: str
@@ -129,16 +129,16 @@ class Entry(TypedDict):
     account: str
     recorded_at: datetime
     occurred_at: datetime | None
-    """When the call was made, where the caller said so."""
+    """When the call was made, if the caller stated it."""
     kind: str
     """What the row records: `charge`, `hold`, `settle`, `adjustment`, a setting, an alert, …"""
     model: str | None
     cost: Decimal | None
-    """US dollars; negative only in an adjustment; null where no price was known."""
+    """US dollars; negative only in an adjustment; null if no price was known."""
     price_source: str | None
-    """Where the price is from: a price list, an own price, the caller."""
+    """The source of the price: a price list, an own price, the caller."""
     price: dict[str, Any]
-    """The unit prices that the cost was computed from."""
+    """The unit prices from which the cost was computed."""
     input_tokens: int
     output_tokens: int
     requests: int
@@ -164,7 +164,7 @@ class Entry(TypedDict):
 
 
 class OpenHold(TypedDict):
-    """What is set aside, for which account, and until when."""
+    """An open hold: its amount, account and deadline."""
 
     id: int
     project: str
@@ -176,13 +176,13 @@ class OpenHold(TypedDict):
     """Tokens set aside, input and output."""
     recorded_at: datetime
     expires_at: datetime
-    """From when it counts no more, unless it is extended."""
+    """When it expires, unless it is extended."""
     idempotency_key: str | None
     tags: dict[str, Any]
 
 
 class Estimate(TypedDict):
-    """What a call may cost, in US dollars, and what that is made from."""
+    """What a call may cost, in US dollars, and the figures it follows from."""
 
     model: str
     low: Decimal
@@ -193,7 +193,7 @@ class Estimate(TypedDict):
     output_tokens: int
     """The bound on the output, over all answers."""
     bounded: bool
-    """False where the caller set no bound on the output, and the default is taken."""
+    """False if the caller set no bound on the output, so that the default applies."""
     method: str
     """How the input was counted: `exact`, `proxy` or `estimate`."""
     price_source: str
@@ -212,14 +212,14 @@ class Price(TypedDict):
     removed: bool
     """Whether the row ends the price."""
     rates: dict[str, Decimal]
-    """US dollars by what is counted, such as `input_mtok`."""
+    """US dollars by unit, such as `input_mtok`."""
     effective_at: datetime
     recorded_at: datetime
     note: str | None
 
 
 class RepricedCall(TypedDict):
-    """A call that was recorded without a price, and the price it is given later."""
+    """A call that was recorded without a price, with its price now."""
 
     entry_id: int
     account: str
@@ -233,7 +233,7 @@ class RepricedCall(TypedDict):
 
 
 class Repriced(TypedDict):
-    """The calls that are priced later, or would be, and those whose price is not known."""
+    """Calls that were priced now, or would be, and those still without a price."""
 
     applied: bool
     total: Decimal
@@ -252,7 +252,7 @@ class Health(TypedDict):
 
 
 class About(TypedDict):
-    """What serves here, and its version."""
+    """Service name and version."""
 
     service: Literal["budgetledger"]
     version: str
@@ -285,7 +285,7 @@ class Shifted(TypedDict):
 
 
 class Hold(OpenHold):
-    """What is set aside, for which account, and until when."""
+    """An open hold: its amount, account and deadline."""
 
     bounded: bool
     """False if the call's output has no bound, so that it can cost more than was held."""
@@ -324,7 +324,7 @@ class Prices(TypedDict):
 
 
 class Fault(TypedDict):
-    """What went wrong, and the facts that there are."""
+    """What went wrong, with the facts that apply."""
 
     type: str
     """The name of the error in the library, such as `BudgetExceededError`."""
@@ -348,14 +348,14 @@ class Fault(TypedDict):
     measure: NotRequired[Measure]
     window: NotRequired[Window]
     entry: NotRequired[Entry | None]
-    """The entry that closed the hold, or that the key stands for."""
+    """The entry that closed the hold, or that the key created."""
     users: NotRequired[dict[str, str]]
-    """What is wrong with the records of LiteLLM's users, for some of them."""
+    """What is wrong with records of LiteLLM's users, by user."""
 
 
 class Error(TypedDict):
-    """Every answer with a status of 400 or more."""
+    """The answer to every failed request (status 400 or more)."""
 
     status: NotRequired[Literal["error"]]
-    """Beside errors in records of LiteLLM's users, whose clients look for it."""
+    """Present with errors in records of LiteLLM's users, whose clients expect it."""
     error: Fault

@@ -1,7 +1,7 @@
 """Values as JSON documents, for the command line (``--json``) and the server alike.
 
-`budgetledger.render.document_types` has their fields. Money is text, because a JSON number may
-lose digits; moments are in UTC; null is unbounded.
+`budgetledger.render.document_types` describes their fields. Money is text, because a JSON number
+may lose digits; moments are in UTC; null means unbounded.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def print_json(document: object, *, indent: int | None = 2) -> None:
 
 
 def as_json(value: object) -> object:
-    """What the JSON writer does not know: money, moments and digests, as text."""
+    """Types that `json` does not know, as text: money, moments and digests."""
     if isinstance(value, Decimal):
         return f"{value:f}"
     if isinstance(value, datetime):
@@ -96,7 +96,7 @@ def balance_json(balance: Balance, project: str) -> doc.Balance:
 
 
 def account_settings_json(account: Account) -> doc.AccountSettings:
-    """What an account is under, and whether it takes holds."""
+    """An account's parent, and whether it is frozen."""
     return {
         "project": account.project,
         "account": account.name,
@@ -129,7 +129,7 @@ def model_costs_json(
 
 
 def alert_json(alert: Alert, project: str) -> doc.Alert:
-    """A threshold that was reached, or is no more."""
+    """A threshold that was reached or resolved."""
     return {
         "project": project,
         "account": alert.account,
@@ -177,7 +177,7 @@ def entry_json(entry: Entry) -> doc.Entry:
 
 
 def read_entry(document: Mapping[str, Any]) -> Entry:
-    """The entry that a document of `entry_json` shows, once it was sent as JSON."""
+    """The entry of a document from `entry_json`, after a JSON round trip."""
     return Entry(
         id=document["id"],
         project=document["project"],
@@ -219,7 +219,7 @@ def _text(value: dict[str, Any]) -> str | None:
 
 
 def hold_json(hold: BaseHold) -> doc.OpenHold:
-    """What is set aside, for which account, and until when."""
+    """An open hold: its amount, account and deadline."""
     entry = hold.entry
     return {
         "id": hold.id,
@@ -239,7 +239,7 @@ def hold_json(hold: BaseHold) -> doc.OpenHold:
 
 
 def estimate_json(model: str, estimate: Estimate) -> doc.Estimate:
-    """What a call may cost, and what that is made from."""
+    """What a call may cost, and the figures it follows from."""
     return {
         "model": model,
         "low": estimate.low,
@@ -254,7 +254,7 @@ def estimate_json(model: str, estimate: Estimate) -> doc.Estimate:
 
 
 def price_json(price: OwnPrice) -> doc.Price:
-    """An own price; USD by what is counted, of all projects if ``project`` is null."""
+    """An own price; USD by unit; for all projects if ``project`` is null."""
     return {
         "id": price.id,
         "project": price.project,
@@ -270,7 +270,7 @@ def price_json(price: OwnPrice) -> doc.Price:
 def repriced_json(
     priced: Sequence[Repriced], unknown: Sequence[Entry], applied: bool
 ) -> doc.Repriced:
-    """The calls that are priced later, or would be, and those whose price is not known."""
+    """Calls that were priced now, or would be, and those still without a price."""
     return {
         "applied": applied,
         "total": sum((one.cost for one in priced), Decimal(0)),
@@ -294,19 +294,19 @@ def repriced_json(
 
 
 def verification_json(found: Verification, path: str) -> dict[str, Any]:
-    """What was recounted, and every difference."""
+    """How many rows were recounted, and every difference."""
     problems = [problem._asdict() for problem in found.problems]
     return {"path": path, "ok": found.ok, **found._asdict(), "problems": problems}
 
 
 def import_json(result: ImportResult, project: str) -> dict[str, Any]:
-    """What an import brought in."""
+    """What an import recorded."""
     users = [user._asdict() for user in result.users]
     return {"project": project, **result._asdict(), "users": users}
 
 
 def price_import_json(done: PriceImport) -> dict[str, Any]:
-    """What an import of prices took over, and what it left out."""
+    """The prices an import set, and what it left out."""
     return {
         "set": [price_json(price) for price in done.appended],
         "unchanged": done.unchanged,

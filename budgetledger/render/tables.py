@@ -1,6 +1,6 @@
-"""What the command line shows people: tables, and bars where there is a terminal.
+"""What the command line shows people: tables, and bars on a terminal.
 
-Imported only once a command shows something, because rich is.
+Import it only when a command shows something: it imports rich.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console, RenderableType
+from rich.measure import Measurement
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -34,18 +35,19 @@ from budgetledger.render.text import (
     window_text,
 )
 
-if TYPE_CHECKING:  # nothing heavy for a message, or for --help
+if TYPE_CHECKING:  # keep messages and --help fast
     from budgetledger.holds import Hold
     from budgetledger.journal.verify import Verification
     from budgetledger.litellm.user_cost_file import ImportResult
     from budgetledger.prices import OwnPrice, Repriced
 
-_ENDLESS = 10_000  # columns: a file or a pipe has no right edge, and nothing may be cut off there
+_ENDLESS = 10_000  # columns of a file or a pipe: it has no right edge, so nothing is cut
 _BAR = 24
+_ACCOUNT_BARS = (16, 8, 0)  # widths, in the order they are tried
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Where to print. Markup is off: what users named ``[red]`` is shown as it is."""
+    """Where to print. Markup is off, so that a name such as ``[red]`` is shown as it is."""
     made = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
     if not made.is_terminal:
         made.width = _ENDLESS
@@ -53,14 +55,14 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def label(out: Console, text: object, style: str = "") -> Text:
-    """*text*, which somebody else chose, ready to print on *out*."""
+    """*text* from a user, made safe to print on *out*."""
     return Text(plain(text, out.encoding), style)
 
 
 def bar(
     out: Console, share: float, width: int = _BAR, style: str | None = None
 ) -> ProgressBar | str:
-    """How full something is: green, yellow from 80 %, red once used up. Only for a terminal."""
+    """A bar for *share*: green, yellow from 80 %, red once exhausted. Only on a terminal."""
     if not out.is_terminal:
         return ""
     color = style or ("red" if share >= 1 else "yellow" if share >= 0.8 else "green")
@@ -72,7 +74,7 @@ def bar(
 def progress_on_terminal(
     what: str, wanted: bool = True
 ) -> Iterator[Callable[[int, int], None] | None]:
-    """A function to tell the progress to, shown on stderr; None where nobody would see it."""
+    """A function that shows progress on stderr; None if stderr is no terminal."""
     out = console(stderr=True)
     if not (wanted and out.is_terminal):
         yield None
@@ -85,13 +87,13 @@ def progress_on_terminal(
 
 
 def table(out: Console, *headers: str) -> Table:
-    """A table; ``>`` before a header is for figures, on the right, ``|`` for what never wraps."""
+    """A table. ``>`` before a header aligns figures to the right; ``|`` prevents wrapping."""
     made = Table(
         box=box.SIMPLE_HEAD if out.is_terminal else None,
         header_style="bold",
         show_edge=False,
         pad_edge=False,
-        padding=(0, 1 if out.is_terminal else 2, 0, 0),  # the box adds a column between two
+        padding=(0, 1 if out.is_terminal else 2, 0, 0),  # the box adds one more space
     )
     for header in headers:
         if header.startswith(">"):
@@ -140,7 +142,7 @@ def entries_table(out: Console, entries: Sequence[Entry]) -> Table:
 
 
 def show_balance(out: Console, balance: Balance, project: str, now: datetime) -> None:
-    """An account and each of its budgets: how full, how much is left, when it turns."""
+    """An account and each of its budgets: how full, how much is left, until when."""
     out.print(label(out, balance.account, "bold"), label(out, f"(project {project})", "dim"))
     if not balance.budgets:
         out.print(f"no budget; spent {usd(balance.posted)} so far", soft_wrap=True)
@@ -172,18 +174,38 @@ def _show_budget(out: Console, status: BudgetStatus, now: datetime) -> None:
     out.print(f"  {window_text(status.window, now)}", soft_wrap=True)
 
 
-def accounts_table(
+def show_accounts(
     out: Console, accounts: Sequence[Account], balances: Sequence[Balance], now: datetime
+) -> None:
+    """Every account: how full its budget is, what is left, its parent, and whether it is frozen.
+
+    Prints a table if it fits, with a narrower bar or none if necessary; otherwise a few lines
+    for each account. Names and amounts are never cut.
+    """
+    for bar_width in _ACCOUNT_BARS:
+        made = _accounts_table(out, accounts, balances, now, bar_width)
+        if Measurement.get(out, out.options.update(width=_ENDLESS), made).maximum <= out.width:
+            out.print(made)
+            return
+    for account, balance in zip(accounts, balances, strict=True):
+        _show_account(out, account, balance, now)
+
+
+def _accounts_table(
+    out: Console,
+    accounts: Sequence[Account],
+    balances: Sequence[Balance],
+    now: datetime,
+    bar_width: int,
 ) -> Table:
-    """Every account: how full its budget is, what is left, what it is under, if it is frozen."""
     above = any(account.parent is not None for account in accounts)
     frozen = any(account.frozen is not None for account in accounts)
-    headers = "account", "", ">used", ">posted", ">held", ">limit", ">available", "turns in"
-    made = table(out, *headers, *(["under"] if above else []), *(["frozen"] if frozen else []))
+    headers = "|account", "|", ">used", ">posted", ">held", ">limit", ">available", "|turns in"
+    made = table(out, *headers, *(["|under"] if above else []), *(["|frozen"] if frozen else []))
     columns = ([one.posted, one.held, one.limit, one.available] for one in balances)
     decimals = [decimals_of(column) for column in zip(*columns, strict=True)]
     for account, balance in zip(accounts, balances, strict=True):
-        row = [label(out, account.name), *_account_figures(out, balance, decimals, now)]
+        row = [label(out, account.name), *_account_figures(out, balance, decimals, now, bar_width)]
         if above:
             row.append(label(out, account.parent or ""))
         if frozen:
@@ -193,27 +215,71 @@ def accounts_table(
 
 
 def _account_figures(
-    out: Console, balance: Balance, decimals: Sequence[int], now: datetime
+    out: Console, balance: Balance, decimals: Sequence[int], now: datetime, bar_width: int
 ) -> list[RenderableType]:
     posted, held, limit, available = decimals
     spent, reserved = usd(balance.posted, posted), usd(balance.held, held)
     if balance.limit is None or balance.available is None:
-        return ["", "", spent, reserved, "none in USD" if balance.budgets else "no budget", "", ""]
+        return ["", "", spent, reserved, _no_limit(balance), "", ""]
     share = used(balance.posted, balance.limit)
-    end = balance.window.end
     return [
-        bar(out, share, 16),
+        bar(out, share, bar_width) if bar_width else "",
         percent(share),
         spent,
         reserved,
         usd(balance.limit, limit),
         Text(usd(balance.available, available), "" if balance.available > 0 else "red"),
-        "" if end is None or end - now < timedelta(seconds=1) else span(end - now),
+        _turns_in(balance, now),
     ]
 
 
+def _no_limit(balance: Balance) -> str:
+    return "none in USD" if balance.budgets else "no budget"
+
+
+def _turns_in(balance: Balance, now: datetime) -> str:
+    """How long the window still lasts; empty if it has no end, or is rolling."""
+    end = balance.window.end
+    return "" if end is None or end - now < timedelta(seconds=1) else span(end - now)
+
+
+def _show_account(out: Console, account: Account, balance: Balance, now: datetime) -> None:
+    """One account, in a few lines of at most the terminal's width (longer names excepted)."""
+    out.print(label(out, account.name, "bold"), soft_wrap=True)
+    facts = [Text(f"posted {usd(balance.posted)}"), Text(f"held {usd(balance.held)}")]
+    if balance.limit is None or balance.available is None:
+        facts.append(Text(_no_limit(balance)))
+    else:
+        style = "" if balance.available > 0 else "red"
+        facts.insert(0, Text(f"{percent(used(balance.posted, balance.limit))} used", style))
+        facts.append(Text(f"limit {usd(balance.limit)}"))
+        facts.append(Text(f"available {usd(balance.available)}", style))
+    turns_in = _turns_in(balance, now)
+    if turns_in:
+        facts.append(Text(f"turns in {turns_in}"))
+    for line in _lines_of(facts, out.width):
+        out.print(line, soft_wrap=True)
+    if account.parent is not None:
+        out.print(label(out, f"  under {account.parent}"), soft_wrap=True)
+    if account.frozen is not None:
+        why = f": {account.frozen}" if account.frozen else ""
+        out.print(label(out, f"  frozen{why}", "red"), soft_wrap=True)
+
+
+def _lines_of(facts: Sequence[Text], width: int) -> list[Text]:
+    """*facts*, indented, in as few lines as possible; none is broken."""
+    lines = [Text("  ") + facts[0]]
+    for fact in facts[1:]:
+        joined = Text.assemble(lines[-1], "   ", fact)
+        if joined.cell_len <= width:
+            lines[-1] = joined
+        else:
+            lines.append(Text("  ") + fact)
+    return lines
+
+
 def holds_table(out: Console, holds: Sequence[Hold]) -> Table:
-    """What is set aside, for which account and call, and until when; times in UTC."""
+    """Open holds: amount, account, call and deadline; times in UTC."""
     headers = ">id", "account", "model", ">USD", ">tokens", "|recorded", "|expires", "key"
     made = table(out, *headers)
     decimals = decimals_of(hold.amount for hold in holds)
@@ -238,7 +304,7 @@ def holds_table(out: Console, holds: Sequence[Hold]) -> Table:
 
 
 def alerts_table(out: Console, alerts: Sequence[Alert], now: datetime) -> Table:
-    """Thresholds that were reached, and those that are no more; times in UTC."""
+    """Thresholds that were reached or resolved; times in UTC."""
     headers = "|UTC", "account", "budget", "", ">share", ">posted", ">limit", "window"
     made = table(out, *headers)
     for alert in alerts:
@@ -261,7 +327,7 @@ def _amount(amount: Decimal | int) -> str:
 
 
 def show_verification(out: Console, found: Verification) -> None:
-    """What was recounted, and a row for each difference."""
+    """How many rows were recounted, and a row for each difference."""
     counted = f"{found.entries:,} entries of {found.accounts:,} accounts recounted"
     if found.ok:
         out.print(Text(f"ok: {counted}, no differences", "green"))
@@ -275,12 +341,12 @@ def show_verification(out: Console, found: Verification) -> None:
 
 
 def import_table(out: Console, result: ImportResult) -> Table:
-    """What an import brought in, user by user."""
+    """What an import recorded, user by user."""
     made = table(out, "user", ">limit", "per", ">spent", "")
     limits = decimals_of(user.limit for user in result.users)
     spent = decimals_of([result.total, *(user.cost for user in result.users)])
     for user in result.users:
-        note = "its window had ended: the new one begins at $0.00" if user.elapsed else ""
+        note = "its window had ended; the new one starts at $0.00" if user.elapsed else ""
         made.add_row(
             label(out, user.name),
             usd(user.limit, limits),
@@ -293,7 +359,7 @@ def import_table(out: Console, result: ImportResult) -> Table:
     return made
 
 
-_SHOWN = {  # own prices in columns of their own
+_SHOWN = {  # rates with a column of their own
     "input_mtok": ">input",
     "output_mtok": ">output",
     "cache_read_mtok": ">cache read",
@@ -302,7 +368,7 @@ _SHOWN = {  # own prices in columns of their own
 
 
 def prices_table(out: Console, prices: Sequence[OwnPrice]) -> Table:
-    """Own prices: USD for a million tokens, and what else they state; times in UTC."""
+    """Own prices: USD for a million tokens, and their other rates; times in UTC."""
     made = table(out, ">id", "model", "project", *_SHOWN.values(), "other rates", "|from")
     for price in prices:
         rates = price.rates
@@ -319,7 +385,7 @@ def prices_table(out: Console, prices: Sequence[OwnPrice]) -> Table:
 
 
 def repriced_table(out: Console, priced: Sequence[Repriced]) -> Table:
-    """Calls that were recorded without a price, and what they cost; times in UTC."""
+    """Calls that were recorded without a price, with their cost now; times in UTC."""
     made = table(out, ">id", "|UTC", "account", "model", ">USD", "source", ">adjustment")
     decimals = decimals_of(one.cost for one in priced)
     for one in priced:

@@ -1,6 +1,6 @@
 """Values as the text people read: money, shares, spans of time, windows.
 
-What others named is spelled out by `plain`, so that it cannot write on the terminal.
+Pass names from users through `plain`, so that they cannot control the terminal.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from budgetledger.windows import Period, Window
 
 
 def plain(text: object, encoding: str | None = None) -> str:
-    """*text* on one line, whatever it holds: line ends, escapes and the like are spelled out."""
+    """*text* on one line: line ends, control characters and the like are escaped."""
     spelled = "".join(
         one if one.isprintable() else one.encode("unicode_escape", "surrogatepass").decode()
         for one in str(text)
@@ -26,13 +26,13 @@ def plain(text: object, encoding: str | None = None) -> str:
 
 
 def usd(amount: Decimal, decimals: int = 2) -> str:
-    """Dollars, exact: ``-$1,234.50``; with at least so many decimals."""
+    """Dollars, exact: ``-$1,234.50``; with at least *decimals* decimals."""
     whole, _, rest = f"{abs(amount):,f}".partition(".")
     return f"{'-' if amount < 0 else ''}${whole}.{rest:0<{decimals}}"
 
 
 def decimals_of(amounts: Iterable[Decimal | None]) -> int:
-    """The decimals that show all *amounts* exactly, so that their points stand in one line."""
+    """How many decimals show all *amounts* exactly, so that a column is aligned at the point."""
     exponents = (amount.as_tuple().exponent for amount in amounts if amount is not None)
     return max((-one for one in exponents if isinstance(one, int)), default=2)
 
@@ -43,12 +43,12 @@ def quantity(amount: Decimal | int, measure: str) -> str:
 
 
 def used(posted: Decimal | int, limit: Decimal | int) -> float:
-    """The share of *limit* that is used; a limit of 0 is used up."""
+    """The share of *limit* that is used; 1 for a limit of 0, which is exhausted."""
     return float(posted / limit) if limit else 1.0
 
 
 def percent(share: float) -> str:
-    """``62 %``; neither 0 % nor 100 % for what is only nearly so."""
+    """``62 %``; a share above 0 is never 0 %, and one below 1 never 100 %."""
     value = round(share * 100)
     if value == 0 and share > 0:
         return "<1 %"
@@ -56,7 +56,7 @@ def percent(share: float) -> str:
 
 
 def exact_percent(share: Decimal) -> str:
-    """``80 %``, ``33.3 %``: a share as somebody set it."""
+    """``80 %``, ``33.3 %``: a share as it was set."""
     return f"{(share * 100).normalize():,f} %"
 
 
@@ -79,20 +79,20 @@ def span(length: timedelta) -> str:
 
 
 def clock_time(moment: datetime) -> str:
-    """``2026-03-02 09:00``, with seconds where there are any."""
+    """``2026-03-02 09:00``, with seconds if they are not 0."""
     moment = moment.replace(microsecond=0, tzinfo=None)
     return moment.isoformat(" ", "minutes" if moment.second == 0 else "seconds")
 
 
 def window_text(window: Window, now: datetime) -> str:
-    """From when to when, by the clock of the window's zone, and when it turns."""
+    """Start and end in the window's own zone, and the time that is left."""
     if window.start is None and window.end is None:
         return "for ever"
     start = "the first entry" if window.start is None else clock_time(window.start)
     if window.end is None:
         return f"since {start} ({window.timezone})"
     text = f"{start} to {clock_time(window.end)} ({window.timezone})"
-    left = window.end - now  # of a rolling window a microsecond
+    left = window.end - now  # a microsecond for a rolling window
     return f"{text}, turns in {span(left)}" if left > timedelta(seconds=1) else text
 
 
@@ -103,7 +103,7 @@ def limit_text(budget: Budget) -> str:
 
 
 def alerts_text(budget: Budget) -> str:
-    """``alerts at 50 % and 80 %``; empty for a budget without any."""
+    """``alerts at 50 % and 80 %``; empty for a budget without alerts."""
     *others, last = map(exact_percent, budget.alert_at or [Decimal(0)])
     shares = f"{', '.join(others)} and {last}" if others else last
     return f"alerts at {shares}" if budget.alert_at else ""
@@ -118,7 +118,7 @@ def held_text(amount: Decimal, tokens: int) -> str:
 
 
 def entry_text(entry: Entry) -> str:
-    """What a row did, where its figures do not say it, and why."""
+    """What a row did, if its figures do not show it, and its note."""
     kind, hold, note = entry.kind, entry.hold_id, entry.note
     until = "" if entry.expires_at is None else clock_time(entry.expires_at)
     if kind == "charge":
@@ -133,7 +133,7 @@ def entry_text(entry: Entry) -> str:
         what = f"extends hold {hold} until {until}"
     elif kind == "adjustment":
         what = f"corrects {entry.corrects_id}"
-    elif kind == "parent":  # its note is the parent
+    elif kind == "parent":  # the note is the parent's name
         what, note = f"under {note or 'no other account'}", None
     else:
         what = kind
@@ -143,7 +143,7 @@ def entry_text(entry: Entry) -> str:
 
 
 def price_text(price: OwnPrice) -> str:
-    """The rates of an own price as they are stored, or that it ends; from when, for whom."""
+    """The rates of an own price as stored, or "ends"; from when, and if in all projects."""
     rates = " ".join(f"{key}={usd:f}" for key, usd in price.rates.items()) or "ends"
     whose = ", in all projects" if price.project is None else ""
     return f"{rates}, from {clock_time(price.effective_at)} UTC{whose}"

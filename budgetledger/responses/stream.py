@@ -171,7 +171,8 @@ class StreamReading:
         """LiteLLM not asked for the usage notes it on the last chunk, after handing that out."""
         usage = _get(self._hidden, "usage")
         if self._finished and not self._writing and not self._final and usage is not None:
-            self._take({"usage": usage, "_hidden_params": self._hidden}, final=True)
+            is_whole = bool(_get(usage, "prompt_tokens"))  # which LiteLLM 1.80 may leave out
+            self._take({"usage": usage, "_hidden_params": self._hidden}, final=is_whole)
 
     def _name(self, source: object) -> None:
         """Note the model; a later name is truer, since a router first gives its own.

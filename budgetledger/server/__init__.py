@@ -1,25 +1,25 @@
 """The ledger over HTTP: LiteLLM's hosted protocol, and a JSON API for everything else.
 
-Needs the extra ``server``. ``budgetledger serve`` runs it; mount `create_app` in an application of
-your own. The server decides nothing about money: it checks the token, reads the request, calls the
-ledger and writes the answer, and describes all of that at ``/openapi.json``.
+Needs the extra ``server``. ``budgetledger serve`` runs it; `create_app` returns it to mount in your
+own application. The server decides nothing about money: it checks the token, reads the request,
+calls the ledger and writes the answer. ``/openapi.json`` describes its requests and answers.
 
 Imports words, storage, journal, verbs, ledger, render and litellm. In reading order:
-    app                 the application: routes, and how a request is performed
-    state               what endpoints share: the ledger under its projects
+    app                 the application: its routes, and how it handles a request
+    state               what endpoints share: the ledger as each project sees it
     gate                whether a request may use a project
     access_tokens       bearer tokens
     http                bodies in, errors out
     api                 the operations of the JSON API, and their table
-    price_api           those about prices
-    operation           one row of the table; one request that was read
-    request_models      what each request may say
-    request_fields      the kinds of its values, and what is said of a wrong one
-    openapi             the description, put together from all these
+    price_api           the operations on prices
+    operation           a row of the table; a request after it was parsed
+    request_models      the fields of each request
+    request_fields      the types of their values, and the errors for wrong ones
+    openapi             the description, built from all these
     litellm_protocol    /get_budget and /set_budget
-    litellm_users       records of LiteLLM's users, read and written
-    litellm_counters    what a client's counters grew by, as charges
-    litellm_notes       what clients said and were told last
+    litellm_users       reads and writes the records of LiteLLM's users
+    litellm_counters    charges the growth of a client's cost counters
+    litellm_notes       what each client last sent and received
     metrics             Prometheus
     idle_connections    closes connections that send no request
 """

@@ -1,7 +1,7 @@
-"""The JSON API: the library's verbs as requests, each one line of a table.
+"""The JSON API: the library's verbs as HTTP requests, each a row of a table.
 
-Everything is under ``/v1/projects/{project}``. Whoever repeats a request that may have been
-heard sends the same ``Idempotency-Key`` again, and gets the first answer.
+Everything is under ``/v1/projects/{project}``. A client that retries a request sends the same
+``Idempotency-Key`` again, and gets the first answer.
 """
 
 from __future__ import annotations
@@ -43,69 +43,69 @@ _ROWS = 100
 
 
 async def hold(call: Call) -> doc.Hold:
-    """Set money aside for a call before it is made, if every budget that applies allows it."""
-    taken = await call.ledger.hold(call.account, key=call.key, **call.given)
-    call.service.remember(call.project, granted_of(taken))
-    return _hold(taken)
+    """Hold an amount for a call before it is sent, if every budget that applies allows it."""
+    held = await call.ledger.hold(call.account, key=call.key, **call.fields)
+    call.service.remember(call.project, granted_of(held))
+    return _hold(held)
 
 
 async def list_holds(call: Call) -> doc.Holds:
-    """The open holds that count against the account: its own, and of accounts under it."""
-    return {"holds": [_hold(found) for found in await call.ledger.holds(call.account)]}
+    """List the open holds of the account and of the accounts below it."""
+    return {"holds": [_hold(held) for held in await call.ledger.holds(call.account)]}
 
 
 async def settle(call: Call) -> doc.Entry:
-    """Record what the call cost, and close the hold; never refused for lack of budget."""
-    held, given = await _held(call), dict(call.given)
-    paid, response = given.pop("cost", None), given.pop("response", None)
+    """Close the hold with what the call cost. A budget never refuses this."""
+    held, fields = await _held(call), dict(call.fields)
+    paid, response = fields.pop("cost", None), fields.pop("response", None)
     if paid is not None and response is not None:
-        raise InvalidInput("pass a response, or what it cost, not both")
+        raise InvalidInput("send response or cost, not both")
     paid = response if paid is None else paid
-    return entry_json(await held.settle(paid, key=call.key, **given))
+    return entry_json(await held.settle(paid, key=call.key, **fields))
 
 
 async def release(call: Call) -> doc.Entry:
-    """Close the hold unspent."""
+    """Close the hold without a cost."""
     held = await _held(call)
     try:
-        return entry_json(await held.release(**call.given))
+        return entry_json(await held.release(**call.fields))
     except HoldAlreadyClosed as closed:
-        # Said again, it is as it was; there is nothing else a release could say.
+        # A retry. Releases have no content to compare, so the first one is the answer.
         if call.key is None or closed.entry is None or closed.entry.kind != "release":
             raise
         return entry_json(closed.entry)
 
 
 async def extend(call: Call) -> doc.Hold:
-    """Move the deadline of an open hold to some seconds from now."""
+    """Move the deadline of an open hold to `expires_in` seconds from now."""
     held = await _held(call)
-    await held.extend(**call.given)
+    await held.extend(**call.fields)
     return _hold(held)
 
 
 async def can_afford(call: Call) -> doc.Affordable:
-    """Whether the budgets allow this now, as a hold decides; nothing is set aside."""
-    return {"affordable": await call.ledger.can_afford(call.account, **call.given)}
+    """Check whether a hold like this would be granted now. Nothing is held."""
+    return {"affordable": await call.ledger.can_afford(call.account, **call.fields)}
 
 
 # -- money ----------------------------------------------------------------------------------------
 
 
 async def charge(call: Call) -> doc.Entry:
-    """Record what a call cost. Never refused for lack of budget: the money is spent."""
-    return entry_json(await call.ledger.charge(call.account, key=call.key, **call.given))
+    """Record what a call cost. A budget never refuses this: the money is spent."""
+    return entry_json(await call.ledger.charge(call.account, key=call.key, **call.fields))
 
 
 async def adjust(call: Call) -> doc.Entry:
-    """Correct an entry by an amount, which may be negative, or to what the call cost in all."""
-    given = dict(call.given)
-    amount, total = given.pop("amount", None), given.pop("total", None)
+    """Correct an entry's cost by `amount`, which may be negative, or to `total`."""
+    fields = dict(call.fields)
+    amount, total = fields.pop("amount", None), fields.pop("total", None)
     if (amount is None) == (total is None):
-        raise InvalidInput("pass an amount to correct by, or the total, not both")
+        raise InvalidInput("send either amount, the difference, or total, the corrected cost")
     is_total = amount is None
     paid = total if is_total else amount
     journal = AsyncJournal(call.journal).off_loop()
-    adjusting = partial(charging.adjust, journal, key=call.key, is_total=is_total, **given)
+    adjusting = partial(charging.adjust, journal, key=call.key, is_total=is_total, **fields)
     return entry_json(await asyncio.to_thread(adjusting, call.number, paid))
 
 
@@ -113,48 +113,48 @@ async def adjust(call: Call) -> doc.Entry:
 
 
 async def set_budget(call: Call) -> doc.Budget:
-    """Limit what the account may use in a window; the same name again revises the budget."""
-    given = dict(call.given)
-    span = given.pop("span", None)
+    """Limit what the account may use in a window. The same name again revises the budget."""
+    fields = dict(call.fields)
+    span = fields.pop("span", None)
     if span is not None:
-        given.setdefault("per", span)
-    return budget_json(await call.ledger.set_budget(call.account, **given))
+        fields.setdefault("per", span)
+    return budget_json(await call.ledger.set_budget(call.account, **fields))
 
 
 async def list_budgets(call: Call) -> doc.Budgets:
-    """The account's budgets in force, by name."""
+    """List the account's budgets in force, by name."""
     return {"budgets": [budget_json(budget) for budget in await call.ledger.budgets(call.account)]}
 
 
 async def remove_budget(call: Call) -> doc.Removed:
-    """End a budget; what it counted stays."""
+    """End a budget. The entries it counted stay."""
     await call.ledger.remove_budget(call.account, call.name)
     return {"account": call.account, "name": call.name}
 
 
 async def shift_window(call: Call) -> doc.Shifted:
-    """Start a new window now, of one budget or of all the account's; no row is touched."""
-    given = dict(call.given)
-    name = given.pop("budget", None)
-    window = await call.ledger.shift_window(call.account, name, key=call.key, **given)
+    """Start a new window now, for one budget or all of the account. Entries do not change."""
+    fields = dict(call.fields)
+    name = fields.pop("budget", None)
+    window = await call.ledger.shift_window(call.account, name, key=call.key, **fields)
     return {"account": call.account, "window": window_json(window)}
 
 
 async def set_parent(call: Call) -> doc.Account:
-    """Put the account under another, whose budgets it counts against too; null for none."""
-    await call.ledger.set_parent(call.account, call.given.get("parent"))
+    """Put the account under another, whose budgets then apply too; null removes the parent."""
+    await call.ledger.set_parent(call.account, call.fields.get("parent"))
     return await _settings(call)
 
 
 async def freeze(call: Call) -> doc.Account:
-    """Refuse all holds on the account and those under it; costs are still recorded."""
-    await call.ledger.freeze(call.account, **call.given)
+    """Refuse all holds on the account and the accounts below it. Costs are still recorded."""
+    await call.ledger.freeze(call.account, **call.fields)
     return await _settings(call)
 
 
 async def unfreeze(call: Call) -> doc.Account:
-    """Grant holds on the account again."""
-    await call.ledger.unfreeze(call.account, **call.given)
+    """Allow holds on the account again."""
+    await call.ledger.unfreeze(call.account, **call.fields)
     return await _settings(call)
 
 
@@ -162,34 +162,35 @@ async def unfreeze(call: Call) -> doc.Account:
 
 
 async def list_accounts(call: Call) -> doc.Accounts:
-    """The project's accounts, by name."""
+    """List the project's accounts, by name."""
     return {"accounts": [_account(account) for account in await call.ledger.accounts()]}
 
 
 async def balance(call: Call) -> doc.Balance:
-    """What the account spent and may still spend, now or at a moment."""
-    return balance_json(await call.ledger.balance(call.account, **call.given), call.project)
+    """Report what the account has spent and may still spend, now or at a past time."""
+    return balance_json(await call.ledger.balance(call.account, **call.fields), call.project)
 
 
 async def model_costs(call: Call) -> doc.ModelCosts:
-    """US dollars by model, in the window that the balance reports."""
-    moments = (call.given.get("at"), call.given.get("as_of"))
-    found = await asyncio.to_thread(snapshot, call.journal, call.account, *moments)
-    return model_costs_json(found[0], call.project, found[1])
+    """Report the cost of each model in US dollars, in the window that the balance reports."""
+    moments = (call.fields.get("at"), call.fields.get("as_of"))
+    reading = partial(snapshot, call.journal, call.account, *moments)
+    account_balance, costs = await asyncio.to_thread(reading)
+    return model_costs_json(account_balance, call.project, costs)
 
 
 async def list_entries(call: Call) -> doc.Entries:
-    """A page of the account's journal, in order; `next` goes on after it."""
+    """List a page of the account's entries, in order. Send `next` as `after` for more."""
     return await _page(call, call.account)
 
 
 async def list_project_entries(call: Call) -> doc.Entries:
-    """A page of what all accounts of the project recorded, in order; `next` goes on after it."""
+    """List a page of the project's entries, in order. Send `next` as `after` for more."""
     return await _page(call, None)
 
 
 async def keyed_entry(call: Call) -> doc.Entry:
-    """The entry that an Idempotency-Key stands for."""
+    """Return the entry that a request with this Idempotency-Key created."""
     entry = await call.journal.store.aread(
         lambda execute: entry_with_key(execute, find_project(execute, call.project), call.name)
     )
@@ -199,20 +200,20 @@ async def keyed_entry(call: Call) -> doc.Entry:
 
 
 async def list_alerts(call: Call) -> doc.Alerts:
-    """The alerts raised and resolved on the account, in order."""
+    """List the alerts raised and resolved on the account, in order."""
     return _alerts(call, await call.ledger.alerts(call.account))
 
 
 async def list_project_alerts(call: Call) -> doc.Alerts:
-    """The alerts raised and resolved in the project, in order."""
+    """List the alerts raised and resolved in the project, in order."""
     return _alerts(call, await call.ledger.alerts())
 
 
-# -- what they share ------------------------------------------------------------------------------
+# -- helpers --------------------------------------------------------------------------------------
 
 
 async def _held(call: Call) -> AsyncHold:
-    """The hold that the path names. Raises `UnknownEntry`."""
+    """The hold in the path. Raises `UnknownEntry`."""
     granted = call.service.recall(call.project, call.number)
     if granted is None or granted.entry.account != call.account:
         granted = await call.journal.store.aread(
@@ -222,14 +223,14 @@ async def _held(call: Call) -> AsyncHold:
 
 
 async def _page(call: Call, account: str | None) -> doc.Entries:
-    given, most = call.given, call.given.get("limit", _ROWS)
+    fields, most = call.fields, call.fields.get("limit", _ROWS)
     reading = partial(
         page,
         project=call.project,
         account=account,
-        since_us=max(to_us(given["since"]), 0) if "since" in given else 0,
-        until_us=to_us(given["until"]) if "until" in given else EVER,
-        after_id=given.get("after"),
+        since_us=max(to_us(fields["since"]), 0) if "since" in fields else 0,
+        until_us=to_us(fields["until"]) if "until" in fields else EVER,
+        after_id=fields.get("after"),
         most=most,
     )
     entries = await call.journal.store.aread(reading)
@@ -242,8 +243,8 @@ def _alerts(call: Call, alerts: list[Alert]) -> doc.Alerts:
 
 
 async def _settings(call: Call) -> doc.Account:
-    found = await call.ledger.accounts()
-    return _account(next(account for account in found if account.name == call.account))
+    accounts = await call.ledger.accounts()
+    return _account(next(account for account in accounts if account.name == call.account))
 
 
 def _account(account: Account) -> doc.Account:

@@ -41,11 +41,11 @@ _MOST = 2**63 - 1
 def create_app(
     ledger: Ledger, tokens: Tokens | None = None, *, max_body_bytes: int = MOST_BYTES
 ) -> Starlette:
-    """The server of *ledger*, whose projects are open to who has their token.
+    """The server of *ledger*. A request needs a token of the project it uses.
 
-    *tokens* None opens everything to whoever can connect and names this machine as the host:
-    bind it to a loopback address only, as ``budgetledger serve`` does. The ledger stays the
-    caller's, to be closed after the server has stopped.
+    *tokens* None admits every request with a localhost ``Host`` header to all projects: bind the
+    server to a loopback address only, as ``budgetledger serve`` does. The caller closes the
+    ledger, after the server has stopped. *max_body_bytes*: the largest body a request may have.
     """
     service, metrics = Service(ledger, Gate(tokens), max_body_bytes), Metrics()
     described = answer(description(has_tokens=tokens is not None))
@@ -90,22 +90,22 @@ def _answering(service: Service, handler: Handler) -> Callable[[Request], Awaita
 
 async def _perform(operation: Operation, service: Service, request: Request) -> Response:
     """Answer a request of the JSON API."""
-    named = request.path_params
-    project = named["project"]
+    places = request.path_params
+    project = places["project"]
     service.gate.admit(request, project)
     checked_name(project, "project")
     if operation.method == "GET":
-        given = read(operation.query, _query(request))
+        fields = read(operation.query, _query(request))
     else:
-        given = read(operation.body, await read_json(request, service.most_bytes))
+        fields = read(operation.body, await read_json(request, service.most_bytes))
     call = Call(
         service=service,
         ledger=service.ledger_of(project),
         project=project,
-        account=checked_name(named["account"], "account") if "account" in named else "",
-        number=_number(named["number"]) if "number" in named else 0,
-        name=checked_name(named["name"], "name") if "name" in named else "",
-        given=given,
+        account=checked_name(places["account"], "account") if "account" in places else "",
+        number=_number(places["number"]) if "number" in places else 0,
+        name=checked_name(places["name"], "name") if "name" in places else "",
+        fields=fields,
         key=_key(request) if operation.has_key else None,
     )
     return answer(await operation.run(call), operation.status)
@@ -114,14 +114,14 @@ async def _perform(operation: Operation, service: Service, request: Request) -> 
 def _query(request: Request) -> dict[str, Any]:
     pairs = request.query_params.multi_items()
     if len({name for name, _ in pairs}) < len(pairs):
-        raise InvalidInput("a parameter of the query stands there twice; keep one")
+        raise InvalidInput("a query parameter occurs twice; send it once")
     return dict(pairs)
 
 
 def _key(request: Request) -> str | None:
     keys = request.headers.getlist("idempotency-key")
     if len(keys) > 1:
-        raise InvalidInput("there are several headers Idempotency-Key; keep one")
+        raise InvalidInput("the header Idempotency-Key occurs twice; send it once")
     return checked_name(keys[0], "Idempotency-Key") if keys else None
 
 
@@ -139,7 +139,7 @@ async def _health(service: Service, request: Request) -> Response:
 
 
 async def _about(service: Service, request: Request) -> Response:
-    """By this a client knows what it talks to."""
+    """The service's name and version, by which clients recognize the JSON API."""
     return answer({"service": "budgetledger", "version": VERSION})
 
 
@@ -150,7 +150,7 @@ async def _not_routed(request: Request, error: Exception) -> Response:
     return error_answer(Refused(error.status_code, kind, error.detail, **headers))
 
 
-# Names of accounts may hold anything, a slash too: paths are taken apart before they are decoded.
+# An account's name may contain a slash, so the path is split before it is decoded.
 
 
 class _PathAsSent:

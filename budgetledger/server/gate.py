@@ -1,4 +1,4 @@
-"""Whether a request may use a project, decided before anything else of it is read."""
+"""Whether a request may use a project, checked before the rest of the request is read."""
 
 from __future__ import annotations
 
@@ -11,29 +11,33 @@ _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
 class Gate:
-    """*tokens* None: everything is open, to requests that name this machine as their host.
+    """*tokens* None: every project is open to requests whose ``Host`` header is localhost.
 
-    That keeps out web pages, which can lead a browser here under a name of their own, or under
-    ours: then the browser says which page's request it is.
+    This keeps out web pages: a page that resolves its own domain to this machine has another
+    ``Host``, and in requests that a page sends to localhost the browser names it as ``Origin``.
     """
 
     def __init__(self, tokens: Tokens | None) -> None:
         self._tokens = tokens
 
     def projects(self, request: Request) -> frozenset[str] | None:
-        """The projects the request's token opens; None for all. Raises `Refused` with 401."""
+        """The projects that the request's token opens; None for all.
+
+        Raises `Refused`: 401 without a valid token, 403 if the server has no tokens and the
+        request is not from localhost.
+        """
         if self._tokens is None:
             host = request.headers.get("host", "").lower()
-            is_here = host.rpartition(":")[0] in _LOOPBACK or host in _LOOPBACK
+            is_localhost = host.rpartition(":")[0] in _LOOPBACK or host in _LOOPBACK
             origin = request.headers.get("origin")
-            if is_here and (origin is None or origin.lower().partition("://")[2] == host):
+            if is_localhost and (origin is None or origin.lower().partition("://")[2] == host):
                 return None
-            raise Refused(403, "Forbidden", "without tokens this server answers to localhost only")
+            raise Refused(403, "Forbidden", "without tokens this server answers localhost only")
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and token.strip():
-            found = self._tokens.projects_of(token.strip())
-            if found:
-                return found
+            projects = self._tokens.projects_of(token.strip())
+            if projects:
+                return projects
         raise Refused(
             401,
             "Unauthorized",
@@ -42,11 +46,11 @@ class Gate:
         )
 
     def admit(self, request: Request, project: str) -> None:
-        """Raise `Refused` unless the request may use *project*, whether or not there is one."""
+        """Raise `Refused` unless the request may use *project*, whether or not it exists."""
         check_member(self.projects(request), project)
 
 
 def check_member(projects: frozenset[str] | None, project: str) -> None:
-    """Raise `Refused` with 403 if *project* is not among those that are open."""
+    """Raise `Refused` with 403 if *project* is not in *projects*; None contains all."""
     if projects is not None and project not in projects:
         raise Refused(403, "Forbidden", "this token is not for that project")

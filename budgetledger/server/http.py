@@ -1,4 +1,4 @@
-"""What every answer has in common: bodies read within bounds, errors as JSON."""
+"""HTTP for every endpoint: reads bodies within bounds, writes answers and errors as JSON."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _FACTS = (
 
 
 class Refused(Exception):
-    """A request that is answered with *status* before it reaches the ledger."""
+    """The request is answered with *status* and does not reach the ledger."""
 
     def __init__(self, status: int, kind: str, message: str, **headers: str) -> None:
         super().__init__(message)
@@ -62,14 +62,14 @@ class Refused(Exception):
 
 
 def answer(content: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """*content* as JSON: money as text, moments in ISO 8601, UTC."""
+    """*content* as JSON: money as text, times in ISO 8601, UTC."""
     body = json.dumps(content, default=as_json, separators=(",", ":"), ensure_ascii=False)
-    encoded = body.encode("utf-8", "replace")  # a model's name may come from anywhere
+    encoded = body.encode("utf-8", "replace")  # a model's name may have lone surrogates
     return Response(encoded, status, headers, "application/json")
 
 
 def error_answer(error: Exception) -> Response:
-    """``{"error": {"type", "message", …}}`` with the status that tells a client what to do."""
+    """``{"error": {"type", "message", …}}`` with the facts of *error*; see `STATUSES`."""
     if isinstance(error, Refused):
         content: dict[str, Any] = {"type": error.kind, "message": str(error)}
         return answer({"error": content}, error.status, error.headers)
@@ -77,7 +77,7 @@ def error_answer(error: Exception) -> Response:
         return _store_error(error)
     if not isinstance(error, BudgetledgerError):
         _log.error("a request failed", exc_info=error)
-        content = {"type": "InternalError", "message": "the server failed; its log says how"}
+        content = {"type": "InternalError", "message": "internal error; see the server's log"}
         return answer({"error": content}, 500)
     status = next(status for kind, status in STATUSES if isinstance(error, kind))
     content = {"type": type(error).__name__, "message": str(error)}
@@ -93,26 +93,24 @@ def error_answer(error: Exception) -> Response:
 
 
 def _store_error(error: StoreError) -> Response:
-    """Without the message, which names the server's files."""
+    """Omit the error's message from the answer: it contains paths of the server's files."""
     status = next(status for kind, status in STATUSES if isinstance(error, kind))
     _log.error("the ledger could not be used: %s", error)
-    remedy = (
-        "retry, with the same Idempotency-Key" if status == 503 else "the server's log says how"
-    )
-    content = {"type": type(error).__name__, "message": f"the ledger cannot be used now; {remedy}"}
+    remedy = "retry with the same Idempotency-Key" if status == 503 else "see the server's log"
+    content = {"type": type(error).__name__, "message": f"the ledger is unavailable; {remedy}"}
     return answer({"error": content}, status, {"Retry-After": "1"} if status == 503 else None)
 
 
 async def read_json(request: Request, most_bytes: int, *, exact: bool = False) -> dict[str, Any]:
-    """The JSON object in the body; none is an empty one. *exact*: fractions as `Decimal`.
+    """The JSON object in the body; ``{}`` for an empty body. *exact*: fractions as `Decimal`.
 
-    Raises `Refused`: 400 what is no JSON object, 408 too slow, 413 too large, 415 another type.
+    Raises `Refused`: 400 not a JSON object, 408 too slow, 413 too large, 415 not sent as JSON.
     """
     body = await _read(request, most_bytes)
     if not body:
         return {}
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":  # which no page of another origin can send unasked
+    if kind != "application/json":  # which pages of other origins cannot send
         raise Refused(
             415,
             "UnsupportedMediaType",
@@ -135,13 +133,13 @@ async def read_json(request: Request, most_bytes: int, *, exact: bool = False) -
 
 
 def _not_json(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no number")
+    raise ValueError(f"{constant} is not a JSON number")
 
 
 async def _read(request: Request, most_bytes: int) -> bytes:
-    told = request.headers.get("content-length", "0")
+    declared = request.headers.get("content-length", "0")
     parts, size = [], 0
-    if told.isdecimal() and len(told) < 20 and int(told) <= most_bytes:
+    if declared.isdecimal() and len(declared) < 20 and int(declared) <= most_bytes:
         try:
             async with asyncio.timeout(_SECONDS_FOR_A_BODY):
                 async for part in request.stream():
@@ -154,5 +152,5 @@ async def _read(request: Request, most_bytes: int) -> bytes:
         except TimeoutError:
             raise Refused(408, "TooSlow", "the body did not arrive in time") from None
         except ClientDisconnect:
-            raise Refused(400, "MalformedBody", "the body ended early") from None
+            raise Refused(400, "MalformedBody", "the body ended too early") from None
     raise Refused(413, "TooLarge", f"the body has more than {most_bytes} bytes", Connection="close")

@@ -1,4 +1,4 @@
-"""Connections that ask for nothing do not stay, or a few hundred of them would keep others out."""
+"""Closes connections that send no request: a few hundred of them would keep other clients out."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ SECONDS_TO_ASK = 30.0
 
 
 class Connection(H11Protocol):
-    """Closed once it has not brought the head of a request, and not been served, for that long.
+    """Closes after `SECONDS_TO_ASK` with no new request head and no request in progress.
 
-    On h11 even where httptools is installed, which takes more for HTTP than it should.
+    Uses h11 even where httptools is installed: httptools accepts malformed requests.
     """
 
     _looking: asyncio.TimerHandle
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait."""
+        """Start the timer."""
         super().connection_made(transport)
         self._look_later()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no more."""
+        """Stop the timer."""
         self._looking.cancel()
         super().connection_lost(exc)
 
@@ -32,7 +32,7 @@ class Connection(H11Protocol):
         self._looking = self.loop.call_later(SECONDS_TO_ASK, self._look, self.cycle)
 
     def _look(self, before: Any) -> None:
-        """*before*: the request that was the last one when it was looked before."""
+        """Close if idle. *before*: the latest request at the previous check."""
         if self.cycle is before and (before is None or before.response_complete):
             self.transport.close()
         else:

@@ -1,14 +1,14 @@
-"""What a LiteLLM client says its users cost, turned into rows.
+"""Turns the costs that a LiteLLM client sends into charges.
 
-Such a client counts by itself and writes all its users at each change. Here a record is a
-reading of a counter: what it grew by since it was last known is charged, and a smaller one is
-old news. A counter is told from others by who reads it (the client, if it says), by when it was
-created and by when it was last reset; where it stood is
+Such a client counts by itself and sends all its users at each change. The server treats a record
+as a reading of a counter: it charges the growth since the last known reading, and ignores a
+smaller reading as outdated. A counter is identified by its client (if it sends `CLIENT_HEADER`),
+its creation time and its last reset. Its last known reading is
 
-- what this very client read or was told last, if it says who it is;
-- else, of a counter that a client began for a user there was, what was last read from it;
-- else what the ledger counted since that counter's window began: of two clients that do not
-  say who they are, the larger cost of a user's model counts.
+- what this client last sent or received, if it sends the header;
+- else, if a client created an existing user again, the last reading of that new counter;
+- else what the ledger counted since the counter's window began: of two clients without the
+  header, the larger cost of a user's model counts.
 """
 
 from __future__ import annotations
@@ -41,27 +41,27 @@ from budgetledger.server.litellm_users import (
 from budgetledger.windows import Window
 
 _CLIENTS = "server:clients"
-"""The account whose journal tells what clients were told."""
+"""The account whose entries record what each client received."""
 
 
-def tell(tx: Transaction, project: str, client: str) -> dict[str, dict[str, Any]]:
-    """`records`, for a client that says who it is: what it is told is noted, to compare with."""
-    told, seen = {}, {}
-    for user, stands, costs in users(tx.execute, project, tx.now_us):
-        told[user] = as_record(stands, costs)
+def send(tx: Transaction, project: str, client: str) -> dict[str, dict[str, Any]]:
+    """`records` for a named client; a note keeps them, to compare with its next records."""
+    sent, seen = {}, {}
+    for user, standing, costs in users(tx.execute, project, tx.now_us):
+        sent[user] = as_record(standing, costs)
         if costs:
-            seen[user] = [stands.budget.created_at, stands.last_updated_at, costs]
+            seen[user] = [standing.budget.created_at, standing.last_updated_at, costs]
     ref = find_or_open(tx, project, _CLIENTS)
-    add_note(tx, ref, _of_client(client), {"client": client, "seen": seen}, f"{client} was told")
-    return told
+    add_note(tx, ref, _of_client(client), {"client": client, "seen": seen}, f"sent to {client}")
+    return sent
 
 
-def last_told(
+def last_sent(
     tx: Transaction, project: str, client: str | None, before: Note | None = None
 ) -> Note | None:
-    """What `tell` noted last for a client; None for one that does not say who it is.
+    """The last note of `send` for *client*; None for a client without a name.
 
-    *before*: what this said earlier, to spare the reading if it is so still.
+    *before*: an earlier result, returned if it is still the last.
     """
     project_id = accounts.find_project(tx.execute, project)
     if client is None or project_id is None:
@@ -70,37 +70,39 @@ def last_told(
 
 
 def absorb(
-    tx: Transaction, project: str, client: str | None, loaded: Note | None, written: Written
+    tx: Transaction, project: str, client: str | None, sent: Note | None, written: Written
 ) -> None:
-    """Bring the budget of a user to what *written* says, and charge what its counter grew by.
+    """Set the user's budget as in *written*, and charge the growth of its counter.
 
-    *loaded*: from `last_told`. Raises `InvalidInput`, before anything is written.
+    *sent*: from `last_sent`. Raises `InvalidInput`, before anything is written.
     """
-    found = accounts.find(tx.execute, project, written.user)
-    stands = None if found is None else standing_budget(tx.execute, found, tx.now_us)
-    period = new_period(tx, found, stands, written)
-    ref = found or find_or_open(tx, project, written.user)
-    revise(tx, ref, stands, written, period)
+    existing = accounts.find(tx.execute, project, written.user)
+    standing = None if existing is None else standing_budget(tx.execute, existing, tx.now_us)
+    period = new_period(tx, existing, standing, written)
+    ref = existing or find_or_open(tx, project, written.user)
+    revise(tx, ref, standing, written, period)
     if written.costs is None:
         return
     counter = ("counter", client or "", written.user, written.created_at, written.last_updated_at)
-    heard = last_note(tx, ref.project_id, counter)
-    if heard is not None and loaded is not None and heard.entry_id < loaded.entry_id:
-        heard = None  # it began again from what it was told since
-    seen = None if loaded is None else loaded.facts["seen"].get(written.user)
-    if heard is None and stands is not None and _is_reset(client, written, stands, seen):
-        if costs_in(tx.execute, ref, stands.window):
+    reading = last_note(tx, ref.project_id, counter)
+    if reading is not None and sent is not None and reading.entry_id < sent.entry_id:
+        reading = None  # the client restarted from a newer copy
+    seen = None if sent is None else sent.facts["seen"].get(written.user)
+    if reading is None and standing is not None and _is_reset(client, written, standing, seen):
+        if costs_in(tx.execute, ref, standing.window):
             _settings.shift_windows(tx, ref, DEFAULT_BUDGET, "reset by a LiteLLM client")
-            add_note(tx, ref, counter, {"read": {}}, "its client counts from 0 again")
-        heard = Note(0, {"read": {}})
-    before = _before(tx, ref, client, written, stands, heard, seen)
+            add_note(tx, ref, counter, {"read": {}}, "the client restarted its counter at 0")
+        reading = Note(0, {"read": {}})
+    before = _before(tx, ref, client, written, standing, reading, seen)
     if not written.by_model:
         before = {UNKNOWN_MODEL: sum(before.values())}
-    grown = growth(before, written.costs)
-    if grown:
-        is_counted_apart = client is not None or heard is not None or _began_anew(written, stands)
+    increases = growth(before, written.costs)
+    if increases:
+        is_counted_apart = (
+            client is not None or reading is not None or _is_created_again(written, standing)
+        )
         now = {model: max(cost, before.get(model, 0)) for model, cost in written.costs.items()}
-        _charge(tx, ref, grown, client, counter if is_counted_apart else None, before | now)
+        _charge(tx, ref, increases, client, counter if is_counted_apart else None, before | now)
 
 
 def _before(
@@ -108,41 +110,41 @@ def _before(
     ref: Ref,
     client: str | None,
     written: Written,
-    stands: Standing | None,
-    heard: Note | None,
+    standing: Standing | None,
+    reading: Note | None,
     seen: list[Any] | None,
 ) -> Costs:
-    """Where the counter stood when it was last known."""
-    if heard is not None:
-        return dict(heard.facts["read"])
+    """The last known reading of the counter."""
+    if reading is not None:
+        return dict(reading.facts["read"])
     if client is not None:
         same = seen is not None and seen[:2] == [written.created_at, written.last_updated_at]
         return dict(seen[2]) if seen is not None and same else {}
-    if _began_anew(written, stands):
+    if _is_created_again(written, standing):
         return {}
     window = Window(None, None)
-    if stands is not None:
-        window = stands.window
+    if standing is not None:
+        window = standing.window
         if written.last_updated_at is not None:
             at_us = min(round(written.last_updated_at * 1e6), tx.now_us)
-            window = reports.window_of(tx.execute, ref.id, stands.budget, at_us)
+            window = reports.window_of(tx.execute, ref.id, standing.budget, at_us)
     return costs_in(tx.execute, ref, window._replace(end_us=None))
 
 
-def _began_anew(written: Written, stands: Standing | None) -> bool:
-    """Whether a client created the user that there was already, and so counts from 0."""
+def _is_created_again(written: Written, standing: Standing | None) -> bool:
+    """Whether a client created an existing user again, and so counts from 0."""
     return (
-        stands is not None
+        standing is not None
         and written.created_at is not None
-        and written.created_at != stands.budget.created_at
+        and written.created_at != standing.budget.created_at
     )
 
 
 def _is_reset(
-    client: str | None, written: Written, stands: Standing, seen: list[Any] | None
+    client: str | None, written: Written, standing: Standing, seen: list[Any] | None
 ) -> bool:
-    """Whether the client began a new window: its count is 0, or it is known to have counted."""
-    if written.last_updated_at is None or written.last_updated_at <= stands.last_updated_at:
+    """Whether the client started a new window of a counter: it is at 0, or is known here."""
+    if written.last_updated_at is None or written.last_updated_at <= standing.last_updated_at:
         return False
     if not sum((written.costs or {}).values()):
         return True
@@ -152,16 +154,16 @@ def _is_reset(
 def _charge(
     tx: Transaction,
     ref: Ref,
-    grown: Costs,
+    increases: Costs,
     client: str | None,
     counter: Subject | None,
     read: Costs,
 ) -> None:
-    """A row for each model; the last one says what was read from the *counter*."""
-    note = f"told by {client or 'a LiteLLM client'}"
+    """Record a row for each model; the last one carries the reading of *counter*."""
+    note = f"reported by {client or 'a LiteLLM client'}"
     drafts = [
         Draft("charge", model, part, "litellm", requests=1, note=note)
-        for model, cost in grown.items()
+        for model, cost in increases.items()
         for part in parts_of(cost)
     ]
     if counter is not None:
@@ -171,7 +173,7 @@ def _charge(
 
 
 def growth(before: Mapping[str, int], now: Mapping[str, int]) -> Costs:
-    """What was added to each model's cost; what fell is old news, and less than noise waits."""
+    """The growth of each model's cost; decreases and growth up to `NOISE_PICO` are left out."""
     return {
         model: cost - before.get(model, 0)
         for model, cost in now.items()

@@ -1,6 +1,6 @@
-"""What the server remembers of LiteLLM clients, as rows of 0 USD whose tags say it.
+"""What the server remembers of LiteLLM clients: rows of 0 USD with facts in their tags.
 
-A subject's notes are numbered in their idempotency keys; the last one counts.
+The idempotency keys number the notes of a subject; the last one is in force.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Subject: TypeAlias = tuple[object, ...]
 
 
 class Note(NamedTuple):
-    """What a row says of its subject, and the row's number."""
+    """The facts about a subject in a row, and the row's id."""
 
     entry_id: int
     facts: dict[str, Any]
@@ -29,7 +29,10 @@ class Note(NamedTuple):
 def last_note(
     tx: Transaction, project_id: int, subject: Subject, before: Note | None = None
 ) -> Note | None:
-    """The last note on *subject*, or None. *before*: one read earlier, returned if it is still."""
+    """The last note on *subject*, or None.
+
+    *before*: an earlier result, returned if it is still the last.
+    """
     entry = last_with_key_prefix(tx.execute, project_id, _prefix(subject))
     if entry is None or (before is not None and before.entry_id == entry.id):
         return before
@@ -37,7 +40,7 @@ def last_note(
 
 
 def add_note(tx: Transaction, ref: Ref, subject: Subject, facts: dict[str, Any], why: str) -> None:
-    """Append a row of 0 USD, as imports write them, that says *facts*."""
+    """Append a row of 0 USD, of the kind that imports write, with *facts*."""
     draft = Draft("opening", cost_pico=0, price_source="litellm", note=why)
     append(tx, ref, noting(tx, ref, draft, subject, facts))
 
@@ -45,7 +48,7 @@ def add_note(tx: Transaction, ref: Ref, subject: Subject, facts: dict[str, Any],
 def noting(
     tx: Transaction, ref: Ref, draft: Draft, subject: Subject, facts: dict[str, Any]
 ) -> Draft:
-    """*draft*, which says *facts* of *subject* besides."""
+    """*draft* as the next note on *subject*: with *facts* as its tags."""
     prefix = _prefix(subject)
     last = last_with_key_prefix(tx.execute, ref.project_id, prefix)
     number = 0 if last is None else int((last.idempotency_key or "").removeprefix(prefix))

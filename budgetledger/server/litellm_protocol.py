@@ -24,7 +24,7 @@ from budgetledger.server.state import Service
 from budgetledger.verbs.awaiting import AsyncJournal
 
 CLIENT_HEADER = "X-Budgetledger-Client"
-"""Who is writing, unlike any other: its records are compared with what it was told last."""
+"""A client's unique name: the server compares its records with what it last sent or received."""
 
 _Usd: TypeAlias = Annotated[float, Field(ge=0)]
 
@@ -34,7 +34,7 @@ class Record(TypedDict):
 
     total_budget: _Usd
     duration: NotRequired[int]
-    """Days; without it the budget is for ever."""
+    """Days. Without it the budget is for ever."""
     created_at: NotRequired[float]
     """Seconds since 1970."""
     last_updated_at: NotRequired[float]
@@ -44,7 +44,7 @@ class Record(TypedDict):
 
 
 class GetBudget(TypedDict):
-    """Whose records to tell."""
+    """The project whose records to return."""
 
     project_name: Name
 
@@ -62,7 +62,7 @@ class Success(TypedDict):
 
 
 class Records(TypedDict):
-    """The records of all users; `error` where there are none."""
+    """The records of all users. `status` is `error` if there are none."""
 
     status: Literal["success", "error"]
     data: NotRequired[dict[str, Record]]
@@ -71,30 +71,30 @@ class Records(TypedDict):
 
 _MOST_SHOWN = 20
 _AT_ONCE = 200
-"""Users whose records are written together: others write in between."""
+"""Users per transaction: other requests can write in between."""
 
 
 async def get_budget(service: Service, request: Request) -> Response:
-    """All users of a project; ``{"status": "error"}`` if there are none, as LiteLLM expects."""
-    project, _ = await _asked(service, request)
+    """The records of a project; ``{"status": "error"}`` if there are none, as LiteLLM expects."""
+    project, _ = await _read_request(service, request)
     journal = journal_of(service.ledger_of(project).ledger)
     client = _client(request)
     if client is not None:
-        told = await AsyncJournal(journal).write(lambda tx: counters.tell(tx, project, client))
+        data = await AsyncJournal(journal).write(lambda tx: counters.send(tx, project, client))
     else:
-        told = await journal.store.aread(lambda execute: records(execute, project, journal.clock()))
-    if not told:
+        data = await journal.store.aread(lambda execute: records(execute, project, journal.clock()))
+    if not data:
         return answer({"status": "error", "message": "nothing is stored for this project yet"})
-    return answer({"status": "success", "data": told})
+    return answer({"status": "success", "data": data})
 
 
 async def set_budget(service: Service, request: Request) -> Response:
-    """Turn what changed in a client's users into rows.
+    """Record what changed in a client's users.
 
-    Users whose record cannot be used are named in an answer with the status 422; what the
-    others spent is recorded all the same.
+    If records are invalid, the answer has status 422 and names their users; the other users are
+    recorded.
     """
-    project, content = await _asked(service, request)
+    project, content = await _read_request(service, request)
     users = content.get("user_dict")
     if not isinstance(users, dict):
         raise InvalidInput("user_dict must be an object of records by user")
@@ -107,14 +107,14 @@ async def set_budget(service: Service, request: Request) -> Response:
         except InvalidInput as error:
             problems[user] = str(error)
 
-    loaded: Note | None = None
+    sent: Note | None = None
 
     def absorb(tx: Transaction, some: list[Written]) -> dict[str, str]:
-        nonlocal loaded
-        loaded, refused = counters.last_told(tx, project, client, loaded), {}
+        nonlocal sent
+        sent, refused = counters.last_sent(tx, project, client, sent), {}
         for record in some:
             try:
-                counters.absorb(tx, project, client, loaded, record)
+                counters.absorb(tx, project, client, sent, record)
             except InvalidInput as error:
                 refused[record.user] = str(error)
         return refused
@@ -127,12 +127,12 @@ async def set_budget(service: Service, request: Request) -> Response:
         return answer({"status": "success"})
     shown = dict(list(problems.items())[:_MOST_SHOWN])
     message = f"{len(problems)} of {len(users)} users were not recorded; correct their records"
-    told = {"type": "InvalidInput", "message": message, "users": shown}
-    return answer({"status": "error", "error": told}, 422)
+    problem = {"type": "InvalidInput", "message": message, "users": shown}
+    return answer({"status": "error", "error": problem}, 422)
 
 
-async def _asked(service: Service, request: Request) -> tuple[str, dict[str, Any]]:
-    """The project and the whole body, once the request may use it."""
+async def _read_request(service: Service, request: Request) -> tuple[str, dict[str, Any]]:
+    """The project and the whole body, if the request may use that project."""
     projects = service.gate.projects(request)
     content = await read_json(request, service.most_bytes, exact=True)
     project = checked_name(content.get("project_name"), "project_name")

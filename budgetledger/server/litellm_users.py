@@ -1,7 +1,7 @@
-"""LiteLLM's users: their records as a client wrote them and as the ledger tells them.
+"""LiteLLM's users: reads the records that clients send, and writes records from the ledger.
 
-What a record says of a budget becomes the user's budget; what it says of costs is for
-`budgetledger.server.litellm_counters`.
+A record's budget becomes the user's budget; `budgetledger.server.litellm_counters` handles its
+costs.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Costs: TypeAlias = dict[str, int]
 
 
 class Written(NamedTuple):
-    """A user's record as a client wrote it, checked."""
+    """A user's record as a client sent it, checked."""
 
     user: str
     limit: Sum
@@ -47,24 +47,24 @@ class Written(NamedTuple):
     created_at: float | None
     last_updated_at: float | None
     costs: Costs | None
-    """None in a record without any: the user was just created."""
+    """None if the record has no costs: the user was just created."""
     by_model: bool
 
 
 class Standing(NamedTuple):
-    """The budget of a user that LiteLLM knows, and its active window."""
+    """The one budget of a user that LiteLLM knows, and its active window."""
 
     budget: Budget
     window: Window
 
     @property
     def last_updated_at(self) -> float:
-        """As the record tells it."""
+        """The record's field of that name: seconds since 1970."""
         return last_updated_at(self.budget, self.window)
 
 
 def read_record(user: str, record: object) -> Written:
-    """One user of a ``user_dict``, its fractions as `Decimal`. Raises `InvalidInput`."""
+    """Check one user of a ``user_dict`` with fractions as `Decimal`. Raises `InvalidInput`."""
     checked_name(user, "the name")
     if not isinstance(record, dict):
         raise InvalidInput("the record is not an object")
@@ -83,24 +83,24 @@ def read_record(user: str, record: object) -> Written:
 
 
 def records(execute: Execute, project: str, now_us: int) -> dict[str, dict[str, Any]]:
-    """LiteLLM's records of all users that have a budget it knows."""
-    found = users(execute, project, now_us)
-    return {user: as_record(stands, costs) for user, stands, costs in found}
+    """LiteLLM's records of all users with a budget that it knows."""
+    every = users(execute, project, now_us)
+    return {user: as_record(standing, costs) for user, standing, costs in every}
 
 
 def users(execute: Execute, project: str, now_us: int) -> Iterator[tuple[str, Standing, Costs]]:
-    """Each user with a budget LiteLLM knows, and what was spent in its active window."""
+    """Each user with a budget that LiteLLM knows, and the costs in its active window."""
     for name in accounts.names_with_budget(execute, project, DEFAULT_BUDGET):
         ref = accounts.known(execute, project, name)
-        stands = standing_budget(execute, ref, now_us)
-        if stands is not None:
-            yield name, stands, costs_in(execute, ref, stands.window)
+        standing = standing_budget(execute, ref, now_us)
+        if standing is not None:
+            yield name, standing, costs_in(execute, ref, standing.window)
 
 
-def as_record(stands: Standing, costs: Costs) -> dict[str, Any]:
+def as_record(standing: Standing, costs: Costs) -> dict[str, Any]:
     """A user's record, in LiteLLM's fields."""
     models = {model: to_usd(cost) for model, cost in costs.items()}
-    return budget_fields(*stands) | cost_fields(to_usd(sum(costs.values())), models)
+    return budget_fields(*standing) | cost_fields(to_usd(sum(costs.values())), models)
 
 
 def standing_budget(execute: Execute, ref: Ref, now_us: int) -> Standing | None:
@@ -119,42 +119,42 @@ def costs_in(execute: Execute, ref: Ref, window: Window) -> Costs:
 
 
 def new_period(
-    tx: Transaction, found: Ref | None, stands: Standing | None, written: Written
+    tx: Transaction, ref: Ref | None, standing: Standing | None, written: Written
 ) -> Period | None:
-    """The period the budget is to have; None if the one it has stays. Raises `InvalidInput`."""
+    """The new period of the budget; None to keep its present one. Raises `InvalidInput`."""
     unit = None if written.days is None else UNITS.get(written.days)
-    if stands is not None:
-        told_days = budget_fields(*stands).get("duration")
-        if written.days == told_days or (unit is not None and unit == stands.budget.period.per):
+    if standing is not None:
+        days = budget_fields(*standing).get("duration")
+        if written.days == days or (unit is not None and unit == standing.budget.period.per):
             return None
-    elif found is not None and DEFAULT_BUDGET in {
-        budget.name for budget in reports.budgets_in_force(tx.execute, found.id, found.name)
+    elif ref is not None and DEFAULT_BUDGET in {
+        budget.name for budget in reports.budgets_in_force(tx.execute, ref.id, ref.name)
     }:
         raise InvalidInput(
-            f"the budget {DEFAULT_BUDGET!r} is not one in US dollars for all models, which is what "
-            "LiteLLM knows; set it under another name"
+            f"the budget {DEFAULT_BUDGET!r} does not limit US dollars for all models, the only "
+            "kind that LiteLLM knows; set it under another name"
         )
     return make_period(unit_of(written.days))
 
 
 def revise(
-    tx: Transaction, ref: Ref, stands: Standing | None, written: Written, period: Period | None
+    tx: Transaction, ref: Ref, standing: Standing | None, written: Written, period: Period | None
 ) -> None:
-    """Set the budget as *written*, unless it is so, or was created anew since."""
+    """Set the budget as *written*, unless it is the same or the user was created again since."""
     created_at = written.created_at
-    if stands is not None:
+    if standing is not None:
         limit = to_usd(written.limit.total_pico)
-        if period is None and float(limit) == float(stands.budget.limit):
+        if period is None and float(limit) == float(standing.budget.limit):
             return
         creation = ("creation", written.user)
         last = last_note(tx, ref.project_id, creation)
-        known_at = stands.budget.created_at if last is None else last.facts["created_at"]
+        known_at = standing.budget.created_at if last is None else last.facts["created_at"]
         if created_at is not None and created_at < known_at:
             return
         if created_at is not None and created_at > known_at:
             add_note(tx, ref, creation, {"created_at": created_at}, "created again by its client")
-        created_at = None  # the first one's stays
-    kept = stands.budget.period if stands is not None else make_period()
+        created_at = None  # the first creation time stays
+    kept = standing.budget.period if standing is not None else make_period()
     terms = BudgetTerms(
         DEFAULT_BUDGET,
         "usd",

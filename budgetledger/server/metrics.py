@@ -1,4 +1,4 @@
-"""What Prometheus is told: requests by operation, never by project or account."""
+"""Metrics for Prometheus: requests by operation, never by project or account."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 1
 
 
 class Metrics:
-    """The counts of one application."""
+    """The metrics of one application."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "budgetledger_requests",
-            "Requests answered; holds that a budget refused have the status 402.",
+            "Requests answered; a hold that a budget refuses has status 402.",
             ("operation", "status"),
             registry=self._registry,
         )
@@ -36,7 +36,7 @@ class Metrics:
         )
 
     def counted(self, operation: str, endpoint: Endpoint) -> Endpoint:
-        """*endpoint*, whose requests are counted as *operation*."""
+        """Wrap *endpoint* to count and time its requests as *operation*."""
         seconds = self._seconds.labels(operation)
         statuses: dict[int, Counter] = {}
 
@@ -53,5 +53,5 @@ class Metrics:
         return counting
 
     def page(self) -> Response:
-        """What there is to tell."""
+        """All metrics, as Prometheus reads them."""
         return Response(generate_latest(self._registry), media_type=CONTENT_TYPE_LATEST)

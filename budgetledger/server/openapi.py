@@ -1,7 +1,6 @@
 """The OpenAPI description of everything the server answers in JSON.
 
-It is put together from what describes itself: the table of operations, the models of requests
-and the types of answers.
+It is built from the table of operations, the models of requests and the types of answers.
 """
 
 from __future__ import annotations
@@ -41,28 +40,31 @@ _CLIENT: Schema = {
     "name": CLIENT_HEADER,
     "in": "header",
     "schema": {"type": "string", "minLength": 1, "maxLength": 200},
-    "description": "who is asking, unlike any other: nothing it counts is taken for old news",
+    "description": (
+        "a unique name of this client; the server then compares costs with what this client "
+        "last sent or received, and charges all their growth"
+    ),
 }
 _ERRORS = {
-    400: "not a JSON object",
-    401: "no token, or an unknown one",
-    402: "a budget refuses the hold; asking again helps after `retry_after` seconds",
+    400: "the body is not a JSON object",
+    401: "the token is missing or unknown",
+    402: "a budget refuses the hold; if `retry_after` is set, retry after that many seconds",
     403: "the token is not for this project",
     404: "no such account, budget, hold or entry",
     408: "the body did not arrive in time",
-    409: "the key was used for something else, or the hold is closed",
+    409: "the Idempotency-Key was used with other content, or the hold is closed",
     413: "the body is too large",
     415: "the body is not JSON",
-    422: "a value cannot be used, or no price is known for the model",
+    422: "a value is invalid, or no price is known for the model",
     423: "the account is frozen",
-    500: "the server failed",
+    500: "internal error",
     503: "the ledger is busy; retry with the same key after `Retry-After` seconds",
-    507: "there is no room to write",
+    507: "no space is left on the server to write",
 }
 
 
 class _Generator(GenerateJsonSchema):
-    """Values as `budgetledger.render.documents.as_json` writes them, without titles."""
+    """Describes values as `budgetledger.render.documents.as_json` writes them; no titles."""
 
     def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
         return dict(_USD)
@@ -71,14 +73,14 @@ class _Generator(GenerateJsonSchema):
         return dict(_HEX)
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        return self.generate_inner(schema["schema"])  # what is left out is null, always
+        return self.generate_inner(schema["schema"])  # an omitted field is null, always
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
 
 
 class _QueryGenerator(_Generator):
-    """A parameter of a query can be left out, and cannot be null."""
+    """A query parameter can be omitted, and cannot be null."""
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])
@@ -91,7 +93,7 @@ def _schemas() -> tuple[dict[Any, Schema], dict[str, Schema]]:
     bodies |= {operation.body for operation in OPERATIONS if operation.body.model_fields}
     answers: set[Any] = {doc.Health, doc.About, doc.Error, Records, Success}
     answers |= {operation.answers for operation in OPERATIONS}
-    found, defined = TypeAdapter.json_schemas(
+    refs, defined = TypeAdapter.json_schemas(
         [(body, "validation", _list_of(body)) for body in bodies]
         + [(answer, "serialization", _list_of(answer)) for answer in answers],
         ref_template="#/components/schemas/{model}",
@@ -100,11 +102,11 @@ def _schemas() -> tuple[dict[Any, Schema], dict[str, Schema]]:
     components: dict[str, Schema] = defined["$defs"]
     for schema in components.values():
         schema.pop("title", None)
-    return {kind: schema["items"] for (kind, _), schema in found.items()}, components
+    return {kind: schema["items"] for (kind, _), schema in refs.items()}, components
 
 
 def _list_of(kind: Any) -> TypeAdapter[Any]:
-    """A TypedDict takes from what it is in the setting that reads its fields' docstrings."""
+    """A list of *kind*: a TypedDict reads its fields' docstrings only if its container says so."""
     return TypeAdapter(list[kind], config=ConfigDict(use_attribute_docstrings=True))
 
 
@@ -123,13 +125,15 @@ def _body(kind: Any) -> Schema:
 
 def _parameters(operation: Operation) -> list[Schema]:
     name = TypeAdapter(Name).json_schema()
-    found: list[Schema] = []
+    parameters: list[Schema] = []
     for place in re.findall(r"{(\w+)}", PREFIX + operation.path):
         schema = _NUMBER if place == "number" else name
-        found.append({"name": place, "in": "path", "required": True, "schema": schema})
+        parameters.append({"name": place, "in": "path", "required": True, "schema": schema})
     query = operation.query.model_json_schema(schema_generator=_QueryGenerator)["properties"]
-    found += [{"name": field, "in": "query", "schema": schema} for field, schema in query.items()]
-    return [*found, _KEY] if operation.has_key else found
+    parameters += [
+        {"name": field, "in": "query", "schema": schema} for field, schema in query.items()
+    ]
+    return [*parameters, _KEY] if operation.has_key else parameters
 
 
 def _described(
@@ -147,7 +151,7 @@ def _described(
         "operationId": name,
         "summary": summary,
         "parameters": list(parameters),
-        "responses": {str(status): _answer(answer, "done"), **errors},
+        "responses": {str(status): _answer(answer, "success"), **errors},
     }
     if body is not None:
         described["requestBody"] = _body(body)
@@ -157,17 +161,17 @@ def _described(
 def _paths(has_tokens: bool) -> dict[str, dict[str, Schema]]:
     paths = {
         "/healthz": {"get": _described(
-            "health", "Whether the ledger can be read.", doc.Health, has_tokens=False
+            "health", "Check whether the ledger can be read.", doc.Health, has_tokens=False
         )},
         "/v1": {"get": _described(
-            "about", "What serves here, and its version.", doc.About, has_tokens=False
+            "about", "Return the service's name and version.", doc.About, has_tokens=False
         )},
         "/get_budget": {"post": _described(
-            "litellm_get_budget", "All users of a project, as LiteLLM knows them.", Records,
+            "litellm_get_budget", "Return the records of a project's LiteLLM users.", Records,
             parameters=[_CLIENT], body=GetBudget, has_tokens=has_tokens,
         )},
         "/set_budget": {"post": _described(
-            "litellm_set_budget", "What changed in LiteLLM's users becomes rows.", Success,
+            "litellm_set_budget", "Record what changed in LiteLLM users.", Success,
             parameters=[_CLIENT], body=SetBudget, has_tokens=has_tokens,
         )},
     }  # fmt: skip
@@ -187,16 +191,16 @@ def _paths(has_tokens: bool) -> dict[str, dict[str, Schema]]:
 
 @cache
 def description(*, has_tokens: bool) -> Schema:
-    """The document; *has_tokens*: whether requests need one."""
+    """The OpenAPI document. *has_tokens*: whether requests need a token."""
     key = {
         "name": "Idempotency-Key",
         "in": "header",
         "schema": {"type": "string", "minLength": 1, "maxLength": 500},
-        "description": "the same key and content again gets the first answer",
+        "description": "a retry with the same key and content gets the first answer",
     }
     text = (
-        "Money is text in US dollars (numbers are accepted too), moments are ISO 8601 in UTC. "
-        "Names in paths are percent-encoded, a slash in them too."
+        "Amounts are US dollars as text (requests may use numbers too), times are ISO 8601 in UTC. "
+        "Names in paths are percent-encoded, slashes included."
     )
     about = {"title": "budgetledger", "version": VERSION, "description": text}
     return {

@@ -1,4 +1,4 @@
-"""What the JSON API's table is made of: the requests that are understood, and one of them read."""
+"""An operation of the JSON API, and a request for it."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from budgetledger.server.state import Service
 
 @dataclass(slots=True)
 class Call:
-    """A request, once it was let in and read."""
+    """A request, after it was admitted and parsed."""
 
     service: Service
     ledger: AsyncLedger
     project: str
     account: str
     number: int
-    """Of the hold or entry that the path names; 0 where it names none."""
+    """The id of the hold or entry in the path; 0 if the path has none."""
     name: str
-    """Of the budget or price that the path names; empty where it names none."""
-    given: dict[str, Any]
-    """The fields of the body, or the parameters of the query."""
+    """The name of the budget or price, or the key, in the path; empty if the path has none."""
+    fields: dict[str, Any]
+    """The fields of the body, or the query parameters."""
     key: str | None
+    """The ``Idempotency-Key``."""
 
     @property
     def journal(self) -> Journal:
@@ -36,7 +37,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One request that is understood, by a function whose return type describes the answer."""
+    """One operation: *run* performs it, and the return type of *run* describes the answer."""
 
     method: str
     path: str
@@ -48,12 +49,12 @@ class Operation:
 
     @property
     def name(self) -> str:
-        """As in the description and the metrics."""
+        """Its name in the description and the metrics."""
         return self.run.__name__
 
     @property
     def summary(self) -> str:
-        """What it does."""
+        """What it does: the docstring of *run*."""
         return (self.run.__doc__ or "").strip()
 
     @property

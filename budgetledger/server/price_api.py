@@ -1,6 +1,6 @@
-"""The verbs of the JSON API that tell and set what calls cost.
+"""The operations of the JSON API on prices.
 
-Prices are those of the project in the path: no token sets what another project pays.
+Prices are those of the project in the path: a token never changes the prices of other projects.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from budgetledger.verbs.repricing import reprice as unpriced_calls
 
 
 async def estimate(call: Call) -> doc.Estimate:
-    """What a call may cost, at least and at most, as a hold would estimate it now."""
-    return estimate_json(call.given["model"], await call.ledger.estimate(**call.given))
+    """Estimate what a call costs at least and at most, as a hold would now."""
+    return estimate_json(call.fields["model"], await call.ledger.estimate(**call.fields))
 
 
 async def list_prices(call: Call) -> doc.Prices:
-    """The own prices that stand, of the project and of all projects."""
-    return {"prices": [price_json(price) for price in await call.ledger.prices(**call.given)]}
+    """List the own prices in force: those of the project and those for all projects."""
+    return {"prices": [price_json(price) for price in await call.ledger.prices(**call.fields)]}
 
 
 async def set_price(call: Call) -> doc.Price:
-    """Say what calls of a model or a pattern cost in this project, from a moment on."""
-    return price_json(await call.ledger.set_price(**call.given))
+    """Set what calls of a model or a pattern cost in this project, from `effective_at` on."""
+    return price_json(await call.ledger.set_price(**call.fields))
 
 
 async def remove_price(call: Call) -> doc.Price:
@@ -37,19 +37,19 @@ async def remove_price(call: Call) -> doc.Price:
 
 
 async def reprice(call: Call) -> doc.Repriced:
-    """Price entries that were recorded without a price; unless `dry_run` is false, only told."""
-    given = call.given
-    dry_run = given.get("dry_run", True)
+    """Price entries recorded without a price. Only reports, unless `dry_run` is false."""
+    fields = call.fields
+    dry_run = fields.get("dry_run", True)
 
     def priced() -> doc.Repriced:
-        found: list[Repriced] = []
+        repriced: list[Repriced] = []
         unknown: list[Unpriced] = []
-        asked = given.get("account"), given.get("model")
-        pages = unpriced_calls(call.journal, *asked, dry_run=dry_run, progress=None)
+        filters = fields.get("account"), fields.get("model")
+        pages = unpriced_calls(call.journal, *filters, dry_run=dry_run, progress=None)
         for some, others in pages:
-            found += some
+            repriced += some
             unknown += others
-        return repriced_json(found, [one.entry for one in unknown], not dry_run)
+        return repriced_json(repriced, [one.entry for one in unknown], not dry_run)
 
     return await asyncio.to_thread(priced)
 

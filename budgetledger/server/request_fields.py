@@ -1,6 +1,6 @@
-"""The kinds of values in requests, and how a request is read.
+"""The types of values in requests, and how a request is checked.
 
-Each kind describes itself in JSON schema and says in words what it must be.
+Each type has a JSON schema, and words that say in errors what the value must be.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from budgetledger.usage import MAX_TOKENS
 from budgetledger.windows import LONGEST_WAIT, UNITS
 
 MOST_ROWS = 1000
-"""The longest page of entries."""
+"""The most entries on a page."""
 
 _MOST = 2**63 - 1
 _MOST_RATES = 100
@@ -43,7 +43,7 @@ _LONGEST_WAIT = LONGEST_WAIT.total_seconds()
 
 @dataclass(frozen=True, slots=True)
 class MustBe:
-    """What a value must be, in words, for whoever sent another."""
+    """Words for the error if a value is wrong: the field must be *what*."""
 
     what: str
 
@@ -56,12 +56,12 @@ class MustBe:
 
 
 def _whole(value: object) -> object:
-    """A number such as 1.0, which JSON does not tell from 1."""
+    """Turn 1.0 into 1: in JSON they are the same number."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _digits(text: str) -> object:
-    """A count in a query, where everything is text."""
+    """Read a count from a query, where every value is text."""
     return int(text) if re.fullmatch(r"[0-9]{1,19}", text) else text
 
 
@@ -72,7 +72,7 @@ def _no_int(value: object) -> object:
 
 
 def _few(value: object, info: ValidationInfo) -> object:
-    """Not so many that to say what is wrong with each would keep the server busy."""
+    """Refuse so many fields that checking each of them would keep the server busy."""
     if isinstance(value, dict) and len(value) > _MOST_RATES:
         raise InvalidInput(f"{info.field_name} has {len(value)} fields; pass {_MOST_RATES} at most")
     return value
@@ -120,7 +120,7 @@ Seconds: TypeAlias = Annotated[float, Field(gt=0, le=_LONGEST_WAIT), _WAIT]
 Span: TypeAlias = Annotated[
     float, Field(gt=0, le=_LONGEST_SPAN), AfterValidator(lambda s: timedelta(seconds=s)), _SPAN
 ]
-_MOMENT = "a moment with its offset, such as 2026-03-02T09:00:00Z"
+_MOMENT = "a time with its UTC offset, such as 2026-03-02T09:00:00Z"
 Moment: TypeAlias = Annotated[AwareDatetime, BeforeValidator(_moment), MustBe(_MOMENT)]
 Anchor: TypeAlias = Annotated[Literal["creation"] | Moment, MustBe(f"'creation' or {_MOMENT}")]
 Unit: TypeAlias = Annotated[
@@ -134,20 +134,20 @@ Weekday: TypeAlias = Annotated[
 
 _NAME = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"\S")]
 Name: TypeAlias = Annotated[str, PlainValidator(_name, json_schema_input_type=_NAME)]
-Text: TypeAlias = Annotated[InstanceOf[str], MustBe("text")]  # in prompts, broken text too
+Text: TypeAlias = Annotated[InstanceOf[str], MustBe("text")]  # prompts may have lone surrogates
 Object: TypeAlias = dict[Any, Any]
 Objects: TypeAlias = Annotated[list[Object], Field(fail_fast=True), MustBe("a list of objects")]
 Flag: TypeAlias = Annotated[bool, MustBe("true or false")]
 
 
 class Fields(BaseModel):
-    """The fields of a body, or the parameters of a query."""
+    """The fields of a body, or the query parameters."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
 def read(kind: type[Fields], sent: Mapping[str, Any]) -> dict[str, Any]:
-    """What *sent* says, by field; null stands for nothing. Raises `InvalidInput`."""
+    """The checked fields of *sent*, without those that are null. Raises `InvalidInput`."""
     known = kind.model_fields
     unknown = sent.keys() - known.keys()
     if unknown:
@@ -161,7 +161,7 @@ def read(kind: type[Fields], sent: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _refusal(errors: list[ErrorDetails]) -> BudgetledgerError:
-    """What to tell the sender: of several errors, that a field is missing, or the first."""
+    """One of several errors, for the sender: a missing field, or else the first error."""
     error = next((error for error in errors if error["type"] == "missing"), errors[0])
     field, *parts = error["loc"]
     name = f"{field}{''.join(f'[{part!r:.60}]' for part in parts)}"

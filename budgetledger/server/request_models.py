@@ -1,4 +1,4 @@
-"""What each request may say, in its body or its query."""
+"""The fields of each request, in its body or its query."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from budgetledger.usage import Usage
 
 
 def _one_of(*groups: tuple[str, ...]) -> ConfigDict:
-    """For the description: a body has all fields of one of *groups*, which the ledger checks."""
+    """Describe that a body needs all fields of one of *groups*. The ledger checks it."""
     return ConfigDict(json_schema_extra={"anyOf": [{"required": list(group)} for group in groups]})
 
 
@@ -48,19 +48,19 @@ class Page(Fields):
 
 
 class At(Fields):
-    """A moment to look at."""
+    """The time to read at."""
 
     at: Moment | None = None
 
 
 class Past(At):
-    """The same, as of another moment."""
+    """The time to read at, with what was recorded until `as_of`."""
 
     as_of: Moment | None = None
 
 
 class Prompt(Fields):
-    """A call that is still to be made."""
+    """A call before it is sent."""
 
     model: Name | None = None
     messages: Objects | None = None
@@ -71,7 +71,7 @@ class Prompt(Fields):
 
 
 class HowMuch(Prompt):
-    """How much a hold sets aside: an amount, or what a call may cost."""
+    """How much to hold: an amount, a number of tokens, or what a call may cost."""
 
     model_config = _one_of(("amount",), ("tokens",), ("model", "messages"), ("model", "text"))
 
@@ -80,14 +80,14 @@ class HowMuch(Prompt):
 
 
 class NewHold(HowMuch):
-    """What to set aside, and for how long."""
+    """What to hold, and for how many seconds."""
 
     tags: Object | None = None
     expires_in: Seconds | None = None
 
 
 class Extension(Fields):
-    """How many seconds from now a hold is to expire."""
+    """The seconds from now until the hold expires."""
 
     expires_in: Seconds
 
@@ -96,7 +96,7 @@ _counts: dict[str, Any] = dict.fromkeys(Usage._fields[:-1], (Tokens | None, None
 UsageCounts = create_model(
     "UsageCounts",
     __base__=Fields,
-    __doc__="What a call used.",
+    __doc__="What a call used, in tokens and other units.",
     **_counts,
     service_tier=(Name | None, None),
 )
@@ -109,7 +109,7 @@ def _usage(value: object) -> Usage:
 
 
 class Paid(Fields):
-    """What a call cost: by its response, its usage, or in US dollars."""
+    """What a call cost: US dollars, the provider's response, or the usage."""
 
     model_config = _one_of(("cost",), ("response",), ("usage",))
 
@@ -122,7 +122,7 @@ class Paid(Fields):
 
 
 class Correction(Fields):
-    """By how much to correct an entry, or what the call cost in all."""
+    """A correction of an entry: `amount` is the difference, `total` the corrected cost."""
 
     model_config = _one_of(("amount",), ("total",))
 
@@ -132,7 +132,7 @@ class Correction(Fields):
 
 
 class NewBudget(Fields):
-    """What an account may use, of what, and in which windows."""
+    """A budget: how much an account may use, and in which windows."""
 
     model_config = _one_of(("limit",), ("tokens",), ("requests",))
 
@@ -151,19 +151,19 @@ class NewBudget(Fields):
 
 
 class Reason(Fields):
-    """Why."""
+    """The reason, as text."""
 
     reason: Name | None = None
 
 
 class Shift(Reason):
-    """Which budget's window to start anew, and why; without a budget, those of all."""
+    """The budget whose window starts anew, and the reason; without a budget, all of them."""
 
     budget: Name | None = None
 
 
 class NewParent(Fields):
-    """The account above; null for none."""
+    """The parent account; null for none."""
 
     parent: Name | None
 
@@ -177,7 +177,7 @@ class PricedPrompt(Prompt):
 
 
 class OwnRates(Fields):
-    """US dollars for a million tokens, or for one call, search or image."""
+    """US dollars per million tokens, or per call, search or image."""
 
     input: Money | None = None
     output: Money | None = None
@@ -194,7 +194,7 @@ class OwnRates(Fields):
 
 
 class NewPrice(OwnRates):
-    """What calls of a model, or of those that match a pattern, cost from a moment on."""
+    """What calls of a model, or of all that match a pattern, cost from `effective_at` on."""
 
     model_config = _one_of(*((rate,) for rate in OwnRates.model_fields))
 
@@ -204,7 +204,7 @@ class NewPrice(OwnRates):
 
 
 class Repricing(Fields):
-    """Which entries to price; unless `dry_run` is false, nothing is recorded."""
+    """Which entries to price. Unless `dry_run` is false, nothing is recorded."""
 
     account: Name | None = None
     model: Name | None = None

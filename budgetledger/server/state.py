@@ -1,4 +1,4 @@
-"""What the endpoints share: the open ledger under its projects, and who may use them."""
+"""What the endpoints share: the open ledger as each project sees it, and the gate."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST_HOLDS = 10_000
 
 
 class Service:
-    """*most_bytes*: the largest body that is read."""
+    """*most_bytes*: the largest body accepted."""
 
     def __init__(self, ledger: Ledger, gate: Gate, most_bytes: int) -> None:
         self.ledger = ledger
@@ -26,24 +26,24 @@ class Service:
 
     def ledger_of(self, project: str) -> AsyncLedger:
         """The ledger, as *project* sees it."""
-        found = self._projects.get(project)
-        if found is None:
-            found = self._projects[project] = AsyncLedger(
+        ledger = self._projects.get(project)
+        if ledger is None:
+            ledger = self._projects[project] = AsyncLedger(
                 ledger_on(journal_of(self.ledger).for_project(project))
             )
             if len(self._projects) > _MOST_PROJECTS:
                 self._projects.popitem(last=False)
-        return found
+        return ledger
 
     def remember(self, project: str, granted: Granted) -> None:
-        """Keep a hold's row at hand, which will be settled soon.
+        """Cache the row of a hold, which will be settled soon.
 
-        It never changes, unless a database was given back an older state of itself.
+        The row never changes, unless the database is restored to an older state.
         """
         self._holds[journal_of(self.ledger).store.renewals, project, granted.entry.id] = granted
         if len(self._holds) > _MOST_HOLDS:
             self._holds.popitem(last=False)
 
     def recall(self, project: str, hold_id: int) -> Granted | None:
-        """The row of a hold, if it is at hand."""
+        """The row of a hold, if it is cached."""
         return self._holds.get((journal_of(self.ledger).store.renewals, project, hold_id))

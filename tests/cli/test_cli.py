@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.cells import cell_len
 
 from budgetledger import __version__
 from budgetledger.cli import main
@@ -174,15 +176,18 @@ def test_a_missing_file_is_told_of_and_not_made(arguments, tmp_path):
         (["alice", "1", "--tokens", "5"], "pass one of LIMIT"),
         (["alice", "ten"], "limit must be an amount"),
         (["alice", "nan"], "limit must be finite"),
-        (["alice", "--tokens", "-1"], "tokens must be a whole number"),
+        (["alice", "--tokens", "-1"], "'--tokens': -1 is not in the range"),
         (["alice", "1", "--timezone", "Mars/Base"], "no such time zone"),
         (["alice", "1", "--per", "day", "--timezone", "x", "--anchor", "2026-01-01"], "time zone"),
         (["alice", "1", "--per", "fortnight"], "fortnight"),
         (["alice", "1", "--rolling", "soon"], "is not a span such as 24h"),
-        (["alice", "1", "--rolling", "0d"], "rolling span"),
-        (["alice", "1", "--rolling", "1d", "--per", "day"], "--rolling stands alone"),
+        (["alice", "1", "--rolling", "0d"], "'0d' is not above zero"),
+        (["alice", "1", "--rolling", "999999w"], "at most 9999 years"),
+        (["alice", "1", "--anchor", "creation"], "--anchor needs --per"),
+        (["alice", "1", "--anchor", "2026-01-01"], "--anchor needs --per"),
+        (["alice", "1", "--rolling", "1d", "--per", "day"], "--rolling cannot be combined"),
         (["alice", "1", "--per", "day", "--anchor", "then"], "is not a date"),
-        (["alice", "1", "--week-start", "someday"], "first day of the week"),
+        (["alice", "1", "--week-start", "someday"], "first day of the week: 'someday'; pass 'mon"),
         (["", "1"], "account must not be empty"),
         (["alice", "1", "--alert-at", "most"], "'most' is not a share such as 0.8 or 80%"),
         (["alice", "1", "--alert-at", "%"], "is not a share"),
@@ -190,15 +195,42 @@ def test_a_missing_file_is_told_of_and_not_made(arguments, tmp_path):
         (["alice", "1", "--alert-at", "inf%"], "is not a share"),
         (["alice", "1", "--alert-at", "1e9999999"], "is not a share"),
         (["alice", "1", "--alert-at", "80"], "80 would be 80 times the limit; pass 80%"),
-        (["alice", "1", "--alert-at", "0"], "shares of the limit above 0"),
-        (["alice", "1", "--alert-at", "-50%"], "alert_at must"),
+        (["alice", "1", "--alert-at", "0"], "0 is not above 0% and at most 100000%"),
+        (["alice", "1", "--alert-at", "-50%"], "-50% is not above 0%"),
+        (["alice", "1", "--alert-at", "100001%"], "100001% is not above"),
+        (["alice", "1", *(f"--alert-at={n}%" for n in range(1, 22))], "at most 20, got 21"),
     ],
 )
 def test_misuse_exits_with_2_and_makes_no_file(arguments, says, tmp_path):
     result = run("set-budget", *arguments, code=2)
     assert says in result.stderr
+    assert not IN_PYTHON.search(result.stderr)
     assert result.stdout == ""
     assert list(tmp_path.iterdir()) == []
+
+
+IN_PYTHON = re.compile(r"\bNone\b|Decimal\(|timedelta|\w\(\)|\bLedger\.|\b[a-z]+_[a-z]+\b|\w= ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["set-parent", "alice", "alice"], "would be a cycle (alice); name another PARENT, or"),
+        (["balance", "alice", "--at", "9999-12-31T23:00-05:00"], "outside the years 1 to 9999"),
+        (["prices", "set", "m"], "pass a rate, such as --input 3 --output 15"),
+        (["prices", "set", "m", "--input", "ten"], "--input must be an amount in US dollars"),
+        (["prices", "set", "m", "--cache-read", "-1"], "--cache-read must not be negative"),
+        (["prices", "set", "m", "--input", "1", "--note", ""], "--note must not be empty"),
+        (["prices", "remove", "m"], "has no own price of 'm' to be removed; see `budgetledger pr"),
+        (["freeze", "alice", "--reason", " "], "--reason must not be empty"),
+        (["copy", "missing.db", "new.db"], "missing.db; name another SOURCE"),
+    ],
+)
+def test_errors_speak_of_commands_and_options(spend, arguments, says):
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code in (1, 2)
+    assert says in result.stderr
+    assert not IN_PYTHON.search(result.stderr)
 
 
 def test_errors_are_one_line_without_a_traceback(spend, tmp_path):
@@ -214,6 +246,60 @@ def test_errors_are_one_line_without_a_traceback(spend, tmp_path):
     run("balance", "alice", "--db", "mysql://x/y", code=2)
     run("balance", "alice", "--project", " ", code=2)
     run("balance", "alice", "--at", "yesterday", code=2)
+
+
+# -- options before the command ---------------------------------------------------------------
+
+
+def names_shown(*arguments):
+    return [one["account"] for one in json.loads(run(*arguments).stdout)]
+
+
+def test_options_stand_before_or_after_the_command(spend, tmp_path, monkeypatch):
+    with Ledger(tmp_path / "other.db", project="app") as ledger:
+        ledger.set_budget("carol", 1)
+    other = "--db", str(tmp_path / "other.db"), "--project", "app"
+    assert names_shown("accounts", *other, "--json") == ["carol"]
+    assert names_shown(*other, "--json", "accounts") == ["carol"]
+    assert names_shown("--json", *other[:2], "accounts", *other[2:]) == ["carol"]
+    missing = "--db", str(tmp_path / "missing.db"), "--project", "none"
+    assert names_shown(*missing, "accounts", "--json", *other) == ["carol"]  # the command's wins
+    assert names_shown("--json", "accounts") == ["alice", "bob"]  # of the environment
+    monkeypatch.delenv("BUDGETLEDGER_DB")
+    assert names_shown("--db", str(spend), "--json", "accounts") == ["alice", "bob"]
+
+
+def test_options_stand_before_and_within_the_commands_about_prices(spend, tmp_path):
+    other = str(tmp_path / "other.db")
+    run("--db", other, "prices", "set", "m", "--input", "1")
+    for place in ([0, 1, 2], [1, 0, 2], [1, 2, 0]):
+        parts = ["--db", other, "--json"], ["prices"], ["list"]
+        shown = run(*(word for index in place for word in parts[index]))
+        assert [price["model"] for price in json.loads(shown.stdout)] == ["m"]
+    missing = str(tmp_path / "missing.db")
+    shown = run("--db", missing, "prices", "--db", other, "--json", "list")
+    assert json.loads(shown.stdout)  # the nearer one wins
+
+
+@pytest.mark.parametrize(
+    ("option", "command"),
+    [
+        (["--json"], ["serve"]),
+        (["--project", "app"], ["serve"]),
+        (["--project", "app"], ["demo"]),
+        (["--db", "x.db"], ["copy", "a.db", "b.db"]),
+    ],
+)
+def test_an_option_before_a_command_that_has_no_such(option, command, tmp_path):
+    result = run(*option, *command, code=2)
+    assert f"Error: {command[0]} takes no {option[0]}\n" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_demo_and_a_copy_take_the_options_they_have(tmp_path):
+    first, second = str(tmp_path / "first.db"), str(tmp_path / "second.db")
+    assert json.loads(run("--db", first, "--json", "demo").stdout)["path"] == first
+    assert json.loads(run("--json", "copy", first, second).stdout)["target"] == second
 
 
 # -- the commands -----------------------------------------------------------------------------
@@ -238,6 +324,9 @@ def test_a_budget_with_alerts(tmp_path):
     result = run("set-budget", "alice", "10", *shares)
     told = "alerts at 33.3 %, 50 %, 80 % and 120 %"
     assert result.stdout == f"budget usd of alice: $10.00 for ever, {told}\n"
+    _, remark = result.stderr.splitlines()
+    assert remark.startswith("alert at 120 %: only costs that exceed their holds, or have none,")
+    assert "120 %" not in run("set-budget", "alice", "10").stderr  # kept, and said before
     assert told in run("balance", "alice").stdout
     assert documents("balance", "alice")["budgets"][0]["alert_at"] == ["0.333", "0.5", "0.8", "1.2"]
     assert documents("set-budget", "alice", "--tokens", "9", *shares[:2])["alert_at"] == ["0.8"]
@@ -300,6 +389,39 @@ def test_accounts(spend):
     assert result.stdout == ""
     assert result.stderr == "no accounts in project typo; projects: default\n"
     assert documents("accounts", "--project", "typo") == []
+
+
+LONG = "customer:acme-corporation-europe/workspace-0042", "team:platform-engineering", "用户:上海"
+
+
+@pytest.fixture
+def long_names(tmp_path):
+    with Ledger(tmp_path / "spend.db") as ledger:
+        for name in LONG:
+            ledger.set_budget(name, "1250.5", per="week")
+        ledger.set_parent(LONG[0], LONG[1])
+        ledger.charge(LONG[0], cost="8.123456789")
+        ledger.freeze(LONG[0], reason="a stolen key")
+        ledger.set_budget("bob", tokens=5)
+
+
+def on_a_terminal(columns):
+    shown = process("accounts", FORCE_COLOR="1", TERM="xterm", COLUMNS=str(columns)).stdout
+    return re.sub(r"\x1b\[[0-9;]*m", "", shown)
+
+
+@pytest.mark.parametrize("columns", [250, 120, 80, 40])
+def test_accounts_are_shown_with_whole_names_and_figures(long_names, columns):
+    lines = on_a_terminal(columns).splitlines()
+    text = "\n".join(lines)
+    for whole in (*LONG, "bob", "$8.123456789", "$1,250.50", "$1,242.376543211", "none in USD"):
+        assert whole in text, text
+    assert "…" not in text
+    others = [line for line in lines if not line.startswith("customer:")]
+    assert max(map(cell_len, others)) <= columns
+    assert f"{LONG[0]}\n" in text or columns == 250
+    if columns < 250:
+        assert f"  under {LONG[1]}\n  frozen: a stolen key\n" in text
 
 
 def test_entries(spend):
@@ -443,7 +565,7 @@ def test_a_frozen_account_takes_no_holds(team):
         ledger.hold("alice", "0.01")
     result = run("freeze", "team:docs", "--reason", "another")
     assert result.stdout == frozen
-    assert "was frozen already" in result.stderr
+    assert "was already frozen" in result.stderr
     assert run("freeze", "team:docs").stderr == ""
     assert documents("freeze", "alice") == {
         "project": "default",
@@ -538,7 +660,7 @@ def test_release_of_what_counts_no_more(team):
     with Ledger(team, clock=FakeClock(NOON)) as ledger:
         ledger.set_budget("carol", 1)
         hold = ledger.hold("carol", "0.5", tokens=20)
-    told = f"released hold {hold.id} of carol: $0.50 and 20 tokens, which counted no more\n"
+    told = f"released hold {hold.id} of carol: $0.50 and 20 tokens, which had expired\n"
     assert run("release", str(hold.id)).stdout == told
 
 
@@ -781,7 +903,7 @@ def test_a_price_is_set_listed_and_removed(spend):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ([], "a price needs a rate"),
+        ([], "pass a rate"),
         (["--input", "-1"], "must not be negative"),
         (["--input", "dear"], "US dollars"),
         (["--rate", "input_mtok"], "KEY=USD"),
@@ -814,10 +936,10 @@ def test_prices_are_imported_and_what_was_left_out_is_said(tmp_path):
     done = run("prices", "import", str(file), "--model", "azure/*")
     assert "$2.50" in done.stdout
     for remark in (
-        "2 prices set, 0 stood so already",
-        "free of charge, by the file: azure/free",
+        "2 prices set, 0 already in force",
+        "free according to the file: azure/free",
         "skipped, as it prices only what is not counted here: output_cost_per_second: azure/film",
-        "input_cost_per_pixel is not counted here: azure/a",
+        "input_cost_per_pixel is not supported, and left out: azure/a",
     ):
         assert remark in done.stderr
     again = documents("prices", "import", str(file))
@@ -829,7 +951,7 @@ def test_prices_are_imported_and_what_was_left_out_is_said(tmp_path):
 def test_calls_without_a_price_are_priced_later_if_that_is_wanted(unpriced, spend):
     left = run("reprice")
     assert left.stdout == ""
-    assert "still without a price, 1: my-7b" in left.stderr
+    assert "1 still without a price: my-7b" in left.stderr
     assert "--effective-at" in left.stderr
     since = ["--effective-at", "2026-03-01"]
     run("prices", "set", "my-*", "--input", "0.2", "--output", "1", *since)

@@ -1,7 +1,8 @@
-"""Every block of the README is run, and prints what the README says it prints."""
+"""Every block of every README runs, twice in its folder, and prints what its page says."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -10,41 +11,54 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import warnings
+from contextlib import closing
 from pathlib import Path
 
 import alone
+import pages
 import pytest
 
+from budgetledger import Ledger
+
 ROOT = Path(__file__).parents[2]
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-BLOCKS = BLOCK.findall((ROOT / "README.md").read_text())
-SHELL = [text.strip() for kind, text in BLOCKS if kind == "sh"]
-DEMO_LINE, TEST_LINE, *COMMANDS = SHELL
+PAGES = pages.texts()
 ADDRESS = "127.0.0.1:8787"
+POSTGRES = "postgresql+psycopg://user:password@host/database"
 PINS = "tests/pins.txt"
+TIMES = 2
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A folder in which the README's programs have been run, in order; its command is in bin."""
-    folder = tmp_path_factory.mktemp("readme")
-    command = folder / "bin" / "budgetledger"
+BLOCKS = {name: pages.blocks(page) for name, page in PAGES.items()}
+DEMO_LINE, TEST_LINE, *_ = (text.strip() for kind, text, _ in BLOCKS["README.md"] if kind == "sh")
+WITH_BLOCKS = [name for name in BLOCKS if BLOCKS[name]]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Where a reader tries a page: the command is in bin, and files that pages name are there."""
+    command = tmp_path / "bin" / "budgetledger"
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nexec {shlex.join(alone.command())} "$@"\n')
     command.chmod(0o755)
-    (folder / "user_cost.json").write_text(
+    (tmp_path / "user_cost.json").write_text(
         json.dumps({"old": {"total_budget": 5, "current_cost": 0.5, "model_cost": {"gpt-4": 0.5}}})
     )
-    (folder / "model_prices.json").write_text(
+    (tmp_path / "model_prices.json").write_text(
         json.dumps({"azure/gpt-4o": {"input_cost_per_token": 2.5e-06}})
     )
-    return folder
+    return tmp_path
 
 
-@pytest.fixture(scope="module")
-def server(folder):
-    """The README's server: what its programs are to say in place of its address."""
-    [command] = [text for kind, text in BLOCKS if kind == "console" and "serve" in text]
+@contextlib.contextmanager
+def serving(page, folder):
+    """The server that a page starts, if it does: the address to use in place of the page's."""
+    consoles = [text for kind, text, _ in BLOCKS[page] if kind == "console"]
+    commands = [text for text in consoles if text.startswith("budgetledger serve ")]
+    if not commands:
+        yield ADDRESS
+        return
+    [command] = commands
     _, *arguments = command.replace("8787", "0").split()
     with subprocess.Popen(
         [*alone.command("server"), *arguments], cwd=folder, stderr=subprocess.PIPE, text=True
@@ -75,45 +89,56 @@ def run(command, folder, typed=None, **variables):
 
 
 def python_for(program):
-    """The Python of *program*: with the extra it needs alone, or else all of the test extra."""
-    if re.search("import (openai|litellm)|budgetledger.max_budget", program):
-        return alone.python("test")
-    return alone.python("hosted") if "hosted" in program else alone.python()
+    """The Python of *program*: with the extra that its page names alone."""
+    extras = {
+        "fastapi": "test",
+        "litellm|max_budget": "litellm",
+        "openai": "openai",
+        "hosted": "hosted",
+        "postgresql": "postgres",
+    }
+    return alone.python(
+        *[extra for words, extra in extras.items() if re.search(words, program)][:1]
+    )
 
 
-def test_there_are_blocks_of_every_kind():
-    # yaml, and the console that names it: the Proxy's, run in test_proxy.py
-    assert {kind for kind, _ in BLOCKS} == {"python", "text", "sh", "sql", "yaml", "console"}
-    assert sum(kind == "sql" for kind, _ in BLOCKS) == 5
+def check(block, folder, address, variables):
+    """Run a program or a command."""
+    text = block.text.replace(ADDRESS, address)
+    if block.kind == "python":
+        printed = run([*python_for(text), text], folder, **variables)
+        assert printed == (block.output or "")
+    elif "curl" not in text:
+        printed = run(["bash", "-ec", text], folder)
+        assert block.output in (None, printed)
+    elif shutil.which("curl"):  # as for the sqlite3 program below, it is not asked for
+        printed = run(["bash", "-ec", text], folder)
+        assert '"error"' not in printed
+        assert re.search('"(held|posted|cost)":"0.0[0-9]*[1-9]', printed)
 
 
-def test_programs_print_what_they_are_said_to(folder, provider, server):
+@pytest.mark.parametrize("page", WITH_BLOCKS)
+def test_programs_and_commands_run_twice(page, folder, provider):
     client = {"OPENAI_BASE_URL": provider.openai_url, "OPENAI_API_KEY": "none"}
-    for (kind, text), (next_kind, output) in zip(BLOCKS, [*BLOCKS[1:], ("", "")], strict=True):
-        if kind == "python":
-            program = text.replace(ADDRESS, server)
-            printed = run([*python_for(program), program], folder, **client)
-            assert printed == (output if next_kind == "text" else "")
+    with serving(page, folder) as address:
+        for block in BLOCKS[page]:
+            is_run = block.kind in ("python", "sh") and POSTGRES not in block.text
+            if is_run and block.text.strip() not in (DEMO_LINE, TEST_LINE):
+                for _ in range(TIMES):
+                    check(block, folder, address, client)
+    for kind, query, _ in BLOCKS[page]:
+        if kind == "sql":
+            ask(query, folder)
 
 
-def test_commands_run(folder, server):
-    for command in COMMANDS:
-        if "curl" not in command:
-            run(["bash", "-ec", command], folder)
-        elif shutil.which("curl"):  # as for the sqlite3 program below, it is not asked for
-            said = run(["bash", "-ec", command.replace(ADDRESS, server)], folder)
-            assert '"error"' not in said
-            assert '"held":"0.0010' in said
-
-
-@pytest.mark.parametrize("number", range(5))
-def test_queries_run_in_python_and_in_the_sqlite3_program(folder, number):
-    query = [text for kind, text in BLOCKS if kind == "sql"][number]
-    adjustments = number == 3
-    path = folder / ("windows.db" if adjustments else "spend.db")
-    with sqlite3.connect(path) as connection:
+def ask(query, folder):
+    """Run a query over what the page's programs have left, and a correction."""
+    path = folder / "spend.db"
+    with Ledger(path) as ledger, warnings.catch_warnings(action="ignore"):
+        entry = ledger.charge("alice", cost="0.01", model="gpt-4o", tags={"feature": "search"})
+        ledger.adjust(entry, "-0.005", reason="provider credit")
+    with closing(sqlite3.connect(path)) as connection:
         rows = connection.execute(query).fetchall()
-    connection.close()
     assert rows
     program = shutil.which("sqlite3")
     if program:
@@ -121,16 +146,42 @@ def test_queries_run_in_python_and_in_the_sqlite3_program(folder, number):
         assert len(printed.splitlines()) == len(rows)
 
 
+@pytest.mark.postgres
+def test_programs_on_postgresql_run_twice(folder, new_schema):
+    [block] = [block for page in WITH_BLOCKS for block in BLOCKS[page] if is_on_postgres(block)]
+    program = block.text.replace(POSTGRES, new_schema().target)
+    for _ in range(TIMES):
+        assert run([*python_for(program), program], folder) == (block.output or "")
+
+
+def is_on_postgres(block):
+    return block.kind == "python" and POSTGRES in block.text
+
+
+def test_every_block_is_run_by_a_test():
+    """A text is another block's output; test_pages.py has help, test_proxy.py the Proxy's two."""
+    for page in WITH_BLOCKS:
+        consoles = [text for kind, text, _ in BLOCKS[page] if kind == "console"]
+        assert all(re.match(r"(\$ )?budgetledger|litellm ", text) for text in consoles), page
+        assert {kind for kind, *_ in BLOCKS[page]} <= {"python", "sh", "sql", "console", "yaml"}
+        assert PAGES[page].count("```yaml") == (page == "README.md")
+
+
 def test_ci_runs_the_readmes_test_line():
     assert TEST_LINE in (ROOT / ".ci" / "run").read_text().splitlines()
 
 
-def test_the_demo_line_works_in_a_clean_copy(tmp_path):
+def test_the_demo_line_works_twice_in_a_clean_copy(tmp_path):
     checkout = tmp_path / "checkout"
     aside = shutil.ignore_patterns(".*", "__pycache__", "*.db*", "*.egg-info", "build", "dist")
     shutil.copytree(ROOT, checkout, ignore=aside)
     pins = {"PIP_CONSTRAINT": PINS, "PIP_BUILD_CONSTRAINT": PINS}  # on any day the same
-    printed = run(["bash", "-ec", DEMO_LINE], checkout, **pins)
-    assert "refused" in printed
+    for _ in range(TIMES):
+        assert "refused" in run(["bash", "-ec", DEMO_LINE], checkout, **pins)
     assert (checkout / "budgetledger-demo.db").exists()
     assert not (checkout / "default.db").exists()
+    installed = next((checkout / ".venv").glob("lib/python*/site-packages/budgetledger"))
+    for name in PAGES:  # the wheel has the pages of the rooms
+        page = name.replace("migrations/", "budgetledger/_migrations/")
+        if page.startswith("budgetledger/"):
+            assert (installed.parent / page).read_text("utf-8") == PAGES[name]

@@ -14,8 +14,8 @@ PACKAGE = ROOT / "budgetledger"
 
 # Modules at the top, by what they are; every other module is in the room of its folder.
 TOP = {
-    "words": "caller_warnings callers entries errors money names prices tables testing usage "
-    "windows",
+    "words": "caller_warnings callers display entries errors money names prices tables testing "
+    "usage windows",
     "ledger": "aio holds ledger",
     "faces": "manager metering proxy wrapping",
     "package": "__main__",

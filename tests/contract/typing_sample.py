@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import assert_type
+from typing import Any, assert_type
 
 import anthropic
 import openai
+from openai.types.chat import ChatCompletion
 
 import budgetledger
 from budgetledger import (
@@ -35,6 +36,8 @@ def with_ledger(path: Path) -> Decimal | None:
     with Ledger(path, project="app", synchronous="NORMAL") as ledger:
         ledger.set_budget("alice", "10.00", per="month", timezone="Asia/Shanghai")
         ledger.set_budget("alice", tokens=2_000_000, per=timedelta(hours=24))
+        period: str = path.stem  # read from a configuration, say
+        ledger.set_budget("bob", 10, per=period)
         entry: Entry = ledger.charge("alice", cost=0.01, model="m", tags={"feature": "search"})
         ledger.charge("alice", {"model": "gpt-4o", "usage": {}}, key="inv-3")
         ledger.charge("alice", model="gpt-4o", usage=Usage(input_tokens=5))
@@ -141,7 +144,13 @@ def with_wrapped_clients(ledger: Ledger) -> str | None:
         answer = client.chat.completions.create(
             model="gpt-4o", messages=[{"role": "user", "content": "hi"}]
         )
-    assert_type(answer, openai.types.chat.ChatCompletion)
+    assert_type(answer, ChatCompletion)
+    # The copy has the client's own type, which has no budget_user=: as_user is what keeps the
+    # answer's type, and a dict of Any is accepted without one.
+    call: dict[str, Any] = {"budget_user": "alice", "budget_key": "job-8"}
+    client.chat.completions.create(
+        model="gpt-4o", messages=[{"role": "user", "content": "hi"}], **call
+    )
     return answer.choices[0].message.content
 
 
@@ -174,7 +183,7 @@ def with_estimates(ledger: Ledger) -> Decimal:
 def capped() -> float:
     budgetledger.max_budget = 0.001
     budgetledger.max_budget_ledger = "spend.db"
-    budgetledger.completion(model="gpt-4", messages=[])
+    budgetledger.completion(model="gpt-4", messages=[], budget_user="alice")
     budgetledger._current_cost = 0
     return budgetledger._current_cost
 

@@ -85,7 +85,7 @@ def test_what_stays_is_told_the_caller_and_the_cost_survives_a_restart(
         manager.update_cost("u", CALL)
     assert time.monotonic() - started < 4
     assert len(server.seen) - before <= 6
-    assert "do not do it again" in str(failed.value)
+    assert "do not repeat it" in str(failed.value)
     assert manager.get_current_cost("u") == COST
     manager.ledger.close()
     time.sleep(0.3)
@@ -100,13 +100,13 @@ def test_what_stays_is_told_the_caller_and_the_cost_survives_a_restart(
 def test_errors_say_what_was_seen_and_what_to_set(server, connect, faults):
     for fault, error, message in [
         (faults["says"](302, b"", Location="https://else.where/x?token=s3cret"), ServerRefused,
-         r"redirects to 'https://else.where/x', which is not followed.*api_base="),
-        (faults["says"](200, b"<html>", "text/html"), ServerRefused, "no JSON .text/html"),
+         r"redirects to 'https://else.where/x'; redirects are not followed.*api_base="),
+        (faults["says"](200, b"<html>", "text/html"), ServerRefused, "without JSON .text/html"),
         (faults["says"](401), ServerRefused, "401 .*'no'.*headers="),
         (faults["says"](500), ServerUnavailable, "500 .*try again later"),
-        (faults["says"](200, b'{"status": "success", "data": NaN}'), ServerRefused, "no JSON"),
-        (faults["says"](200, b'{"status": "success", "data": [1]}'), ServerRefused, "else than"),
-        (faults["says"](200, b"[" * 100_000), ServerRefused, "no JSON"),
+        (faults["says"](200, b'{"status": "success", "data": NaN}'), ServerRefused, "without JSON"),
+        (faults["says"](200, b'{"status": "success", "data": [1]}'), ServerRefused, "unexpected"),
+        (faults["says"](200, b"[" * 100_000), ServerRefused, "without JSON"),
         (faults["sleeps"](0.4), ServerUnavailable, "did not answer within 0.2 s"),
     ]:  # fmt: skip
         server.fault = fault
@@ -138,7 +138,7 @@ def test_only_what_may_pass_is_tried_again(server, connect, faults):
 def test_a_server_that_forgot_everything_is_not_overwritten(server, manager, connect):
     manager.create_budget(5, "v")
     kept = server.stored.pop("p")
-    with pytest.raises(ServerRefused, match=r"nothing stored.*load_data"):
+    with pytest.raises(ServerRefused, match=r"no longer has records.*load_data"):
         manager.update_cost("u", CALL)
     assert "p" not in server.stored
     server.stored["p"] = kept

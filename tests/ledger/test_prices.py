@@ -22,7 +22,9 @@ from budgetledger.errors import (
     UnpricedWarning,
 )
 from budgetledger.journal import statements as _sql
+from budgetledger.journal.journal import Journal
 from budgetledger.prices import OwnPrice, PriceBook
+from budgetledger.storage.dialect import compiled
 from budgetledger.testing import FakeClock
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -290,7 +292,7 @@ def test_settles_streams_and_tasks_are_priced_alike(ledger):
 
 
 def test_a_call_of_known_cost_does_not_read_prices(ledger, monkeypatch):
-    monkeypatch.setattr(Ledger, "_book", None)
+    monkeypatch.setattr(Journal, "book", None)
     ledger.charge("alice", cost=1)
     ledger.hold("alice", 1).settle("0.5")
 
@@ -443,7 +445,7 @@ def test_two_at_once_price_each_entry_once(ledger, database, clock):
 @pytest.mark.parametrize("query", [_sql.UNPRICED_OF_ACCOUNT, _sql.UNPRICED_OF_PROJECT])
 def test_calls_with_a_price_are_not_looked_through(ledger, query):
     with closing(sqlite3.connect(ledger.path)) as connection:
-        plan = connection.execute(f"EXPLAIN QUERY PLAN {_sql.compiled(query)}", (1,)).fetchall()
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {compiled(query)}", (1,)).fetchall()
     assert any("SEARCH e USING INDEX entries_unpriced" in step for *_, step in plan), plan
 
 

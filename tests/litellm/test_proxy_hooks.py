@@ -183,8 +183,9 @@ def test_an_account_without_a_budget_is_recorded_or_refused(handler, ledger, rou
 
     asyncio.run(call())
     assert kinds(ledger) == ["charge"]
-    with pytest.raises(ProxyException, match="has no budget") as refused:
+    with pytest.raises(ProxyException) as refused:
         asyncio.run(call(refuses_without_budget=True))
+    assert "has no budget" in refused.value.message
     assert (refused.value.code, refused.value.type) == ("403", "no_budget")
 
 

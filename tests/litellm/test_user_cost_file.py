@@ -211,7 +211,7 @@ def test_models_win_over_the_sum_and_float_noise_is_nothing(ledger, saved):
     result = import_user_cost(ledger, saved(users))
     assert [ledger.balance(user).posted for user in users] == [Decimal("0.75")] * 3
     assert result.remarks == (
-        "user 'more': its models cost 0.75 USD, not the 0.50 of current_cost",
+        "user 'more': model_cost adds up to 0.75 USD, but current_cost is 0.50",
     )
 
 
@@ -247,7 +247,7 @@ def test_reset_and_empty_records(ledger, saved):
     [
         ("", "is not JSON"),
         ('{"alice": {"total_budget": 1', "cut off"),
-        ("[1, 2]", "holds no users"),
+        ("[1, 2]", "has no users"),
         ("[" * 100_000, "is not JSON"),
         ('{"alice": 3}', "'alice': the record is not an object"),
         ('{"alice": {}}', "'alice': total_budget is missing"),
@@ -339,7 +339,7 @@ def test_the_command(saved, tmp_path, monkeypatch):
     assert "its window had ended" in shown.stdout
     assert "4 entries written" in shown.stdout
     assert f"created {target}" in shown.stderr
-    assert "its models cost 0.75 USD" in shown.stderr
+    assert "model_cost adds up to 0.75 USD" in shown.stderr
     again = json.loads(run(str(path), "--json", code=0).stdout)
     assert (again["entries"], again["total"]) == (0, "0.00")
     assert [user["cost"] for user in again["users"]] == ["0.75", "0.75"]

@@ -402,6 +402,8 @@ def test_litellm_not_asked_for_the_usage_notes_it_after_the_last_chunk() -> None
     reading.add(said("Hi", _hidden_params=HIDDEN))
     reading.add(chat(finish="stop", _hidden_params=hidden))
     assert not reading.usage(None, ASKED).reported
+    hidden["usage"] = told(0, 5)  # LiteLLM 1.80 does not count the prompt of some
+    assert reading.usage(None, ASKED) == (GPT, Usage(ASKED, 5), None, False)
     hidden["usage"] = told(-1, 2)
     assert not reading.usage(None, ASKED).reported
     hidden["usage"] = told(10, 2) | {"cost": 0.5}

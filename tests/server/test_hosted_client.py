@@ -195,9 +195,9 @@ def test_what_a_killed_server_missed_is_sent_to_the_next(serve, server, connect,
     manager.create_budget(1, "u")
     hold = manager.hold("u", "0.5")
     first.stop(signal.SIGKILL)
-    with pytest.raises(ServerUnavailable, match="do not do it again"):
+    with pytest.raises(ServerUnavailable, match="do not repeat it"):
         manager.update_cost("u", CALL)
-    with pytest.raises(ServerUnavailable, match="do not do it again"):
+    with pytest.raises(ServerUnavailable, match="do not repeat it"):
         hold.settle("0.25")
     assert manager.get_current_cost("u") == pytest.approx(0.25 + COST)
     manager.ledger.close()
@@ -272,10 +272,10 @@ def test_a_settle_outlives_what_the_server_forgot_or_refuses(serve, server, conn
 
     running = [first]
     next_server(path=first.path, tokens="another-project:its-token")
-    with pytest.raises(ServerRefused, match="do not do it again"):
+    with pytest.raises(ServerRefused, match="do not repeat it"):
         refused.settle("0.125")
     running[0].stop()
-    with pytest.raises(ServerUnavailable, match="do not do it again"):
+    with pytest.raises(ServerUnavailable, match="do not repeat it"):
         kept.settle("0.25")
     with pytest.raises(HoldAlreadyClosed, match=r"with 0\.25 USD"):  # not both
         kept.settle("0.3")

@@ -11,10 +11,15 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
 STARTING_SECONDS = 180  # importing litellm three times, on a busy machine
+VERSION = tuple(int(part) for part in version("litellm").split(".")[:2])
+# Before 1.94 the Proxy loads a callback only from a file beside its configuration.
+CALLBACK = "budgetledger.proxy.handler" if VERSION >= (1, 94) else "callback.handler"
 
 
 class RunningProxy(NamedTuple):
@@ -54,8 +59,9 @@ def running(folder: Path, *arguments: str, **environment: str) -> Iterator[Runni
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [str(Path(sys.executable).with_name("litellm")), *arguments]
+    command = [str(Path(sys.executable).with_name("litellm")), *_known(arguments)]
     command += ["--host", "127.0.0.1", "--port", str(port)]
+    (folder / "callback.py").write_text("from budgetledger.proxy import handler\n")
     log = folder / "proxy.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -72,6 +78,20 @@ def running(folder: Path, *arguments: str, **environment: str) -> Iterator[Runni
         yield RunningProxy(url, process.pid, folder)
     finally:
         _end(process)
+
+
+def _known(arguments: tuple[str, ...]) -> list[str]:
+    """*arguments* without the one that the oldest Proxy does not know, and its value.
+
+    Its uvicorn does not kill a worker that is slow to start.
+    """
+    program = find_spec("litellm.proxy.proxy_cli")
+    assert program is not None
+    assert program.origin is not None
+    kept, option = list(arguments), "--timeout_worker_healthcheck"
+    if option in kept and option not in Path(program.origin).read_text():
+        del kept[kept.index(option) : kept.index(option) + 2]
+    return kept
 
 
 def _wait_until_up(url: str, process: Any, log: Path) -> None:

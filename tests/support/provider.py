@@ -10,10 +10,14 @@ proxy: ``[[status=429 times=2]]``. The knobs:
 ``status``                                         answer with this error
 ``times``                                          so many times, then well (for ever)
 ``id``                                             makes two prompts with ``times`` two
-``break``                                          cut the connection after so many words
-``error``                                          send an error event after so many words
+``break``                                          cut the connection after so many words, or
+                                                   before any event (``start``)
+``error``                                          send an error event instead of cutting
+``waits``                                          but not before ``Provider.may_break`` is set
+``stall``                                          send no more after so many words
 ``slow``, ``pause``                                seconds before the answer, between the words
 ``answers``                                        the model that is said to have answered
+``refuses``                                        the model whose messages end as refused
 """
 
 from __future__ import annotations
@@ -61,6 +65,9 @@ class Provider:
     left: int = 0
     """Clients that went away before the answer's end."""
     seen: Counter[str] = field(default_factory=Counter)
+    may_break: threading.Event = field(default_factory=threading.Event)
+    """Set by the reader of a stream once it has all that is to come: a client that is slow may
+    lose what it has not read when the connection ends."""
 
     @property
     def openai_url(self) -> str:
@@ -152,6 +159,7 @@ class _Call:
         deployment = re.search(r"/deployments/([^/]+)/", path)
         model = body.get("model") or (deployment and deployment[1]) or "none"
         self.model = self.knobs.get("answers", model)
+        self.stop = "refusal" if self.knobs.get("refuses") == model else "end_turn"
         self.words = ["row", *[" row"] * (self.output - self.reasoning - 1)]
         shaped = body.get("response_format") or body.get("output_format")
         shaped = shaped or (body.get("text") or {}).get("format")
@@ -188,15 +196,12 @@ class _Call:
     async def _stream(self, billed: Billed, events: Any) -> None:
         headers = [(b"content-type", b"text/event-stream"), (b"x-request-id", b"req_1")]
         await self.send({"type": "http.response.start", "status": 200, "headers": headers})
-        pause, cut = float(self.knobs.get("pause", 0)), int(self.knobs.get("break", -1))
-        error = int(self.knobs.get("error", -1))
+        pause = float(self.knobs.get("pause", 0))
+        if await self._ended_at("start"):
+            return
         for is_word, event in events:
             if is_word:
-                if billed.sent == cut:
-                    raise _Cut
-                if billed.sent == error:
-                    what = {"type": "overloaded_error", "message": "asked for", "code": None}
-                    await self._event({"type": "error", "error": what, "message": "asked for"})
+                if await self._ended_at(str(billed.sent)):
                     return
                 billed.sent += 1
             await self._event(event)
@@ -204,6 +209,23 @@ class _Call:
         if self.path.endswith("completions"):
             await self._write(b"data: [DONE]\n\n")
         await self.send({"type": "http.response.body", "body": b""})
+
+    async def _ended_at(self, place: str) -> bool:
+        """Whether the stream is to end here, by an error that is now sent; or it is cut."""
+        is_cut, has_error = (self.knobs.get(how) == place for how in ("break", "error"))
+        if self.knobs.get("stall") == place:
+            await asyncio.Event().wait()  # until the client leaves
+        while (is_cut or has_error) and "waits" in self.knobs:
+            if self.provider.may_break.is_set():
+                break
+            await asyncio.sleep(0.01)
+        if is_cut:
+            raise _Cut
+        if has_error:
+            what = {"type": "overloaded_error", "message": "asked for", "code": None}
+            await self._event({"type": "error", "error": what, "message": "asked for"})
+            await self.send({"type": "http.response.body", "body": b""})
+        return has_error
 
     async def _event(self, event: dict[str, Any]) -> None:
         name = f"event: {event['type']}\n" if "type" in event else ""
@@ -349,7 +371,7 @@ class _Call:
             "role": "assistant",
             "model": self.model,
             "content": [{"type": "text", "text": self.text}],
-            "stop_reason": "end_turn",
+            "stop_reason": self.stop,
             "stop_sequence": None,
             "usage": self.usage_of_message(),
         }
@@ -364,7 +386,9 @@ class _Call:
             delta = {"type": "text_delta", "text": word}
             yield True, {"type": "content_block_delta", "index": 0, "delta": delta}
         yield False, {"type": "content_block_stop", "index": 0}
-        ended = {"stop_reason": "end_turn", "stop_sequence": None}
+        ended: dict[str, Any] = {"stop_reason": self.stop, "stop_sequence": None}
+        if self.stop == "refusal":  # and another model may go on
+            ended["stop_details"] = {"type": "refusal", "fallback_credit_token": "t"}
         usage = {"output_tokens": self.output}
         yield False, {"type": "message_delta", "delta": ended, "usage": usage}
         yield False, {"type": "message_stop"}

@@ -1,22 +1,22 @@
-"""What the demo's clients send and get back: prompts of a length, and the vendors' answers.
+"""What the demo's clients send and receive: prompts of a given length, and responses.
 
-The answers have the shapes that the OpenAI and Anthropic clients return, as plain dicts.
+The responses have the shapes that the OpenAI and Anthropic clients return, as plain dicts.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-_AROUND_A_PROMPT = 7  # tokens that a chat of one message by a user has besides its text
+_AROUND_A_PROMPT = 7  # tokens of a chat with one user message, besides its text
 
 
 def prompt(tokens: int) -> list[dict[str, str]]:
-    """A chat that OpenAI's newer models count as so many tokens."""
+    """A chat of *tokens* tokens, as OpenAI's newer models count."""
     return [{"role": "user", "content": "word" + " word" * (tokens - _AROUND_A_PROMPT - 1)}]
 
 
 def chat(model: str, prompt: int, completion: int, cached: int = 0) -> dict[str, Any]:
-    """An OpenAI chat completion; the prompt counts the cached tokens in."""
+    """An OpenAI chat completion; its prompt tokens include the cached ones."""
     return {
         "id": "chatcmpl-B6x2",
         "object": "chat.completion",
@@ -32,7 +32,7 @@ def chat(model: str, prompt: int, completion: int, cached: int = 0) -> dict[str,
 
 
 def response(prompt: int, output: int) -> dict[str, Any]:
-    """An OpenAI Responses answer."""
+    """A response of OpenAI's Responses API."""
     return {
         "id": "resp_67c9",
         "object": "response",
@@ -59,7 +59,7 @@ def embeddings(prompt: int) -> dict[str, Any]:
 
 
 def message(prompt: int, output: int, written: int = 0, read: int = 0) -> dict[str, Any]:
-    """An Anthropic message; the cache counts stand beside the input."""
+    """An Anthropic message; its input tokens exclude the cache counts."""
     return {
         "id": "msg_01Xf",
         "type": "message",

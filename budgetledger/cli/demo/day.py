@@ -1,7 +1,7 @@
-"""A day of three users, played into a real ledger by a clock that moves when told.
+"""A day of three users, played into a real ledger with a clock that the demo moves.
 
-Before each call money is held for it, and what it cost is settled after, as an application
-would; prices are the shipped list's. Everything that is shown comes from the ledger.
+Each call is held for and then settled, as in an application; prices are those of the shipped
+list. Everything that is shown is read from the ledger.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ USERS = ("alice", "bob", "carol")
 
 
 class Step(NamedTuple):
-    """A moment of the day, and how the account stood after it."""
+    """An event of the day, and the account's balance after it."""
 
     time: datetime
     account: str
@@ -46,13 +46,13 @@ class Step(NamedTuple):
 
 
 class Day(NamedTuple):
-    """What happened, and how the ledger stood in the end."""
+    """What happened, and the ledger's state at the end."""
 
     path: str
     project: str
     steps: list[Step]
     entries: list[Entry]
-    """All rows, without those that an account above repeats."""
+    """All rows, without their repetitions in parent accounts."""
     balances: list[Balance]
     verified: Verification
 
@@ -72,7 +72,7 @@ class Day(NamedTuple):
 
     @property
     def query(self) -> str:
-        """SQL: what each user spent."""
+        """SQL that shows what each user spent."""
         return (
             "SELECT account, count(*) AS entries, sum(cost_pico) / 1e12 AS usd "
             f"FROM spend WHERE project = '{self.project}' GROUP BY account ORDER BY usd DESC"
@@ -92,7 +92,7 @@ class Day(NamedTuple):
 
 
 def play(path: str) -> Day:
-    """Play the day into the ledger at *path*, in a project that it does not have yet."""
+    """Play the day into the ledger at *path*, in a new project."""
     clock, alerts = FakeClock(MORNING), list[Alert]()
     with Ledger(path, clock=clock) as ledger:
         taken = projects(journal_of(ledger))
@@ -146,11 +146,11 @@ class _Playing:
     def call(
         self, time: str, user: str, text: str, answer: dict[str, Any], days: int = 0, **asked: Any
     ) -> Step:
-        """Hold, call, settle; and say which alerts that raised."""
+        """Hold, call and settle; note the alerts that this raised."""
         self.at(time, days)
         try:
             with self.ledger.hold(user, **asked) as hold:
-                entry = hold.settle(answer)  # where an application would call its client
+                entry = hold.settle(answer)  # an application would call its client here
         except BudgetExceededError as refusal:
             return self.note(user, text, refusal=refusal)
         made = self.note(user, text, hold=hold, entry=entry)
@@ -160,7 +160,7 @@ class _Playing:
         return made
 
     def lose_a_call(self, time: str, user: str) -> None:
-        """A program that dies between its hold and its settle."""
+        """A program that crashes between its hold and its settle."""
         self.at(time)
         hold = self.ledger.hold(user, "0.12", model="gpt-4.1", expires_in=timedelta(minutes=30))
         self.note(user, "calls, and crashes", hold=hold)
@@ -169,7 +169,7 @@ class _Playing:
         self.note(user, "that hold expires")
 
     def ask_for_less(self, time: str, user: str) -> None:
-        """A call that is refused, and then bounded by what the refusal says would be granted."""
+        """A refused call, repeated with the largest output that the refusal offers."""
         asked = _asking("gpt-5", 4_870, 3_000)
         answer = chat("gpt-5", 4_870, 1_960, cached=4_096)
         refusal = self.call(time, user, "wants it written out", answer, **asked).refusal
@@ -186,7 +186,7 @@ class _Playing:
         self.note(paid.account, "gets a credit", entry=corrected)
 
     def turn_the_day(self, user: str) -> None:
-        """Midnight, at which nothing is written, and the window is a new one."""
+        """Midnight: a new window begins, and nothing is written."""
         rows = len(list(self.ledger.entries()))
         self.at("00:00", days=1)
         self.note(user, "has a new day")
@@ -198,7 +198,7 @@ class _Playing:
         self.clock.move_to(MORNING.replace(hour=hour, minute=minute) + timedelta(days=days))
 
     def note(self, account: str, text: str, **facts: Any) -> Step:
-        """Keep what happened, and how the account stands now."""
+        """Record what happened, and the account's balance now."""
         now = self.clock.now.astimezone(ZoneInfo(ZONE))
         step = Step(now, account, text, self.ledger.balance(account), **facts)
         self.steps.append(step)
@@ -206,7 +206,7 @@ class _Playing:
 
 
 def _asking(model: str, tokens: int, most: int) -> dict[str, Any]:
-    """What a call is held for: its prompt, and the longest answer it may have."""
+    """What a hold is estimated from: the prompt and the longest answer."""
     return {"model": model, "messages": prompt(tokens), "max_output_tokens": most}
 
 

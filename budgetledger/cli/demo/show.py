@@ -1,4 +1,4 @@
-"""The demo's day as people read it, and as one JSON document."""
+"""The demo's day as pages for people, and as one JSON document."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _refusal_json(step: Step) -> dict[str, Any]:
 
 
 def show(out: Console, day: Day) -> None:
-    """The day, the bill, and where to find it."""
+    """Print the day, the bill, and where the ledger is."""
 
     def heading(text: str) -> None:
         out.print(Text(f"\n{text}", "bold cyan"))
@@ -74,7 +74,7 @@ def show(out: Console, day: Day) -> None:
     out.print(Text(f"A day of three users: {date}, by the clock of {ZONE}", "bold cyan"))
     _show_budgets(out, day)
     _show_steps(out, day)
-    heading("What the refused calls were told, before anything was spent")
+    heading("The refusals, before anything was spent")
     for step in day.steps:
         _show_refusal(out, step)
     heading("The bill, row by row; a row is never rewritten")

@@ -27,28 +27,29 @@ class Paid(NamedTuple):
     cost: Decimal | None
 
 
-def of_response(response: Any, logged: Any, *, is_free: bool) -> Paid:
-    """What a whole *response* cost. *logged*: LiteLLM's ``Logging`` of the call, if any."""
+def of_response(response: Any, data: Mapping[str, Any], *, is_free: bool) -> Paid:
+    """What a whole *response* cost. *data*: the request, as LiteLLM keeps it."""
     model, usage = _read(response)
-    model = _answering(logged) or model
+    model = _answering(data) or model
     hidden = getattr(response, "_hidden_params", None) or {}
     figure = _usd(hidden.get("response_cost"))
     if figure is None:
-        figure = _computed(logged, model, usage)
-    is_cached = bool(hidden.get("cache_hit")) or _is_cached(logged)
+        figure = _computed(data, model, usage)
+    is_cached = bool(hidden.get("cache_hit")) or _is_cached(data)
     return Paid(model, usage, _believed(figure, is_cached, is_free))
 
 
 def of_stream(
-    reading: StreamReading, model: str, input_tokens: int, logged: Any, *, is_free: bool
+    reading: StreamReading, model: str, input_tokens: int, data: Mapping[str, Any], *, is_free: bool
 ) -> Paid:
     """The cost of what was read of a stream; an estimate, unless the stream had its usage."""
-    used = reading.usage(model, input_tokens)
-    answered = _answering(logged) or used.model
+    answered = _answering(data)
+    used = reading.usage(answered or model, input_tokens)
+    answered = answered or used.model
     usage, figure = _counted(used.usage), _usd(used.cost)
     if figure is None:
-        figure = _computed(logged, answered, usage)
-    return Paid(answered, usage, _believed(figure, _is_cached(logged), is_free))
+        figure = _computed(data, answered, usage)
+    return Paid(answered, usage, _believed(figure, _is_cached(data), is_free))
 
 
 def of_event(kwargs: Mapping[str, Any], response: Any, *, is_free: bool) -> Paid:
@@ -57,6 +58,32 @@ def of_event(kwargs: Mapping[str, Any], response: Any, *, is_free: bool) -> Paid
     model = kwargs.get("model") or model
     figure, is_cached = _usd(kwargs.get("response_cost")), bool(kwargs.get("cache_hit"))
     return Paid(model, usage, _believed(figure, is_cached, is_free))
+
+
+def of_failure(data: Mapping[str, Any]) -> Paid | None:
+    """What a failed call cost all the same, by LiteLLM's figure; None if it has none above 0.
+
+    Such are streams that broke, and prompts whose answer was no longer waited for. *data*: the
+    request, or the ``kwargs`` of a failure event; clients cannot put objects there.
+    """
+    import litellm
+
+    attempts = [(data.get("combined_usage_object"), data.get("response_cost"))]
+    earlier = data.get("billed_failed_attempts")
+    if isinstance(earlier, tuple):
+        attempts += [(attempt.usage, attempt.response_cost) for attempt in earlier]
+    usages, total = [], Decimal(0)
+    for usage, figure in attempts:
+        if isinstance(usage, litellm.Usage) and (cost := _usd(figure)):
+            usages.append(_read({"usage": usage})[1] or Usage())
+            total += cost
+    if not usages:
+        return None
+    usage = usages[0]._replace(
+        input_tokens=sum(usage.input_tokens for usage in usages),
+        output_tokens=sum(usage.output_tokens for usage in usages),
+    )
+    return Paid(None, _counted(usage), total)
 
 
 class Events:
@@ -90,9 +117,11 @@ def _counted(usage: Usage | None) -> Usage | None:
     return None if usage is None or not any(usage[:-1]) else usage
 
 
-def _computed(logged: Any, model: str | None, usage: Usage | None) -> Decimal | None:
+def _computed(data: Mapping[str, Any], model: str | None, usage: Usage | None) -> Decimal | None:
     """The figure LiteLLM will log, by the price of the deployment that answered."""
-    if logged is None or usage is None:
+    # The underscore is only an alias in today's LiteLLM, and the one name in 1.80.
+    calculate = getattr(data.get("litellm_logging_obj"), "_response_cost_calculator", None)
+    if calculate is None or usage is None:
         return None
     import litellm
 
@@ -105,18 +134,47 @@ def _computed(logged: Any, model: str | None, usage: Usage | None) -> Decimal | 
     )
     with suppress(Exception):  # it raises whatever it likes for what it cannot price
         response = litellm.ModelResponse(model=model or "", usage=counted)
-        return _usd(logged.response_cost_calculator(result=response))
+        deployment = _deployment(data)
+        if deployment is None:
+            return _usd(calculate(result=response))
+        own = litellm.model_cost.get(deployment.model_info.id) or {}
+        figure = litellm.completion_cost(
+            response,
+            model=deployment.litellm_params.model,
+            custom_pricing=own.get("input_cost_per_token") is not None,
+            base_model=deployment.model_info.base_model,
+            router_model_id=deployment.model_info.id,
+        )
+        return _usd(figure)
     return None
 
 
-def _answering(logged: Any) -> str | None:
+def _answering(data: Mapping[str, Any]) -> str | None:
     """The deployment's own model; the answer may carry the Proxy's name for it."""
-    model = (getattr(logged, "model_call_details", None) or {}).get("model")
+    model, deployment = _logged(data).get("model"), _deployment(data)
+    if deployment is not None:
+        model = deployment.litellm_params.model
+        model = model.partition("/")[2] or model
     return model if isinstance(model, str) and model else None
 
 
-def _is_cached(logged: Any) -> bool:
-    return bool((getattr(logged, "model_call_details", None) or {}).get("cache_hit"))
+def _deployment(data: Mapping[str, Any]) -> Any:
+    """The deployment that answered, where LiteLLM's log has only its name in the Proxy, else None.
+
+    So it is of generateContent for models that are not Google's.
+    """
+    found = data.get("deployment")  # a client may send something of that name
+    named = getattr(found, "model_name", None)
+    return found if named and named == _logged(data).get("model") else None
+
+
+def _logged(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What LiteLLM's log of the call knows."""
+    return getattr(data.get("litellm_logging_obj"), "model_call_details", None) or {}
+
+
+def _is_cached(data: Mapping[str, Any]) -> bool:
+    return bool(_logged(data).get("cache_hit"))
 
 
 def _believed(figure: Decimal | None, is_cached: bool, is_free: bool) -> Decimal | None:

@@ -12,6 +12,7 @@ Every worker opens the same ledger, named by ``BUDGETLEDGER_DB``; the other sett
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine, Mapping
@@ -20,7 +21,6 @@ from functools import partial
 from typing import Any
 
 import litellm
-from litellm.constants import LITELLM_PROXY_MASTER_KEY_ALIAS
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy._types import ProxyException
 
@@ -37,7 +37,14 @@ from budgetledger.errors import (
 from budgetledger.journal.journal import journal_of
 from budgetledger.ledger import Ledger
 from budgetledger.litellm.proxy.accounts import ProxyCaller, account_line
-from budgetledger.litellm.proxy.costs import Events, Paid, of_event, of_response, of_stream
+from budgetledger.litellm.proxy.costs import (
+    Events,
+    Paid,
+    of_event,
+    of_failure,
+    of_response,
+    of_stream,
+)
 from budgetledger.litellm.proxy.quotes import Quote, quote
 from budgetledger.litellm.proxy.refusals import refusal
 from budgetledger.litellm.proxy.settings import Settings
@@ -49,6 +56,7 @@ from budgetledger.responses.stream import StreamReading
 
 _log = logging.getLogger("budgetledger.proxy")
 _NOTE = "budgetledger_call"
+_MASTER_KEY_ALIAS = "litellm_proxy_master_key"  # LiteLLM's own, where it does not hash the key
 _PAUSES = (0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300)  # seconds between tries to record a cost
 
 
@@ -64,6 +72,9 @@ class _Call(str):
     tags: dict[str, Any]
     quote = Quote(0, 0, 0)
     hold: AsyncHold | None = None
+    broken: Paid | None = None
+    """What was paid for a stream of it that broke."""
+    has_failed = False
     settling: asyncio.Task[None] | None = None
 
     def __copy__(self) -> _Call:
@@ -171,8 +182,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         """Settle with a whole answer, before the client has it."""
         call = _noted(data)
         if call is not None:
-            logged = data.get("litellm_logging_obj")
-            await self._settle(call, of_response(response, logged, is_free=call.quote.is_free))
+            await self._settle(call, of_response(response, data, is_free=call.quote.is_free))
 
     async def async_post_call_streaming_iterator_hook(
         self, user_api_key_dict: Any, response: AsyncIterable[Any], request_data: dict[str, Any]
@@ -183,9 +193,9 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
 
         async def settle() -> None:
             if call is not None and reading.started:
-                logged, quoted = request_data.get("litellm_logging_obj"), call.quote
+                quoted = call.quote
                 paid = await asyncio.to_thread(
-                    of_stream, reading, call.model, quoted.input_tokens, logged,
+                    of_stream, reading, call.model, quoted.input_tokens, request_data,
                     is_free=quoted.is_free,
                 )  # fmt: skip
                 await self._settle(call, paid)
@@ -211,6 +221,23 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         if call is not None:
             await self._settle(call, of_event(kwargs, response_obj, is_free=call.quote.is_free))
 
+    async def async_log_failure_event(
+        self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any
+    ) -> None:
+        """Note what was paid for a stream that broke; LiteLLM may yet try another.
+
+        Settle it where that is the end: of a pass-through stream, whose chunks no hook has seen.
+        """
+        call = _noted(kwargs.get("litellm_params") or {})
+        if call is None:
+            return
+        call.broken = of_failure(kwargs) or call.broken
+        is_begun = kwargs.get("completion_start_time") is not None
+        if kwargs.get("call_type") == "pass_through_endpoint" and is_begun:
+            await self._settle(call, call.broken or Paid(kwargs.get("model"), None, None))
+        elif call.has_failed and call.broken is not None:
+            await self._settle(call, call.broken)
+
     async def async_post_call_failure_hook(
         self,
         request_data: dict[str, Any],
@@ -218,9 +245,19 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         user_api_key_dict: Any,
         traceback_str: str | None = None,
     ) -> None:
-        """Give back what was held. (Should it have been paid all the same, it is recorded.)"""
+        """Give back what was held, unless LiteLLM says that the failed call is paid all the same.
+
+        Whatever is seen to be paid later is recorded.
+        """
         call = _noted(request_data)
-        if call is None or call.hold is None or call.settling is not None:
+        if call is None or call.settling is not None:
+            return
+        call.has_failed = True
+        paid = of_failure(request_data) or call.broken
+        if paid is not None:
+            await self._settle(call, paid)
+            return
+        if call.hold is None:
             return
         try:
             await call.hold.release(reason=type(original_exception).__name__)
@@ -294,9 +331,18 @@ def _caller(key: Any, data: Mapping[str, Any]) -> ProxyCaller:
     claimed = key.end_user_id or data.get("user")
     end_user = claimed if isinstance(claimed, str) else None
     proved = key.api_key
-    if proved is None or proved == LITELLM_PROXY_MASTER_KEY_ALIAS:
+    if proved is None or _is_master_key(proved):
         return ProxyCaller(end_user=end_user)
     return ProxyCaller(key.key_alias or proved, key.team_id, key.user_id, end_user)
+
+
+def _is_master_key(proved: str) -> bool:
+    """Whether this is the name of the master key: LiteLLM's alias, in 1.80 a hash of the key."""
+    from litellm.proxy import proxy_server
+
+    master = proxy_server.master_key or ""
+    hashed = hashlib.sha256(master.encode()).hexdigest()
+    return proved == _MASTER_KEY_ALIAS or bool(master and proved in (master, hashed))
 
 
 def _router() -> Any:
@@ -327,12 +373,13 @@ def _metadata(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _noted(data: Mapping[str, Any]) -> _Call | None:
-    """The call that was noted in a request's metadata, under either name."""
-    for name in "litellm_metadata", "metadata":
-        metadata = data.get(name)
-        found = metadata.get(_NOTE) if isinstance(metadata, dict) else None
-        if isinstance(found, _Call):
-            return found
+    """The call that was noted in a request's metadata, wherever LiteLLM keeps it."""
+    for place in data, data.get("litellm_params"):  # the latter of pass-through requests
+        for name in "litellm_metadata", "metadata":
+            metadata = place.get(name) if isinstance(place, Mapping) else None
+            found = metadata.get(_NOTE) if isinstance(metadata, dict) else None
+            if isinstance(found, _Call):
+                return found
     return None
 
 
@@ -354,12 +401,15 @@ def _unpriced(model: str, error: UnpricedModel) -> UnpricedModel:
 
 def _answer(error: BudgetledgerError) -> Exception:
     answer = refusal(error)
-    exception: Exception = ProxyException(
+    exception: Any = ProxyException(
         message=str(error),
         type=answer.type,
         param=None,
         code=answer.status,
         headers=answer.headers,
-        provider_specific_fields=answer.details or None,
+        # Anthropic's endpoint puts a type of its own in place of ours.
+        provider_specific_fields={"type": answer.type, **answer.details},
     )
-    return exception
+    exception.status_code = answer.status  # which LiteLLM 1.80 reads instead
+    refused: Exception = exception
+    return refused
