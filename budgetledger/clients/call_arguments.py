@@ -39,38 +39,38 @@ def hold_arguments(kind: Kind, call: Mapping[str, Any]) -> dict[str, Any]:
     (of one answer) and ``n``. Raises `InvalidInput` for an argument of a type that no API
     accepts; `Ledger.hold` refuses other values that cannot be estimated.
     """
-    found: dict[str, Any] = {"model": _given(call, "model")}
+    arguments: dict[str, Any] = {"model": _argument(call, "model")}
     if kind == "chat":
-        found["messages"] = _said(call, None, "messages")
-        functions = [{"function": told} for told in _listed(call, "functions")]
-        found["tools"] = [*_listed(call, "tools"), *functions]
-        found["max_output_tokens"] = _given(call, "max_completion_tokens", "max_tokens")
-        found["n"] = _given(call, "n")
+        arguments["messages"] = _messages(call, None, "messages")
+        functions = [{"function": each} for each in _listed(call, "functions")]
+        arguments["tools"] = [*_listed(call, "tools"), *functions]
+        arguments["max_output_tokens"] = _argument(call, "max_completion_tokens", "max_tokens")
+        arguments["n"] = _argument(call, "n")
     elif kind == "responses":
-        found["messages"] = _said(call, "instructions", "input")
-        found["tools"] = _listed(call, "tools")
-        found["max_output_tokens"] = _given(call, "max_output_tokens")
+        arguments["messages"] = _messages(call, "instructions", "input")
+        arguments["tools"] = _listed(call, "tools")
+        arguments["max_output_tokens"] = _argument(call, "max_output_tokens")
     elif kind == "messages":
-        found["messages"] = _said(call, "system", "messages")
-        found["tools"] = _listed(call, "tools")
-        found["max_output_tokens"] = _given(call, "max_tokens")
+        arguments["messages"] = _messages(call, "system", "messages")
+        arguments["tools"] = _listed(call, "tools")
+        arguments["max_output_tokens"] = _argument(call, "max_tokens")
     elif kind == "text":
         prompts = _prompts(call, "prompt")
-        suffix = _given(call, "suffix")
+        suffix = _argument(call, "suffix")
         if suffix is not None and not isinstance(suffix, str):
-            raise _refused("suffix", suffix, "a text")
-        found["text"] = "\n".join(prompts if suffix is None else [*prompts, suffix])
-        found["max_output_tokens"] = _given(call, "max_tokens")
-        answers = max(count(_given(call, name) or 1, name) for name in ("n", "best_of"))
-        found["n"] = answers * max(len(prompts), 1)
+            raise _wrong_type("suffix", suffix, "a text")
+        arguments["text"] = "\n".join(prompts if suffix is None else [*prompts, suffix])
+        arguments["max_output_tokens"] = _argument(call, "max_tokens")
+        answers = max(count(_argument(call, name) or 1, name) for name in ("n", "best_of"))
+        arguments["n"] = answers * max(len(prompts), 1)
     elif kind == "embedding":
-        found["text"] = "\n".join(_prompts(call, "input"))
+        arguments["text"] = "\n".join(_prompts(call, "input"))
     else:
-        found["messages"] = _drawn(call)
-        found["n"] = _given(call, "n")
-        if "gpt-image" in str(found["model"]):
-            found["max_output_tokens"] = _image_tokens(call)
-    return {name: value for name, value in found.items() if value is not None and value != []}
+        arguments["messages"] = _image_messages(call)
+        arguments["n"] = _argument(call, "n")
+        if "gpt-image" in str(arguments["model"]):
+            arguments["max_output_tokens"] = _image_tokens(call)
+    return {name: value for name, value in arguments.items() if value is not None and value != []}
 
 
 def asking_for_usage(kind: Kind, call: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -78,15 +78,15 @@ def asking_for_usage(kind: Kind, call: Mapping[str, Any]) -> Mapping[str, Any]:
 
     That stream then ends with one more chunk, with the usage and without choices.
     """
-    if kind not in ("chat", "text") or not _given(call, "stream"):
+    if kind not in ("chat", "text") or not _argument(call, "stream"):
         return call
-    options = _given(call, "stream_options") or {}
+    options = _argument(call, "stream_options") or {}
     if not isinstance(options, Mapping) or "include_usage" in options:
         return call
     return {**call, "stream_options": {**options, "include_usage": True}}
 
 
-def _given(call: Mapping[str, Any], *names: str) -> Any:
+def _argument(call: Mapping[str, Any], *names: str) -> Any:
     """The first of these arguments that the call has; None if it has none."""
     for name in names:
         value = call.get(name)
@@ -102,27 +102,27 @@ def is_list(value: object) -> bool:
 
 def _listed(call: Mapping[str, Any], name: str) -> list[Any]:
     """The values of an argument that is a list; none if it is omitted."""
-    value = _given(call, name)
+    value = _argument(call, name)
     if value and not is_list(value):
-        raise _refused(name, value, "a list")
+        raise _wrong_type(name, value, "a list")
     return list(value or ())
 
 
-def _refused(name: str, value: object, wanted: str) -> InvalidInput:
+def _wrong_type(name: str, value: object, wanted: str) -> InvalidInput:
     return InvalidInput(
         f"{name} is of type {type(value).__name__}, so nothing can be held for the call; "
         f"pass {wanted}"
     )
 
 
-def _said(call: Mapping[str, Any], system: str | None, prompt: str) -> list[Any]:
+def _messages(call: Mapping[str, Any], system: str | None, prompt: str) -> list[Any]:
     """Everything that the model reads except tools, as chat messages."""
-    said = _given(call, prompt)
-    is_text = isinstance(said, str)
-    messages = [{"role": "user", "content": said}] if is_text else _listed(call, prompt)
-    told = None if system is None else _given(call, system)
-    if told is not None:
-        messages.insert(0, {"role": "system", "content": told})
+    content = _argument(call, prompt)
+    is_text = isinstance(content, str)
+    messages = [{"role": "user", "content": content}] if is_text else _listed(call, prompt)
+    instructions = None if system is None else _argument(call, system)
+    if instructions is not None:
+        messages.insert(0, {"role": "system", "content": instructions})
     for schema in _schemas(call):
         messages.append({"role": "system", "content": json.dumps(schema, default=str)})
     return messages
@@ -130,19 +130,19 @@ def _said(call: Mapping[str, Any], system: str | None, prompt: str) -> list[Any]
 
 def _schemas(call: Mapping[str, Any]) -> list[Any]:
     """The schemas that the answer must follow, which the model reads too."""
-    places = [_given(call, "response_format"), _given(call, "output_format")]
+    places = [_argument(call, "response_format"), _argument(call, "output_format")]
     for name in ("text", "output_config"):
-        place = _given(call, name)
+        place = _argument(call, name)
         places.append(place.get("format") if isinstance(place, Mapping) else None)
-    told = [place for place in places if isinstance(place, Mapping)]
-    found = [place.get("json_schema") or place.get("schema") for place in told]
-    return [schema for schema in found if schema]
+    formats = [place for place in places if isinstance(place, Mapping)]
+    schemas = [place.get("json_schema") or place.get("schema") for place in formats]
+    return [schema for schema in schemas if schema]
 
 
 def _prompts(call: Mapping[str, Any], name: str) -> list[str]:
-    prompt = _given(call, name)
+    prompt = _argument(call, name)
     if prompt and not isinstance(prompt, Sequence | Mapping):
-        raise _refused(name, prompt, "a text or a list")
+        raise _wrong_type(name, prompt, "a text or a list")
     return _texts(prompt)
 
 
@@ -157,17 +157,17 @@ def _texts(prompt: Any) -> list[str]:
     return [text for item in prompt for text in _texts(item)]
 
 
-def _drawn(call: Mapping[str, Any]) -> list[Any]:
+def _image_messages(call: Mapping[str, Any]) -> list[Any]:
     """The prompt of an image and the images to edit, as chat messages."""
-    given = _given(call, "image")
-    images = given if isinstance(given, list) else [] if given is None else [given]
+    image = _argument(call, "image")
+    images = image if isinstance(image, list) else [] if image is None else [image]
     parts = [{"type": "image_url", "image_url": {}} for _ in images]
-    text = {"type": "text", "text": _given(call, "prompt") or ""}
+    text = {"type": "text", "text": _argument(call, "prompt") or ""}
     return [{"role": "user", "content": [text, *parts]}]
 
 
 def _image_tokens(call: Mapping[str, Any]) -> int:
-    by_size = _IMAGE_TOKENS.get(str(_given(call, "quality")), {})
-    made = by_size.get(str(_given(call, "size")), _MOST_IMAGE_TOKENS)
-    shown = count(_given(call, "partial_images") or 0, "partial_images")
+    by_size = _IMAGE_TOKENS.get(str(_argument(call, "quality")), {})
+    made = by_size.get(str(_argument(call, "size")), _MOST_IMAGE_TOKENS)
+    shown = count(_argument(call, "partial_images") or 0, "partial_images")
     return made + _PARTIAL_IMAGE_TOKENS * shown

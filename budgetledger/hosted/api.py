@@ -50,26 +50,26 @@ class Api:
     def is_there(self) -> bool:
         """Whether the server has this API. Raises `ServerUnavailable` if it does not answer."""
         try:
-            told = self._server.request("GET", "/v1").document
+            document = self._server.request("GET", "/v1").document
         except errors.ServerRefused:
             return False
         except errors.ServerUnavailable as error:
             if error.status not in (500, 501):  # some servers answer so for unknown paths
                 raise
             return False
-        return isinstance(told, dict) and told.get("service") == "budgetledger"
+        return isinstance(document, dict) and document.get("service") == "budgetledger"
 
     def hold(self, account: str, draft: Draft, expires_in_us: int, key: str) -> Entry:
         """Take a hold and return its row. Raises what `Ledger.hold` raises."""
-        asked = {
+        fields = {
             "amount": _usd(draft.held_pico),
             "tokens": draft.held_tokens,
             "model": _model(draft),
             "tags": _json(draft.tags_json),
             "expires_in": expires_in_us / 1e6,
         }
-        told = self._write(account, "holds", asked, key)
-        return _hold_entry(told, draft)
+        document = self._write(account, "holds", fields, key)
+        return _hold_entry(document, draft)
 
     def settle(self, account: str, hold_id: int, draft: Draft, key: str) -> Entry:
         """Close a hold with what the call cost; if the server has lost the hold, charge it."""
@@ -80,14 +80,14 @@ class Api:
 
     def release(self, account: str, hold_id: int, reason: str | None, key: str) -> Entry:
         """Close a hold without a cost."""
-        asked = {"reason": reason}
-        return read_entry(self._write(account, f"holds/{hold_id}/release", asked, key))
+        fields = {"reason": reason}
+        return read_entry(self._write(account, f"holds/{hold_id}/release", fields, key))
 
     def extend(self, account: str, hold_id: int, expires_in_us: int, key: str) -> datetime:
         """Move the deadline of a hold to so many microseconds from now; returns it."""
-        asked = {"expires_in": expires_in_us / 1e6}
-        told = self._write(account, f"holds/{hold_id}/extend", asked, key)
-        return datetime.fromisoformat(told["expires_at"])
+        fields = {"expires_in": expires_in_us / 1e6}
+        document = self._write(account, f"holds/{hold_id}/extend", fields, key)
+        return datetime.fromisoformat(document["expires_at"])
 
     def charge(self, account: str, draft: Draft, key: str) -> Entry:
         """Record what a call cost."""
@@ -95,8 +95,8 @@ class Api:
 
     def adjust(self, entry: Entry, pico: int, reason: str, key: str, *, is_total: bool) -> None:
         """Correct an entry's cost by *pico*, or to *pico* if *is_total*."""
-        asked = {"total" if is_total else "amount": _usd(pico), "reason": reason}
-        self._told(self._path("entries", str(entry.id), "adjust"), asked, key)
+        fields = {"total" if is_total else "amount": _usd(pico), "reason": reason}
+        self._send(self._path("entries", str(entry.id), "adjust"), fields, key)
 
     def entry_with_key(self, key: str) -> Entry | None:
         """The entry recorded under *key*, or None."""
@@ -124,30 +124,30 @@ class Api:
     def set_budget(self, change: Creation) -> None:
         """Set the budget that `BudgetManager` uses."""
         days, created_at = change.duration, change.created_at
-        asked = {
+        fields = {
             "name": DEFAULT_BUDGET,
             "limit": _usd(to_pico(change.total_budget)),
             "per": None if days is None else UNITS[days],
             "anchor": None if days is None else "creation",
             "created_at": None if created_at is None else _moment(round(created_at * 1e6)),
         }
-        self._write(change.user, "budgets", asked, "")
+        self._write(change.user, "budgets", fields, "")
 
     def shift(self, account: str, key: str) -> None:
         """Start a new window of that budget."""
-        asked = {"budget": DEFAULT_BUDGET, "reason": "reset_cost"}
-        self._write(account, "shift", asked, key)
+        fields = {"budget": DEFAULT_BUDGET, "reason": "reset_cost"}
+        self._write(account, "shift", fields, key)
 
     def _write(
-        self, account: str, what: str, asked: Mapping[str, Any], key: str
+        self, account: str, what: str, fields: Mapping[str, Any], key: str
     ) -> Mapping[str, Any]:
-        return self._told(f"{self._path('accounts', account)}/{what}", asked, key)
+        return self._send(f"{self._path('accounts', account)}/{what}", fields, key)
 
     def _path(self, *names: str) -> str:
         return "/v1/projects/" + "/".join(quote(name, safe="") for name in (self._project, *names))
 
-    def _told(self, path: str, asked: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-        document = {name: value for name, value in asked.items() if value is not None}
+    def _send(self, path: str, fields: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+        document = {name: value for name, value in fields.items() if value is not None}
         headers = {"idempotency-key": _header(key)} if key else None
         answer = self._server.retrying(lambda: self._server.post(path, document, headers))
         return self._checked(path, answer)
@@ -160,28 +160,33 @@ class Api:
         return answer.document
 
     def _raise(self, path: str, answer: Answer) -> NoReturn:
-        told = answer.document.get("error") if isinstance(answer.document, dict) else None
-        kind = _KINDS.get(told.get("type", "")) if isinstance(told, dict) else None
+        error = answer.document.get("error") if isinstance(answer.document, dict) else None
+        kind = _KINDS.get(error.get("type", "")) if isinstance(error, dict) else None
         if kind is None:
             raise self._server.refused(path, answer)
-        assert isinstance(told, dict)
-        facts = {name: value for name, value in told.items() if name not in ("type", "message")}
+        assert isinstance(error, dict)
+        facts = {name: value for name, value in error.items() if name not in ("type", "message")}
         if kind is errors.BudgetExceededError:
-            facts |= _refusal(facts, told["message"])
+            facts |= _refusal(facts, error["message"])
         elif facts.get("entry") is not None:
             facts["entry"] = read_entry(facts["entry"])
-        raise kind(told["message"], **facts)
+        raise kind(error["message"], **facts)
 
 
-def _hold_entry(told: Mapping[str, Any], draft: Draft) -> Entry:
+def _hold_entry(hold: Mapping[str, Any], draft: Draft) -> Entry:
     """The row of a hold, from the server's answer and, for the fields it lacks, *draft*."""
     evidence = draft._replace(
-        held_pico=to_pico(told["amount"]),
-        held_tokens=told["tokens"],
-        expires_at_us=_us(told["expires_at"]),
-        idempotency_key=told["idempotency_key"],
+        held_pico=to_pico(hold["amount"]),
+        held_tokens=hold["tokens"],
+        expires_at_us=_us(hold["expires_at"]),
+        idempotency_key=hold["idempotency_key"],
     )
-    where = (told["id"], told["project"], told["account"], _us(told["recorded_at"]) or 0)
+    where = (
+        hold["id"],
+        hold["project"],
+        hold["account"],
+        _us(hold["recorded_at"]) or 0,
+    )
     return Entry._make((*where, *evidence, b""))
 
 
@@ -197,21 +202,21 @@ def _paid(draft: Draft) -> dict[str, Any]:
     }
 
 
-def _refusal(told: Mapping[str, Any], message: str) -> dict[str, Any]:
+def _refusal(document: Mapping[str, Any], message: str) -> dict[str, Any]:
     """The attributes of a `BudgetExceededError`; its budget has only what the server sends."""
-    measure = told["measure"]
+    measure = document["measure"]
     amounts: dict[str, Any] = {
-        name: Decimal(told[name]) if measure == "usd" else int(told[name])
+        name: Decimal(document[name]) if measure == "usd" else int(document[name])
         for name in ("limit", "posted", "held", "available", "requested")
     }
-    start, end = (_us(told["window"][name]) for name in ("start", "end"))
+    start, end = (_us(document["window"][name]) for name in ("start", "end"))
     limit = limit_sum(amounts["limit"])
-    period = make_period(timezone=told["window"]["timezone"])
-    budget = Budget(told["account"], told["budget"], measure, limit, None, period, 0.0)
+    period = make_period(timezone=document["window"]["timezone"])
+    budget = Budget(document["account"], document["budget"], measure, limit, None, period, 0.0)
     return {
         **amounts,
         "budget": budget,
-        "window": Window(start, end, told["window"]["timezone"]),
+        "window": Window(start, end, document["window"]["timezone"]),
         "current_cost": float(amounts["posted"]),
         "max_budget": float(amounts["limit"]),
         "message": message,

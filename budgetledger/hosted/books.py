@@ -235,9 +235,9 @@ class HostedBooks:
         )
 
     def _send(self, *, only_changes: bool = False, anew: bool = False) -> None:
-        asked = time.monotonic()
+        started = time.monotonic()
         with self._outbox.sending():
-            if self._failure is not None and self._failure[0] > asked:
+            if self._failure is not None and self._failure[0] > started:
                 raise self._failure[1]  # another thread tried while this call waited
             # Clear it before the request, so that a hold settled meanwhile sets it again.
             was_outdated, self._is_outdated = self._is_outdated, False

@@ -90,12 +90,12 @@ class Server:
                 content=body,
                 extensions={"timeout": dict.fromkeys(("connect", "pool"), self._timeout)},
             ) as response:
-                got = {
+                received = {
                     name.decode("latin-1").lower(): value.decode("latin-1")
                     for name, value in response.headers
                 }
                 content = self._read(path, response.iter_stream())
-                return self._answer(path, response.status, got, content)
+                return self._answer(path, response.status, received, content)
         except httpcore2.TimeoutException as error:
             raise self._unavailable(
                 f"{self._named(path)} did not answer within {self._timeout:g} s"
@@ -110,10 +110,10 @@ class Server:
             try:
                 return operation()
             except ServerUnavailable as error:
-                asked = error.retry_after or 0.0
-                if asked > _LONGEST_PAUSE:
+                retry_after = error.retry_after or 0.0
+                if retry_after > _LONGEST_PAUSE:
                     raise
-                time.sleep(max(asked, pause * random.uniform(0.5, 1.5)))
+                time.sleep(max(retry_after, pause * random.uniform(0.5, 1.5)))
         return operation()
 
     def refused(self, path: str, answer: Answer) -> ServerRefused:

@@ -120,11 +120,11 @@ class Outbox:
 
         return self.journal.read(operation)
 
-    def acknowledged(self, through: int) -> None:
+    def acknowledge(self, through: int) -> None:
         """Record that the server has all rows up to *through*."""
         self._note(self._sent, _SENT, "acknowledged", State(through)._asdict())
 
-    def trying(self, state: State) -> None:
+    def announce(self, state: State) -> None:
         """Record that the rows after ``state.through`` are about to be sent and may arrive."""
         self._note(self._sent, _SENT, "about to be sent", state._asdict())
 

@@ -83,7 +83,7 @@ class Sender:
             contains(stored.get(user), target) for user, target in state.targets.items()
         ):
             through = state.trying
-            outbox.acknowledged(through)
+            outbox.acknowledge(through)
             rows = [row for row in rows if row.id > through]
         if self.has_api:
             return self._send_each(rows, through) if rows else Seen(stored, through)
@@ -103,12 +103,12 @@ class Sender:
             changes = itertools.chain.from_iterable(by_user.values())
             records = with_changes(records, changes, time.time())
             targets = {user: target_of(records[user], done) for user, done in by_user.items()}
-            self._outbox.trying(State(through, rows[-1].id, targets))
+            self._outbox.announce(State(through, rows[-1].id, targets))
         if records != stored:
             self._set(records)
         if rows:
             through = rows[-1].id
-            self._outbox.acknowledged(through)
+            self._outbox.acknowledge(through)
         return Seen(records, through, strangers)
 
     def _send_each(self, rows: list[Entry], through: int) -> Seen:
@@ -124,7 +124,7 @@ class Sender:
                 done = row.id
         finally:
             if done > through:
-                self._outbox.acknowledged(done)
+                self._outbox.acknowledge(done)
         records = self._get()
         strangers = _strangers(_by_user(rows), records)
         records |= {user: self.api.record(user) for user in strangers}
@@ -176,11 +176,11 @@ class Sender:
         answer = self._server.post(path, {"project_name": self._project})
         if answer.status >= 400:
             raise self._server.refused(path, answer)
-        told = answer.document
-        status = told.get("status") if isinstance(told, dict) else None
-        records = told.get("data") if status == "success" else {}
+        document = answer.document
+        status = document.get("status") if isinstance(document, dict) else None
+        records = document.get("data") if status == "success" else {}
         if status not in ("success", "error") or not isinstance(records, dict):
-            raise self._server.misunderstood(path, told)
+            raise self._server.misunderstood(path, document)
         return records
 
     def _forgotten(self, count: int) -> ServerRefused:
@@ -198,10 +198,10 @@ class Sender:
         answer = self._server.post(path, document)
         if answer.status >= 400:
             raise self._server.refused(path, answer)
-        told = answer.document
-        if isinstance(told, dict) and told.get("status") == "error":
+        reply = answer.document
+        if isinstance(reply, dict) and reply.get("status") == "error":
             raise ServerRefused(
-                f"the budget server {self._server.address}{path} did not save it: {told!r:.200}",
+                f"the budget server {self._server.address}{path} did not save it: {reply!r:.200}",
                 target=self._server.address,
                 status=answer.status,
             )

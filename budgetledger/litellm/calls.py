@@ -122,13 +122,13 @@ class LitellmMeter:
         kind, names = FUNCTIONS[name]
         caller = self._payer(kwargs)
         names = _positional(getattr(function, "__func__", function)) or names
-        given = {**dict(zip(names, args, strict=False)), **kwargs}
-        with_usage = asking_for_usage(kind, given)
-        if with_usage is not given:
+        arguments = {**dict(zip(names, args, strict=False)), **kwargs}
+        with_usage = asking_for_usage(kind, arguments)
+        if with_usage is not arguments:
             kwargs = {**kwargs, "stream_options": with_usage["stream_options"]}
-        tags = call_tags(given, given.get("metadata"), keeps_metadata=True)
+        tags = call_tags(arguments, arguments.get("metadata"), keeps_metadata=True)
         labels = {"tags": {**tags, **(caller.tags or {})} or None, "key": caller.key}
-        prompt = hold_arguments(kind, given)
+        prompt = hold_arguments(kind, arguments)
         model = prompt.get("model") or ""
         deployments = self._deployments(model) if self._deployments is not None else ()
         deployments = deployments or (Deployment(model, kwargs),)

@@ -67,7 +67,7 @@ _INCLUSIVE = "xai"  # its higher prices begin at the number itself, not above it
 _NOT_A_MODEL = "sample_spec"
 
 
-class Found(NamedTuple):
+class ModelPrices(NamedTuple):
     """A model of the file: its rates, and the fields for what the ledger does not count."""
 
     model: str
@@ -110,32 +110,32 @@ def import_prices(
     if os.path.exists(ledger.path) and os.path.exists(path) and os.path.samefile(path, ledger.path):
         # Opening and closing it here would drop SQLite's locks on it.
         raise InvalidInput(f"{os.fspath(path)} is the ledger itself; pass LiteLLM's price file")
-    found, skipped = read_prices(path, models)
+    prices, skipped = read_prices(path, models)
     project = None if all_projects else ledger.project
     at_us = None if effective_at is None else to_us(effective_at)
     note = f"imported from {os.path.basename(path)}"[:200]
 
     def operation(tx: Transaction) -> list[tuple[OwnPrice, bool]]:
         done = []
-        for number, one in enumerate(found, 1):
+        for number, one in enumerate(prices, 1):
             revision = _price_rows.Revision(project, one.model, at_us, note, one.rates_json)
             done.append(_price_rows.revise(tx, revision))
-            if progress is not None and (number % 100 == 0 or number == len(found)):
-                progress(number, len(found))
+            if progress is not None and (number % 100 == 0 or number == len(prices)):
+                progress(number, len(prices))
         return done
 
-    written = journal_of(ledger).write(operation) if found else []
+    written = journal_of(ledger).write(operation) if prices else []
     return PriceImport(
         tuple(price for price, is_new in written if is_new),
         sum(not is_new for _, is_new in written),
         tuple(skipped),
-        {one.model: one.left_out for one in found if one.left_out},
+        {one.model: one.left_out for one in prices if one.left_out},
     )
 
 
 def read_prices(
     path: str | os.PathLike[str], models: Sequence[str] = ()
-) -> tuple[list[Found], list[Skipped]]:
+) -> tuple[list[ModelPrices], list[Skipped]]:
     """Read and check the prices of all *models*, or of all in the file. Raises `InvalidInput`."""
     shown = os.fspath(path)
     try:
@@ -152,22 +152,22 @@ def read_prices(
     for wanted in models:
         if not any(matches(wanted, model) for model in content):
             raise InvalidInput(f"{shown} has no model {wanted!r}; pass a name in it, or a pattern")
-    found: dict[str, Found] = {}
+    prices: dict[str, ModelPrices] = {}
     skipped = []
     for model, fields in content.items():
         if models and not any(matches(wanted, model) for wanted in models):
             continue
         try:
-            one = _found(model, fields)
-            other = found.setdefault(one.model, one)
+            one = _model_prices(model, fields)
+            other = prices.setdefault(one.model, one)
             if other.rates_json != one.rates_json:
                 raise InvalidInput("the file has this name in another case, with other prices")
         except InvalidInput as error:
             skipped.append(Skipped(model, str(error)))
-    return list(found.values()), skipped
+    return list(prices.values()), skipped
 
 
-def _found(model: str, fields: object) -> Found:
+def _model_prices(model: str, fields: object) -> ModelPrices:
     name = price_name(checked_name(model, "the name"))
     if not isinstance(fields, dict):
         raise InvalidInput("its value is not an object")
@@ -195,7 +195,7 @@ def _found(model: str, fields: object) -> Found:
         unit = key.partition("_above_")[0]
         if unit in _FALLS_TO and unit not in rates and _FALLS_TO[unit] in rates:
             rates[unit] = rates[_FALLS_TO[unit]]
-    return Found(name, _own_rates.stated(rates), tuple(left_out))
+    return ModelPrices(name, _own_rates.stated(rates), tuple(left_out))
 
 
 def _stated(field: str, value: object, fields: Mapping[str, Any]) -> dict[str, Decimal] | None:
@@ -207,24 +207,24 @@ def _stated(field: str, value: object, fields: Mapping[str, Any]) -> dict[str, D
             fields.get("litellm_provider")
         ).startswith(("gemini", "vertex_ai"))
         usd = sizes.pop() if len(sizes) == 1 and not by_prompt else None
-        unit, many, found = "web_searches_kcount", _K, None
+        unit, many, match = "web_searches_kcount", _K, None
     else:
-        found = _FIELD.fullmatch(field)
+        match = _FIELD.fullmatch(field)
         if field == "input_cost_per_second" and fields.get("mode") == "audio_transcription":
             unit, many = "input_audio_hours", _HOUR
-        elif found is not None:
-            unit, many = _UNITS[found["unit"]]
+        elif match is not None:
+            unit, many = _UNITS[match["unit"]]
         else:
             return None
         usd = _usd(field, value)
     if usd is None or unit not in _own_rates.KEYS:
         return None
     above = tier = None
-    if found is not None:
-        if found["above"]:
-            above = int(found["above"]) * (_K if found["k"] else 1)
+    if match is not None:
+        if match["above"]:
+            above = int(match["above"]) * (_K if match["k"] else 1)
             above -= fields.get("litellm_provider") == _INCLUSIVE
-        tier = "batch" if found["tier"] == _BATCHES else found["tier"]
+        tier = "batch" if match["tier"] == _BATCHES else match["tier"]
     return {_own_rates.key_for(unit, above, tier): _own_rates.times(usd, many, field)}
 
 
