@@ -35,8 +35,8 @@ _DIFFERS = 4  # exit code; 3 is reserved for a call that a budget refuses
 
 # Parts of messages that name Python arguments, and what the command line says instead.
 _IN_COMMANDS = (
-    (r"Ledger\.prices\(\) or ", ""),
-    (r"\bpass another parent, or None\b.*", "name another PARENT, or pass --none"),
+    (r"`prices` lists", "`budgetledger prices list` lists"),
+    (r"\bchoose another parent, or none\b", "name another PARENT, or pass --none"),
     (r", 0\.25 or '0\.25'", " or 0.25"),
     (r", or 0 \(Monday\) to 6 \(Sunday\)", ""),
 )

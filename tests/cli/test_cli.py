@@ -221,7 +221,7 @@ IN_PYTHON = re.compile(r"\bNone\b|Decimal\(|timedelta|\w\(\)|\bLedger\.|\b[a-z]+
         (["prices", "set", "m", "--input", "ten"], "--input must be an amount in US dollars"),
         (["prices", "set", "m", "--cache-read", "-1"], "--cache-read must not be negative"),
         (["prices", "set", "m", "--input", "1", "--note", ""], "--note must not be empty"),
-        (["prices", "remove", "m"], "has no own price of 'm' to be removed; see `budgetledger pr"),
+        (["prices", "remove", "m"], "to remove; `budgetledger prices list` lists those in force"),
         (["freeze", "alice", "--reason", " "], "--reason must not be empty"),
         (["copy", "missing.db", "new.db"], "missing.db; name another SOURCE"),
     ],
