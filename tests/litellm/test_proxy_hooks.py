@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
+from collections import Counter
+from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 import litellm
 import pytest
@@ -73,13 +77,18 @@ class Request:
                 break
         await passing.aclose()
 
-    async def fail(self):
-        await self.handler.async_post_call_failure_hook(self.data, TimeoutError(), self.key)
+    async def fail(self, **lifted):
+        data = self.data | lifted
+        await self.handler.async_post_call_failure_hook(data, TimeoutError(), self.key)
 
     async def log(self, response):
         kwargs = {"litellm_params": {"metadata": dict(self.data["metadata"])}}
         kwargs["response_cost"] = response._hidden_params["response_cost"]
         await self.handler.async_log_success_event(kwargs, response, None, None)
+
+    async def log_failure(self, **told):
+        kwargs = {"litellm_params": {"metadata": dict(self.data["metadata"])}} | told
+        await self.handler.async_log_failure_event(kwargs, None, None, None)
 
 
 def kinds(ledger, account="alice"):
@@ -173,6 +182,117 @@ def test_an_answer_that_comes_after_the_failure_is_recorded(handler, ledger, rou
     asyncio.run(call())
     assert kinds(ledger) == ["hold", "release", "settle"]
     assert ledger.balance("alice").posted > 0
+
+
+def broken(output_tokens, cost):
+    """What LiteLLM tells of a stream that broke."""
+    usage = litellm.Usage(prompt_tokens=20, completion_tokens=output_tokens)
+    return {"combined_usage_object": usage, "response_cost": cost}
+
+
+def test_a_failed_call_that_litellm_says_is_paid_is_recorded_once(handler, ledger, router):
+    ledger.set_budget("alice", 1)
+
+    class Attempt(NamedTuple):
+        usage: object
+        response_cost: float
+
+    async def calls():
+        proxy = handler()
+        requests = [Request(proxy) for _ in range(4)]
+        for request in requests:
+            await request.admit()
+        paid, retried, free, made_up = requests
+        await paid.fail(**broken(4, 0.01))
+        await paid.log_failure(**broken(4, 0.01))
+        earlier = Attempt(litellm.Usage(prompt_tokens=20), 0.02)
+        await retried.fail(**broken(0, 0.02), billed_failed_attempts=(earlier,))
+        await free.fail(**broken(4, 0.0))  # an estimate of LiteLLM's, which was not billed
+        usage = {"prompt_tokens": 20, "completion_tokens": 4}  # as a client may send it
+        attempts = [{"usage": usage, "response_cost": 0.5}]
+        await made_up.fail(
+            combined_usage_object=usage, response_cost=0.5, billed_failed_attempts=attempts
+        )
+
+    asyncio.run(calls())
+    assert kinds(ledger) == ["hold"] * 4 + ["settle"] * 2 + ["release"] * 2
+    paid = [entry for entry in ledger.entries("alice") if entry.kind == "settle"]
+    told = [(entry.cost, entry.input_tokens, entry.output_tokens) for entry in paid]
+    assert told == [(Decimal("0.01"), 20, 4), (Decimal("0.04"), 40, 0)]
+
+
+@pytest.mark.parametrize("is_told_first", [True, False])
+def test_a_stream_that_broke_is_recorded_if_the_call_failed_and_not_if_it_was_answered(
+    handler, ledger, router, is_told_first
+):
+    ledger.set_budget("alice", 1)
+
+    async def calls():
+        proxy = handler()
+        failing, answered = Request(proxy), Request(proxy)
+        await failing.admit()
+        await answered.admit()
+        if not is_told_first:
+            await failing.fail()
+        for request in failing, answered:
+            await request.log_failure(**broken(4, 0.01), call_type="acompletion")
+        if is_told_first:
+            await failing.fail()
+        await answered.answer(router)
+
+    asyncio.run(calls())
+    first = ["settle"] if is_told_first else ["release", "settle"]
+    assert kinds(ledger) == ["hold", "hold", *first, "settle"]
+    costs = [entry.cost for entry in ledger.entries("alice") if entry.kind == "settle"]
+    assert costs[0] == Decimal("0.01") != costs[1] > 0
+
+
+def test_a_pass_through_stream_that_broke_is_never_free(handler, ledger, router):
+    ledger.set_budget("alice", 1)
+
+    async def calls():
+        proxy = handler()
+        requests = [Request(proxy) for _ in range(3)]
+        for request, told in zip(requests, ({}, broken(4, 0.01), {}), strict=True):
+            await request.admit()
+            is_begun = request is not requests[2]
+            await request.log_failure(
+                **told, model="gpt-4o", call_type="pass_through_endpoint",
+                completion_start_time=datetime.now() if is_begun else None,
+            )  # fmt: skip
+            metadata = request.data.pop("metadata")  # LiteLLM has it elsewhere for these
+            await request.fail(litellm_params={"metadata": metadata})
+
+    asyncio.run(calls())
+    assert kinds(ledger) == ["hold", "settle"] * 2 + ["hold", "release"]
+    balance = ledger.balance("alice")
+    assert (balance.posted, balance.held) == (Decimal("0.01"), 0)
+
+
+def test_the_master_key_is_known_by_its_alias_or_its_hash(handler, ledger, router, monkeypatch):
+    monkeypatch.setattr(proxy_server, "master_key", "sk-master")
+    ledger.set_budget("*", 1)
+    hashed = hashlib.sha256(b"sk-master").hexdigest()
+
+    async def calls():
+        proxy = handler()
+        for key in "litellm_proxy_master_key", "sk-master", hashed, hashed[::-1]:
+            await Request(proxy, "zoe", api_key=key).admit()
+
+    asyncio.run(calls())
+    held = Counter(entry.account for entry in ledger.entries() if entry.kind == "hold")
+    assert held == {"zoe": 3, f"key:{hashed[::-1]}/zoe": 1}
+
+
+def test_a_refusal_has_its_status_where_any_litellm_looks_for_it(handler, ledger, router):
+    ledger.set_budget("alice", 1)
+    ledger.freeze("alice")
+    with pytest.raises(ProxyException) as refused:
+        asyncio.run(Request(handler()).admit())
+    assert (refused.value.code, refused.value.status_code) == ("403", 403)
+    assert refused.value.headers == {"x-should-retry": "false"}
+    told = {"type": "account_frozen", "account": "alice"}
+    assert refused.value.provider_specific_fields == told
 
 
 def test_an_account_without_a_budget_is_recorded_or_refused(handler, ledger, router):

@@ -137,11 +137,11 @@ def _computed(data: Mapping[str, Any], model: str | None, usage: Usage | None) -
         deployment = _deployment(data)
         if deployment is None:
             return _usd(calculate(result=response))
-        own = litellm.model_cost.get(deployment.model_info.id) or {}
+        own = litellm.model_cost.get(deployment.model_info.id) or {}  # 0 stands for none in 1.80
         figure = litellm.completion_cost(
             response,
             model=deployment.litellm_params.model,
-            custom_pricing=own.get("input_cost_per_token") is not None,
+            custom_pricing=any(own.get(f"{way}_cost_per_token") for way in ("input", "output")),
             base_model=deployment.model_info.base_model,
             router_model_id=deployment.model_info.id,
         )
