@@ -450,13 +450,13 @@ class InterruptAtCall:
         self.modules, self.left, self.at = modules, nth, None
 
     def __call__(self, frame, event, argument):
-        file = Path(frame.f_code.co_filename)
+        module = frame.f_globals.get("__name__", "").removeprefix("budgetledger.")
         begun = frame.f_code.co_name[0] != "<"  # a generator only goes on
-        if file.parent.name == "budgetledger" and file.stem in self.modules and begun:
+        if module in self.modules and begun:
             self.left -= 1
             if self.left < 0:
                 sys.settrace(None)
-                self.at = f"{file.stem}: {frame.f_code.co_qualname}"
+                self.at = f"{module}: {frame.f_code.co_qualname}"
                 raise KeyboardInterrupt
 
 
@@ -473,19 +473,25 @@ def wait_for_lock(struck):
     other.close()
 
 
+STEPS = {
+    "ledger", "holds", "journal.append", "journal.holding", "journal.posting", "storage.store",
+    "storage.writer",
+}  # fmt: skip
+LOCK = {"storage.process_lock"}
+
+
 @pytest.mark.parametrize(
     ("modules", "least"),
-    [({"ledger", "holds", "_holding", "_journal", "_posting", "_store", "_writer"}, 4),
-     ({"_lock"}, 2)],
+    [(STEPS, 4), (LOCK, 2)],
     ids=["the steps of a call", "a lock that was waited for"],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("operation", ["hold", "settle", "release", "charge"])
 def test_an_interrupt_at_each_call_leaves_no_lock_behind(base, operation, modules, least):
     before, after = reference(base, operation, START)
     for nth in range(1000):
         with copied(base) as path:
             struck = begin(path, FakeClock(START))
-            if "_lock" in modules:
+            if modules == LOCK:
                 wait_for_lock(struck)
             interrupt = InterruptAtCall(modules, nth)
             traced = sys.gettrace()
