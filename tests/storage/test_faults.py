@@ -41,7 +41,6 @@ from budgetledger.storage.sqlite import connection as _sqlite
 from budgetledger.testing import FakeClock
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGE = Path(_lock.__file__).parents[1]
 
 # `+` recorded   `.` nothing recorded   CLK ClockWarning   UNR UnrecordedWarning   ^C interrupted
 # FULL, BUSY, RO: StoreFull, StoreBusy, StoreReadOnly   ERR any StoreError   HAC HoldAlreadyClosed
@@ -451,13 +450,13 @@ class InterruptAtCall:
         self.modules, self.left, self.at = modules, nth, None
 
     def __call__(self, frame, event, argument):
-        file = Path(frame.f_code.co_filename)
+        module = frame.f_globals.get("__name__", "").removeprefix("budgetledger.")
         begun = frame.f_code.co_name[0] != "<"  # a generator only goes on
-        if PACKAGE in file.parents and file.stem in self.modules and begun:
+        if module in self.modules and begun:
             self.left -= 1
             if self.left < 0:
                 sys.settrace(None)
-                self.at = f"{file.stem}: {frame.f_code.co_qualname}"
+                self.at = f"{module}: {frame.f_code.co_qualname}"
                 raise KeyboardInterrupt
 
 
@@ -474,16 +473,16 @@ def wait_for_lock(struck):
     other.close()
 
 
+STEPS = {
+    *("ledger", "holds", "verbs.hold_requests", "verbs.charging", "journal.journal"),
+    *("journal.append", "journal.holding", "journal.posting", "storage.store", "storage.writer"),
+}
+LOCK = {"storage.process_lock"}
+
+
 @pytest.mark.parametrize(
     ("modules", "least"),
-    [
-        (
-            {"ledger", "holds", "hold_requests", "charging", "journal", "holding", "append"}
-            | {"posting", "store", "writer"},
-            4,
-        ),
-        ({"process_lock"}, 2),
-    ],
+    [(STEPS, 4), (LOCK, 2)],
     ids=["the steps of a call", "a lock that was waited for"],
 )
 @pytest.mark.parametrize("operation", ["hold", "settle", "release", "charge"])
@@ -492,7 +491,7 @@ def test_an_interrupt_at_each_call_leaves_no_lock_behind(base, operation, module
     for nth in range(1000):
         with copied(base) as path:
             struck = begin(path, FakeClock(START))
-            if "process_lock" in modules:
+            if modules == LOCK:
                 wait_for_lock(struck)
             interrupt = InterruptAtCall(modules, nth)
             traced = sys.gettrace()

@@ -25,15 +25,16 @@ with Ledger(sys.argv[1], synchronous="NORMAL") as ledger:
 """
 LET_DOWN = """
 import os, sys
-from budgetledger import Ledger, _repricing
-state, pages = _repricing.state, []
+from budgetledger import Ledger
+from budgetledger.verbs import repricing
+state, pages = repricing.state, []
 def stated(tx, project, found):
     pages.append(1)
     done = state(tx, project, found)
     if len(pages) == 2:
         os._exit(9)  # amid the second transaction
     return done
-_repricing.state = stated
+repricing.state = stated
 Ledger(sys.argv[1]).reprice(dry_run=False)
 """
 
