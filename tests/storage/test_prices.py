@@ -28,9 +28,9 @@ import os, sys
 from budgetledger import Ledger
 from budgetledger.verbs import repricing
 state, pages = repricing.state, []
-def stated(tx, project, found):
+def stated(tx, project, costs):
     pages.append(1)
-    done = state(tx, project, found)
+    done = state(tx, project, costs)
     if len(pages) == 2:
         os._exit(9)  # amid the second transaction
     return done
