@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -556,12 +557,19 @@ class Ledger:
     ) -> None:
         self.close()
 
+    def __copy__(self) -> Self:
+        copied = ledger_on(replace(self._journal), like=self)
+        assert isinstance(copied, type(self))
+        return copied
+
     def __repr__(self) -> str:
         return f"Ledger({self.path!r}, project={self.project!r})"
 
 
-def ledger_on(journal: Journal) -> Ledger:
-    """The ledger that works with `journal`."""
-    ledger = object.__new__(Ledger)
+def ledger_on(journal: Journal, like: Ledger | None = None) -> Ledger:
+    """The ledger that works with `journal`; of the class of `like` and with its attributes."""
+    ledger = object.__new__(Ledger if like is None else type(like))
+    if like is not None:
+        vars(ledger).update(vars(like))
     ledger._journal = journal
     return ledger

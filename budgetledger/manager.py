@@ -83,7 +83,7 @@ class BudgetManager:
             self._ledger = (
                 Ledger(default_path(), project=project_name)
                 if ledger is None
-                else ledger_on(journal_of(ledger).for_project(project_name))
+                else ledger_on(journal_of(ledger).for_project(project_name), like=ledger)
             )
             self._books = LocalBooks(self._ledger)
         else:

@@ -54,7 +54,7 @@ class Outbox:
     def __init__(self, ledger: Ledger, project: str, address: str) -> None:
         name = f"{project} at {address}"
         self.journal = journal_of(ledger).for_project(name)
-        self.ledger = ledger_on(self.journal)
+        self.ledger = ledger_on(self.journal, like=ledger)
         self._sent = self.journal.for_project(f"{name}: sent")
         self._in_memory = threading.Lock()
 

@@ -46,14 +46,14 @@ def backup(source: Store, target: str | os.PathLike[str]) -> None:
     path = path_of(target)
     if path == MEMORY or os.path.exists(path):
         raise InvalidInput(f"a backup needs a file that does not exist yet, got {path}")
-    if isinstance(source, FileStore):
-        source.copy_to(path)
-        return
     try:
-        with closing(FileStore(path, "FULL")) as made:
-            copy(source, made)
+        if isinstance(source, FileStore):
+            source.copy_to(path)
+        else:
+            with closing(FileStore(path, "FULL")) as made:
+                copy(source, made)
     except BaseException:
-        for name in (path, f"{path}-wal", f"{path}-shm", f"{path}.lock"):
+        for name in (path, *(f"{path}{end}" for end in ("-journal", "-wal", "-shm", ".lock"))):
             with suppress(FileNotFoundError):
                 os.unlink(name)
         raise

@@ -1,6 +1,9 @@
 """The ledger's methods, one at a time, on a real file."""
 
+import copy
 import pickle
+import sqlite3
+import stat
 import warnings
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
@@ -9,7 +12,7 @@ from decimal import Context, Decimal, Inexact, localcontext
 import pytest
 from samples import NOBODY, RESPONSE, RESPONSE_COST, START
 
-from budgetledger import BudgetledgerError, Ledger, Usage
+from budgetledger import BudgetledgerError, BudgetManager, Ledger, Usage
 from budgetledger.errors import (
     ClockWarning,
     IdempotencyConflict,
@@ -18,12 +21,14 @@ from budgetledger.errors import (
     InvalidName,
     InvalidPeriod,
     StoreClosed,
+    StoreError,
     UnknownAccount,
     UnknownAccountWarning,
     UnknownEntry,
     UnpricedWarning,
     UnreadableResponse,
 )
+from budgetledger.storage.sqlite.store import FileStore
 
 
 def rows(ledger):
@@ -687,3 +692,46 @@ def test_a_ledger_in_memory(clock):
         assert ledger.balance("alice").available == Decimal("0.75")
         assert ledger.verify().ok
         assert (ledger.path, repr(ledger)) == (":memory:", "Ledger(':memory:', project='default')")
+
+
+class Counting(Ledger):
+    charges = 0
+
+    def charge(self, *args, **options):
+        self.charges += 1
+        return super().charge(*args, **options)
+
+
+def test_a_subclass_stays_one_behind_a_budget_manager(tmp_path):
+    with Counting(tmp_path / "spend.db") as ledger:
+        manager = BudgetManager("my-app", ledger=ledger)
+        manager.create_budget(1, "alice")
+        manager.update_cost("alice", RESPONSE)
+        assert (type(manager.ledger), manager.ledger.charges) == (Counting, 1)
+
+
+def test_a_copy_has_settings_of_its_own(tmp_path):
+    with Ledger(tmp_path / "spend.db") as ledger:
+        observing = copy.copy(ledger)
+        observing.enforce = False
+        assert (ledger.enforce, observing.enforce) == (True, False)
+        ledger.set_budget("alice", 1)
+        assert observing.hold("alice", 2).refusal is not None
+
+
+@pytest.mark.of_a_file
+def test_a_backup_that_fails_leaves_no_file(ledger, tmp_path, monkeypatch):
+    path, modes = tmp_path / "copy.db", []
+
+    def fail(source, target):
+        target.execute("CREATE TABLE half (id INTEGER)")
+        modes.append(stat.S_IMODE(path.stat().st_mode))
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(FileStore, "copy_pages", staticmethod(fail))
+    with pytest.raises(StoreError):
+        ledger.backup(path)
+    assert not path.exists()
+    assert modes == [0o600]
+    monkeypatch.undo()
+    ledger.backup(path)

@@ -129,10 +129,15 @@ class FileStore(Store):
             copy = sqlite3.connect(path, isolation_level=None)
             try:
                 copy.execute("PRAGMA user_version")  # creates the file, empty
-                connection.backup(copy)
                 _sqlite.make_private(path)
+                self.copy_pages(connection, copy)
             finally:
                 copy.close()
+
+    @staticmethod
+    def copy_pages(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
+        """Copy all pages, whatever is written meanwhile."""
+        source.backup(target)
 
     @contextmanager
     def session_engine(self) -> Iterator[Engine]:
