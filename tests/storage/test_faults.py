@@ -698,7 +698,7 @@ def driven(fault, base, folder, *before):
     done = subprocess.run(
         [*before, sys.executable, "-c", DRIVE, __file__, fault, str(base), str(folder)],
         capture_output=True, text=True, timeout=100, check=False,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "tests/support")))},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout)
