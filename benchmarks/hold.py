@@ -85,14 +85,16 @@ def users(ledger: Ledger, size: int, title: str) -> None:
     """Each has a budget of its own, and a charge."""
 
     def fill(tx):
-        from budgetledger.journal import settings as _settings
+        from budgetledger.journal import settings
         from budgetledger.journal.append import find_or_open
+        from budgetledger.journal.budget_terms import BudgetTerms
         from budgetledger.money import Sum
         from budgetledger.windows import Period
 
+        terms = BudgetTerms("usd/month", "usd", Sum(10**6), None, Period("month"))
         for number in chunk:
             ref = find_or_open(tx, ledger.project, f"user{number}")
-            _settings.set_budget(tx, ref, "usd/month", "usd", Sum(10**6), None, Period("month"))
+            settings.set_budget(tx, ref, terms)
 
     for start in track(range(0, size, 1000), description=title, transient=True):
         chunk = range(start, min(start + 1000, size))

@@ -21,7 +21,7 @@ from common import describe, paired, report, us
 
 from budgetledger import Ledger
 from budgetledger.journal import statements as _sql
-from budgetledger.storage.dialect import compiled
+from budgetledger.storage.dialect import compiled, for_postgres
 from budgetledger.storage.postgres.connection import WritingConnection
 from budgetledger.storage.postgres.url import address_of
 
@@ -35,8 +35,8 @@ def raw_floor(url: str, synchronous: str) -> Callable[[int], None]:
     with Ledger(target, synchronous=synchronous) as ledger:
         ledger.set_budget("alice", "1000000", per="month")
     begin = WritingConnection(address_of(target), synchronous)._begin_text
-    head, _ = _sql.for_postgres(compiled(_sql.HEAD))
-    insert, _ = _sql.for_postgres(_sql.INSERT_PLAIN_ENTRY)
+    head, _ = for_postgres(compiled(_sql.HEAD))
+    insert, _ = for_postgres(_sql.INSERT_PLAIN_ENTRY)
     execute = psycopg.connect(url.replace("+psycopg", ""), autocommit=True).execute
     cost = 10_000_000_000
 

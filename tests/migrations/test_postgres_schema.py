@@ -245,7 +245,7 @@ def test_somebody_elses_tables_are_left_alone(new_schema):
 
 def test_a_later_schema_is_refused(made):
     made.sql("UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(SchemaTooNew, match="upgrade it"):
+    with pytest.raises(SchemaTooNew, match="upgrade budgetledger"):
         Ledger(made.target)
 
 
