@@ -41,8 +41,10 @@ def to(provider):
 
 
 @pytest.fixture
-def router(to):
+def router(to, monkeypatch):
     """One name for two models, a priced one of our own, and one nobody has a price for."""
+    # LiteLLM 1.80 takes 0 for the price of what a second router registers without one.
+    monkeypatch.setattr(litellm, "model_cost", dict(litellm.model_cost))
     models = {
         "best": "openai/gpt-4o", "cheap": "openai/gpt-4o-mini", "odd": "openai/none-such",
         "vectors": "openai/text-embedding-3-small", "ours": "openai/ours",

@@ -16,15 +16,20 @@ import pytest
 from anthropic.types import Message
 from anthropic.types.beta import BetaMessage
 from anthropic.types.messages import MessageBatchIndividualResponse
+from litellm_proxy import VERSION
 from openai.types import Batch, CreateEmbeddingResponse, ImagesResponse
 from openai.types.audio import Transcription, TranscriptionVerbose
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
-from openai.types.realtime import ResponseDoneEvent
 from openai.types.responses import Response, ResponseCompletedEvent
 
 from budgetledger.errors import UnreadableResponse
 from budgetledger.responses.response import Reading, read_response
 from budgetledger.usage import Usage
+
+try:
+    from openai.types.realtime import ResponseDoneEvent
+except ImportError:  # the place of openai 1.99
+    from openai.types.beta.realtime import ResponseDoneEvent
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the clients' own
 
@@ -160,6 +165,7 @@ COMPACTED: dict[str, Any] = MESSAGE | {
         "iterations": [
             {
                 "type": kind,
+                "model": "claude-opus-4-6",
                 "input_tokens": count,
                 "output_tokens": 7,
                 "cache_read_input_tokens": 0,
@@ -403,6 +409,8 @@ def test_every_kind_through_litellm(
     litellm: ModuleType, serve: Callable[[object], str], case: int
 ) -> None:
     function, model, asked, answer, usage = THROUGH_LITELLM[case]
+    if VERSION < (1, 84) and answer in (IMAGES, TIMED):
+        pytest.skip("LiteLLM 1.80 drops the prompt of the one, and raises at seconds such as 8.2")
     asked = {
         name: (value[0], io.BytesIO(value[1]), value[2]) if name == "file" else value
         for name, value in asked.items()
