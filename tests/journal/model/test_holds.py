@@ -38,8 +38,8 @@ from budgetledger.errors import (
     UnpricedModel,
 )
 from budgetledger.holds import Hold
-from budgetledger.journal.holding import Granted
 from budgetledger.testing import FakeClock
+from budgetledger.verbs.hold_requests import find_hold
 from budgetledger.windows import Window, from_us, to_us
 
 usd, PICO = auditor.usd, auditor.PICO
@@ -512,9 +512,8 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
         if not known:
             return None
         hold = self.auditor.holds[known[-1 - place % len(known)]]
-        entry = next(e for e in self.ledgers[number].entries(hold["who"][1]) if e.id == hold["id"])
-        ref = self.ledgers[number]._read_known(entry.account, lambda _, ref: ref)
-        return Hold(ledger, Granted(entry, ref), None)
+        granted = find_hold(self.ledgers[number]._journal, hold["id"])
+        return Hold(ledger._journal, granted, None)
 
     def plan_settle(self, number, ledger, place, paid, model):
         hold = self.held_by(number, ledger, place)
