@@ -247,6 +247,41 @@ def test_a_stream_that_broke_is_recorded_if_the_call_failed_and_not_if_it_was_an
     assert costs[0] == Decimal("0.01") != costs[1] > 0
 
 
+@pytest.mark.parametrize("is_told_first", [True, False])
+@pytest.mark.parametrize(("billed", "expected"), [(1, 4), (9, 9)])
+def test_a_stream_that_broke_costs_what_came_or_what_litellm_counts_if_that_is_more(
+    handler, ledger, router, is_told_first, billed, expected
+):
+    ledger.set_budget("alice", 1)
+
+    async def call():
+        request = Request(proxy := handler())
+        await request.admit()
+        told = broken(billed, 0.01)
+        logging = {"litellm_params": {"metadata": dict(request.data["metadata"])}} | told
+
+        async def breaking():
+            for word in "one", " two", " three", " four":
+                choices = [{"index": 0, "delta": {"content": word}}]
+                yield {"object": "chat.completion.chunk", "model": "gpt-4o", "choices": choices}
+            await proxy.async_log_failure_event(logging, None, None, None)
+            if is_told_first:
+                await request.fail(**told)
+            raise ConnectionError
+
+        hook = proxy.async_post_call_streaming_iterator_hook
+        with pytest.raises(ConnectionError):
+            async for _ in hook(request.key, breaking(), request.data):
+                pass
+        if not is_told_first:
+            await request.fail(**told)
+
+    asyncio.run(call())
+    assert kinds(ledger) == ["hold", "settle"]
+    [_, entry] = [e for e in ledger.entries("alice") if e.kind in ("hold", "settle")]
+    assert entry.output_tokens == expected
+
+
 def test_a_pass_through_stream_that_broke_is_never_free(handler, ledger, router):
     ledger.set_budget("alice", 1)
 

@@ -40,13 +40,28 @@ def of_response(response: Any, data: Mapping[str, Any], *, is_free: bool) -> Pai
 
 
 def of_stream(
-    reading: StreamReading, model: str, input_tokens: int, data: Mapping[str, Any], *, is_free: bool
+    reading: StreamReading,
+    model: str,
+    input_tokens: int,
+    data: Mapping[str, Any],
+    *,
+    is_free: bool,
+    billed: Paid | None = None,
 ) -> Paid:
-    """The cost of what was read of a stream; an estimate, unless the stream had its usage."""
+    """The cost of what was read of a stream; an estimate, unless the stream had its usage.
+
+    *billed*: LiteLLM's figure for a stream that broke, of which it may know only the count at its
+    start. The larger of two counts is taken.
+    """
     answered = _answering(data)
     used = reading.usage(answered or model, input_tokens)
     answered = answered or used.model
     usage, figure = _counted(used.usage), _usd(used.cost)
+    if billed is not None and billed.usage is not None:
+        larger = _larger(usage or Usage(), billed.usage)
+        if larger == billed.usage:
+            return billed._replace(model=answered)
+        usage, figure = larger, None
     if figure is None:
         figure = _computed(data, answered, usage)
     return Paid(answered, usage, _believed(figure, _is_cached(data), is_free))
@@ -115,6 +130,16 @@ def _read(response: Any) -> tuple[str | None, Usage | None]:
 
 def _counted(usage: Usage | None) -> Usage | None:
     return None if usage is None or not any(usage[:-1]) else usage
+
+
+def _larger(came: Usage, billed: Usage) -> Usage:
+    """*billed* if it counts no less than *came*, else *came* with the larger of each count."""
+    if billed.input_tokens >= came.input_tokens and billed.output_tokens >= came.output_tokens:
+        return billed
+    return came._replace(
+        input_tokens=max(came.input_tokens, billed.input_tokens),
+        output_tokens=max(came.output_tokens, billed.output_tokens),
+    )
 
 
 def _computed(data: Mapping[str, Any], model: str | None, usage: Usage | None) -> Decimal | None:

@@ -72,8 +72,10 @@ class _Call(str):
     tags: dict[str, Any]
     quote = Quote(0, 0, 0)
     hold: AsyncHold | None = None
+    stream: StreamReading | None = None
+    """What has come of its answer, if that is a stream."""
     broken: Paid | None = None
-    """What was paid for a stream of it that broke."""
+    """What LiteLLM bills for a stream of it that broke."""
     has_failed = False
     settling: asyncio.Task[None] | None = None
 
@@ -190,15 +192,15 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         """Pass a stream on; settle with what it used when it ends, breaks, or is left."""
         call = _noted(request_data)
         reading, events = StreamReading(), Events()
+        if call is not None:
+            call.stream = reading
 
-        async def settle() -> None:
+        async def settle(*, is_broken: bool = False) -> None:
             if call is not None and reading.started:
-                quoted = call.quote
-                paid = await asyncio.to_thread(
-                    of_stream, reading, call.model, quoted.input_tokens, request_data,
-                    is_free=quoted.is_free,
-                )  # fmt: skip
-                await self._settle(call, paid)
+                billed = of_failure(request_data) or call.broken if is_broken else None
+                paid = await _paid_for_stream(call, request_data, billed)
+                if paid is not None:
+                    await self._settle(call, paid)
 
         try:
             async for chunk in response:
@@ -209,7 +211,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
             self._later(settle())
             raise
         except Exception:
-            await settle()
+            await settle(is_broken=True)
             raise
         await settle()
 
@@ -253,7 +255,8 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         if call is None or call.settling is not None:
             return
         call.has_failed = True
-        paid = of_failure(request_data) or call.broken
+        billed = of_failure(request_data) or call.broken
+        paid = await _paid_for_stream(call, request_data, billed)
         if paid is not None:
             await self._settle(call, paid)
             return
@@ -310,6 +313,19 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         self._tasks.add(task)  # the loop itself keeps none alive
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+async def _paid_for_stream(
+    call: _Call, data: Mapping[str, Any], billed: Paid | None
+) -> Paid | None:
+    """The cost of what has come of a call's stream; *billed*, LiteLLM's figure, if nothing has."""
+    if call.stream is None or not call.stream.started:
+        return billed
+    quoted = call.quote
+    return await asyncio.to_thread(
+        of_stream, call.stream, call.model, quoted.input_tokens, data,
+        is_free=quoted.is_free, billed=billed,
+    )  # fmt: skip
 
 
 async def _again(record: Callable[[], Awaitable[Entry]], paid: Paid) -> None:
