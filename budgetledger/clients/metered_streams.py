@@ -1,4 +1,4 @@
-"""Streams that a call returned, passed on under a hold that is settled however they end."""
+"""Streams of any client, passed on under a hold that is settled however they end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class _ConsumedElsewhere(StreamReading):
-    """A stream whose chunks were read past this one: all the output that was held, or unknown."""
+    """A stream whose chunks were read elsewhere: all the held output is assumed, if known."""
 
     def __init__(self, estimate: Estimate | None) -> None:
         super().__init__()
@@ -33,11 +33,11 @@ class _ConsumedElsewhere(StreamReading):
 
 
 class _Stream:
-    """Stands for a client's stream: what is not asked of this one is asked of that."""
+    """A proxy of a client's stream: it forwards the attributes it does not have."""
 
     def __init__(self, stream: Any, hold: Any) -> None:
         self._stream, self._hold, self._begun = stream, hold, False
-        self._is_asked = False  # for something of the client's, which may read it past this one
+        self._is_asked = False  # whether an attribute was read, which may consume the stream
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._stream, name)
@@ -45,11 +45,11 @@ class _Stream:
         return value
 
     @property  # type: ignore[misc]
-    def __class__(self) -> Any:  # so that isinstance says what it says of the client's
+    def __class__(self) -> Any:  # isinstance works as for the client's stream
         return type(self._stream)
 
     def _settle_unread(self) -> None:
-        """Settle a stream that nobody has read here: its prompt at least may be billed."""
+        """Settle a stream that was not read here: its prompt, at least, may be billed."""
         if not self._begun:
             self._begun = True
             past = self._is_read_past()
@@ -57,7 +57,7 @@ class _Stream:
             settle_stream(self._hold, reading)
 
     def _settle_empty(self) -> None:
-        """Settle a stream that was at its end when it was first read here."""
+        """Settle a stream that had already ended at its first read here."""
         if self._is_read_past():
             self._begun = False
             self._settle_unread()
@@ -88,12 +88,12 @@ class MeteredStream(_Stream):
         except BaseException as error:
             if is_first and isinstance(error, StopIteration):
                 self._settle_empty()
-            # Nothing is left to do but for a stream that broke before its first chunk.
+            # This matters only for a stream that broke before its first chunk.
             self._hold.__exit__(type(error), error, None)
             raise
 
     def close(self) -> None:
-        """Stop reading: the provider is told, and what came is settled."""
+        """Stop reading: close the connection and settle the chunks that arrived."""
         self._passing.close()
         self._settle_unread()
 
@@ -125,11 +125,11 @@ class AsyncMeteredStream(_Stream):
             raise
 
     async def aclose(self) -> None:
-        """Stop reading: the provider is told, and what came is settled."""
+        """Stop reading: close the connection and settle the chunks that arrived."""
         await self._passing.aclose()
         self._settle_unread()
 
-    close = aclose  # as OpenAI's and Anthropic's call it
+    close = aclose  # the name in OpenAI's and Anthropic's clients
 
     async def __aenter__(self) -> Any:
         return self

@@ -1,8 +1,8 @@
-"""A request that an OpenAI or Anthropic client is about to make, as a call to hold for.
+"""Turns a request of an OpenAI or Anthropic client into a call to hold for.
 
-Both clients are made by the same generator, and every call of theirs, whichever method makes
-it, goes through ``client.request(cast_to, options, stream=..., stream_cls=...)``. Here is read
-and changed what ``options`` says; nothing is imported.
+One generator makes both clients, and each of their methods calls
+``client.request(cast_to, options, stream=..., stream_cls=...)``. This module reads and changes
+``options``; it imports neither client.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from budgetledger.errors import InvalidInput
 from budgetledger.responses.response import Reading
 
 CALLER = "x-budgetledger-caller"
-"""Among a request's extra headers, until it is sent: the `Caller` that the call names."""
+"""The request header with the call's `Caller`; removed before the request is sent."""
 
 _RAW = "x-stainless-raw-response"
 _KINDS: dict[str, Kind] = {
@@ -36,10 +36,10 @@ _KINDS: dict[str, Kind] = {
 
 
 class ClientCall:
-    """A call that costs money: what to hold for it, and what its answer says."""
+    """A call that costs money: the arguments of its hold, and the readings of its answer."""
 
     hides_usage = False
-    """Whether the stream's last chunk is there only because we asked for it."""
+    """Whether the stream has a last chunk with usage only because budgetledger requests it."""
 
     def __init__(self, kind: Kind, options: Any, sent: dict[str, Any], caller: Caller) -> None:
         body = _body(kind, options)
@@ -49,7 +49,7 @@ class ClientCall:
         self._answers: list[object] = []
         self._responses: list[Any] = []
         self.is_answered = False
-        """Whether an answer came, so that the call is paid, whatever became of it since."""
+        """Whether an answer arrived: the call is then paid, even if parsing it fails."""
         self.streams = bool(sent.get("stream"))
         self._parse, options.post_parser = options.post_parser, self._keep_and_parse
         if self.streams:
@@ -58,25 +58,25 @@ class ClientCall:
             if self.hides_usage:
                 told = {"stream_options": asking["stream_options"]}
                 options.json_data = {**(options.json_data or {}), **told}
-                if "stream_options" in (options.extra_json or {}):  # which is sent instead
+                if "stream_options" in (options.extra_json or {}):  # it replaces json_data
                     options.extra_json = {**options.extra_json, **told}
 
     def _keep_and_parse(self, answer: Any) -> Any:
-        """Keep the answer before it is parsed further, which may fail when it has been paid."""
+        """Keep the answer, which is paid, and parse it; parsing may fail."""
         if not self.streams:
             self._answers.append(answer)
         return self._parse(answer) if callable(self._parse) else answer
 
     def answered(self, response: Any) -> None:
-        """Take note of the HTTP *response* to a request of this call."""
+        """Record that the HTTP *response* to this call arrived."""
         self.is_answered = True
-        if not self.streams:  # who reads the stream has the response
+        if not self.streams:  # the stream itself has its response
             self._responses.append(response)
 
     def paid(self, result: Any = None) -> list[Reading]:
-        """What the answer says, or *result*, which the client made of it.
+        """The reading of the answer, or of *result*, which the client made of it.
 
-        After it come the answers that were paid too, and replaced by a middleware of the client's.
+        Then the readings of paid answers that a middleware of the client replaced.
         """
         if self._answers:
             last = reading_of(self._answers[-1])
@@ -86,7 +86,7 @@ class ClientCall:
 
 
 def _read(result: Any) -> Reading:
-    """What an HTTP response says, with_raw_response's, or what the client has made of one."""
+    """Read an HTTP response, that of ``with_raw_response``, or the client's object."""
     response = getattr(result, "http_response", result)
     if hasattr(response, "num_bytes_downloaded"):
         with suppress(ValueError):  # not JSON: nothing to read
@@ -95,9 +95,9 @@ def _read(result: Any) -> Reading:
 
 
 def answered(options: Any, response: Any) -> None:
-    """Tell the call that *options* are of, if it is metered, of the HTTP *response* to it.
+    """Record the HTTP *response* in the metered call that *options* belong to, if any.
 
-    What the client cannot read, or finds invalid, has been paid all the same.
+    An answer that the client cannot read, or finds invalid, is paid too.
     """
     call = getattr(options.post_parser, "__self__", None)
     if isinstance(call, ClientCall) and response.is_success:
@@ -105,10 +105,10 @@ def answered(options: Any, response: Any) -> None:
 
 
 def taken_from(options: Any, sent: dict[str, Any], own: Caller) -> ClientCall | None:
-    """The call that a request makes; None if it is of none that is metered.
+    """The metered call that a request makes; None if its API is not metered.
 
-    *sent*: the keyword arguments beside *options*. *own*: whom the client is wrapped for.
-    Raises `InvalidInput` for a call whose cost would not be seen.
+    *sent*: the keyword arguments beside *options*. *own*: the caller the client is wrapped for.
+    Raises `InvalidInput` for a call whose cost would go unnoticed.
     """
     told = _header(options, CALLER)
     caller = current() if told is None else Caller.from_header(told)
@@ -122,7 +122,7 @@ def taken_from(options: Any, sent: dict[str, Any], own: Caller) -> ClientCall | 
 
 
 def _kind_of(path: str) -> Kind | None:
-    """The API that a path is of: its end tells, as hosts put their own before it."""
+    """The API of a path, by the path's end: hosts put their own prefix before it."""
     path = "/" + path.strip("/")
     if "/threads/" in path:  # messages that are only stored
         return None
@@ -145,7 +145,7 @@ def _body(kind: Kind, options: Any) -> dict[str, Any]:
 
 
 def _refuse_unmetered(body: Mapping[str, Any], options: Any, sent: Mapping[str, Any]) -> None:
-    """Turn away, before it is made, a call whose cost nobody would see."""
+    """Raise `InvalidInput` for a call whose cost would go unnoticed, before it is sent."""
     if str(_header(options, _RAW)).lower() == "stream":
         raise InvalidInput(
             "with_streaming_response is not metered; use the call itself, with stream=True if it "
@@ -155,8 +155,8 @@ def _refuse_unmetered(body: Mapping[str, Any], options: Any, sent: Mapping[str, 
         raise InvalidInput("a stream is metered by its class; pass stream_cls=openai.Stream[...]")
     if body.get("background"):
         raise InvalidInput(
-            "a response made in the background tells its usage only later, so it is not metered; "
-            "leave background out, or hold and settle around it with the client itself"
+            "a background response has its usage only later, so it is not metered; omit "
+            "background, or hold and settle around the call with the unwrapped client"
         )
 
 

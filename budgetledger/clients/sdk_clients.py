@@ -1,7 +1,7 @@
-"""OpenAI's and Anthropic's clients, metered: the same objects, of a subclass of their class.
+"""Metered clients of OpenAI and Anthropic: copies of a client, of a subclass of its class.
 
-What is metered is ``request``, through which every method of a client goes: the plain calls,
-those that parse or stream, ``with_raw_response``, ``beta``, and ``client.post``.
+The subclass meters ``request``, which every method of a client calls: plain calls, those that
+parse or stream, ``with_raw_response``, ``beta``, and ``client.post``.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class _Metering(NamedTuple):
 
 
 def is_client(client: object) -> bool:
-    """Whether *client* is made by OpenAI's or Anthropic's package, or a subclass of such."""
+    """Whether *client* is of a class of OpenAI's or Anthropic's package, or a subclass."""
     return _is_async(type(client)) is not None
 
 
@@ -53,12 +53,12 @@ def metered_client(client: Any, ledger: Ledger | AsyncLedger, own: Caller) -> An
     metered = kind if issubclass(kind, _Metered) else _metered_class(kind)
     wrapped = object.__new__(metered)
     for name, value in vars(client).items():
-        # The parts that it has made of itself would go on to call the client it was.
+        # Cached resources (client.chat, …) would still call the original client.
         if not isinstance(getattr(kind, name, None), cached_property):
             vars(wrapped)[name] = value
     ledger = ledger.ledger if isinstance(ledger, AsyncLedger) else ledger
     wrapped._budgetledger = _Metering(ledger, own)
-    if hasattr(wrapped, "_middleware_chain"):  # Anthropic's; at its end are methods of its client
+    if hasattr(wrapped, "_middleware_chain"):  # Anthropic's; it ends in methods of its client
         wrapped._middleware_chain = wrapped._build_middleware_chain()
     return wrapped
 
@@ -92,7 +92,7 @@ def _metered_class(kind: type) -> type:
 
 
 def _taking_arguments(resource: Any, methods: Any) -> Any:
-    """Let the *methods* of a client's part take the arguments that name the caller."""
+    """Make the *methods* of a client's resource accept the ``budget_…`` arguments."""
     for name in methods:
         part = getattr(resource, name, None)
         if part is None:
@@ -119,15 +119,15 @@ def _with_caller(method: Callable[..., Any]) -> Callable[..., Any]:
         budget_key: str | None = None,
         **kwargs: Any,
     ) -> Any:
-        # Asked now, and not where it is awaited, which may be elsewhere.
+        # Read the context now: the call may be awaited in another one.
         caller = Caller(budget_user, budget_tags, budget_key).over(current())
         headers = kwargs.get("extra_headers") or {}
-        if caller != NOBODY and CALLER not in headers:  # or a method of ours has called this one
-            # In a header, since the manager of a stream makes its request later and elsewhere.
+        if caller != NOBODY and CALLER not in headers:  # an outer method may have set it
+            # A header, since a stream manager makes its request later, in another context.
             kwargs["extra_headers"] = {**headers, CALLER: caller.to_header()}
         return method(*args, **kwargs)
 
-    if inspect.iscoroutinefunction(method):  # frameworks ask, to know whether to await it
+    if inspect.iscoroutinefunction(method):  # frameworks check it before they await
         _mark_coroutine_function(call)
     return call
 
@@ -173,7 +173,7 @@ class _SyncClient(_Metered):
             _client_streams.meter(response, hold, call.hides_usage)
         elif call.is_answered or not getattr(self, "_middleware", ()):
             _settle(ledger, hold, call, result)
-        else:  # a middleware answered itself, such as from a cache
+        else:  # a middleware answered, for example from a cache
             hold.__exit__(None, None, None)
         return result
 
@@ -206,7 +206,7 @@ class _AsyncClient(_Metered):
             _client_streams.meter_async(response, hold, call.hides_usage)
         elif call.is_answered or not getattr(self, "_middleware", ()):
             await _asettle(ledger, hold, call, result)
-        else:  # a middleware answered itself, such as from a cache
+        else:  # a middleware answered, for example from a cache
             await hold.__aexit__(None, None, None)
         return result
 
@@ -217,7 +217,7 @@ class _AsyncClient(_Metered):
 
 
 def _settle(ledger: Ledger, hold: Hold, call: ClientCall, result: Any = None) -> None:
-    """Settle with the answer; charge for those beside it, as the hold is closed by then."""
+    """Settle with the answer; charge for further paid answers, as the hold is closed then."""
     for reading in call.paid(result):
         settled(ledger, hold, reading)
 
@@ -228,8 +228,8 @@ async def _asettle(ledger: Ledger, hold: AsyncHold, call: ClientCall, result: An
 
 
 def _response_of(result: Any) -> Any:
-    """The HTTP response of a stream, or of what ``with_raw_response`` returns; None if it has none.
+    """The HTTP response of a stream, or of a result of ``with_raw_response``.
 
-    It has none if a middleware made it.
+    None if a middleware made the result.
     """
     return getattr(result, "http_response", None) or getattr(result, "response", None)

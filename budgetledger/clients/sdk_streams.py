@@ -1,8 +1,8 @@
 """Streams of the OpenAI and Anthropic clients that settle their hold, however they end.
 
 Such a stream has two parts: the chunks, which its ``__stream__`` reads, and the HTTP response,
-which is closed by whoever is done (some helpers close it past the stream). So the chunks are
-metered where they are read, and the response tells when it is closed.
+which some helpers close without the stream. So the chunks are metered where they are read, and
+closing the response settles what is left.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from budgetledger.holds import BaseHold, Hold, estimate_of, is_unanswered, settl
 from budgetledger.responses.stream import StreamReading, StreamUsage
 from budgetledger.usage import Usage
 
-_METER = "budgetledger"  # among the extensions of the HTTP response
+_METER = "budgetledger"  # the key in the HTTP response's extensions
 
 
 class _UnreadStream(StreamReading):
-    """A stream of which no chunk was read here: its prompt and so many tokens of output."""
+    """A stream closed before a chunk was read here: its prompt, and a given output."""
 
     def __init__(self, output_tokens: int) -> None:
         super().__init__()
@@ -36,22 +36,22 @@ class _UnreadStream(StreamReading):
 
 
 class _Meter:
-    """The hold for a stream, and whether it is somebody else's to settle it."""
+    """The hold for a stream, and whether reading the chunks settles it."""
 
-    is_begun = False  # the chunks are read, and settle it; or it was closed unread
+    is_begun = False  # the chunks are being read, or the stream was closed unread
 
     def __init__(self, hold: Hold | AsyncHold, hides_usage: bool) -> None:
         self.hold, self._hides_usage = hold, hides_usage
 
     def shows(self, chunk: object) -> bool:
-        """Whether the caller would have got the chunk without our asking for the usage."""
+        """Whether the provider would send the chunk if no usage were requested."""
         usage = getattr(chunk, "usage", None)
         return not self._hides_usage or usage is None or bool(getattr(chunk, "choices", None))
 
     def unread(self, response: Any) -> _UnreadStream:
-        """What a stream is taken to have used that was closed before a chunk was read.
+        """The assumed usage of a stream closed before a chunk was read here.
 
-        The prompt; and all that was held, if the response was read without us.
+        The prompt; and all the output that was held, if the response was read elsewhere.
         """
         self.is_begun = True
         estimate = estimate_of(self.hold)
@@ -61,7 +61,7 @@ class _Meter:
     def __del__(self) -> None:
         if self.is_begun or sys.is_finalizing():
             return
-        settle_stream(self.hold, _UnreadStream(0))  # it was thrown away; there is no waiting here
+        settle_stream(self.hold, _UnreadStream(0))  # dropped unread; a finalizer must not wait
 
 
 def meter(response: Any, hold: Hold, hides_usage: bool) -> None:
@@ -78,7 +78,7 @@ def meter(response: Any, hold: Hold, hides_usage: bool) -> None:
             else:
                 passing = _passing_of(hold)
                 if passing is not None:
-                    with suppress(ValueError):  # it is being read, and settles when that ends
+                    with suppress(ValueError):  # the generator is running and settles when it ends
                         passing.close()
 
     response.close = close_and_settle
@@ -110,7 +110,7 @@ def _passing_of(hold: BaseHold) -> Any:
 
 def _chunks(stream: Any, read: Callable[[Any], Iterator[Any]]) -> Iterator[Any]:
     told: _Meter | None = stream.response.extensions.get(_METER)
-    if told is None or told.is_begun:  # it was closed before, and has nothing to read
+    if told is None or told.is_begun:  # closed before: nothing to read
         yield from read(stream)
         return
     hold = told.hold
@@ -151,7 +151,7 @@ async def _async_chunks(
 
 @lru_cache(maxsize=256)
 def metered(stream_cls: Any) -> Any:
-    """A subclass of the client's class of streams that is metered by its response."""
+    """A subclass of the client's stream class whose chunks are metered."""
     origin = get_origin(stream_cls) or stream_cls
     passing: Callable[..., Any] = _async_chunks if hasattr(origin, "__aiter__") else _chunks
 
@@ -159,8 +159,8 @@ def metered(stream_cls: Any) -> Any:
         return super(kind, stream).__stream__()
 
     def of_copy(self: Any) -> Any:
-        # On a copy: chunks that referred to their own stream would keep it, when it is thrown
-        # away half read, until the next collection of cycles; and the hold with it.
+        # On a copy: a generator that referred to its own stream would be a cycle, which keeps
+        # a dropped, half-read stream and its hold open until the garbage collector runs.
         return passing(copy(self), read)
 
     names = {"__stream__": of_copy, "__module__": origin.__module__, "__doc__": origin.__doc__}
