@@ -56,10 +56,10 @@ class ClientCall:
             asking = asking_for_usage(kind, body)
             self.hides_usage = asking is not body
             if self.hides_usage:
-                told = {"stream_options": asking["stream_options"]}
-                options.json_data = {**(options.json_data or {}), **told}
+                asked = {"stream_options": asking["stream_options"]}
+                options.json_data = {**(options.json_data or {}), **asked}
                 if "stream_options" in (options.extra_json or {}):  # it replaces json_data
-                    options.extra_json = {**options.extra_json, **told}
+                    options.extra_json = {**options.extra_json, **asked}
 
     def _keep_and_parse(self, answer: Any) -> Any:
         """Keep the answer, which is paid, and parse it; parsing may fail."""
@@ -110,10 +110,10 @@ def taken_from(options: Any, sent: dict[str, Any], own: Caller) -> ClientCall | 
     *sent*: the keyword arguments beside *options*. *own*: the caller the client is wrapped for.
     Raises `InvalidInput` for a call whose cost would go unnoticed.
     """
-    told = _header(options, CALLER)
-    caller = current() if told is None else Caller.from_header(told)
-    if told is not None:
-        kept = {name: told for name, told in options.headers.items() if name.lower() != CALLER}
+    header = _header(options, CALLER)
+    caller = current() if header is None else Caller.from_header(header)
+    if header is not None:
+        kept = {name: value for name, value in options.headers.items() if name.lower() != CALLER}
         options.headers = kept
     kind = _kind_of(urlsplit(str(options.url)).path)
     if kind is None or str(options.method).lower() != "post":
@@ -131,13 +131,13 @@ def _kind_of(path: str) -> Kind | None:
 
 
 def _body(kind: Kind, options: Any) -> dict[str, Any]:
-    told = options.json_data if options.json_data is not None else {}
-    if not isinstance(told, Mapping) or getattr(options, "content", None) is not None:
+    fields = options.json_data if options.json_data is not None else {}
+    if not isinstance(fields, Mapping) or getattr(options, "content", None) is not None:
         raise InvalidInput(
-            f"the body of this call is a {type(told).__name__}, so nothing can be held for it; "
+            f"the body of this call is a {type(fields).__name__}, so nothing can be held for it; "
             "pass a dict"
         )
-    body = {**told, **(options.extra_json or {})}
+    body = {**fields, **(options.extra_json or {})}
     if kind == "image" and options.files:
         files = options.files.items() if isinstance(options.files, Mapping) else options.files
         body["image"] = [name for name, _ in files if name.startswith("image")]

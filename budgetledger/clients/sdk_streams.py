@@ -66,15 +66,15 @@ class _Meter:
 
 def meter(response: Any, hold: Hold, hides_usage: bool) -> None:
     """Settle *hold* for the stream whose HTTP *response* has begun."""
-    told = response.extensions[_METER] = _Meter(hold, hides_usage)
+    state = response.extensions[_METER] = _Meter(hold, hides_usage)
     close = response.close
 
     def close_and_settle() -> None:
         try:
             close()
         finally:
-            if not told.is_begun:
-                settle_stream(hold, told.unread(response))
+            if not state.is_begun:
+                settle_stream(hold, state.unread(response))
             else:
                 passing = _passing_of(hold)
                 if passing is not None:
@@ -86,15 +86,15 @@ def meter(response: Any, hold: Hold, hides_usage: bool) -> None:
 
 def meter_async(response: Any, hold: AsyncHold, hides_usage: bool) -> None:
     """As `meter`."""
-    told = response.extensions[_METER] = _Meter(hold, hides_usage)
+    state = response.extensions[_METER] = _Meter(hold, hides_usage)
     close = response.aclose
 
     async def close_and_settle() -> None:
         try:
             await close()
         finally:
-            if not told.is_begun:
-                await asettle_stream(hold, told.unread(response))
+            if not state.is_begun:
+                await asettle_stream(hold, state.unread(response))
             else:
                 passing = _passing_of(hold)
                 if passing is not None and not passing.ag_running:
@@ -109,17 +109,17 @@ def _passing_of(hold: BaseHold) -> Any:
 
 
 def _chunks(stream: Any, read: Callable[[Any], Iterator[Any]]) -> Iterator[Any]:
-    told: _Meter | None = stream.response.extensions.get(_METER)
-    if told is None or told.is_begun:  # closed before: nothing to read
+    state: _Meter | None = stream.response.extensions.get(_METER)
+    if state is None or state.is_begun:  # closed before: nothing to read
         yield from read(stream)
         return
-    hold = told.hold
+    hold = state.hold
     assert isinstance(hold, Hold)
-    told.is_begun = True
+    state.is_begun = True
     passing = hold.stream(read(stream))
     try:
         for chunk in passing:
-            if told.shows(chunk):
+            if state.shows(chunk):
                 yield chunk
     finally:
         passing.close()
@@ -130,18 +130,18 @@ def _chunks(stream: Any, read: Callable[[Any], Iterator[Any]]) -> Iterator[Any]:
 async def _async_chunks(
     stream: Any, read: Callable[[Any], AsyncIterator[Any]]
 ) -> AsyncIterator[Any]:
-    told: _Meter | None = stream.response.extensions.get(_METER)
-    if told is None or told.is_begun:
+    state: _Meter | None = stream.response.extensions.get(_METER)
+    if state is None or state.is_begun:
         async for chunk in read(stream):
             yield chunk
         return
-    hold = told.hold
+    hold = state.hold
     assert isinstance(hold, AsyncHold)
-    told.is_begun = True
+    state.is_begun = True
     passing = hold.stream(read(stream))
     try:
         async for chunk in passing:
-            if told.shows(chunk):
+            if state.shows(chunk):
                 yield chunk
     finally:
         await passing.aclose()
