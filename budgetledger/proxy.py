@@ -8,7 +8,15 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from budgetledger.litellm.proxy.handler import BudgetHandler
+try:
+    from budgetledger.litellm.proxy.handler import BudgetHandler
+except ModuleNotFoundError as error:
+    if error.name is not None and error.name.startswith("budgetledger"):
+        raise
+    raise ModuleNotFoundError(
+        f"a LiteLLM Proxy needs the package {error.name}; run: pip install 'litellm[proxy]'",
+        name=error.name,
+    ) from error
 from budgetledger.litellm.proxy.settings import settings
 
 __all__ = ["BudgetHandler"]

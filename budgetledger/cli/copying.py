@@ -34,8 +34,11 @@ def copy(source: str, target: str, as_json: bool) -> None:
     from budgetledger.verbs.copying import copy as copy_rows
 
     with open_existing(source, remedy="name another SOURCE") as old:
-        if old.path == _path(target):
+        new_path = _path(target)
+        if new_path == old.path:
             raise InvalidInput(f"{old.path} cannot be copied into itself; name another TARGET")
+        if new_path == ":memory:":
+            raise InvalidInput("a copy in memory ends with this command; name a file as TARGET")
         with Ledger(target) as new, progress_on_terminal("copying") as progress:
             copied = copy_rows(journal_of(old).store, journal_of(new).store, progress)
         where = {"source": old.path, "target": new.path}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from budgetledger.errors import InvalidInput
 from budgetledger.journal.price_rows import Revision
 from budgetledger.money import Amount
 from budgetledger.names import checked_name, checked_reason
@@ -32,6 +33,9 @@ def rates_json(by_argument: Mapping[str, Amount | None], rates: Mapping[str, Amo
     """The rates of a row, from the arguments and from *rates* by key. Raises `InvalidInput`."""
     from budgetledger.pricing import own_rates
 
+    for name, (key, _) in _RATES.items():
+        if by_argument.get(name) is not None and key in (rates or {}):
+            raise InvalidInput(f"{name} and the rate {key} state the same price; pass one of them")
     by_key = {
         key: own_rates.times(usd, units, key)
         for (key, units), usd in ((_RATES[name], usd) for name, usd in by_argument.items())

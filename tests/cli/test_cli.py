@@ -907,6 +907,10 @@ def test_a_price_is_set_listed_and_removed(spend):
         (["--input", "-1"], "must not be negative"),
         (["--input", "dear"], "US dollars"),
         (["--rate", "input_mtok"], "KEY=USD"),
+        (
+            ["--input", "1", "--rate", "input_mtok=2"],
+            "state the same price",
+        ),
         (["--rate", "words=1"], "no calls are counted by 'words'"),
         (["--input", "1", "--effective-at", "then"], "is not a date"),
     ],

@@ -37,6 +37,8 @@ def test_what_a_missing_extra_is_called(extra, program, tmp_path):
 def test_what_litellm_is_needed_for_says_so(tmp_path):
     program = "from budgetledger import completion; completion(model='gpt-4o', messages=[])"
     assert last_line([*alone.python(), program], tmp_path).endswith("; pip install litellm")
+    remedy = "a LiteLLM Proxy needs the package litellm; run: pip install 'litellm[proxy]'"
+    assert remedy in last_line([*alone.python(), "import budgetledger.proxy"], tmp_path)
 
 
 @pytest.mark.parametrize(

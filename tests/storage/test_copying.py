@@ -169,6 +169,7 @@ def test_the_command(source, target):
     assert "ok" in run("verify", "--db", target)
     assert "holds rows already" in run("copy", source._journal.store.path, target, code=2)
     assert "into itself" in run("copy", target, target, code=2)
+    assert "in memory ends" in run("copy", target, ":memory:", code=2)
 
 
 def test_the_command_in_json(source, target):
