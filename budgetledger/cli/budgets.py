@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -119,6 +119,54 @@ def set_budget(
     else:
         terms = ", ".join(filter(None, (limit_text(budget), alerts_text(budget))))
         click.echo(plain(f"budget {budget.name} of {budget.account}: {terms}"))
+
+
+@click.command(epilog=examples("remove-budget alice usd/month"))
+@click.argument("account")
+@click.argument("name")
+@names_a_ledger
+def remove_budget(account: str, name: str, where: Where) -> None:
+    """End the budget NAME of ACCOUNT.
+
+    Its rows and its other budgets stay. `budgetledger balance` shows the names.
+    """
+    from budgetledger.render.documents import print_json
+    from budgetledger.render.text import plain
+
+    with where.existing() as ledger:
+        ledger.remove_budget(account, name)
+        left = len(ledger.budgets(account))
+    if where.as_json:
+        print_json({"account": account, "name": name})
+    else:
+        click.echo(plain(f"removed budget {name} of {account}; {left or 'none'} left"))
+
+
+@click.command(epilog=examples("shift alice --reason 'a new contract'", "shift alice usd/month"))
+@click.argument("account")
+@click.argument("name", required=False)
+@click.option("--reason", callback=to_reason, help="Why; recorded in the journal.")
+@click.option("--key", help="Idempotency key: the same key again shifts nothing.")
+@names_a_ledger
+def shift(
+    account: str, name: str | None, reason: str | None, key: str | None, where: Where
+) -> None:
+    """Start a new window now, of one or all budgets of ACCOUNT.
+
+    NAME is the budget's name; without it, all budgets of ACCOUNT start a new window. No row
+    changes: what was spent stays in the window that ends now.
+    """
+    from budgetledger.render.documents import print_json, window_json
+    from budgetledger.render.text import plain, window_text
+
+    with where.existing() as ledger:
+        window = ledger.shift_window(account, name, reason=reason, key=key)
+    if where.as_json:
+        print_json({"account": account, "window": window_json(window)})
+    else:
+        what = "all budgets" if name is None else f"budget {name}"
+        text = window_text(window, datetime.now(UTC))
+        click.echo(plain(f"shifted {what} of {account}; the new window: {text}"))
 
 
 @click.command(

@@ -7,14 +7,21 @@ needs them, so that ``--help`` answers at once.
 from __future__ import annotations
 
 import os
-import re
 import sys
 from typing import Any
 
 import click
 
-from budgetledger.cli.budgets import freeze, set_budget, set_parent, unfreeze
-from budgetledger.cli.copying import copy
+from budgetledger.cli.accounts import accounts, projects, status
+from budgetledger.cli.budgets import (
+    freeze,
+    remove_budget,
+    set_budget,
+    set_parent,
+    shift,
+    unfreeze,
+)
+from budgetledger.cli.copying import backup, copy
 from budgetledger.cli.holds import holds, release
 from budgetledger.cli.options import (
     Where,
@@ -25,28 +32,14 @@ from budgetledger.cli.options import (
     names_a_ledger,
 )
 from budgetledger.cli.prices import prices, reprice
-from budgetledger.cli.reports import accounts, alerts, balance, entries, model_costs
+from budgetledger.cli.reports import alerts, balance, entries, model_costs
 from budgetledger.cli.serve import serve
+from budgetledger.cli.spending import adjust, charge, estimate
+from budgetledger.cli.wording import in_commands
 from budgetledger.errors import BudgetledgerError, InvalidInput
 from budgetledger.storage.targets import is_server
 
-_DIFFERS = 4  # exit code; 3 is reserved for a call that a budget refuses
-
-
-# Parts of messages that name Python arguments, and what the command line says instead.
-_IN_COMMANDS = (
-    (r"`prices` lists", "`budgetledger prices list` lists"),
-    (r"\bchoose another parent, or none\b", "name another PARENT, or pass --none"),
-    (r", 0\.25 or '0\.25'", " or 0.25"),
-    (r", or 0 \(Monday\) to 6 \(Sunday\)", ""),
-)
-
-
-def in_commands(message: str) -> str:
-    """*message* of an error in the words of the command line."""
-    for python, here in _IN_COMMANDS:
-        message = re.sub(python, here, message)
-    return message
+_DIFFERS = 4  # exit code
 
 
 class _Commands(click.Group):
@@ -76,7 +69,8 @@ class _Commands(click.Group):
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="--db, --project and --json can also follow the command; there they take precedence. "
-    "Exit codes: 0 done, 1 failed, 2 misused, 4 verify found differences.",
+    "Exit codes: 0 done, 1 failed, 2 misused, 3 a budget is exceeded (status), 4 verify found "
+    "differences, 6 a budget is near its limit (status).",
 )
 @click.version_option(package_name="budgetledger", prog_name="budgetledger")
 @before_the_command
@@ -167,9 +161,10 @@ def import_(file: str, where: Where) -> None:
 
 
 for command in (
-    *(accounts, alerts, balance, entries, model_costs),
-    *(holds, release, prices, reprice, copy),
-    *(set_budget, set_parent, freeze, unfreeze),
+    *(accounts, alerts, balance, entries, model_costs, projects, status),
+    *(charge, adjust, estimate),
+    *(holds, release, prices, reprice, backup, copy),
+    *(set_budget, remove_budget, shift, set_parent, freeze, unfreeze),
     serve,
 ):
     main.add_command(command)

@@ -1,10 +1,16 @@
-"""The command that copies a ledger, from a file to a server or back."""
+"""The commands that copy a ledger: a backup while it is in use, and a move to another store."""
 
 from __future__ import annotations
 
 import click
 
-from budgetledger.cli.options import examples, from_either_place, open_existing
+from budgetledger.cli.options import (
+    Where,
+    examples,
+    from_either_place,
+    names_a_ledger,
+    open_existing,
+)
 from budgetledger.errors import InvalidInput
 
 
@@ -49,6 +55,25 @@ def copy(source: str, target: str, as_json: bool) -> None:
             f"copied and verified {copied.entries:,} entries of {copied.accounts:,} accounts from "
             f"{where['source']} to {where['target']}"
         )
+
+
+@click.command(epilog=examples("backup backups/spend-2026-03-02.db"))
+@click.argument("path", type=click.Path(dir_okay=False))
+@names_a_ledger
+def backup(path: str, where: Where) -> None:
+    """Copy the ledger into the new SQLite file PATH.
+
+    The copy has all rows of this moment; programs can use the ledger meanwhile.
+    """
+    from budgetledger.render.documents import print_json
+
+    with where.existing() as ledger:
+        ledger.backup(path)
+        source = ledger.path
+    if where.as_json:
+        print_json({"source": source, "target": path})
+    else:
+        click.echo(f"backed up {source} to {path}")
 
 
 def _path(target: str) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import wraps
@@ -14,7 +15,8 @@ from zoneinfo import ZoneInfo
 import click
 from click.core import ParameterSource
 
-from budgetledger.errors import StoreNotFound
+from budgetledger.cli.wording import did_you_mean
+from budgetledger.errors import StoreNotFound, UnknownAccount
 from budgetledger.storage.targets import ENVIRONMENT
 
 if TYPE_CHECKING:
@@ -42,11 +44,25 @@ class Where(NamedTuple):
 
         return located(self.db or default_path())
 
-    def existing(self) -> Ledger:
-        """The ledger, for a command that creates none."""
+    @contextmanager
+    def existing(self) -> Iterator[Ledger]:
+        """The ledger, for a command that creates none.
+
+        An `UnknownAccount` raised in the block suggests an account of a similar name.
+        """
         from budgetledger.storage.targets import default_path
 
-        return open_existing(self.db or default_path(), self.project)
+        with open_existing(self.db or default_path(), self.project) as ledger:
+            try:
+                yield ledger
+            except UnknownAccount as error:
+                names = [account.name for account in ledger.accounts()]
+                if error.account in names:
+                    raise
+                suggestion = did_you_mean(error.account, names)
+                raise UnknownAccount(
+                    f"{error}{suggestion}", account=error.account, project=error.project
+                ) from None
 
 
 def located(target: str) -> tuple[str, bool]:
@@ -198,6 +214,11 @@ def to_shares(
     return sorted(shares) if values else None
 
 
+def to_share(_: click.Context, __: click.Parameter, value: str | None) -> Decimal | None:
+    """``0.8`` or ``80%``, as a share of a limit."""
+    return None if value is None else _share(value)
+
+
 def _share(value: str) -> Decimal:
     from budgetledger.journal.budget_terms import LARGEST_THRESHOLD
 
@@ -216,10 +237,38 @@ def _share(value: str) -> Decimal:
 
 
 def to_rate(_: click.Context, option: click.Parameter, value: str | None) -> Decimal | None:
-    """US dollars; the error names the option, not the key that is stored."""
+    """US dollars, 0 or more; the error names the option or argument as it is typed."""
     from budgetledger.money import exact_usd
 
-    return None if value is None else exact_usd(value, option.opts[0])
+    return None if value is None else exact_usd(value, _typed(option))
+
+
+def to_difference(_: click.Context, option: click.Parameter, value: str) -> Decimal:
+    """US dollars that may be negative."""
+    from budgetledger.money import exact_usd
+
+    return exact_usd(value, _typed(option), signed=True)
+
+
+def _typed(option: click.Parameter) -> str:
+    return option.opts[0] if option.opts[0].startswith("-") else option.human_readable_name
+
+
+def to_tags(
+    _: click.Context, __: click.Parameter, values: tuple[str, ...]
+) -> dict[str, str] | None:
+    """``feature=search`` as tags of a row."""
+    pairs = [value.partition("=") for value in values]
+    for value, (key, equals, _value) in zip(values, pairs, strict=True):
+        if not (key and equals):
+            raise click.BadParameter(f"{value!r} is not KEY=VALUE, such as feature=search")
+    return {key: value for key, _equals, value in pairs} or None
+
+
+dry_run = click.option(
+    "--dry-run", "is_rehearsal", is_flag=True, help="Show what would be recorded; record nothing."
+)
+"""The option of commands that record money."""
 
 
 def to_reason(_: click.Context, option: click.Parameter, value: str | None) -> str | None:

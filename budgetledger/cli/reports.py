@@ -1,4 +1,4 @@
-"""The commands that read: balances, accounts, entries, model costs and alerts."""
+"""The commands that read: balances, entries, model costs and alerts."""
 
 from __future__ import annotations
 
@@ -37,33 +37,6 @@ def balance(account: str, at: datetime | None, as_of: datetime | None, where: Wh
         from budgetledger.render.tables import console, show_balance
 
         show_balance(console(), report, where.project, at or as_of or datetime.now(UTC))
-
-
-@click.command(epilog=examples("accounts --project my-app"))
-@names_a_ledger
-def accounts(where: Where) -> None:
-    """List the accounts and how full their budgets are.
-
-    Also shows what is held on each, its parent, and whether it is frozen.
-    """
-    from budgetledger.journal.journal import journal_of
-    from budgetledger.render.documents import account_json, print_json
-    from budgetledger.render.text import plain
-    from budgetledger.verbs.listing import projects
-
-    with where.existing() as ledger:
-        listed = ledger.accounts()
-        balances = [ledger.balance(account.name) for account in listed]
-        others = projects(journal_of(ledger))
-    if where.as_json:
-        print_json([account_json(*pair) for pair in zip(listed, balances, strict=True)])
-    elif listed:
-        from budgetledger.render.tables import console, show_accounts
-
-        show_accounts(console(), listed, balances, datetime.now(UTC))
-    if not listed:
-        known = ", ".join(others) or "none yet"
-        click.echo(plain(f"no accounts in project {where.project}; projects: {known}"), err=True)
 
 
 @click.command(

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from budgetledger.entries import Account, Alert, Balance, Budget, Entry
+from budgetledger.entries import Account, Alert, Balance, Budget, BudgetStatus, Entry
 from budgetledger.money import to_pico
 from budgetledger.windows import Window, from_us, to_us
 
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 
 def print_json(document: object, *, indent: int | None = 2) -> None:
     """One document on stdout; without *indent*, on one line."""
-    json.dump(document, sys.stdout, indent=indent, default=as_json)
-    sys.stdout.write("\n")
+    sys.stdout.write(json.dumps(document, indent=indent, default=as_json) + "\n")
 
 
 def as_json(value: object) -> object:
@@ -82,16 +81,18 @@ def balance_json(balance: Balance, project: str) -> doc.Balance:
         "available": balance.available,
         "unpriced": balance.unpriced,
         "window": window_json(balance.window),
-        "budgets": [
-            {
-                **budget_json(status.budget),
-                "posted": status.posted,
-                "held": status.held,
-                "available": status.available,
-                "window": window_json(status.window),
-            }
-            for status in balance.budgets
-        ],
+        "budgets": [budget_status_json(status) for status in balance.budgets],
+    }
+
+
+def budget_status_json(status: BudgetStatus) -> doc.BudgetStatus:
+    """A budget and the use of its active window."""
+    return {
+        **budget_json(status.budget),
+        "posted": status.posted,
+        "held": status.held,
+        "available": status.available,
+        "window": window_json(status.window),
     }
 
 

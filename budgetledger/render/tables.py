@@ -5,13 +5,16 @@ Import it only when a command shows something: it imports rich.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import click
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.measure import Measurement
 from rich.progress_bar import ProgressBar
@@ -40,10 +43,12 @@ if TYPE_CHECKING:  # keep messages and --help fast
     from budgetledger.journal.verify import Verification
     from budgetledger.litellm.user_cost_file import ImportResult
     from budgetledger.prices import OwnPrice, Repriced
+    from budgetledger.windows import Window
 
 _ENDLESS = 10_000  # columns of a file or a pipe: it has no right edge, so nothing is cut
 _BAR = 24
 _ACCOUNT_BARS = (16, 8, 0)  # widths, in the order they are tried
+_MANY = 200  # accounts
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -52,6 +57,17 @@ def console(*, stderr: bool = False) -> Console:
     if not out.is_terminal:
         out.width = _ENDLESS
     return out
+
+
+@contextmanager
+def paged(out: Console, rows: int) -> Iterator[Console]:
+    """*out*, through the user's pager if it is a terminal that *rows* would not fit on."""
+    if not (out.is_terminal and sys.stdin.isatty() and rows >= out.height - 1):
+        yield out
+        return
+    with out.capture() as captured:
+        yield out
+    click.echo_via_pager(captured.get(), color=True)
 
 
 def label(out: Console, text: object, style: str = "") -> Text:
@@ -180,10 +196,16 @@ def show_accounts(
     """Every account: how full its budget is, what is left, its parent, and whether it is frozen.
 
     Prints a table if it fits, with a narrower bar or none if necessary; otherwise a few lines
-    for each account. Names and amounts are never cut.
+    for each account. Names and amounts are never cut. Many accounts are a table without bars.
     """
+    if len(accounts) > _MANY:
+        _print_rows(out, *_accounts_rows(out, accounts, balances, now, 0))
+        return
     for bar_width in _ACCOUNT_BARS:
-        grid = _accounts_table(out, accounts, balances, now, bar_width)
+        headers, rows = _accounts_rows(out, accounts, balances, now, bar_width)
+        grid = table(out, *headers)
+        for row in rows:
+            grid.add_row(*row)
         if Measurement.get(out, out.options.update(width=_ENDLESS), grid).maximum <= out.width:
             out.print(grid)
             return
@@ -191,27 +213,55 @@ def show_accounts(
         _show_account(out, account, balance, now)
 
 
-def _accounts_table(
+def _accounts_rows(
     out: Console,
     accounts: Sequence[Account],
     balances: Sequence[Balance],
     now: datetime,
     bar_width: int,
-) -> Table:
+) -> tuple[list[str], list[list[RenderableType]]]:
+    """Headers for `table`, and a row for each account."""
     above = any(account.parent is not None for account in accounts)
     frozen = any(account.frozen is not None for account in accounts)
-    headers = "|account", "|", ">used", ">posted", ">held", ">limit", ">available", "|turns in"
-    grid = table(out, *headers, *(["|under"] if above else []), *(["|frozen"] if frozen else []))
+    headers = ["|account", "|", ">used", ">posted", ">held", ">limit", ">available", "|turns in"]
+    headers += [*(["|under"] if above else []), *(["|frozen"] if frozen else [])]
     columns = ([one.posted, one.held, one.limit, one.available] for one in balances)
     decimals = [decimals_of(column) for column in zip(*columns, strict=True)]
+    rows = []
     for account, balance in zip(accounts, balances, strict=True):
         row = [label(out, account.name), *_account_figures(out, balance, decimals, now, bar_width)]
         if above:
             row.append(label(out, account.parent or ""))
         if frozen:
             row.append(label(out, "" if account.frozen is None else account.frozen or "yes", "red"))
-        grid.add_row(*row)
-    return grid
+        rows.append(row)
+    return headers, rows
+
+
+def _print_rows(
+    out: Console, headers: Sequence[str], rows: Sequence[Sequence[RenderableType]]
+) -> None:
+    """Print a table, or the same as plain lines if there are many rows.
+
+    rich takes seconds for thousands of them.
+    """
+    if len(rows) <= _MANY:
+        grid = table(out, *headers)
+        for row in rows:
+            grid.add_row(*row)
+        out.print(grid)
+        return
+    lines = [[header.lstrip("|>") for header in headers], *([str(one) for one in r] for r in rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+    shown = [at for at, width in enumerate(widths) if width]
+    for line in lines:
+        cells = (
+            " " * (widths[at] - cell_len(line[at])) + line[at]
+            if headers[at].startswith(">")
+            else line[at] + " " * (widths[at] - cell_len(line[at]))
+            for at in shown
+        )
+        click.echo("  ".join(cells).rstrip(), file=out.file)
 
 
 def _account_figures(
@@ -229,7 +279,7 @@ def _account_figures(
         reserved,
         usd(balance.limit, limit),
         Text(usd(balance.available, available), "" if balance.available > 0 else "red"),
-        _turns_in(balance, now),
+        _turns_in(balance.window, now),
     ]
 
 
@@ -237,9 +287,9 @@ def _no_limit(balance: Balance) -> str:
     return "none in USD" if balance.budgets else "no budget"
 
 
-def _turns_in(balance: Balance, now: datetime) -> str:
+def _turns_in(window: Window, now: datetime) -> str:
     """How long the window still lasts; empty if it has no end, or is rolling."""
-    end = balance.window.end
+    end = window.end
     return "" if end is None or end - now < timedelta(seconds=1) else span(end - now)
 
 
@@ -254,7 +304,7 @@ def _show_account(out: Console, account: Account, balance: Balance, now: datetim
         facts.insert(0, Text(f"{percent(used(balance.posted, balance.limit))} used", style))
         facts.append(Text(f"limit {usd(balance.limit)}"))
         facts.append(Text(f"available {usd(balance.available)}", style))
-    turns_in = _turns_in(balance, now)
+    turns_in = _turns_in(balance.window, now)
     if turns_in:
         facts.append(Text(f"turns in {turns_in}"))
     for line in _lines_of(facts, out.width):
@@ -276,6 +326,25 @@ def _lines_of(facts: Sequence[Text], width: int) -> list[Text]:
         else:
             lines.append(Text("  ") + fact)
     return lines
+
+
+def show_statuses(out: Console, statuses: Sequence[BudgetStatus], now: datetime) -> None:
+    """Budgets that are near their limit or exceeded, with what is left and until when."""
+    headers = "account", "budget", "state", ">used", ">posted", ">limit", ">available", "turns in"
+    rows: list[list[RenderableType]] = []
+    for status in statuses:
+        is_exceeded = status.posted >= status.budget.limit
+        rows.append(
+            [
+                label(out, status.budget.account),
+                label(out, status.budget.name),
+                Text("exceeded", "red") if is_exceeded else Text("near", "yellow"),
+                percent(used(status.posted, status.budget.limit)),
+                *(_amount(one) for one in (status.posted, status.budget.limit, status.available)),
+                _turns_in(status.window, now),
+            ]
+        )
+    _print_rows(out, headers, rows)
 
 
 def holds_table(out: Console, holds: Sequence[Hold]) -> Table:

@@ -7,6 +7,7 @@ Imports words, pricing, storage and journal. By what a caller asks for:
     repricing           reprice
     balances            balance, model_costs
     listing             accounts, entries, alerts
+    rehearsing          an operation that is rolled back, for --dry-run
     copying             backup, and the command copy
     remarks             warnings about a row, once it is durable
     awaiting            the same transactions, awaited

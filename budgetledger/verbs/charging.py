@@ -115,6 +115,23 @@ def adjust(
     is_total: bool = False,
 ) -> Entry:
     """Correct an entry by *amount* USD, or to *amount* in all; see `Ledger.adjust`."""
+    appended = journal.write(
+        adjusting(journal, entry, amount, reason=reason, key=key, is_total=is_total)
+    )
+    warn_of(appended)
+    return appended.entry
+
+
+def adjusting(
+    journal: Journal,
+    entry: Entry | int,
+    amount: Amount,
+    *,
+    reason: str,
+    key: str | None = None,
+    is_total: bool = False,
+) -> Callable[[Transaction], Appended]:
+    """The operation that corrects an entry; see `adjust`."""
     entry_id = entry.id if isinstance(entry, Entry) else count(entry, "entry")
     draft = Draft(
         "adjustment",
@@ -123,8 +140,4 @@ def adjust(
         note=checked_reason(reason),
         idempotency_key=None if key is None else checked_name(key, "key"),
     )
-    appended = journal.write(
-        lambda tx: posting.adjust(tx, journal.project, entry_id, draft, is_total=is_total)
-    )
-    warn_of(appended)
-    return appended.entry
+    return lambda tx: posting.adjust(tx, journal.project, entry_id, draft, is_total=is_total)

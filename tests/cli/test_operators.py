@@ -1,0 +1,199 @@
+"""The verbs of operators: charge, adjust, estimate, shift, status, and many accounts."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from click.testing import CliRunner, Result
+
+from budgetledger.cli import main
+from budgetledger.ledger import Ledger
+from budgetledger.testing import FakeClock
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def path(tmp_path, monkeypatch):
+    """A ledger: alice has used 90 % of a day's budget, bob all of his, and carol has none."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "spend.db"
+    monkeypatch.setenv("BUDGETLEDGER_DB", str(path))
+    with Ledger(path, clock=FakeClock(NOON)) as ledger:
+        for name, cost in ("alice", "0.9"), ("bob", 1), ("carol", 0):
+            ledger.set_budget(name, 1)
+            ledger.charge(name, cost=cost, model="gpt-4o")
+    return path
+
+
+def run(*arguments: str, code: int = 0, **more: object) -> Result:
+    result = CliRunner().invoke(main, list(arguments), catch_exceptions=False, **more)
+    assert result.exit_code == code, (result.exit_code, result.output)
+    return result
+
+
+def document(*arguments: str, code: int = 0):
+    return json.loads(run(*arguments, "--json", code=code).stdout)
+
+
+def posted(path, account="alice"):
+    with Ledger(path) as ledger:
+        assert ledger.verify().ok
+        return ledger.balance(account).posted
+
+
+def last_id(path):
+    with Ledger(path) as ledger:
+        return max(entry.id for entry in ledger.entries())
+
+
+def test_a_cost_is_charged(path):
+    tags = ("--tag", "feature=search", "--tag", "team=a=b")
+    first = document("charge", "alice", "0.25", "--model", "m", "--key", "job-1", *tags)
+    assert (first["cost"], first["model"]) == ("0.25", "m")
+    assert first["tags"] == {"feature": "search", "team": "a=b"}
+    again = run("charge", "alice", "0.25", "--model", "m", "--key", "job-1", *tags).stdout
+    assert again == f"charged $0.25 of alice: entry {first['id']}\n"
+    assert posted(path) == Decimal("1.15")
+
+
+def test_tokens_are_charged_at_the_price_of_their_model_and_when_they_were_used(path):
+    counts = ("--input-tokens", "1000", "--output-tokens", "100", "--cached-tokens", "200")
+    when = ("--occurred-at", "2026-02-01T10:00")
+    entry = document("charge", "alice", "--model", "gpt-4o", *counts, *when)
+    assert entry["cost"] == "0.00325"  # 800 at $2.50, 200 at $1.25, 100 at $10, a million
+    assert entry["occurred_at"] == "2026-02-01T10:00:00.000000Z"
+
+
+def test_what_a_charge_lacks_is_remarked_in_the_words_of_the_command_line(path):
+    result = run("charge", "dave", "--model", "no-such-model", "--input-tokens", "5")
+    assert result.stdout.startswith("charged an unknown cost of dave: entry ")
+    assert "set one with `budgetledger set-budget`" in result.stderr
+    assert "until `budgetledger reprice` or `adjust`" in result.stderr
+    assert "set_price" not in result.stderr
+
+
+def test_a_cost_is_corrected(path):
+    [entry] = [one for one in document_lines("entries", "alice") if one["kind"] == "charge"]
+    done = run("adjust", str(entry["id"]), "-0.4", "--reason", "credit").stdout
+    assert done.startswith(f"adjusted entry {entry['id']} of alice by -$0.40: entry ")
+    assert posted(path) == Decimal("0.5")
+    assert "no entry with id 99" in run("adjust", "99", "1", "--reason", "x", code=1).stderr
+    assert "`budgetledger entries`" in run("adjust", "99", "1", "--reason", "x", code=1).stderr
+
+
+def document_lines(*arguments: str):
+    return [json.loads(line) for line in run(*arguments, "--json").stdout.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (("charge", "alice", "0.25"), "would charge $0.25 of alice; nothing is recorded"),
+        (("charge", "new", "1"), "would charge $1.00 of new; nothing is recorded"),
+        (("adjust", "2", "-0.1", "--reason", "x"), "would adjust entry 2 of alice by -$0.10; "),
+    ],
+)
+def test_a_dry_run_records_nothing(path, command, says):
+    before = last_id(path)
+    assert says in run(*command, "--dry-run").stdout
+    assert document(*command, "--dry-run")["dry_run"] is True
+    assert (last_id(path), posted(path)) == (before, Decimal("0.9"))
+    assert run("charge", "alice", "1").stdout.endswith(f"entry {before + 1}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["charge", "alice"], "pass COST in US dollars"),
+        (["charge", "--", "alice", "-1"], "COST must not be negative"),
+        (["charge", "alice", "dear"], "COST must be an amount"),
+        (["charge", "alice", "--input-tokens", "3"], "pass --model"),
+        (["charge", "alice", "1", "--tag", "x"], "is not KEY=VALUE"),
+        (["adjust", "2", "1"], "Missing option '--reason'"),
+        (["adjust", "2", "much", "--reason", "x"], "AMOUNT must be an amount"),
+        (["estimate", "gpt-4o"], "pass one of TEXT and --messages"),
+        (["status", "--near", "0"], "is not above 0%"),
+    ],
+)
+def test_misuse_is_answered_and_changes_nothing(path, arguments, says):
+    before = last_id(path)
+    assert says in run(*arguments, code=2).stderr
+    assert last_id(path) == before
+
+
+def test_the_cost_of_a_call_is_estimated_before_it_is_made(tmp_path):
+    said = run("estimate", "gpt-4o", "Hello", "--max-output-tokens", "100", "--db", "no.db").stdout
+    assert said.startswith("gpt-4o: $0.00000125 to $0.0010025; 1 tokens of input (exact)")
+    assert not (tmp_path / "no.db").exists()
+    assert document("estimate", "gpt-4o", "-", "--n", "2")["bounded"] is False
+    chat = tmp_path / "chat.json"
+    chat.write_text('[{"role": "user", "content": "Hello"}]')
+    assert document("estimate", "gpt-4o", "--messages", str(chat))["input_tokens"] == 8
+    chat.write_text('{"role": "user"}')
+    assert (
+        "has no list of messages"
+        in run("estimate", "gpt-4o", "--messages", str(chat), code=2).stderr
+    )
+    run("prices", "set", "own", "--input", "1", "--output", "2")
+    assert document("estimate", "own", "Hello")["price_source"].startswith("own")
+
+
+def test_a_window_is_shifted_and_a_budget_removed(path):
+    assert "shifted all budgets of alice" in run("shift", "alice", "--reason", "new").stdout
+    assert posted(path) == 0
+    assert document("shift", "bob", "usd")["account"] == "bob"
+    assert run("remove-budget", "bob", "usd").stdout == "removed budget usd of bob; none left\n"
+    assert "has no budget named 'usd'" in run("remove-budget", "bob", "usd", code=1).stderr
+
+
+def test_status_says_what_is_near_or_over_and_by_its_exit_code():
+    shown = run("status", code=3).stdout.splitlines()
+    assert [line.split()[:3] for line in shown[1:]] == [
+        ["bob", "usd", "exceeded"],
+        ["alice", "usd", "near"],
+    ]
+    assert [one["state"] for one in document("status", "alice", code=6)] == ["near"]
+    assert run("status", "carol").stdout == "none of 1 budgets has used 80 % of its limit\n"
+    assert run("status", "alice", "--near", "95%").stdout.startswith("none of 1 budgets")
+
+
+def test_accounts_are_sorted_and_chosen():
+    def names(*options: str):
+        return [one["account"] for one in document("accounts", *options)]
+
+    assert names() == ["alice", "bob", "carol"]
+    assert names("--sort", "spent") == ["bob", "alice", "carol"]
+    assert names("--sort", "left", "--top", "2") == ["bob", "alice"]
+    assert names("--over", "90%") == ["alice", "bob"]
+    assert names("--match", "O") == ["bob", "carol"]
+    assert "none of 3 accounts matches" in run("accounts", "--match", "zoe").stderr
+
+
+def test_a_long_list_of_accounts_has_the_same_lines_as_a_short_one(path):
+    with Ledger(path) as ledger:
+        for number in range(250):
+            ledger.set_budget(f"user-{number}", 10)
+    lines = run("accounts").stdout.splitlines()
+    assert len(lines) == 254
+    few = [line.split() for line in run("accounts", "--top", "3").stdout.splitlines()]
+    assert [line.split() for line in lines[:4]] == few
+    assert len({line.index(" $0.00 ") for line in lines if line.startswith("user")}) == 1
+
+
+@pytest.mark.parametrize("command", ["balance", "entries", "holds", "model-costs", "status"])
+def test_a_near_miss_is_suggested(command):
+    assert "did you mean 'alice'?" in run(command, "alcie", code=1).stderr
+    assert "did you mean" not in run(command, "zoe", code=1).stderr
+
+
+def test_projects_are_listed_and_a_ledger_is_backed_up(path, tmp_path):
+    with Ledger(path, project="other") as ledger:
+        ledger.set_budget("x", 1)
+    assert run("projects").stdout.split() == ["default", "other"] == document("projects")
+    assert run("backup", "copy.db").stdout == f"backed up {path} to copy.db\n"
+    assert posted(tmp_path / "copy.db") == posted(path)
+    assert "copy.db" in run("backup", "copy.db", code=2).stderr
