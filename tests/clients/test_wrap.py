@@ -9,6 +9,7 @@ import json
 import sys
 import threading
 from contextlib import nullcontext, suppress
+from importlib.metadata import version
 from operator import attrgetter
 from types import SimpleNamespace
 
@@ -551,6 +552,8 @@ def test_who_pays_is_decided_by_the_call_and_not_where_it_is_awaited(url, ledger
 
 def test_a_background_task_of_a_framework_is_awaited(url, ledger):
     background = pytest.importorskip("starlette.background")
+    if sys.version_info < (3, 12) and version("starlette") < "0.48":
+        pytest.skip("it awaits only functions whose code is a coroutine's, which no wrapper's is")
 
     async def main():
         async with async_client_for("chat", url, ledger) as client:

@@ -85,7 +85,7 @@ def config(provider):
             "fallbacks": [{"failing": ["cheap"]}],
         },
         "litellm_settings": {
-            "callbacks": CALLBACK,
+            "callbacks": [CALLBACK],
             "telemetry": False,
             "cache": True,
             "cache_params": {"type": "local", "mode": "default_off"},

@@ -290,7 +290,7 @@ def test_where_both_state_the_rates_they_agree_or_differ_for_a_known_reason(lite
     same, one_sided, differ = compare(litellm)
     assert same["plain"] > 500
     if (version("litellm"), version("genai-prices")) != MEASURED_WITH:
-        assert len(differ) < same["plain"] / 4  # another day's lists
+        assert len(differ) < same["plain"] / 2  # another day's lists
         return
     counted = Counter(map(cause_of, differ))
     assert counted == {cause: number for cause, number, _ in DISAGREE}

@@ -81,9 +81,9 @@ def running(folder: Path, *arguments: str, **environment: str) -> Iterator[Runni
 
 
 def _known(arguments: tuple[str, ...]) -> list[str]:
-    """*arguments* without the one that the oldest Proxy does not know, and its value.
+    """*arguments* without the one that the oldest Proxies do not know, and then one worker.
 
-    Its uvicorn does not kill a worker that is slow to start.
+    Without it, uvicorn kills workers that take over 5 s to import LiteLLM.
     """
     program = find_spec("litellm.proxy.proxy_cli")
     assert program is not None
@@ -91,6 +91,7 @@ def _known(arguments: tuple[str, ...]) -> list[str]:
     kept, option = list(arguments), "--timeout_worker_healthcheck"
     if option in kept and option not in Path(program.origin).read_text():
         del kept[kept.index(option) : kept.index(option) + 2]
+        kept[kept.index("--num_workers") + 1] = "1"
     return kept
 
 
