@@ -256,12 +256,15 @@ class AsyncLedger:
         *,
         since: datetime | None = None,
         until: datetime | None = None,
+        last: int | None = None,
     ) -> AsyncIterator[Entry]:
         """The entries of `account`, or of the project, recorded in [`since`, `until`), in order.
 
         As `Ledger.entries`, read with ``async for``. Raises `UnknownAccount` at the first step.
         """
-        entries = await asyncio.to_thread(self.ledger.entries, account, since=since, until=until)
+        entries = await asyncio.to_thread(
+            self.ledger.entries, account, since=since, until=until, last=last
+        )
         while page := await asyncio.to_thread(lambda: list(islice(entries, _PAGE))):
             for entry in page:
                 yield entry

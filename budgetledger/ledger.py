@@ -498,13 +498,15 @@ class Ledger:
         *,
         since: datetime | None = None,
         until: datetime | None = None,
+        last: int | None = None,
     ) -> Iterator[Entry]:
         """The entries of `account`, or of the project, recorded in [`since`, `until`), in order.
 
-        The iterator reads page by page, so a long history takes no more memory; it includes
-        entries that are appended meanwhile. Raises `UnknownAccount` when called.
+        `last`: only the newest so many, read at once. Without it, the iterator reads page by
+        page, so a long history takes no more memory; it includes entries that are appended
+        meanwhile. Raises `UnknownAccount` when called.
         """
-        return listing.entries(self._journal, account, since, until)
+        return listing.entries(self._journal, account, since, until, last)
 
     @contextmanager
     def session(self) -> Iterator[Session]:

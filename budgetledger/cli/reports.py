@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any
 
 import click
 
@@ -54,10 +51,7 @@ def entries(
     from budgetledger.render.documents import entry_json, print_json
 
     with where.existing() as ledger:
-        listed: Iterable[Any] = ledger.entries(account, since=since, until=until)
-        if last is not None:
-            listed = deque(listed, maxlen=last)
-        rows = iter(listed)
+        rows = ledger.entries(account, since=since, until=until, last=last)
         if where.as_json:
             for entry in rows:
                 print_json(entry_json(entry), indent=None)

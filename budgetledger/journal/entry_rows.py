@@ -58,8 +58,36 @@ def project_page(
     most: int = PAGE_ROWS,
 ) -> list[Entry]:
     """Like `account_page` for the whole project, without rows repeated in accounts above."""
+    if since_us > 0:
+        first_id = _edge(execute, statements.FIRST_ID_SINCE, since_us, project_id)
+        if first_id is None:
+            return []
+        after_id = max(after_id, first_id - 1)
     where = (project_id, after_id, since_us, until_us, most)
     return _entries(execute, statements.PROJECT_ENTRIES, where)
+
+
+def newest(
+    execute: Execute,
+    project_id: int | None,
+    account: Ref | None,
+    most: int,
+    *,
+    since_us: int = 0,
+    until_us: int = EVER,
+) -> list[Entry]:
+    """The last rows of an account, or of the project, recorded in [*since_us*, *until_us*).
+
+    In the order they were written; it reads no more rows than it returns.
+    """
+    if account is not None:
+        of_account = (account.id, since_us, until_us, most)
+        rows = _entries(execute, statements.LAST_ACCOUNT_ENTRIES, of_account)
+    else:
+        last_id = _edge(execute, statements.LAST_ID_BEFORE, until_us, project_id) or 0
+        of_project = (project_id, last_id, since_us, until_us, most)
+        rows = _entries(execute, statements.LAST_PROJECT_ENTRIES, of_project)
+    return rows[::-1]
 
 
 def page(
@@ -88,6 +116,11 @@ def page(
         if after is None or after.account != account:
             raise UnknownEntry(f"there is no entry {after_id} of account {account!r}")
     return account_page(execute, ref, after=after, **recorded)
+
+
+def _edge(execute: Execute, statement: str, moment_us: int, project_id: int | None) -> int | None:
+    entry_id: int | None = execute(compiled(statement), (moment_us, project_id)).fetchone()[0]
+    return entry_id
 
 
 def _entry(execute: Execute, statement: str, where: tuple[object, ...]) -> Entry | None:

@@ -284,11 +284,34 @@ WHERE e.account_id = :account_id AND (e.recorded_at_us, e.id) > (:after_us, :aft
       AND e.recorded_at_us < :until_us
 ORDER BY e.recorded_at_us, e.id LIMIT :most"""
 
+# entries(last=): the newest of an account, newest first.
+LAST_ACCOUNT_ENTRIES = f"""{_ENTRY}
+WHERE e.account_id = :account_id
+      AND e.recorded_at_us >= :since_us AND e.recorded_at_us < :until_us
+ORDER BY e.recorded_at_us DESC, e.id DESC LIMIT :most"""
+
 # entries of the whole project, in the order they were written.
 PROJECT_ENTRIES = f"""{_ENTRY}
 WHERE e.project_id = :project_id AND e.id > :after_id AND e.origin_id IS NULL
       AND e.recorded_at_us >= :since_us AND e.recorded_at_us < :until_us
 ORDER BY e.id LIMIT :most"""
+
+# entries(last=) of the whole project, newest first.
+LAST_PROJECT_ENTRIES = f"""{_ENTRY}
+WHERE e.project_id = :project_id AND e.id <= :last_id AND e.origin_id IS NULL
+      AND e.recorded_at_us >= :since_us AND e.recorded_at_us < :until_us
+ORDER BY e.id DESC LIMIT :most"""
+
+# entries of the project since a moment, or before one: the ids between which they lie. Ids and
+# times ascend together within an account only.
+FIRST_ID_SINCE = """
+SELECT min((SELECT e.id FROM entries e WHERE e.account_id = a.id AND e.recorded_at_us >= :since_us
+            ORDER BY e.recorded_at_us, e.id LIMIT 1))
+FROM accounts a WHERE a.project_id = :project_id"""
+LAST_ID_BEFORE = """
+SELECT max((SELECT e.id FROM entries e WHERE e.account_id = a.id AND e.recorded_at_us < :until_us
+            ORDER BY e.recorded_at_us DESC, e.id DESC LIMIT 1))
+FROM accounts a WHERE a.project_id = :project_id"""
 
 # an account's last row, where hosted mode keeps what the server knows.
 LAST_ENTRY = f"""{_ENTRY}

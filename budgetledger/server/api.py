@@ -224,6 +224,13 @@ async def _held(call: Call) -> AsyncHold:
 
 async def _page(call: Call, account: str | None) -> doc.Entries:
     fields, most = call.fields, call.fields.get("limit", _ROWS)
+    if "last" in fields:
+        if "after" in fields or "limit" in fields:
+            raise InvalidInput("last is the newest rows; pass it without after and limit")
+        newest = await asyncio.to_thread(
+            lambda: list(call.ledger.ledger.entries(account, **fields)),
+        )
+        return {"entries": [entry_json(entry) for entry in newest], "next": None}
     reading = partial(
         page,
         project=call.project,

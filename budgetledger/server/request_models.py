@@ -45,6 +45,7 @@ class Page(Fields):
     until: Moment | None = None
     after: QueryCount | None = None
     limit: QueryRows | None = None
+    last: QueryRows | None = None
 
 
 class At(Fields):

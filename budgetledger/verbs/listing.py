@@ -10,10 +10,11 @@ from budgetledger.entries import Account, Alert, Entry
 from budgetledger.journal import accounts, statements
 from budgetledger.journal.accounts import Ref
 from budgetledger.journal.alerts import alert_of
-from budgetledger.journal.entry_rows import account_page, project_page
+from budgetledger.journal.entry_rows import account_page, newest, project_page
 from budgetledger.journal.journal import Journal
 from budgetledger.journal.reports import EVER
 from budgetledger.journal.standing import crossing
+from budgetledger.money import count
 from budgetledger.storage.dialect import compiled
 from budgetledger.storage.protocols import Execute
 from budgetledger.windows import to_us
@@ -44,11 +45,17 @@ def accounts_with_budget(journal: Journal, budget: str) -> list[str]:
 
 
 def entries(
-    journal: Journal, account: str | None, since: datetime | None, until: datetime | None
+    journal: Journal,
+    account: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    last: int | None = None,
 ) -> Iterator[Entry]:
     """See `Ledger.entries`. Raises `UnknownAccount` at once."""
     since_us = 0 if since is None else to_us(since)
     until_us = EVER if until is None else to_us(until)
+    if last is not None:
+        return iter(_newest(journal, account, count(last, "last"), since_us, until_us))
     if account is None:
         return project_entries(journal, since_us=since_us, until_us=until_us)
     ref = journal.read_known(account, lambda _, ref: ref)
@@ -64,6 +71,18 @@ def project_entries(
     while page := journal.read(partial(recorded, after_id=after_id)):
         yield from page
         after_id = page[-1].id
+
+
+def _newest(
+    journal: Journal, account: str | None, most: int, since_us: int, until_us: int
+) -> list[Entry]:
+    def operation(execute: Execute, ref: Ref | None) -> list[Entry]:
+        project_id = accounts.find_project(execute, journal.project)
+        return newest(execute, project_id, ref, most, since_us=since_us, until_us=until_us)
+
+    if account is None:
+        return journal.read(lambda execute: operation(execute, None))
+    return journal.read_known(account, operation)
 
 
 def _account_entries(journal: Journal, ref: Ref, since_us: int, until_us: int) -> Iterator[Entry]:

@@ -617,6 +617,10 @@ def test_entries_between_two_moments(ledger, clock):
     for account in ("alice", None):
         assert list(ledger.entries(account, since=times[0])) == charged
         assert list(ledger.entries(account, since=times[1], until=times[3])) == charged[1:3]
+        assert list(ledger.entries(account, last=2)) == charged[-2:]
+        assert list(ledger.entries(account, until=times[3], last=2)) == charged[1:3]
+        assert list(ledger.entries(account, since=times[-1], last=99)) == charged[-1:]
+        assert list(ledger.entries(account, last=0)) == []
         assert list(ledger.entries(account, until=times[0]))[-1].kind == "budget"
         assert list(ledger.entries(account, since=times[3] + timedelta(microseconds=1))) == []
         assert list(ledger.entries(account, since=times[2], until=times[1])) == []

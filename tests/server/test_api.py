@@ -173,6 +173,12 @@ def test_pages_of_entries(api):
                 break
             params["after"] = page["next"]
         assert found == [f"{number}.00" for number in range(7)]
+        newest = done(api.get(path, params={"last": 2}))
+        assert ([entry["cost"] for entry in newest["entries"]], newest["next"]) == (
+            ["5.00", "6.00"],
+            None,
+        )
+        refused(api.get(path, params={"last": 2, "limit": 3}), 422, "InvalidInput")
     since = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     assert done(api.get("accounts/p/entries", params={"since": since}))["entries"] == []
     refused(api.get("accounts/p/entries", params={"after": 10**9}), 404, "UnknownEntry")
