@@ -371,8 +371,8 @@ def test_a_stream_that_is_left_is_recorded_as_far_as_it_came(client, ledger, use
                 break
     [entry] = spent(ledger, user)
     assert entry.cost == usd(entry.input_tokens, entry.output_tokens)
-    if OLD:  # LiteLLM 1.80 reads on, and pays for all
-        assert (entry.output_tokens, seen.left) == (60, left)
+    if OLD and entry.output_tokens == 60:  # LiteLLM 1.80 reads on, and pays for all
+        assert seen.left == left
         return
     assert 4 <= entry.output_tokens < 20
     assert seen.left == left + 1  # the provider was told to stop
@@ -598,6 +598,7 @@ def test_a_user_without_a_budget_is_recorded(client, ledger):
     assert [(entry.kind, entry.cost) for entry in entries] == [("charge", usd(20, 6))] * 2
 
 
+@pytest.mark.skipif(OLD, reason="it answers keys of its custom authentication: No DB Connected")
 def test_a_key_counts_on_its_team_or_its_owner_whoever_it_names(proxy, ledger):
     ledger.set_budget("team:research", 1)
     ledger.set_budget("key:app/eve", "0.5")
@@ -665,6 +666,7 @@ def assert_not_overspent(client, ledger, user, seen):
     assert ledger.balance(user).posted == passed * usd(20, 6) <= 12 * one
 
 
+@pytest.mark.skipif(OLD, reason="it has one worker here")
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_a_worker_that_dies_takes_no_spend_along_and_leaves_no_hold(proxy, ledger, user, how):
     workers = proxy.wait_for_workers(2)
