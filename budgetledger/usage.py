@@ -100,7 +100,7 @@ rare_counts_of: Callable[[Usage], tuple[int, ...]] = _span("input_audio_tokens",
 
 def has_counts(usage: Usage) -> bool:
     """Whether any count of `usage` is above 0. Zeros alone mean that the usage is not known."""
-    return bool(usage.input_tokens or usage.output_tokens) or any(counts_of(usage))
+    return any(counts_of(usage))
 
 
 COUNT_NAMES: tuple[str, ...] = _span("input_tokens", "service_tier")(Usage._fields)

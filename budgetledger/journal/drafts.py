@@ -63,9 +63,7 @@ def draft_charge(
         answered, usage, stated_cost = _read(response, model, usage, cost_pico is not None)
         if cost_pico is None:
             at_us = clock() if occurred_at_us is None else occurred_at_us
-            cost_pico, source, price_json = priced(
-                answered, model, usage, stated_cost, at_us, book
-            )
+            cost_pico, source, price_json = priced(answered, model, usage, stated_cost, at_us, book)
             if source == "litellm" and isinstance(stated_cost, ProviderBill):
                 source = stated_cost.source
         model = model or answered

@@ -12,12 +12,11 @@ _TEXTS = ("text", "generation", "outputText", "response", "content")
 
 
 def is_believed(response: Fields, used: Usage) -> bool:
-    """Whether *used* has counts, and output if the *response* has an answer in text.
+    """Whether *used*, which has no output, may be true for a *response*.
 
-    Of what is billed by sound, by character or by image, no output tokens are expected.
+    It has counts, and the response no answer in text. What is billed by sound, by character or by
+    image has no output tokens.
     """
-    if used.output_tokens:
-        return True
     if not has_counts(used):
         return False
     if used.input_audio_seconds or used.input_characters or used.output_images:

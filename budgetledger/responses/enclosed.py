@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from budgetledger.errors import UnreadableResponse
+from budgetledger.responses.bedrock_invoke_usage import METRICS
 from budgetledger.responses.fields import Fields, fields, fields_at, get
 from budgetledger.responses.usage_field import usage_field
 
@@ -25,6 +26,8 @@ def enclosed_in(source: Fields) -> tuple[object, bool]:
 
     *Raises* ``UnreadableResponse`` for a request of a batch that failed: nothing is billed.
     """
+    if source.get(METRICS) is not None:
+        return None, False
     response, result = source.get("response"), source.get("result")
     if response is not None and not isinstance(response, str):
         if isinstance(source.get("type"), str) or isinstance(source.get("event_type"), str):

@@ -82,6 +82,12 @@ def items(value: object) -> Iterator[Fields]:
             yield fields(item)
 
 
+def values(value: object) -> Iterator[object]:
+    """The values of a dict, or of an object's attributes, whatever their names."""
+    named = fields(value)
+    yield from named.values() if isinstance(named, Mapping) else vars(value).values()
+
+
 def text(value: object) -> str | None:
     """*value* without outer blanks; None if it is not a text or nothing is left."""
     return str.strip(value) or None if isinstance(value, str) else None

@@ -9,17 +9,16 @@ Conversations: Connectors" (usage.connector_tokens, usage.connectors) and "Prici
 
 from __future__ import annotations
 
-from budgetledger.responses.fields import Fields, count, is_absent
+from budgetledger.responses.fields import Fields, count, is_absent, values
 from budgetledger.usage import Usage, checked_count
 
 
 def with_sound_and_connectors(usage: Fields, used: Usage) -> Usage:
     """*used*, with ``prompt_audio_seconds``, ``connector_tokens`` and ``connectors``."""
     seconds, read = count(usage, "prompt_audio_seconds"), count(usage, "connector_tokens")
-    connectors = usage.get("connectors")
-    calls = 0
-    if not is_absent(connectors) and isinstance(connectors, dict):
-        calls = sum(checked_count(number, "connectors") for number in connectors.values())
+    calls, connectors = 0, usage.get("connectors")
+    if not is_absent(connectors):
+        calls = sum(checked_count(number, "connectors") for number in values(connectors))
     if not (seconds or read or calls):
         return used
     return used._replace(

@@ -85,15 +85,15 @@ def _read(
     )
     if output_details is None:
         output_audio, output_images = _output_of_one_kind(response, usage, output)
-        if is_chat:
+        if is_chat and usage.get("total_tokens") != input_tokens + output:
             reasoning = hidden_thoughts(response, usage, input_tokens + output)
             output += reasoning
-    tools = _tools(response, usage, details, is_chat)
+    searches, previews, file_searches, containers, paid = _tools(response, usage, details, is_chat)
     tier = usage.get("service_tier")
     return _usage((
         input_tokens, output, read, written, written_1h, reasoning, audio, output_audio, images,
-        output_images, video, read_audio, read_images, tools.web_searches, tools.file_searches,
-        0, 0, 0, tools.preview_searches, 0, tools.code_containers, tools.paid_tool_calls,
+        output_images, video, read_audio, read_images, searches, file_searches,
+        0, 0, 0, previews, 0, containers, paid,
         service_tier(
             response.get("service_tier") if tier is None else tier,
             usage.get("speed"), usage.get("inference_geo"),  # Anthropic's, from LiteLLM

@@ -8,9 +8,10 @@ Agent API: tool pricing), and "Agent API" for ``tool_calls_details`` and ``cost`
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 
-from budgetledger.responses.fields import Fields, count, fields, fields_at
+from budgetledger.responses.fields import Fields, count, fields, fields_at, values
 from budgetledger.responses.model_name import model_named
 from budgetledger.usage import Usage
 
@@ -36,16 +37,16 @@ def with_research(response: Fields, usage: Fields, used: Usage) -> Usage:
 
 
 def _tool_calls(usage: Fields) -> int:
-    details = fields(usage.get("tool_calls_details"))
-    if not isinstance(details, dict):
+    details = usage.get("tool_calls_details")
+    if details is None:
         return 0
-    return sum(count(fields(tool), "invocation") for tool in details.values())
+    return sum(count(fields(tool), "invocation") for tool in values(details))
 
 
 def perplexity_bill(usage: Fields) -> Decimal | None:
     """USD that the Agent API states as the exact bill; the figures of Sonar are rounded."""
     cost = fields_at(usage, "cost")
     total = cost.get("total_cost") if cost.get("currency") == "USD" else None
-    if isinstance(total, bool) or not isinstance(total, (int, float)):
+    if type(total) not in (int, float) or not 0 < total < math.inf:  # type: ignore[operator]
         return None
     return Decimal(repr(total))

@@ -82,23 +82,18 @@ def read_fields(response: object, source: Fields, *, stream: bool, batch: bool =
         inner, batch = enclosed_in(source)
         if inner is not None:
             return read_fields(inner, fields(inner), stream=stream, batch=batch)
-    usage_fields = fields(sent_usage)
-    cost = litellm_cost(source, source.get("_hidden_params"), usage_fields, stream)
+    usage_fields, hidden = fields(sent_usage), source.get("_hidden_params")
+    cost = None if hidden is None else litellm_cost(source, fields(hidden), usage_fields, stream)
     if cost is None:
         cost = provider_bill(usage_fields)
     try:
         usage = _usage(source, sent_usage, usage_fields, batch)
-        if cost is None:
-            if usage is None:
-                raise _not_an_answer(response) or UnreadableResponse(
-                    _advice(response, source, sent_usage)
-                )
-            if not stream and not isinstance(sent_usage, Usage) and not is_believed(source, usage):
-                raise UnreadableResponse(
-                    f"the usage of this {_type_name(response)} cannot be true: it has no tokens, "
-                    "or none of the answer that came with it; pass usage=Usage(...) as it should "
-                    "be, or the amount in USD"
-                )
+        if usage is None and cost is None:
+            raise _not_an_answer(response) or UnreadableResponse(
+                _advice(response, source, sent_usage)
+            )
+        if not (stream or cost or usage is None or usage.output_tokens):
+            _check_belief(response, source, sent_usage, usage)
     except UnreadableResponse:
         if cost is None:
             raise
@@ -118,6 +113,15 @@ def _usage(source: Fields, sent_usage: object, usage_fields: Fields, batch: bool
             "nothing to record. If it is the usage of a call, pass usage=Usage(input_tokens=...)"
         )
     return read_usage(source, source, batch)
+
+
+def _check_belief(response: object, source: Fields, sent_usage: object, usage: Usage) -> None:
+    if not isinstance(sent_usage, Usage) and not is_believed(source, usage):
+        raise UnreadableResponse(
+            f"the usage of this {_type_name(response)} cannot be true: it has no tokens at all, or "
+            "none for the answer that came with it; pass usage=Usage(...) with the true counts, or "
+            "the amount in USD"
+        )
 
 
 def _type_name(value: object) -> str:

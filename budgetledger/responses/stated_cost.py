@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from budgetledger.responses.fields import Fields, fields
+from budgetledger.responses.fields import Fields
 from budgetledger.responses.perplexity_usage import perplexity_bill
 from budgetledger.responses.xai_usage import xai_bill
 
@@ -17,11 +17,12 @@ class ProviderBill(Decimal):
     source: str
 
 
-def litellm_cost(source: Fields, hidden: object, usage: Fields, stream: bool) -> Decimal | None:
-    """LiteLLM's own figure in USD, exactly as it prints it; None where it has none above 0."""
-    if hidden is None:
-        return None
-    cost = fields(hidden).get("response_cost")
+def litellm_cost(source: Fields, hidden: Fields, usage: Fields, stream: bool) -> Decimal | None:
+    """LiteLLM's own figure in USD, exactly as it prints it; None where it has none above 0.
+
+    *hidden*: its notes on the response, ``_hidden_params``.
+    """
+    cost = hidden.get("response_cost")
     if cost is None and (stream or str(source.get("object")).endswith(".chunk")):
         cost = usage.get("cost")  # where LiteLLM puts it for a stream
     if isinstance(cost, bool) or not isinstance(cost, (int, float, Decimal)):
@@ -40,6 +41,8 @@ def provider_bill(usage: Fields) -> ProviderBill | None:
 
     Of other senders a cost is in whatever unit they like: OpenRouter's is in credits.
     """
+    if usage.get("cost_in_usd_ticks") is None and usage.get("cost") is None:
+        return None
     name, usd = "x-ai", xai_bill(usage)
     if usd is None:
         name, usd = "perplexity", perplexity_bill(usage)

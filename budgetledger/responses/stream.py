@@ -195,10 +195,11 @@ class StreamReading:
             return
         self._recognized = True
         self._write(event.texts)
-        if event.answer is not None:
-            self._name(event.answer)
+        answer = chunk if event.answer is told else event.answer
+        if answer is not None:
+            self._name(answer)
             if event.is_last and not self._final:
-                self._note(event.answer, final=True)
+                self._note(answer, final=True)
 
     def _read_response_event(self, event: object, kind: str) -> None:
         self._recognized = True

@@ -18,7 +18,8 @@ from budgetledger.responses.fields import Fields, fields, fields_at, items
 
 class Event(NamedTuple):
     """``texts``: what the model wrote in it, in any shape. ``answer``: what has the usage so far
-    and the model, if the event has them; ``is_last``: whether that usage is the whole call's.
+    and the model, if the event has them, perhaps the event itself; ``is_last``: whether that usage
+    is the whole call's.
     """
 
     texts: object = ()
@@ -60,8 +61,10 @@ _INVOKE_TEXTS = ("generation", "outputText", "outputs", "completion")
 def _invoke(kind: str, chunk: Fields) -> Event | None:
     """Bedrock's streams of a model's own form: Llama, Titan, Mistral; the metrics end any."""
     texts = [value for name in _INVOKE_TEXTS if (value := chunk.get(name)) is not None]
-    is_last = chunk.get(METRICS) is not None
-    return Event(texts, chunk, is_last) if texts or is_last else None
+    metrics = chunk.get(METRICS)
+    if metrics is not None:
+        return Event(texts, {METRICS: metrics}, True)
+    return Event(texts) if texts else None
 
 
 _COHERE_TEXTS = frozenset({

@@ -1,13 +1,13 @@
 """Where a response has its usage, when it is not inside another object (`enclosed`).
 
-Follows Gemini's and LangChain's references (``usage_metadata``), Groq's "Text generation" page and
-client (``x_groq.usage`` of a stream's last chunk), and Moonshot's chat reference (``usage`` of a
-stream's last choice).
+Follows Gemini's and LangChain's references (``usage_metadata``; of older messages
+``response_metadata``), Groq's "Text generation" page and client (``x_groq.usage`` of a stream's
+last chunk), and Moonshot's chat reference (``usage`` of a stream's last choice).
 """
 
 from __future__ import annotations
 
-from budgetledger.responses.fields import Fields, first, get, items
+from budgetledger.responses.fields import Fields, fields_at, first, get, items
 
 
 def usage_field(source: Fields) -> object:
@@ -22,5 +22,7 @@ def usage_field(source: Fields) -> object:
         for choice in items(source.get("choices")):
             usage = choice.get("usage")
             if usage is not None:
-                break
+                return usage
+    if usage is None:
+        usage = fields_at(source, "response_metadata").get("token_usage")
     return usage

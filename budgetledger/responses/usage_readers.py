@@ -1,10 +1,10 @@
 """Which reader a usage is for: each is tried in turn, and returns None for a form not its own.
 
-The order matters. OpenAI's chat form is first, since most calls have it. Those that have
-``input_tokens`` follow by what tells them apart: LangChain, Codex and DashScope by a field that
-OpenAI lacks, OpenAI's Responses by their details, Anthropic by having none. Llama's body on Bedrock
-is before Gemini's, which shares a field with it, and Vercel's before Bedrock's. Last are the forms
-that any answer might have: seconds, billed units, and a total alone.
+The order matters. OpenAI's chat form is first, since most calls have it; the ledger's own never has
+its ``prompt_tokens``. Those with ``input_tokens`` follow by what tells them apart: LangChain, Codex
+and DashScope by a field that OpenAI lacks, OpenAI's Responses by their details, Anthropic by having
+none. Llama's body on Bedrock is before Gemini's, which shares a field with it, and Vercel's before
+Bedrock's. Last are the forms that any answer might have: seconds, billed units, a total alone.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from budgetledger.usage import Usage, fitting, has_counts
 _Reader: TypeAlias = Callable[[Fields, Fields], Usage | None]
 
 _OTHERS: tuple[_Reader, ...] = (
+    read_ledger_usage,
     read_langchain_usage,
     read_codex_usage,
     read_dashscope_usage,
@@ -75,17 +76,14 @@ def read_usage(response: Fields, usage: Fields, batch: bool) -> Usage | None:
 
     *Raises* ``UnreadableResponse`` when a count is not one, or contradicts another.
     """
-    used = read_ledger_usage(usage) or read_chat_usage(response, usage)
+    used = read_chat_usage(response, usage)
     if used is None:
-        for reader in _OTHERS:
-            used = reader(response, usage)
-            if used is not None:
-                break
+        used = next(filter(None, (reader(response, usage) for reader in _OTHERS)), None)
     if used is not None and not (isinstance(usage, dict) and _PLAIN.issuperset(usage)):
         used = with_sound_and_connectors(usage, used)
         used = with_research(response, usage, used)
         used = with_server_tools(response, usage, used)
-    if used is None or not has_counts(used):
+    if used is None or not (used.input_tokens or used.output_tokens or has_counts(used)):
         used = read_image_usage(response) or used
     if used is None:
         return None

@@ -6,7 +6,7 @@ google-genai's EmbedContentResponse.
 
 from __future__ import annotations
 
-from budgetledger.responses.fields import Fields, fields, get, items
+from budgetledger.responses.fields import Fields, fields, items
 from budgetledger.usage import Usage, checked_count
 
 
@@ -26,4 +26,4 @@ def _embeddings(response: Fields) -> list[Fields]:
     predictions = response.get("predictions")
     if predictions is None:
         return list(items(response.get("embeddings")))
-    return [fields(get(prediction, "embeddings")) for prediction in items(predictions)]
+    return [fields(prediction.get("embeddings")) for prediction in items(predictions)]
