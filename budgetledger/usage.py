@@ -70,6 +70,14 @@ class Usage(NamedTuple):
     """Input billed by character."""
     input_audio_seconds: int = 0
     """Audio input billed by the second."""
+    preview_searches: int = 0
+    """Web searches by OpenAI's ``web_search_preview``, which some models bill at another price."""
+    map_searches: int = 0
+    """Prompts or searches that the provider grounded in its maps."""
+    code_containers: int = 0
+    """Containers in which the provider ran code, by the gigabyte of their memory."""
+    paid_tool_calls: int = 0
+    """Calls of other tools that the provider bills, such as image generation."""
     service_tier: str | None = None
     """``batch``, ``flex`` or ``priority``, which have other prices; None for the usual tier."""
 
@@ -88,6 +96,12 @@ token_parts_of: Callable[[Usage], tuple[int, ...]] = _span("cache_read_tokens", 
 
 rare_counts_of: Callable[[Usage], tuple[int, ...]] = _span("input_audio_tokens", "service_tier")
 """The counts that are 0 for a call of text only, without searches."""
+
+
+def has_counts(usage: Usage) -> bool:
+    """Whether any count of `usage` is above 0. Zeros alone mean that the usage is not known."""
+    return any(counts_of(usage))
+
 
 COUNT_NAMES: tuple[str, ...] = _span("input_tokens", "service_tier")(Usage._fields)
 """The names of all counts, in the order of `counts_of`."""

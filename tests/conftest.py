@@ -34,6 +34,7 @@ SLOW = {  # what pytest -m "not slow" leaves out, with PostgreSQL and tests that
     "journal/model",
     "litellm",
     "pricing/test_prices.py",
+    "responses/test_real_clients.py",
     "responses/test_real_responses.py",
     "responses/test_real_streams.py",
     "server/test_description.py",

@@ -16,6 +16,7 @@ from budgetledger.pricing import catalog
 from budgetledger.pricing.estimates import Estimate, estimate
 from budgetledger.pricing.sources import Book, extreme, priced
 from budgetledger.responses.response import Reading, model_of, read_response
+from budgetledger.responses.stated_cost import ProviderBill
 from budgetledger.usage import MAX_TOKENS, Usage, checked, positional
 from budgetledger.windows import from_us, to_us
 
@@ -45,7 +46,8 @@ def draft_charge(
     """Draft a charge. Money that was spent is never refused because its price is unknown.
 
     Price order: *cost*; own prices, of the model that answered or else of the requested one; the
-    cost in a litellm response; the shipped price list, for the model that answered. If none of
+    cost in a litellm response, or else a provider's own exact bill in US dollars; the shipped
+    price list, for the model that answered. If none of
     them applies, the draft has no cost, and its price names the model that answered, if it is
     not the requested one. The row is recorded under *model*, the requested one, if passed.
     """
@@ -58,12 +60,12 @@ def draft_charge(
         checked_name(key, "key")
     source, used_input, used_output, usage_json, price_json = "given", 0, 0, None, None
     if response is not None or usage is not None:
-        answered, usage, litellm_cost = _read(response, model, usage, cost_pico is not None)
+        answered, usage, stated_cost = _read(response, model, usage, cost_pico is not None)
         if cost_pico is None:
             at_us = clock() if occurred_at_us is None else occurred_at_us
-            cost_pico, source, price_json = priced(
-                answered, model, usage, litellm_cost, at_us, book
-            )
+            cost_pico, source, price_json = priced(answered, model, usage, stated_cost, at_us, book)
+            if source == "litellm" and isinstance(stated_cost, ProviderBill):
+                source = stated_cost.source
         model = model or answered
         if usage is not None:
             used_input, used_output = usage.input_tokens, usage.output_tokens
@@ -177,7 +179,7 @@ def draft_hold(
 def _read(
     response: object, model: str | None, usage: Usage | None, cost_is_known: bool
 ) -> tuple[str | None, Usage | None, Decimal | None]:
-    """The model that answered, its usage, and litellm's cost, as far as they can be read."""
+    """The model that answered, its usage, and the stated cost, as far as they can be read."""
     if usage is not None:
         if response is not None:
             raise InvalidInput("pass a response or a usage, not both; a response has its own usage")
@@ -189,16 +191,16 @@ def _read(
         return model, checked(usage), None
     try:
         read = response if isinstance(response, Reading) else read_response(response)
-        answered, usage, litellm_cost = read
+        answered, usage, stated_cost = read
     except UnreadableResponse as error:
         # If a model answered, the call was paid, even if its usage cannot be read.
-        answered, litellm_cost = model_of(response), None
+        answered, stated_cost = model_of(response), None
         is_paid = answered is not None or (model is not None and error.is_answer)
         if not is_paid and not cost_is_known:
             raise
     if answered is not None and not is_name(answered):
         answered = UNKNOWN_MODEL  # a name that cannot be stored loses its price, not its row
-    return answered, usage, litellm_cost
+    return answered, usage, stated_cost
 
 
 def _nonzero(usage: Usage) -> dict[str, Any]:

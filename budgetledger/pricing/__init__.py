@@ -7,5 +7,6 @@ May import words and tokens. In reading order:
 * ``catalog``: the shipped list, genai-prices; the only module that imports it.
 * ``model_names``: a model's name taken apart, to be found in that list.
 * ``rates``: the arithmetic of all of them: which rate a count is billed at, and the sum.
+* ``documented_rates``: what providers' pages state for their tools, and the list lacks.
 * ``estimates``: what a call may cost before it is made.
 """

@@ -11,6 +11,7 @@ from decimal import Context, Decimal, DivisionByZero, InvalidOperation, Overflow
 from typing import NamedTuple
 
 from budgetledger.errors import UnpricedModel
+from budgetledger.pricing.documented_rates import documented_rate
 from budgetledger.usage import Usage, rare_counts_of
 
 # The caller's decimal context may round, or trap rounding; ours is wide enough to be exact.
@@ -24,9 +25,10 @@ PARTS = (
     "input_image_mtok", "input_video_mtok", "input_audio_mtok",
     "cache_image_read_mtok", "cache_audio_read_mtok", "output_image_mtok", "output_audio_mtok",
     "output_images", "web_searches_kcount", "storage_searches_kcount", "input_audio_hours",
-    "input_mchars",
+    "input_mchars", "preview_searches_kcount", "map_searches_kcount", "code_containers",
+    "paid_tool_calls_kcount",
 )  # fmt: skip
-"""What a call is billed for, by the names that genai-prices has for the rates.
+"""What a call is billed for, by the names that genai-prices has for the rates; it lacks the last 4.
 
 Each unit of a usage is counted under one of these. Where a model has no rate of that name, `bills`
 says which one it is billed at.
@@ -156,11 +158,14 @@ def total(model: str, usage: Usage, rates: Rates, names: dict[str, str], source:
             counts[name] = counts.get(name, 0) + count
     cost = _ZERO
     for name, count in counts.items():
+        rate = by_name.get(name)
+        if rate is None and (documented := documented_rate(names, name)) is not None:
+            rate = rate_of(name, {-1: documented.usd})
+            source = source if documented.page in source else f"{source}, {documented.page}"
         # Below 0: cached sound or images of which it is not known whether they are in the cache.
-        if name not in by_name or count < 0:
+        if rate is None or count < 0:
             raise unpriced(model, f"{name} price", source)
         if count:
-            rate = by_name[name]
             usd, unit_prices[name] = rate.at(usage.input_tokens)
             part = EXACT.multiply(usd, count)
             if rate.units != 1:  # divide last: a third of a cent has no last digit
@@ -190,7 +195,8 @@ def _by_part(usage: Usage, provider: str | None) -> tuple[int, ...]:
         answer - output_image - output_sound, reasoning, 1,
         image, video, sound, read_image, read_sound, output_image, output_sound,
         usage.output_images, usage.web_searches, usage.file_searches, seconds,
-        usage.input_characters,
+        usage.input_characters, usage.preview_searches, usage.map_searches,
+        usage.code_containers, usage.paid_tool_calls,
     )  # fmt: skip
 
 

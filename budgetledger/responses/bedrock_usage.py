@@ -1,7 +1,9 @@
-"""The usage of Amazon Bedrock's Converse API.
+"""The usage of Amazon Bedrock's Converse API, and of Nova's own form of InvokeModel.
 
-The input includes neither cache reads nor cache writes. Field names are those of Bedrock's
-responses as of 2026-11.
+The input includes neither cache reads nor cache writes.
+
+Follows the Amazon Bedrock API reference, "TokenUsage" and "ConverseStreamMetadataEvent", and the
+Amazon Nova user guide, "Complete request schema" (2026-11).
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ def read_bedrock_usage(response: Fields, usage: Fields) -> Usage | None:
     """Read a usage with ``inputTokens``."""
     if usage.get("inputTokens") is None:
         return None
-    read, written = count(usage, "cacheReadInputTokens"), count(usage, "cacheWriteInputTokens")
+    read = count(usage, "cacheReadInputTokens") or count(usage, "cacheReadInputTokenCount")
+    written = count(usage, "cacheWriteInputTokens") or count(usage, "cacheWriteInputTokenCount")
     details = items(usage.get("cacheDetails"))
     written_1h = sum(count(part, "inputTokens") for part in details if part.get("ttl") == "1h")
     written = max(written, written_1h)

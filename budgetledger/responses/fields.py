@@ -51,6 +51,21 @@ def get(source: object, name: str) -> object:
     return fields(source).get(name)
 
 
+def fields_at(source: Fields, *path: str) -> Fields:
+    """The fields at the end of a *path* of fields; `NONE` where it breaks off."""
+    for name in path:
+        value = source.get(name)
+        if value is None:
+            return NONE
+        source = fields(value)
+    return source
+
+
+def is_absent(value: object) -> bool:
+    """Whether a field was not sent: it is None, or Mistral's client marks it so."""
+    return value is None or type(value).__name__ == "Unset"
+
+
 def first(source: Fields, *names: str) -> object:
     """The value of the first of these fields that is there; None if none is."""
     for name in names:
@@ -67,6 +82,12 @@ def items(value: object) -> Iterator[Fields]:
             yield fields(item)
 
 
+def values(value: object) -> Iterator[object]:
+    """The values of a dict, or of an object's attributes, whatever their names."""
+    named = fields(value)
+    yield from named.values() if isinstance(named, Mapping) else vars(value).values()
+
+
 def text(value: object) -> str | None:
     """*value* without outer blanks; None if it is not a text or nothing is left."""
     return str.strip(value) or None if isinstance(value, str) else None
@@ -77,4 +98,4 @@ def count(source: Fields, name: str) -> int:
     value = source.get(name)
     if type(value) is int and 0 <= value <= MAX_TOKENS:
         return value
-    return 0 if value is None else checked_count(value, name)
+    return 0 if is_absent(value) else checked_count(value, name)

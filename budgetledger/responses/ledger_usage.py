@@ -10,7 +10,7 @@ _USED_BY_NO_PROVIDER = frozenset(COUNT_NAMES) - {"input_tokens", "output_tokens"
 _OPENAIS = ("prompt_tokens", "input_tokens_details", "input_token_details")
 
 
-def read_ledger_usage(usage: Fields) -> Usage | None:
+def read_ledger_usage(response: Fields, usage: Fields) -> Usage | None:
     """Read what ``Usage(...)._asdict()`` gives; counts that are missing are 0."""
     if not _has_own_names(usage) or first(usage, *_OPENAIS) is not None:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from budgetledger.responses.fields import Fields, get, text
+from budgetledger.responses.fields import Fields, fields_at, get, items, text
 
 
 def model_named(response: Fields) -> str | None:
@@ -11,5 +11,14 @@ def model_named(response: Fields) -> str | None:
         model = text(response.get(name))
         if model is not None:
             return model
-    # LiteLLM's images, sound and reranking have it only here.
-    return text(get(response.get("_hidden_params"), "litellm_model_name"))
+    # LiteLLM's images, sound and reranking have it only here, LangChain's messages only there.
+    model = text(get(response.get("_hidden_params"), "litellm_model_name"))
+    if model is None:
+        model = text(fields_at(response, "response_metadata").get("model_name"))
+    if model is None:  # Mistral's conversations
+        model = next(filter(None, (text(out.get("model")) for out in _outputs(response))), None)
+    return model
+
+
+def _outputs(response: Fields) -> list[Fields]:
+    return list(items(response.get("outputs")))

@@ -11,12 +11,16 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from budgetledger.errors import UnreadableResponse
-from budgetledger.responses.fields import Fields, fields, first, get
+from budgetledger.responses.belief import is_believed
+from budgetledger.responses.enclosed import enclosed_in
+from budgetledger.responses.fields import Fields, fields
 from budgetledger.responses.model_name import model_named
+from budgetledger.responses.stated_cost import litellm_cost, provider_bill
+from budgetledger.responses.token_counts import is_token_count
+from budgetledger.responses.usage_field import usage_field
 from budgetledger.responses.usage_readers import read_usage
 from budgetledger.usage import Usage, checked
 
-_MAX_COST = 10**6  # USD; a larger figure of LiteLLM's for one call is taken for an error
 _INSTEAD = (
     "pass the object the client returned (a chat completion, response, message, text completion "
     "or embedding, or its dict), or the amount in USD"
@@ -26,8 +30,9 @@ _INSTEAD = (
 class Reading(NamedTuple):
     """What was read from a response: ``model`` that answered, ``usage``, and ``cost`` in USD.
 
-    ``cost`` is LiteLLM's own figure where it gave one above 0, exactly as it printed it.
-    ``usage`` and ``cost`` are never both None.
+    ``cost`` is LiteLLM's own figure where it gave one above 0, exactly as it printed it; else the
+    exact bill that a provider states in US dollars, a `ProviderBill`. ``usage`` and ``cost`` are
+    never both None.
     """
 
     model: str | None
@@ -36,11 +41,10 @@ class Reading(NamedTuple):
 
 
 def read_response(response: object) -> Reading:
-    """Read model, usage and LiteLLM's cost from a response object, its dict, or a usage.
+    """Read model, usage and stated cost from a response object, its dict, or a usage.
 
-    It reads the responses of OpenAI (chat, text, Responses, embeddings, images, transcriptions),
-    Anthropic, Gemini, Bedrock's Converse and LiteLLM, the chunk or event that ends a stream of
-    theirs, and a line of a batch's results.
+    It reads the responses of the providers, gateways and frameworks that `usage_readers` lists,
+    the chunk or event that ends a stream of theirs, and a line of a batch's results.
 
     *Raises* ``UnreadableResponse``, and nothing else, when neither a usage nor a cost can be
     read; the message names the type and its fields, never their values, and what to pass
@@ -64,38 +68,32 @@ def model_of(response: object) -> str | None:
         source = fields(response)
         model = model_named(source)
         if model is None:
-            within, _ = _within(source)
-            model = None if within is None else model_named(fields(within))
+            inner, _ = enclosed_in(source)
+            model = None if inner is None else model_named(fields(inner))
         return model
     except Exception:
         return None
-
-
-def usage_field(source: Fields) -> object:
-    """The usage among the fields of a response, unread."""
-    usage = source.get("usage")
-    return first(source, "usage_metadata", "usageMetadata") if usage is None else usage  # Gemini's
 
 
 def read_fields(response: object, source: Fields, *, stream: bool, batch: bool = False) -> Reading:
     """Read *source*, the fields of a *response* or of part of a *stream*."""
     sent_usage = usage_field(source)
     if sent_usage is None and not batch:
-        within, batch = _within(source)
-        if within is not None:
-            return read_fields(within, fields(within), stream=stream, batch=batch)
+        inner, batch = enclosed_in(source)
+        if inner is not None:
+            return read_fields(inner, fields(inner), stream=stream, batch=batch)
     usage_fields, hidden = fields(sent_usage), source.get("_hidden_params")
-    cost = None if hidden is None else _litellm_cost(source, fields(hidden), usage_fields, stream)
+    cost = None if hidden is None else litellm_cost(source, fields(hidden), usage_fields, stream)
+    if cost is None:
+        cost = provider_bill(usage_fields)
     try:
-        if isinstance(sent_usage, Usage):
-            usage: Usage | None = checked(sent_usage)
-        else:
-            batch = batch or source.get("object") == "batch"
-            usage = read_usage(source, source if sent_usage is None else usage_fields, batch)
+        usage = _usage(source, sent_usage, usage_fields, batch)
         if usage is None and cost is None:
             raise _not_an_answer(response) or UnreadableResponse(
                 _advice(response, source, sent_usage)
             )
+        if not (stream or cost or usage is None or usage.output_tokens):
+            _check_belief(response, source, sent_usage, usage)
     except UnreadableResponse:
         if cost is None:
             raise
@@ -103,42 +101,27 @@ def read_fields(response: object, source: Fields, *, stream: bool, batch: bool =
     return Reading(model_named(source), usage, cost)
 
 
-def _within(source: Fields) -> tuple[object, bool]:
-    """The response inside the event that ends a stream, or inside a line of a batch's results.
-
-    And whether it is from a batch. None if there is no response inside.
-    """
-    response, result = source.get("response"), source.get("result")
-    if response is not None and isinstance(source.get("type"), str):
-        return response, False
-    body = get(response, "body")
-    if get(result, "type") == "succeeded":
-        return get(result, "message"), True
-    if body is not None and get(response, "status_code") in (None, 200):
-        return body, True
-    if usage_field(fields(response)) is not None:
-        return response, True
-    if source.get("custom_id") is not None and (body or result or source.get("error")) is not None:
+def _usage(source: Fields, sent_usage: object, usage_fields: Fields, batch: bool) -> Usage | None:
+    if isinstance(sent_usage, Usage):
+        return checked(sent_usage)
+    batch = batch or source.get("object") == "batch"
+    if sent_usage is not None:
+        return read_usage(source, usage_fields, batch)
+    if is_token_count(source):
         raise _no_answer(
-            "this request of a batch failed, was cancelled or expired, and such requests are not "
-            "billed; there is nothing to record"
+            "this is the answer of an endpoint that counts tokens, which costs nothing; there is "
+            "nothing to record. If it is the usage of a call, pass usage=Usage(input_tokens=...)"
         )
-    return None, False
+    return read_usage(source, source, batch)
 
 
-def _litellm_cost(source: Fields, hidden: Fields, usage: Fields, stream: bool) -> Decimal | None:
-    cost = hidden.get("response_cost")
-    if cost is None and (stream or str(source.get("object")).endswith(".chunk")):
-        cost = usage.get("cost")  # where LiteLLM puts it for a stream
-    if isinstance(cost, bool) or not isinstance(cost, (int, float, Decimal)):
-        return None
-    if isinstance(cost, Decimal) and not cost.is_finite():
-        return None
-    if not 0 < cost <= _MAX_COST:
-        return None
-    exact = Decimal(float.__repr__(cost)) if isinstance(cost, float) else Decimal(cost)
-    # For a call with the user's own provider key, this is only OpenRouter's fee.
-    return None if usage.get("is_byok") else exact
+def _check_belief(response: object, source: Fields, sent_usage: object, usage: Usage) -> None:
+    if not isinstance(sent_usage, Usage) and not is_believed(source, usage):
+        raise UnreadableResponse(
+            f"the usage of this {_type_name(response)} cannot be true: it has no tokens at all, or "
+            "none for the answer that came with it; pass usage=Usage(...) with the true counts, or "
+            "the amount in USD"
+        )
 
 
 def _type_name(value: object) -> str:

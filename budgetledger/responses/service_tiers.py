@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from budgetledger.responses.fields import is_absent
+
 _WORD = re.compile(r"[a-z0-9_-]{1,32}")
 _USUAL = frozenset(  # the last two are values of Anthropic's inference_geo
     {"", "default", "auto", "standard", "on_demand", "unspecified", "global", "not_available"}
@@ -25,7 +27,7 @@ def service_tier(*values: object) -> str | None:
 def tier_word(value: object) -> str | None:
     """One field's tier in lower case; None for the usual one, 'unknown' if it is not a word."""
     if not isinstance(value, str):
-        return "unknown"
+        return None if is_absent(value) else "unknown"
     word = str.lower(value).removeprefix("on_demand_").removeprefix("traffic_type_")
     if word in _USUAL:
         return None

@@ -13,13 +13,15 @@ from decimal import Decimal
 from io import StringIO
 from typing import NamedTuple
 
-from budgetledger.responses.fields import fields, items
+from budgetledger.responses.enclosed import decoded_chunk
+from budgetledger.responses.fields import Fields, fields, items
 from budgetledger.responses.fields import get as _get
 from budgetledger.responses.response import model_of, read_fields
-from budgetledger.responses.response import usage_field as usage_told
 from budgetledger.responses.service_tiers import tier_word
+from budgetledger.responses.stream_events import event_of
+from budgetledger.responses.usage_field import usage_field
 from budgetledger.tokens import count_tokens
-from budgetledger.usage import Usage
+from budgetledger.usage import Usage, has_counts
 
 _KEPT = 1_000_000  # characters; more than any model answers in one call (2026-11)
 
@@ -31,6 +33,7 @@ _PARTS = (
     *("text", "thinking", "partial_json", "content", "transcript"),
     *("function", "custom", "name", "arguments", "input"),
 )
+_ANTHROPIC_EVENTS = ("message_", "content_block_")
 _ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
 _ANTHROPIC_COUNTS = (
     *("input_tokens", "output_tokens", "output_tokens_details", "iterations"),
@@ -42,7 +45,8 @@ _ANTHROPIC_COUNTS = (
 class StreamUsage(NamedTuple):
     """What a stream used: ``model`` that answered (None if none was named), and ``usage``.
 
-    ``cost`` is LiteLLM's own figure in USD, where the end of the stream carried one.
+    ``usage`` is None if it cannot be known: the stream's chunks had no known shape.
+    ``cost`` is the one in USD that the end of the stream carried, as in `Reading`.
     ``reported`` tells whether the usage is the one the end of the stream reported. Otherwise it
     is an estimate, of what had arrived: the provider may charge for more, such as reasoning it
     does not show.
@@ -59,12 +63,13 @@ class StreamReading:
 
     Understood are the chunks of OpenAI chat and text completions and of Gemini, the events of
     OpenAI Responses and of Anthropic messages, those of the two clients' stream helpers, LiteLLM's
-    chunks, the dicts of all of these, and plain text as ``str`` or ``bytes``. Anything else tells
-    nothing.
+    chunks, the events that `stream_events` lists, the dicts of all of these, and plain text as
+    ``str`` or ``bytes``. Anything else tells nothing, see `is_unknown`.
     """
 
     def __init__(self) -> None:
         self._started = False
+        self._recognized = False  # some chunk had a known shape
         self._model: str | None = None
         self._usage: Usage | None = None
         self._cost: Decimal | None = None
@@ -84,6 +89,11 @@ class StreamReading:
         """Whether any chunk came, so that the provider may charge for the call."""
         return self._started
 
+    @property
+    def is_unknown(self) -> bool:
+        """Whether chunks came and none had a known shape, so that no usage can be estimated."""
+        return self._started and not self._recognized
+
     def add(self, chunk: object) -> None:
         """Take note of the next *chunk*; whatever it is, and does when touched, nothing is raised.
 
@@ -101,6 +111,8 @@ class StreamReading:
         told its own; None counts as 0. Neither matters once the usage was reported; without that
         the text is counted here, which may take half a second.
         """
+        if self.is_unknown:
+            return StreamUsage(self._model, None, None, False)
         with suppress(Exception):
             self._read_hidden()
         told = self._usage or Usage()
@@ -117,35 +129,28 @@ class StreamReading:
         return StreamUsage(self._model, estimated, self._cost, False)
 
     def _read(self, chunk: object) -> None:
-        if isinstance(chunk, str):
-            self._write(chunk)
+        if isinstance(chunk, (str, bytes)):
+            self._recognized = True
+            self._write(chunk if isinstance(chunk, str) else self._decoder.decode(chunk))
             return
-        if isinstance(chunk, bytes):
-            self._write(self._decoder.decode(chunk))
-            return
-        kind = _get(chunk, "type")
+        told = fields(chunk)
+        kind = told.get("type") or told.get("event_type")
         kind = kind if isinstance(kind, str) else ""
         if kind.startswith("response."):
             self._read_response_event(chunk, kind)
-        elif kind == "message_start":
-            self._name(_get(chunk, "message"))
-            self._merge(_get(chunk, "message"), final=False)
-        elif kind == "content_block_start":
-            block = _get(chunk, "content_block")
-            for name in ("text", "thinking", "name"):  # not the content of a tool's result
-                self._write(_get(block, name))
-        elif kind == "content_block_delta":
-            self._write(_get(chunk, "delta"))
-        elif kind == "message_delta":
-            self._merge(chunk, final=True)
+        elif kind.startswith(_ANTHROPIC_EVENTS):
+            self._read_anthropic_event(chunk, kind)
         elif kind == "chunk":  # OpenAI's helper wraps the chunk, and then repeats it in parts
-            self._read_choices(_get(chunk, "chunk"))
+            inner = told.get("chunk")
+            self._read_choices(inner, fields(inner))
+        elif told.get("choices") is not None or told.get("candidates") is not None:
+            self._read_choices(chunk, told)
         else:
-            self._read_choices(chunk)
+            self._read_other_event(chunk, told, kind)
 
-    def _read_choices(self, chunk: object) -> None:
+    def _read_choices(self, chunk: object, told: Fields) -> None:
         """Chat, text or Gemini: its last usage comes with the finish, or in a chunk alone."""
-        told = fields(chunk)
+        self._recognized = True
         choices = [*items(told.get("choices")), *items(told.get("candidates"))]
         for choice in choices:
             index = choice.get("index")
@@ -159,7 +164,45 @@ class StreamReading:
         self._hidden = told.get("_hidden_params")
         self._take(chunk, final=not choices or (self._finished and not self._writing))
 
+    def _read_anthropic_event(self, event: object, kind: str) -> None:
+        self._recognized = True
+        if kind == "message_start":
+            self._name(_get(event, "message"))
+            self._merge(_get(event, "message"), final=False)
+        elif kind == "content_block_start":
+            block = _get(event, "content_block")
+            for name in ("text", "thinking", "name"):  # not the content of a tool's result
+                self._write(_get(block, name))
+        elif kind == "content_block_delta":
+            self._write(_get(event, "delta"))
+        elif kind == "message_delta":
+            self._merge(event, final=True)
+
+    def _read_other_event(self, chunk: object, told: Fields, kind: str) -> None:
+        inner = told.get("data")  # an event of the mistralai client
+        if inner is None or isinstance(inner, (str, list)):
+            inner = decoded_chunk(told)
+        if inner is not None:
+            self._read(inner)
+            return
+        event = event_of(kind, told)
+        if event is None:  # perhaps a usage alone, or LiteLLM's notes
+            # The clients' helpers repeat what a raw event before it had.
+            self._recognized |= told.get("snapshot") is not None
+            self._name(chunk)
+            self._hidden = told.get("_hidden_params")
+            self._take(chunk, final=True)
+            return
+        self._recognized = True
+        self._write(event.texts)
+        answer = chunk if event.answer is told else event.answer
+        if answer is not None:
+            self._name(answer)
+            if event.is_last and not self._final:
+                self._note(answer, final=True)
+
     def _read_response_event(self, event: object, kind: str) -> None:
+        self._recognized = True
         if kind.endswith(".delta") and kind != "response.audio.delta":  # that is base64
             self._write(_get(event, "delta"))
         response = _get(event, "response")
@@ -195,20 +238,25 @@ class StreamReading:
         self._take({"usage": self._counts}, final=final and bool(counts["output_tokens"]))
 
     def _take(self, source: object, *, final: bool) -> None:
-        """Note the usage so far, and LiteLLM's cost of the whole."""
+        """Note the usage so far, and the cost of the whole, if the source has a field for them."""
         told = fields(source)
-        if usage_told(told) is None and _get(told.get("_hidden_params"), "response_cost") is None:
-            return
-        _, usage, cost = read_fields(source, told, stream=True)
+        hidden = told.get("_hidden_params")
+        if usage_field(told) is not None or _get(hidden, "response_cost") is not None:
+            self._note(source, final=final)
+
+    def _note(self, source: object, *, final: bool) -> None:
+        _, usage, cost = read_fields(source, fields(source), stream=True)
         if usage is not None:
             self._searches = max(usage.web_searches, self._searches)
-        if usage is not None and any(usage[:-1]):  # zeros stand for "not known"
+        if usage is not None and has_counts(usage):  # zeros stand for "not known"
+            self._recognized = True
             # No output for a text that arrived is not believed.
             told_all = usage.output_tokens or usage.input_audio_seconds or not self._length
             final = final and bool(told_all)
             self._usage, self._final = usage, final
         if final:
             self._cost = cost or self._cost
+            self._recognized |= cost is not None
 
     def _write(self, value: object) -> bool:
         """Note the text in a value of any shape; tell whether there was some."""

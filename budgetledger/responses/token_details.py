@@ -22,6 +22,8 @@ def cache_counts(usage: Fields, input_details: Fields = NONE) -> tuple[int, int,
             written,
             count(input_details, "cache_creation_tokens"),
             count(input_details, "cache_write_tokens"),
+            count(input_details, "cache_creation_input_tokens"),  # DashScope
+            count(input_details, "cached_creation_tokens"),  # new-api, a gateway
         )
         by_time = by_time or input_details.get("cache_creation_token_details")
     if by_time is not None:
@@ -41,15 +43,26 @@ def output_counts(
     *input_tokens*: the whole input, with all that was cached.
     """
     output = max(count(usage, "completion_tokens"), count(usage, "output_tokens"))
+    if not output and not usage.get("prompt_audio_seconds"):  # Mistral's total has sound too
+        output = max(0, count(usage, "total_tokens") - input_tokens)
     if output_details is None:
         return output, 0, 0, 0
     details = fields(output_details)
     reasoning = max(count(details, "reasoning_tokens"), count(details, "thinking_tokens"))
-    # Some gateways count reasoning beside the output; the total shows which of them do.
-    if reasoning and count(usage, "total_tokens") == input_tokens + output + reasoning:
-        output += reasoning
+    if reasoning:
+        output += reasoning_beside(usage, input_tokens, output, reasoning)
     audio, images = count(details, "audio_tokens"), count(details, "image_tokens")
     return output, max(0, min(reasoning, output - audio - images)), audio, images
+
+
+def reasoning_beside(usage: Fields, input_tokens: int, output: int, reasoning: int) -> int:
+    """How many *reasoning* tokens a sender counted beside the *output*: all or none.
+
+    The total shows which senders do; without one, more reasoning than output shows it.
+    """
+    total = count(usage, "total_tokens")
+    is_beside = total == input_tokens + output + reasoning or (not total and reasoning > output)
+    return reasoning if is_beside else 0
 
 
 def web_searches(usage: Fields) -> int:

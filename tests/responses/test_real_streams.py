@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import ModuleType
 from typing import Any
 
 import anthropic
 import openai
 import pytest
+from canned import EVENTS, sent_events, serving
 
 from budgetledger.responses.stream import StreamReading, StreamUsage
 from budgetledger.tokens import count_tokens
@@ -43,34 +42,8 @@ def counted(model: str, *more: str) -> int:
 @pytest.fixture
 def serve() -> Iterator[Serve]:
     """Start a server that answers every call with these events, and give its address."""
-    servers = []
-
-    def start(events: list[dict[str, Any]]) -> str:
-        body = "".join(
-            f"event: {event.get('type', 'message')}\ndata: {json.dumps(event)}\n\n"
-            for event in events
-        ).encode()
-
-        class Answer(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                self.rfile.read(int(self.headers["content-length"]))
-                self.send_response(200)
-                self.send_header("content-type", "text/event-stream")
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: Any) -> None: ...
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        servers.append(server)
-        return f"http://127.0.0.1:{server.server_port}"
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    with ExitStack() as servers:
+        yield lambda events: servers.enter_context(serving(sent_events(events), EVENTS))
 
 
 @pytest.fixture(scope="module")

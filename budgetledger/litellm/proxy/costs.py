@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from budgetledger.errors import UnreadableResponse
 from budgetledger.responses.response import model_of, read_response
 from budgetledger.responses.stream import StreamReading
-from budgetledger.usage import Usage
+from budgetledger.usage import Usage, has_counts
 
 
 class Paid(NamedTuple):
@@ -129,7 +129,7 @@ def _read(response: Any) -> tuple[str | None, Usage | None]:
 
 
 def _counted(usage: Usage | None) -> Usage | None:
-    return None if usage is None or not any(usage[:-1]) else usage
+    return None if usage is None or not has_counts(usage) else usage
 
 
 def _larger(came: Usage, billed: Usage) -> Usage:

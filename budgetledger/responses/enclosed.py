@@ -1,0 +1,92 @@
+"""The response inside another object: an event that ends a stream, or a line of a batch's results.
+
+Follows the batch pages of OpenAI and Mistral (custom_id, response.body), Anthropic (result), Gemini
+(key, response), Vertex AI (request, response, status; instance, predictions) and Amazon Bedrock
+(recordId, modelOutput); for events Bedrock's ConverseStream and InvokeModelWithResponseStream,
+Cohere's "Chat with streaming", Gemini's Interactions, and the mistralai client (``event.data``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+
+from budgetledger.errors import UnreadableResponse
+from budgetledger.responses.bedrock_invoke_usage import METRICS
+from budgetledger.responses.fields import Fields, fields, fields_at, get
+from budgetledger.responses.usage_field import usage_field
+
+_ENVELOPES = ("metadata", "data", "interaction", "delta", "result", "message")
+_LINE_IDS = ("custom_id", "recordId", "key")
+
+
+def enclosed_in(source: Fields) -> tuple[object, bool]:
+    """The response inside *source*, and whether it is from a batch; None if there is none.
+
+    *Raises* ``UnreadableResponse`` for a request of a batch that failed: nothing is billed.
+    """
+    if source.get(METRICS) is not None:
+        return None, False
+    response, result = source.get("response"), source.get("result")
+    if response is not None and not isinstance(response, str):
+        if isinstance(source.get("type"), str) or isinstance(source.get("event_type"), str):
+            return response, False
+        body = get(response, "body")
+        if body is not None and get(response, "status_code") in (None, 200):
+            return body, True
+        if usage_field(fields(response)) is not None:
+            return response, True
+    if get(result, "type") == "succeeded":
+        return get(result, "message"), True
+    output = source.get("modelOutput")
+    if output is not None:
+        return output, True
+    if source.get("predictions") is not None and source.get("instance") is not None:
+        return {"predictions": source.get("predictions")}, True
+    check_not_failed(source)
+    return payload(source), False
+
+
+def payload(source: Fields) -> object:
+    """The response inside an event of a stream; None if there is none."""
+    decoded = decoded_chunk(source)
+    if decoded is not None:
+        return decoded
+    for name in _ENVELOPES:
+        value = source.get(name)
+        if value is not None and not isinstance(value, (str, bytes, list, tuple)):
+            inner = fields(value)
+            if usage_field(inner) is not None:
+                return value
+    return None
+
+
+def decoded_chunk(source: Fields) -> object:
+    """The JSON in ``{"chunk": {"bytes": ...}}``, as boto3 gives InvokeModel's streams; or None."""
+    sent = fields_at(source, "chunk").get("bytes")
+    if isinstance(sent, bytes):
+        with suppress(ValueError):
+            return json.loads(sent)
+    return None
+
+
+def check_not_failed(source: Fields) -> None:
+    """Raise `UnreadableResponse` for a line of a batch whose request failed."""
+    answer = source.get("response")
+    is_line = any(source.get(name) is not None for name in _LINE_IDS)
+    failed = (
+        (source.get("response") or source.get("result") or source.get("error")) is not None
+        if is_line
+        # Vertex AI has the reason where the usual status is empty.
+        else isinstance(source.get("request"), Mapping)
+        and bool(source.get("status"))
+        and not answer
+    )
+    if failed:
+        error = UnreadableResponse(
+            "this request of a batch failed, was cancelled or expired, and such requests are not "
+            "billed; there is nothing to record"
+        )
+        error.is_answer = False
+        raise error
