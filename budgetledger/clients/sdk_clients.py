@@ -16,11 +16,11 @@ from typing import Any, NamedTuple, NoReturn
 from budgetledger.aio import AsyncHold, AsyncLedger
 from budgetledger.callers import NOBODY, Caller, current
 from budgetledger.clients import sdk_streams as _client_streams
-from budgetledger.clients.sdk_calls import CALLER, ClientCall, answered, taken_from
+from budgetledger.clients.sdk_calls import CALLER, ClientCall, answered, taken_from, url_of
 from budgetledger.clients.settling import asettled, settled
 from budgetledger.errors import InvalidInput
 from budgetledger.holds import Hold
-from budgetledger.ledger import Ledger
+from budgetledger.ledger import Ledger, ledger_at
 
 # The methods that take budget_user=, budget_tags= and budget_key=.
 _CHAT = {"completions": ("create", "parse", "stream")}
@@ -159,6 +159,7 @@ class _SyncClient(_Metered):
             return send(cast_to, options, *args, **kwargs)
         if call.streams:
             kwargs["stream_cls"] = _client_streams.metered(kwargs["stream_cls"])
+        ledger = ledger_at(ledger, url_of(self, options))
         hold = ledger.hold(call.user, **call.hold)
         try:
             result = send(cast_to, options, *args, **kwargs)
@@ -192,6 +193,7 @@ class _AsyncClient(_Metered):
             return await send(cast_to, options, *args, **kwargs)
         if call.streams:
             kwargs["stream_cls"] = _client_streams.metered(kwargs["stream_cls"])
+        ledger = ledger_at(ledger, url_of(self, options))
         hold = await AsyncLedger(ledger).hold(call.user, **call.hold)
         try:
             result = await send(cast_to, options, *args, **kwargs)

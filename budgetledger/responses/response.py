@@ -26,7 +26,8 @@ _INSTEAD = (
 class Reading(NamedTuple):
     """What was read from a response: ``model`` that answered, ``usage``, and ``cost`` in USD.
 
-    ``cost`` is LiteLLM's own figure where it gave one above 0, exactly as it printed it.
+    ``cost`` is LiteLLM's own figure where it gave one above 0, exactly as it printed it, and 0 for
+    an answer from its cache.
     ``usage`` and ``cost`` are never both None.
     """
 
@@ -127,6 +128,8 @@ def _within(source: Fields) -> tuple[object, bool]:
 
 
 def _litellm_cost(source: Fields, hidden: Fields, usage: Fields, stream: bool) -> Decimal | None:
+    if hidden.get("cache_hit") is True:
+        return Decimal(0)  # its figure, if any, is that of the first answer
     cost = hidden.get("response_cost")
     if cost is None and (stream or str(source.get("object")).endswith(".chunk")):
         cost = usage.get("cost")  # where LiteLLM puts it for a stream
