@@ -56,11 +56,19 @@ def metered_client(client: Any, ledger: Ledger | AsyncLedger, own: Caller) -> An
         # The parts that it has made of itself would go on to call the client it was.
         if not isinstance(getattr(kind, name, None), cached_property):
             vars(wrapped)[name] = value
+    _renew_parts(wrapped, client)
     ledger = ledger.ledger if isinstance(ledger, AsyncLedger) else ledger
     wrapped._budgetledger = _Metering(ledger, own)
     if hasattr(wrapped, "_middleware_chain"):  # Anthropic's; at its end are methods of its client
         wrapped._middleware_chain = wrapped._build_middleware_chain()
     return wrapped
+
+
+def _renew_parts(wrapped: Any, client: Any) -> None:
+    """Make the parts anew that *client* made of itself at its start: Bedrock's and Vertex's do."""
+    for name, part in list(vars(wrapped).items()):
+        if name in _METHODS and getattr(part, "_client", None) is client:
+            setattr(wrapped, name, _taking_arguments(type(part)(wrapped), _METHODS[name]))
 
 
 def _is_async(kind: type) -> bool | None:
@@ -145,6 +153,7 @@ class _Metered:
     def copy(self, *args: Any, **kwargs: Any) -> Any:
         made = super().copy(*args, **kwargs)  # type: ignore[misc]
         made._budgetledger = self._budgetledger
+        _renew_parts(made, made)
         return made
 
     with_options = copy
