@@ -83,6 +83,17 @@ text-completion-inception triton v0 vercel_ai_gateway vllm volcengine wandb wats
 watsonx_text xiaomi_mimo xinference
 """
 _UNLISTED = frozenset(_UNLISTED_WORDS.split())
+_LISTED_WORDS = """
+anthropic arcee avian aws azure baseten cerebras cloudflare cohere cursor databricks deepseek
+doubleword elevenlabs fireworks github-copilot google groq huggingface_cerebras
+huggingface_fireworks-ai huggingface_groq huggingface_hyperbolic huggingface_nebius
+huggingface_novita huggingface_nscale huggingface_ovhcloud huggingface_publicai
+huggingface_sambanova huggingface_together meta minimax mistral modal moonshotai novita openai
+openai-decisions openrouter ovhcloud perplexity quicksilverpro together typesafe voyageai x-ai zai
+zhipuai
+"""
+KNOWN = frozenset(_LISTED_WORDS.split())
+"""The providers of the price list (genai-prices 0.2.3), for what must not change with the list."""
 
 # URLs that genai-prices' patterns do not tell, or of which they do not tell the region:
 # developers.openai.com/api/docs/guides/data-residency, docs.x.ai/developers/advanced-api-usage,
