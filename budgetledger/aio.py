@@ -241,7 +241,7 @@ class AsyncLedger:
         """
         journal = self._journal.journal
         facts = (
-            response, cost, model, usage, key, tags, occurred_at, journal.clock, journal.book
+            response, cost, model, usage, key, tags, occurred_at, journal.clock, journal.prices
         )  # fmt: skip
         outcome = await self._journal.record(
             lambda: draft_charge(*facts),

@@ -187,6 +187,9 @@ class Budget(NamedTuple):
     """Seconds since 1970, as first set."""
     alert_at: tuple[Decimal, ...] = ()
     """Shares of the limit at which to alert, ascending: 0.8 is 80 %."""
+    by_identity: bool = False
+    """Whether `model` stands for all names of that model, as in budgets set since 0.1; else for
+    this name alone."""
 
     @property
     def limit(self) -> Decimal | int:

@@ -6,6 +6,7 @@ import logging
 import weakref
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from numbers import Number
@@ -133,7 +134,7 @@ class BaseHold:
             paid, cost = None, paid
         draft = draft_charge(
             paid, cost, model or self.model, usage, key, tags, occurred_at,
-            self._journal.clock, self._journal.book,
+            self._journal.clock, self._journal.prices,
         )  # fmt: skip
         tags_json = self.entry.tags_json if tags is None else draft.tags_json
         return settling(draft, self.id, tags_json, note)
@@ -359,6 +360,13 @@ class Hold(BaseHold):
 def granted_of(hold: BaseHold) -> Granted:
     """The entry of the hold and its account, from which another object for it can be made."""
     return Granted(hold.entry, hold._account, hold.refusal)
+
+
+def called_at(hold: BaseHold, *places: str) -> None:
+    """Note where the call of `hold` was made, for its price: see `ledger_at`."""
+    if places:
+        journal = hold._journal
+        hold._journal = replace(journal, places=(*journal.places, *places))
 
 
 def plain_hold(hold: BaseHold) -> Hold:

@@ -187,7 +187,9 @@ class Ledger:
         """
         request = HoldRequest(None, model, messages, text, tools, max_output_tokens, n)
         journal = self._journal
-        return estimated(request, model, journal.default_output_tokens, journal.clock, journal.book)
+        return estimated(
+            request, model, journal.default_output_tokens, journal.clock, journal.prices
+        )
 
     def holds(self, account: str) -> list[Hold]:
         """The open holds that count against `account`: its own, and those of accounts under it.
@@ -238,7 +240,7 @@ class Ledger:
         """
         journal = self._journal
         draft = draft_charge(
-            response, cost, model, usage, key, tags, occurred_at, journal.clock, journal.book
+            response, cost, model, usage, key, tags, occurred_at, journal.clock, journal.prices
         )
         return charging.charge(journal, account, draft)
 
@@ -566,6 +568,12 @@ class Ledger:
 
     def __repr__(self) -> str:
         return f"Ledger({self.path!r}, project={self.project!r})"
+
+
+def ledger_at(ledger: Ledger, *places: str) -> Ledger:
+    """The same ledger for calls made at `places`: base URLs, or LiteLLM's names of providers."""
+    journal = ledger._journal
+    return ledger_on(replace(journal, places=(*places, *journal.places)), like=ledger)
 
 
 def ledger_on(journal: Journal, like: Ledger | None = None) -> Ledger:

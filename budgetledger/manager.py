@@ -17,6 +17,7 @@ from budgetledger.journal.journal import journal_of
 from budgetledger.ledger import Ledger, ledger_on
 from budgetledger.litellm.local_books import LocalBooks
 from budgetledger.litellm.records import DAYS
+from budgetledger.litellm.registered_prices import with_registered_prices
 from budgetledger.money import Amount, count, limit_sum, to_pico, to_usd
 from budgetledger.names import checked_name
 from budgetledger.storage.targets import default_path
@@ -80,7 +81,7 @@ class BudgetManager:
                 project_name, api_base, headers, timeout, ledger
             )
         elif client_type == "local":
-            self._ledger = (
+            self._ledger = with_registered_prices(
                 Ledger(default_path(), project=project_name)
                 if ledger is None
                 else ledger_on(journal_of(ledger).for_project(project_name), like=ledger)
@@ -178,7 +179,7 @@ class BudgetManager:
         prompt_tokens = count_tokens(model, messages=messages, tools=tools).tokens
         longest = 0 if max_output_tokens is None else count(max_output_tokens, "max_output_tokens")
         usage = Usage(prompt_tokens, longest)
-        prompt = price_of(model, usage, datetime.now(UTC), journal_of(self._ledger).book).cost
+        prompt = price_of(model, usage, datetime.now(UTC), journal_of(self._ledger).prices).cost
         return float(to_usd(self._books.current_pico(user) + to_pico(prompt)))
 
     def update_cost(

@@ -12,7 +12,7 @@ from budgetledger.callers import Caller, current, pop_caller
 from budgetledger.clients.call_arguments import Kind, hold_arguments, is_list
 from budgetledger.clients.driven_generators import AsyncGeneratorProxy, GeneratorProxy
 from budgetledger.clients.metered_streams import AsyncMeteredStream, MeteredStream
-from budgetledger.clients.settling import asettled, reading_of, settled
+from budgetledger.clients.settling import asettled, reading_for, settled
 from budgetledger.errors import UnpricedModel
 from budgetledger.holds import Hold, plain_hold
 from budgetledger.ledger import Ledger
@@ -165,7 +165,7 @@ def _plain(meter: _Meter, function: Any, takes: inspect.Signature) -> Callable[.
             return _answered(meter.ledger, awaited_hold(hold), lambda: returned)
         if hasattr(type(returned), "__anext__"):
             return AsyncMeteredStream(returned, awaited_hold(hold))
-        settled(meter.ledger, hold, reading_of(returned))
+        settled(meter.ledger, hold, reading_for(hold, returned))
         return returned
 
     return call
@@ -190,7 +190,7 @@ async def _answered(ledger: Ledger, hold: AsyncHold, ask: Callable[[], Awaitable
         return AsyncMeteredStream(returned, hold)
     if hasattr(type(returned), "__next__"):
         return MeteredStream(returned, plain_hold(hold))
-    await asettled(ledger, hold, reading_of(returned))
+    await asettled(ledger, hold, reading_for(hold, returned))
     return returned
 
 

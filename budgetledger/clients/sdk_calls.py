@@ -121,6 +121,12 @@ def taken_from(options: Any, sent: dict[str, Any], own: Caller) -> ClientCall | 
     return ClientCall(kind, options, sent, caller.over(own))
 
 
+def url_of(client: Any, options: Any) -> str:
+    """The URL that a request is sent to, or that of the client before its path."""
+    url = str(options.url)
+    return url if "://" in url else str(client.base_url)
+
+
 def _kind_of(path: str) -> Kind | None:
     """The API of a path, by the path's end: hosts put their own prefix before it."""
     path = "/" + path.strip("/")

@@ -16,11 +16,11 @@ from typing import Any, NamedTuple, NoReturn
 from budgetledger.aio import AsyncHold, AsyncLedger
 from budgetledger.callers import NOBODY, Caller, current
 from budgetledger.clients import sdk_streams as _client_streams
-from budgetledger.clients.sdk_calls import CALLER, ClientCall, answered, taken_from
+from budgetledger.clients.sdk_calls import CALLER, ClientCall, answered, taken_from, url_of
 from budgetledger.clients.settling import asettled, settled
 from budgetledger.errors import InvalidInput
 from budgetledger.holds import Hold
-from budgetledger.ledger import Ledger
+from budgetledger.ledger import Ledger, ledger_at
 
 # The methods that take budget_user=, budget_tags= and budget_key=.
 _CHAT = {"completions": ("create", "parse", "stream")}
@@ -56,11 +56,19 @@ def metered_client(client: Any, ledger: Ledger | AsyncLedger, own: Caller) -> An
         # Cached resources (client.chat, …) would still call the original client.
         if not isinstance(getattr(kind, name, None), cached_property):
             vars(wrapped)[name] = value
+    _renew_parts(wrapped, client)
     ledger = ledger.ledger if isinstance(ledger, AsyncLedger) else ledger
     wrapped._budgetledger = _Metering(ledger, own)
     if hasattr(wrapped, "_middleware_chain"):  # Anthropic's; it ends in methods of its client
         wrapped._middleware_chain = wrapped._build_middleware_chain()
     return wrapped
+
+
+def _renew_parts(wrapped: Any, client: Any) -> None:
+    """Make the parts anew that *client* made of itself at its start: Bedrock's and Vertex's do."""
+    for name, part in list(vars(wrapped).items()):
+        if name in _METHODS and getattr(part, "_client", None) is client:
+            setattr(wrapped, name, _taking_arguments(type(part)(wrapped), _METHODS[name]))
 
 
 def _is_async(kind: type) -> bool | None:
@@ -145,6 +153,7 @@ class _Metered:
     def copy(self, *args: Any, **kwargs: Any) -> Any:
         made = super().copy(*args, **kwargs)  # type: ignore[misc]
         made._budgetledger = self._budgetledger
+        _renew_parts(made, made)
         return made
 
     with_options = copy
@@ -159,6 +168,7 @@ class _SyncClient(_Metered):
             return send(cast_to, options, *args, **kwargs)
         if call.streams:
             kwargs["stream_cls"] = _client_streams.metered(kwargs["stream_cls"])
+        ledger = ledger_at(ledger, url_of(self, options))
         hold = ledger.hold(call.user, **call.hold)
         try:
             result = send(cast_to, options, *args, **kwargs)
@@ -192,6 +202,7 @@ class _AsyncClient(_Metered):
             return await send(cast_to, options, *args, **kwargs)
         if call.streams:
             kwargs["stream_cls"] = _client_streams.metered(kwargs["stream_cls"])
+        ledger = ledger_at(ledger, url_of(self, options))
         hold = await AsyncLedger(ledger).hold(call.user, **call.hold)
         try:
             result = await send(cast_to, options, *args, **kwargs)

@@ -13,11 +13,18 @@ from budgetledger.errors import (
     UnreadableResponse,
     UnrecordedWarning,
 )
-from budgetledger.holds import BaseHold, Hold
+from budgetledger.holds import BaseHold, Hold, called_at
 from budgetledger.ledger import Ledger
+from budgetledger.responses.called_at import called_at as places_of
 from budgetledger.responses.response import Reading, model_of, read_response
 
 _log = logging.getLogger("budgetledger")
+
+
+def reading_for(hold: BaseHold, response: object) -> Reading:
+    """`reading_of`; where LiteLLM says the call was made is noted on *hold*, for its price."""
+    called_at(hold, *places_of(response))
+    return reading_of(response)
 
 
 def reading_of(response: object) -> Reading:

@@ -112,7 +112,7 @@ class HostedBooks:
         """Record what a call of *user* cost."""
         journal = self._outbox.journal
         draft = draft_charge(
-            response, None, model, usage, None, None, None, journal.clock, journal.book
+            response, None, model, usage, None, None, None, journal.clock, journal.prices
         )
         entry = self._outbox.add(user, draft)
         self._send_change()

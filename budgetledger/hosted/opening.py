@@ -9,6 +9,7 @@ from budgetledger.hosted.books import HostedBooks
 from budgetledger.hosted.http import Server
 from budgetledger.hosted.outbox import Outbox
 from budgetledger.ledger import Ledger
+from budgetledger.litellm.registered_prices import with_registered_prices
 from budgetledger.storage.targets import default_path, is_server
 
 
@@ -34,7 +35,7 @@ def open_hosted(
                 f"hosted mode keeps unsent changes in a file on this machine, not in "
                 f"{opened.path}; pass ledger=Ledger('unsent.db')"
             )
-        outbox = Outbox(opened, project, server.address)
+        outbox = Outbox(with_registered_prices(opened), project, server.address)
         return outbox.ledger, HostedBooks(project, server, outbox)
     except BaseException:
         if ledger is None:

@@ -14,7 +14,8 @@ from budgetledger.money import Amount, count, to_pico
 from budgetledger.names import checked_name, is_name, to_json
 from budgetledger.pricing import catalog
 from budgetledger.pricing.estimates import Estimate, estimate
-from budgetledger.pricing.sources import Book, extreme, priced
+from budgetledger.pricing.sources import Prices, extreme, priced
+from budgetledger.responses.called_at import called_at
 from budgetledger.responses.response import Reading, model_of, read_response
 from budgetledger.responses.stated_cost import ProviderBill
 from budgetledger.usage import MAX_TOKENS, Usage, checked, positional
@@ -41,7 +42,7 @@ def draft_charge(
     tags: Mapping[str, Any] | None,
     occurred_at: datetime | None,
     clock: Callable[[], int],
-    book: Book,
+    prices: Prices,
 ) -> Draft:
     """Draft a charge. Money that was spent is never refused because its price is unknown.
 
@@ -63,7 +64,9 @@ def draft_charge(
         answered, usage, stated_cost = _read(response, model, usage, cost_pico is not None)
         if cost_pico is None:
             at_us = clock() if occurred_at_us is None else occurred_at_us
-            cost_pico, source, price_json = priced(answered, model, usage, stated_cost, at_us, book)
+            cost_pico, source, price_json = priced(
+                answered, model, usage, stated_cost, at_us, prices.at(*called_at(response))
+            )
             if source == "litellm" and isinstance(stated_cost, ProviderBill):
                 source = stated_cost.source
         model = model or answered
@@ -109,7 +112,7 @@ def estimated(
     model: str,
     default_output_tokens: int,
     clock: Callable[[], int],
-    book: Book,
+    prices: Prices,
 ) -> Estimate:
     """Estimate what the call may cost now. Raises `UnpricedModel`."""
     return estimate(
@@ -121,13 +124,13 @@ def estimated(
         n=request.n,
         default_output_tokens=default_output_tokens,
         at=from_us(clock()),
-        dearest=partial(extreme, book=book, dearest=True),
-        cheapest=partial(extreme, book=book, dearest=False),
+        dearest=partial(extreme, prices=prices, dearest=True),
+        cheapest=partial(extreme, prices=prices, dearest=False),
     )
 
 
 def draft_hold(
-    request: HoldRequest, default_output_tokens: int, clock: Callable[[], int], book: Book
+    request: HoldRequest, default_output_tokens: int, clock: Callable[[], int], prices: Prices
 ) -> tuple[Draft, Estimate | None]:
     """Draft a hold, except its deadline. Also returns the estimate it is made from, if any."""
     amount, model, tokens, tags, key = (
@@ -141,7 +144,7 @@ def draft_hold(
             raise InvalidInput("pass an amount, or a prompt to estimate from, not both")
         if model is None:
             raise InvalidInput("an estimate needs a model; pass the model with the prompt")
-        made_from = estimated(request, model, default_output_tokens, clock, book)
+        made_from = estimated(request, model, default_output_tokens, clock, prices)
         pico, source = made_from.pico, made_from.source
         held_tokens = made_from.input_tokens + made_from.output_tokens
         price_json = to_json(made_from.unit_prices, "price")

@@ -18,6 +18,8 @@ from budgetledger.journal.reports import EVER
 from budgetledger.journal.transaction import Memory, Transaction
 from budgetledger.names import checked_name
 from budgetledger.prices import PriceBook
+from budgetledger.pricing.hosts import Host
+from budgetledger.pricing.sources import Prices, Registered
 from budgetledger.storage.protocols import Execute
 from budgetledger.storage.store import Store
 from budgetledger.windows import to_us
@@ -43,6 +45,8 @@ class Journal:
     """The state behind a `Ledger`. ``dataclasses.replace`` makes another view of the same file.
 
     *around_hold* is called with each operation that takes a hold, and returns the one to run.
+    *places*: where the calls of this view are made, for their price (see `Prices`); *registered*
+    finds prices that LiteLLM has.
     """
 
     store: Store
@@ -52,6 +56,8 @@ class Journal:
     default_output_tokens: int
     on_alert: Callable[[Alert], object] | None = None
     around_hold: Callable[[Taking], Taking] | None = None
+    places: tuple[str | Host, ...] = ()
+    registered: Registered | None = None
     memory: Memory = field(default_factory=Memory)
     refs: dict[str, Ref] = field(init=False)
     """The project's cached accounts, by name; a part of *memory*."""
@@ -145,6 +151,11 @@ class Journal:
         # An account's time never runs back, even if the clock does.
         now_us = max(self.clock(), accounts.last_time(execute, ref.id))
         return min(now_us, known_us), known_us
+
+    @property
+    def prices(self) -> Prices:
+        """What prices the calls of this view."""
+        return Prices(self.book, self.places, self.registered)
 
     def book(self) -> PriceBook:
         """The current own prices, cached until there are more of them.

@@ -11,7 +11,7 @@ from math import inf
 from budgetledger.entries import Budget, Measure
 from budgetledger.errors import BudgetExceededError
 from budgetledger.journal import statements
-from budgetledger.journal.reports import EVER, totals_before
+from budgetledger.journal.reports import EVER, counts, models_of, totals_before
 from budgetledger.journal.rules import Check, Need, next_time, of_measure
 from budgetledger.journal.standing import Level
 from budgetledger.journal.transaction import Transaction
@@ -92,9 +92,10 @@ def _retry_at(tx: Transaction, level: Level, refused: Check, need: Need) -> int 
     room = budget.limit_units - need.of(measure)
     shift_us = level.settings.shifts.get(budget.name, 0)
     deadlines, held_after = _held_after(tx, level, budget)
-    everything = posted
+    everything, models = posted, None
     if span_us is not None:
-        everything = _units(totals_before(execute, account_id, EVER, budget.model), measure)
+        models = models_of(execute, account_id, budget)
+        everything = _units(totals_before(execute, account_id, EVER, models), measure)
 
     def fits(at_us: int) -> bool:
         held = held_after[bisect_right(deadlines, at_us)]
@@ -102,7 +103,7 @@ def _retry_at(tx: Transaction, level: Level, refused: Check, need: Need) -> int 
             turned = window.end_us is not None and at_us >= window.end_us
             return held + (0 if turned else posted) <= room
         start_us = max(shift_us, max(at_us, level.head.recorded_at_us) - span_us)
-        gone = _units(totals_before(execute, account_id, start_us, budget.model), measure)
+        gone = _units(totals_before(execute, account_id, start_us, models), measure)
         return held + everything - gone <= room
 
     moment_us = next_time(level.head, tx.now_us)
@@ -118,12 +119,12 @@ def _retry_at(tx: Transaction, level: Level, refused: Check, need: Need) -> int 
 
 def _held_after(tx: Transaction, level: Level, budget: Budget) -> tuple[list[int], list[int]]:
     """The deadlines to come, and what is held before each and after the last."""
-    where = (level.account.id, tx.now_us, budget.model, budget.model)
-    rows = tx.execute(compiled(statements.DEADLINES), where).fetchall()
+    rows = tx.execute(compiled(statements.DEADLINES), (level.account.id, tx.now_us)).fetchall()
+    rows = [row for row in rows if counts(budget, row[3])]
     held = [0]
-    for _, pico, tokens in reversed(rows):
+    for _, pico, tokens, _ in reversed(rows):
         held.append(held[-1] + Need(pico, tokens).of(budget.measure))
-    return [expires_at_us for expires_at_us, _, _ in rows], held[::-1]
+    return [expires_at_us for expires_at_us, *_ in rows], held[::-1]
 
 
 def _units(totals: tuple[int, ...], measure: Measure) -> int:

@@ -6,7 +6,9 @@ window, however many rows it has.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
+from operator import add
 from typing import NamedTuple
 
 from budgetledger.entries import Balance, Budget, BudgetStatus, Measure
@@ -14,12 +16,16 @@ from budgetledger.journal import statements
 from budgetledger.journal.accounts import Ref, no_budget
 from budgetledger.journal.rules import of_measure
 from budgetledger.money import PICO, Sum, to_usd
+from budgetledger.pricing.identity import covers
 from budgetledger.storage.dialect import compiled
 from budgetledger.storage.protocols import Execute
 from budgetledger.windows import Period, Window, window_at
 
 DEFAULT_BUDGET = "default"
 """The budget that `Ledger.balance` reports first, and the only one BudgetManager knows."""
+
+BY_IDENTITY = '{"model":"identity"}'
+"""The tags of a budget's row whose model stands for all names of it."""
 
 NOTHING: tuple[int, ...] = (0, 0, 0, 0)
 """The running totals of an account, or of a model on it, before its first row."""
@@ -53,11 +59,11 @@ def revisions(execute: Execute, account_id: int, account: str) -> dict[str, list
     by_name: dict[str, list[Revision]] = {}
     for row in execute(compiled(statements.BUDGET_REVISIONS), (account_id,)):
         name, measure, units, pico, model, per, zone, week_start, anchor, span, *rest = row
-        created_at, alert_at, removed, since_us = rest
+        created_at, alert_at, removed, since_us, tags = rest
         period = Period(per, zone, week_start, anchor, span)
         budget = Budget(
             account, name, measure, Sum(units, pico), model, period, created_at,
-            thresholds(alert_at),
+            thresholds(alert_at), tags == BY_IDENTITY,
         )  # fmt: skip
         by_name.setdefault(name, []).append(Revision(budget, bool(removed), since_us))
     return by_name
@@ -121,15 +127,15 @@ def posted(
     account_id: int,
     window: Window,
     known_us: int = EVER,
-    model: str | None = None,
+    models: Sequence[str] | None = None,
 ) -> Posted:
-    """The sum of the rows recorded in *window*, up to a moment; of *model*, unless None."""
+    """The sum of the rows recorded in *window*, up to a moment; of *models*, unless None."""
     end_us = _end(window, known_us)
-    until = totals_before(execute, account_id, end_us, model)
+    until = totals_before(execute, account_id, end_us, models)
     if window.start_us is None:
         before = NOTHING
     else:
-        before = totals_before(execute, account_id, min(window.start_us, end_us), model)
+        before = totals_before(execute, account_id, min(window.start_us, end_us), models)
     usd, pico, tokens, requests = (a - b for a, b in zip(until, before, strict=True))
     return Posted(usd * PICO + pico, tokens, requests)
 
@@ -140,16 +146,36 @@ def _end(window: Window, known_us: int) -> int:
 
 
 def totals_before(
-    execute: Execute, account_id: int, moment_us: int, model: str | None
+    execute: Execute, account_id: int, moment_us: int, models: Sequence[str] | None
 ) -> tuple[int, ...]:
-    """The running totals just before a moment, of *model* unless None, in `Head`'s order."""
-    if model is None:
-        rows = execute(compiled(statements.TOTALS_BEFORE), (account_id, moment_us))
-    else:
+    """The running totals just before a moment, of *models* unless None, in `Head`'s order."""
+    if models is None:
+        row = execute(compiled(statements.TOTALS_BEFORE), (account_id, moment_us)).fetchone()
+        return row or NOTHING
+    totals = NOTHING
+    for model in models:
         where = (model, account_id, moment_us, account_id, model, moment_us)
-        rows = execute(compiled(statements.MODEL_TOTALS_BEFORE), where)
-    totals: tuple[int, ...] | None = rows.fetchone()
-    return totals or NOTHING
+        row = execute(compiled(statements.MODEL_TOTALS_BEFORE), where).fetchone()
+        if row is not None:
+            totals = row if totals is NOTHING else tuple(map(add, totals, row))
+    return totals
+
+
+def counts(budget: Budget, model: str | None) -> bool:
+    """Whether *budget* counts what is asked for, or answered, as *model*."""
+    if budget.model is None or budget.model == model:
+        return True
+    return budget.by_identity and model is not None and covers(budget.model, model)
+
+
+def models_of(execute: Execute, account_id: int, budget: Budget) -> list[str] | None:
+    """The models of the account that *budget* counts; None if it counts all."""
+    if budget.model is None:
+        return None
+    if not budget.by_identity:
+        return [budget.model]
+    rows = execute(compiled(statements.MODELS), (account_id,) * 3).fetchall()
+    return [model for (model,) in rows if covers(budget.model, model)]
 
 
 def balance(
@@ -168,16 +194,17 @@ def balance(
     statuses = []
     for budget in budgets_in_force(execute, account.id, account.name, moment_us, known_us):
         window = window_of(execute, account.id, budget, moment_us, known_us)
-        used = posted(execute, account.id, window, known_us, budget.model)
-        held = _held(open_holds, budget.model) if _holds_now(window, now_us) else _NOT_HELD
+        models = models_of(execute, account.id, budget)
+        used = posted(execute, account.id, window, known_us, models)
+        held = _held(open_holds, budget) if _holds_now(window, now_us) else _NOT_HELD
         statuses.append(_status(budget, window, used.of(budget.measure), held.of(budget.measure)))
     in_usd = [status for status in statuses if status.budget.measure == "usd"]
     if in_usd:
         reported = min(in_usd, key=lambda one: (one.budget.name != DEFAULT_BUDGET, one.available))
         budget, window, spent, held_usd, available = reported
-        limit, model = budget.limit, budget.model
+        limit, models = budget.limit, models_of(execute, account.id, budget)
     else:
-        window, limit, available, model = Window(None, None), None, None, None
+        window, limit, available, models = Window(None, None), None, None, None
         spent = to_usd(posted(execute, account.id, window, known_us).pico)
         held_usd = to_usd(_held(open_holds, None).pico)
     return Balance(
@@ -187,7 +214,7 @@ def balance(
         held=held_usd,  # type: ignore[arg-type]
         available=available,  # type: ignore[arg-type]
         window=window,
-        unpriced=_unpriced(execute, account.id, window, known_us, model),
+        unpriced=_unpriced(execute, account.id, window, known_us, models),
         budgets=tuple(statuses),
     )
 
@@ -205,9 +232,9 @@ def _open_holds(execute: Execute, account_id: int, now_us: int) -> list[tuple[st
     return [(model, Posted(pico, tokens, 1)) for model, pico, tokens in rows]
 
 
-def _held(open_holds: list[tuple[str | None, Posted]], model: str | None) -> Posted:
-    """The sum of the open holds; of *model*, unless None."""
-    counted = [held for of, held in open_holds if model in (None, of)]
+def _held(open_holds: list[tuple[str | None, Posted]], budget: Budget | None) -> Posted:
+    """The sum of the open holds; of those that *budget* counts, unless None."""
+    counted = [held for of, held in open_holds if budget is None or counts(budget, of)]
     return Posted(*map(sum, zip(*counted, strict=True))) if counted else _NOT_HELD
 
 
@@ -219,14 +246,14 @@ def _holds_now(window: Window, now_us: int | None) -> bool:
 
 
 def _unpriced(
-    execute: Execute, account_id: int, window: Window, known_us: int, model: str | None
+    execute: Execute, account_id: int, window: Window, known_us: int, models: Sequence[str] | None
 ) -> int:
     start_us = 0 if window.start_us is None else window.start_us
-    end_us = _end(window, known_us)
-    rows = execute(
-        compiled(statements.UNPRICED), (account_id, model, model, start_us, end_us, known_us)
-    )
-    count: int = rows.fetchone()[0]
+    when = start_us, _end(window, known_us), known_us
+    count = 0
+    for model in (None,) if models is None else models:
+        rows = execute(compiled(statements.UNPRICED), (account_id, model, model, *when))
+        count += rows.fetchone()[0]
     return count
 
 
@@ -234,7 +261,7 @@ def model_costs(execute: Execute, account: Ref, window: Window, known_us: int) -
     """What was posted in *window* by model, without models that posted nothing."""
     by_model = {}
     for (model,) in execute(compiled(statements.MODELS), (account.id,) * 3).fetchall():
-        used = posted(execute, account.id, window, known_us, model)
+        used = posted(execute, account.id, window, known_us, (model,))
         if any(used):
             by_model[model] = used
     return by_model

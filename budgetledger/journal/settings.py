@@ -10,6 +10,7 @@ from budgetledger.journal.alerts import raise_alerts, resolve
 from budgetledger.journal.append import append, find_or_open, recorded
 from budgetledger.journal.budget_terms import BudgetTerms
 from budgetledger.journal.journal import Journal
+from budgetledger.journal.reports import BY_IDENTITY
 from budgetledger.journal.rules import Draft
 from budgetledger.journal.standing import WHOLE_PROJECT, ancestors, head_of, settings_of
 from budgetledger.journal.transaction import Transaction
@@ -29,7 +30,12 @@ def set_budget(tx: Transaction, account: Ref, terms: BudgetTerms) -> Budget:
     if alert_at is None:
         stands = revisions and not revisions[-1].removed
         alert_at = revisions[-1].budget.alert_at if stands else ()
-    budget = Budget(account.name, name, measure, limit, model, period, float(created_at), alert_at)
+    was = revisions[-1].budget if revisions and not revisions[-1].removed else None
+    # A revision of a budget on the name alone, as they were before, stays one.
+    by_identity = model is not None and (was is None or was.model != model or was.by_identity)
+    budget = Budget(
+        account.name, name, measure, limit, model, period, float(created_at), alert_at, by_identity
+    )
     if not revisions or revisions[-1].removed or revisions[-1].budget != budget:
         head = head_of(tx, account)
         standing = settings_of(tx, account, head.settings_count).standing
@@ -86,7 +92,8 @@ def _append_revision(tx: Transaction, account: Ref, budget: Budget, *, removed: 
     alert_at = ",".join(map(str, budget.alert_at)) or None
     # Without thresholds the hash is that of revisions before thresholds existed.
     hashed = detail if alert_at is None else (*detail, alert_at)
-    entry = append(tx, account, Draft("budget"), hashed).entry
+    draft = Draft("budget", tags_json=BY_IDENTITY if budget.by_identity else None)
+    entry = append(tx, account, draft, hashed).entry
     tx.execute(statements.INSERT_BUDGET_REVISION, (entry.id, account.id, *detail, alert_at))
 
 

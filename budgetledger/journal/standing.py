@@ -13,7 +13,15 @@ from typing import Any, Literal, NamedTuple
 from budgetledger.entries import Budget
 from budgetledger.journal import statements
 from budgetledger.journal.accounts import Ref, account_by_id
-from budgetledger.journal.reports import EVER, NOTHING, thresholds, totals_before
+from budgetledger.journal.reports import (
+    BY_IDENTITY,
+    EVER,
+    NOTHING,
+    counts,
+    models_of,
+    thresholds,
+    totals_before,
+)
 from budgetledger.journal.rules import (
     Check,
     Crossed,
@@ -36,7 +44,7 @@ _HEAD = compiled(statements.HEAD)
 head_in = positional(Head)
 _HELD = compiled(statements.HELD)
 _MOST_PERIODS = 1000
-_HELD_OF_MODEL = compiled(statements.HELD_OF_MODEL)
+_HELD_BY_MODEL = compiled(statements.HELD_BY_MODEL)
 
 
 class Level(NamedTuple):
@@ -77,9 +85,9 @@ def _load(tx: Transaction, account: Ref, version: int) -> Settings:
     budgets = tuple(
         Budget(
             account.name, name, measure, Sum(units, pico), model, Period(*period), created_at,
-            thresholds(alert_at),
+            thresholds(alert_at), tags == BY_IDENTITY,
         )
-        for name, measure, units, pico, model, *period, created_at, alert_at in execute(
+        for name, measure, units, pico, model, *period, created_at, alert_at, tags in execute(
             compiled(statements.CURRENT_BUDGETS), here
         )
     )  # fmt: skip
@@ -136,14 +144,14 @@ def above(tx: Transaction, account: Ref, settings: Settings, whole_id: int | Non
 
 def checks(tx: Transaction, level: Level, model: str | None) -> list[Check]:
     """The level's budgets that apply to a call of *model*, with their current use."""
-    held = of_model = None
+    held = None
     applicable = []
     for budget in level.settings.budgets:
         if budget.model is None:
-            held = held or held_on(tx, level.account.id, None)
+            held = held or held_on(tx, level.account.id)
             applicable.append(check(tx, level, budget, held))
-        elif budget.model == model:
-            of_model = of_model or held_on(tx, level.account.id, model)
+        elif counts(budget, model):
+            of_model = held_on(tx, level.account.id, budget)
             applicable.append(check(tx, level, budget, of_model))
     return applicable
 
@@ -167,15 +175,15 @@ class Held(NamedTuple):
     tokens: int
 
 
-def held_on(tx: Transaction, account_id: int, model: str | None) -> Held:
-    """The sum of an account's holds before their deadline.
+def held_on(tx: Transaction, account_id: int, budget: Budget | None = None) -> Held:
+    """The sum of an account's holds before their deadline; of those that *budget* counts.
 
     An account with holds past their deadline is added to ``tx.passed``.
     """
-    requests, micro, pico, tokens, first_us = _sum_held(tx, account_id, model, 0)
+    requests, micro, pico, tokens, first_us = _sum_held(tx, account_id, budget, 0)
     if requests and first_us <= tx.now_us:
         tx.passed |= {account_id}
-        requests, micro, pico, tokens, _ = _sum_held(tx, account_id, model, tx.now_us)
+        requests, micro, pico, tokens, _ = _sum_held(tx, account_id, budget, tx.now_us)
     return Held(requests, micro * 1_000_000 + pico, tokens) if requests else _NOTHING_HELD
 
 
@@ -183,36 +191,47 @@ _NOTHING_HELD = Held(0, 0, 0)
 
 
 def _sum_held(
-    tx: Transaction, account_id: int, model: str | None, from_us: int
+    tx: Transaction, account_id: int, budget: Budget | None, from_us: int
 ) -> tuple[int, int, int, int, int]:
-    if model is None:
-        rows = tx.execute(_HELD, (account_id, from_us))
-    else:
-        rows = tx.execute(_HELD_OF_MODEL, (account_id, from_us, model))
-    row: tuple[int, int, int, int, int] = rows.fetchone()
-    return row
+    row: tuple[int, int, int, int, int]
+    if budget is None:
+        row = tx.execute(_HELD, (account_id, from_us)).fetchone()
+        return row
+    by_model = tx.execute(_HELD_BY_MODEL, (account_id, from_us)).fetchall()
+    counted = [sums for model, *sums in by_model if counts(budget, model)]
+    if not counted:
+        return 0, 0, 0, 0, 0
+    *sums, first = zip(*counted, strict=True)
+    requests, micro, pico, tokens = map(sum, sums)
+    return requests, micro, pico, tokens, min(first)
 
 
 def _posted(tx: Transaction, level: Level, budget: Budget) -> tuple[Window, tuple[int, ...]]:
     """The active window, and what was posted in it."""
     account, head, settings = level
     moment_us = next_time(head, tx.now_us)
-    if budget.model is None:
+    models = models_of(tx.execute, account.id, budget)
+    if models is None:
         until = account_totals(head)
     else:
-        until = totals_before(tx.execute, account.id, EVER, budget.model)
+        until = totals_before(tx.execute, account.id, EVER, models)
     cut = settings.cuts.get(budget.name)
     if cut is not None and _within(cut[0], moment_us):
         window, before = cut
     else:
-        window, before = _cut(tx, level, budget, moment_us, until)
+        window, before = _cut(tx, level, budget, models, moment_us, until)
     if before is NOTHING:
         return window, until
     return window, tuple(a - b for a, b in zip(until, before, strict=True))
 
 
 def _cut(
-    tx: Transaction, level: Level, budget: Budget, moment_us: int, until: tuple[int, ...]
+    tx: Transaction,
+    level: Level,
+    budget: Budget,
+    models: list[str] | None,
+    moment_us: int,
+    until: tuple[int, ...],
 ) -> tuple[Window, tuple[int, ...]]:
     account, head, settings = level
     start_us, end_us, zone = _window_at(tx, budget.period, moment_us)
@@ -225,7 +244,7 @@ def _cut(
     elif head.recorded_at_us < start_us:
         return window, until  # nothing posted yet, but rows may still come before the start
     else:
-        before = totals_before(tx.execute, account.id, start_us, budget.model)
+        before = totals_before(tx.execute, account.id, start_us, models)
     if budget.period.per != "rolling":
         settings.cuts[budget.name] = window, before
     return window, before

@@ -99,7 +99,8 @@ SELECT count(*), CAST(sum(held_pico / 1000000) AS BIGINT),
        CAST(sum(held_pico % 1000000) AS BIGINT), CAST(sum(held_tokens) AS BIGINT),
        min(expires_at_us)
 FROM open_holds WHERE account_id = :account_id AND expires_at_us > :from_us"""
-HELD_OF_MODEL = f"{HELD} AND model = :model"
+# The same by model, for budgets of a model.
+HELD_BY_MODEL = f"{HELD.replace('SELECT', 'SELECT model,', 1)} GROUP BY model"
 
 # balance: an account's holds before their deadline, one by one.
 OPEN_HOLDS = """
@@ -126,14 +127,14 @@ WHERE account_id = :account_id AND expires_at_us <= :now_us LIMIT :most"""
 
 # hold that is refused: the deadlines to come on an account.
 DEADLINES = """
-SELECT expires_at_us, held_pico, held_tokens FROM open_holds
-WHERE account_id = :account_id AND expires_at_us > :now_us
-      AND (CAST(:model AS TEXT) IS NULL OR model = :model_2) ORDER BY expires_at_us"""
+SELECT expires_at_us, held_pico, held_tokens, model FROM open_holds
+WHERE account_id = :account_id AND expires_at_us > :now_us ORDER BY expires_at_us"""
 
 # hold, charge: the settings of an account, cached while its settings_count is unchanged.
 CURRENT_BUDGETS = """
 SELECT b.name, b.measure, b.limit_units, b.limit_pico, b.model, b.per, b.timezone, b.week_start,
-       b.anchor_us, b.span_us, b.created_at, b.alert_at
+       b.anchor_us, b.span_us, b.created_at, b.alert_at,
+       (SELECT tags FROM entries WHERE id = b.entry_id)
 FROM budget_revisions b WHERE b.account_id = :account_id AND b.removed = 0 AND b.entry_id = (
     SELECT max(later.entry_id) FROM budget_revisions later
     WHERE later.account_id = b.account_id AND later.name = b.name)
@@ -232,7 +233,8 @@ WHERE model IS NOT NULL"""
 
 _BUDGET = """
 SELECT b.name, b.measure, b.limit_units, b.limit_pico, b.model, b.per, b.timezone, b.week_start,
-       b.anchor_us, b.span_us, b.created_at, b.alert_at, b.removed, e.recorded_at_us
+       b.anchor_us, b.span_us, b.created_at, b.alert_at, b.removed, e.recorded_at_us,
+       e.tags
 FROM budget_revisions b JOIN entries e ON e.id = b.entry_id"""
 
 # budgets, balance, shift_window: the revisions of an account's budgets, oldest first.

@@ -8,7 +8,7 @@ Calls: `calls` (a litellm call under a hold) · `wrapping` (`wrap` of litellm an
 The global cap: `package` (``budgetledger.max_budget``) · `cap` (`completion` and the others) ·
 `cap_ledger` (where their costs are recorded).
 BudgetManager: `records` (LiteLLM's record of a user, and its durations) · `local_books` (records
-read from the ledger).
+read from the ledger) · `registered_prices` (LiteLLM's list as the last source of a price).
 Files: `user_cost_file` (LiteLLM's users) · `price_file` (its prices).
 The callback of a LiteLLM Proxy is in `proxy`.
 """

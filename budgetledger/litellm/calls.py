@@ -14,13 +14,13 @@ from budgetledger.aio import AsyncHold, AsyncLedger
 from budgetledger.callers import Caller
 from budgetledger.clients.call_arguments import Kind, asking_for_usage, hold_arguments
 from budgetledger.clients.metered_streams import AsyncMeteredStream, MeteredStream
-from budgetledger.clients.settling import asettled, reading_of, settled
+from budgetledger.clients.settling import asettled, reading_for, settled
 from budgetledger.errors import (
     BudgetExceededError,
     InvalidInput,
     UnpricedModel,
 )
-from budgetledger.holds import BaseHold, Hold
+from budgetledger.holds import BaseHold, Hold, called_at
 from budgetledger.journal.drafts import HoldRequest
 from budgetledger.journal.journal import journal_of
 from budgetledger.ledger import Ledger
@@ -28,6 +28,7 @@ from budgetledger.litellm.exceeded_error import as_litellm_error
 from budgetledger.litellm.listed_prices import listed_rates, most_cost, stated_rates
 from budgetledger.litellm.tags import call_tags
 from budgetledger.money import to_usd
+from budgetledger.responses.called_at import called_at as places_of
 from budgetledger.responses.response import Reading
 from budgetledger.verbs.hold_requests import prepare
 
@@ -91,6 +92,7 @@ class LitellmMeter:
         if _is_cached(response):
             settled(ledger, hold, Reading(None, None, Decimal(0)))
         elif hasattr(type(response), "__next__"):
+            called_at(hold, *places_of(response))
             return MeteredStream(response, hold, self._is_free(call, hold))
         else:
             settled(ledger, hold, self._paid(call, hold, response))
@@ -111,6 +113,7 @@ class LitellmMeter:
         if _is_cached(response):
             await asettled(ledger, hold, Reading(None, None, Decimal(0)))
         elif hasattr(type(response), "__anext__"):
+            called_at(hold, *places_of(response))
             return AsyncMeteredStream(response, hold, self._is_free(call, hold))
         else:
             await asettled(ledger, hold, self._paid(call, hold, response))
@@ -204,7 +207,7 @@ class LitellmMeter:
     # -- the answer ---------------------------------------------------------------------------
 
     def _paid(self, call: _Call, hold: BaseHold, response: object) -> Reading:
-        reading = reading_of(response)
+        reading = reading_for(hold, response)
         return reading._replace(cost=Decimal(0)) if self._is_free(call, hold) else reading
 
     def _is_free(self, call: _Call, hold: BaseHold) -> bool:

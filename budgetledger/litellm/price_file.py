@@ -158,7 +158,7 @@ def read_prices(
         if models and not any(matches(wanted, model) for wanted in models):
             continue
         try:
-            one = _model_prices(model, fields)
+            one = model_prices(model, fields)
             other = prices.setdefault(one.model, one)
             if other.rates_json != one.rates_json:
                 raise InvalidInput("the file has this name in another case, with other prices")
@@ -167,7 +167,8 @@ def read_prices(
     return list(prices.values()), skipped
 
 
-def _model_prices(model: str, fields: object) -> ModelPrices:
+def model_prices(model: str, fields: object) -> ModelPrices:
+    """The rates of *model*, with amounts as decimals. Raises `InvalidInput`."""
     name = price_name(checked_name(model, "the name"))
     if not isinstance(fields, dict):
         raise InvalidInput("its value is not an object")

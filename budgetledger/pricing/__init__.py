@@ -5,7 +5,8 @@ May import words and tokens. In reading order:
 * ``sources``: who prices a call: the user's own prices, LiteLLM's figure, the shipped list.
 * ``own_rates``: the rates of a user's own price, stated, stored and applied.
 * ``catalog``: the shipped list, genai-prices; the only module that imports it.
-* ``model_names``: a model's name taken apart, to be found in that list.
+* ``hosts``: the host that a URL, a provider's name or a model's name states.
+* ``model_names``: how that list may spell a model's name there.
 * ``rates``: the arithmetic of all of them: which rate a count is billed at, and the sum.
 * ``documented_rates``: what providers' pages state for their tools, and the list lacks.
 * ``estimates``: what a call may cost before it is made.

@@ -18,7 +18,8 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from budgetledger.errors import UnpricedModel
-from budgetledger.pricing.model_names import is_version, spellings
+from budgetledger.pricing.hosts import Host, host_in_url, provider_called, taken_apart
+from budgetledger.pricing.model_names import SEARCHES, is_version, spellings
 from budgetledger.pricing.rates import (
     Price,
     Rate,
@@ -50,6 +51,21 @@ _SAME_ABROAD = {
     "amazon.titan-embed-text-v1": "us-gov",
     "meta.llama3-8b-instruct-v1:0": "us-gov",
     "meta.llama3-70b-instruct-v1:0": "us-gov",
+}
+# Vendors with two price lists, by the region of the account: a bare name does not tell which.
+_TWO_LISTS = {"zhipuai": "zai"}
+# Models that cost the same at a host's regional endpoints as at its global one. Others cost 10 %
+# more there, which the list does not have: developers.openai.com/api/docs/guides/data-residency
+# (since gpt-5.4), platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai (since
+# claude-sonnet-4-5), LiteLLM's list (Gemini), docs.x.ai/developers/advanced-api-usage/regions;
+# all read 2026-11.
+_SAME_EVERYWHERE = {
+    "openai": re.compile(
+        r"(?:ft:)?(?:gpt-(?:3|4|5(?!\.[4-9])|image-1|audio)|o[134]|chatgpt|text-|whisper|tts|codex)"
+    ),
+    "google": re.compile(
+        r"gemini-(?:[12]\.|embedding-001)|gemma|text-|claude-(?:3|(?:opus|sonnet)-4(?:-0|-1|$))"
+    ),
 }
 _NO_RATES = Rates({}, ())
 
@@ -94,19 +110,56 @@ class ListedModel:
         return rates
 
 
-def price(model: str, usage: Usage, at: datetime) -> Price:
+def host_of(*places: str | Host | None) -> Host | None:
+    """The host that the first of *places* names, with the region if any names it.
+
+    A place is a base URL, LiteLLM's name of a provider or of a model with its prefix, or a host
+    itself. None if none names a host: an unknown URL, such as a gateway's or localhost, does not.
+    """
+    hosts = [host for place in places if place and (host := _host_of(place))]
+    if not hosts:
+        return None
+    regions = [host.region for host in hosts if host.provider == hosts[0].provider]
+    return hosts[0]._replace(region=next(filter(None, regions), None))
+
+
+@lru_cache(maxsize=256)
+def _host_of(place: str | Host) -> Host | None:
+    if isinstance(place, Host):
+        return place
+    place, providers = place.strip().lower(), price_list().providers
+    if "://" not in place:
+        listed = {provider.id for provider in providers}
+        named = taken_apart(place, listed).host
+        provider = provider_called(place, listed)
+        return named or (None if provider is None else Host(provider))
+    told = host_in_url(place)
+    if told is not None:
+        return told
+    by_url = (each.id for each in providers if re.match(each.api_pattern, place))
+    provider = next(by_url, None)
+    return None if provider is None else Host(provider, own_names=True)
+
+
+def price(
+    model: str, usage: Usage, at: datetime, asked: str | None = None, host: Host | None = None
+) -> Price:
     """Price ``usage`` of ``model`` as the list stood at the moment ``at`` (with a time zone).
 
-    The name is taken as people write it: see ``model_names``. The usage is one that
-    ``usage.checked`` returned, as every usage is that was read from a response.
+    ``model`` is the one that answered, ``asked`` the name of the one asked for, ``host`` where
+    the call was made; without ``host`` a prefix of ``asked``, else of ``model``, states it, and
+    without that it is the vendor. Names are taken as people write them: see ``model_names``. The
+    usage is one that ``usage.checked`` returned, as every usage is that was read from a response.
 
     *Raises* ``UnpricedModel`` when the model is not in the list, or the list has no rate for
     some of this usage, or none for its service tier: an unknown price is never 0. Retrying does
     not help.
     """
-    listed = _look_up(model, at)
+    listed = _look_up(model, at, asked, host)
     if listed is None:
         raise UnpricedModel(model)
+    if SEARCHES in (asked or model).lower() and not usage.web_searches:
+        raise unpriced(model, "price of the web search that its name asks for", _source())
     names, tier = listed.names, usage.service_tier
     if tier is None or tier in _USUAL:
         rates = listed.rates(at)
@@ -121,7 +174,9 @@ def price(model: str, usage: Usage, at: datetime) -> Price:
     return total(model, usage, rates, names, _source())
 
 
-def dearest(model: str, input_tokens: int, at: datetime) -> tuple[str, dict[str, str]]:
+def dearest(
+    model: str, input_tokens: int, at: datetime, host: Host | None = None
+) -> tuple[str, dict[str, str]]:
     """Source and unit prices of the most that a call of ``model`` may cost, token by token.
 
     One rate for an input of this size, of text and images; one for its output if the model has
@@ -129,21 +184,23 @@ def dearest(model: str, input_tokens: int, at: datetime) -> tuple[str, dict[str,
 
     *Raises* ``UnpricedModel`` when the model is not in the list, or has no rate for input.
     """
-    return _extreme(model, input_tokens, at, dearest=True)
+    return _extreme(model, input_tokens, at, host, dearest=True)
 
 
-def cheapest(model: str, input_tokens: int, at: datetime) -> tuple[str, dict[str, str]]:
+def cheapest(
+    model: str, input_tokens: int, at: datetime, host: Host | None = None
+) -> tuple[str, dict[str, str]]:
     """Like ``dearest``, but the lowest rates at which a token of text may be billed.
 
     For the input that is mostly the rate of cached tokens.
     """
-    return _extreme(model, input_tokens, at, dearest=False)
+    return _extreme(model, input_tokens, at, host, dearest=False)
 
 
 def _extreme(
-    model: str, input_tokens: int, at: datetime, *, dearest: bool
+    model: str, input_tokens: int, at: datetime, host: Host | None, *, dearest: bool
 ) -> tuple[str, dict[str, str]]:
-    listed = _look_up(model, at)
+    listed = _look_up(model, at, None, host)
     rates = listed.rates(at).by_name if listed else {}
     if listed is None or "input_mtok" not in rates:
         raise UnpricedModel(
@@ -154,10 +211,12 @@ def _extreme(
     return _source(), extreme_of(rates, input_tokens, listed.names, dearest=dearest)
 
 
-def _look_up(model: str, at: datetime) -> ListedModel | None:
+def _look_up(model: str, at: datetime, asked: str | None, host: Host | None) -> ListedModel | None:
     if at.tzinfo is None:
         raise ValueError("at has no time zone; pass an aware datetime, e.g. in UTC")
-    return find_model(model.strip().lower()) if len(model) <= _LONGEST_NAME else None
+    if max(len(model), len(asked or "")) > _LONGEST_NAME:
+        return None
+    return find_model(model, asked, host)
 
 
 def _rate(name: str, value: Decimal | TieredPrices) -> Rate:
@@ -167,23 +226,44 @@ def _rate(name: str, value: Decimal | TieredPrices) -> Rate:
 
 
 @lru_cache(maxsize=4096)  # unknown names are kept too: the search through the list is slow
-def find_model(name: str) -> ListedModel | None:
-    """The model by its *name* in lower case; None if the list does not have it."""
-    known = price_list()
-    hosts = {provider.id: provider for provider in known.providers}
-    for host, model, region in spellings(name, hosts.keys()):
-        try:
-            provider = hosts[host] if host else known.find_provider(model, None, None)
-        except LookupError:
-            continue
-        info = provider.find_model(model, all_providers=known.providers)
-        if info is None:
-            continue
-        rest = rest_of_name(info.match, model)
-        if rest is None or not is_version(rest) or not _is_priced_for(provider, info, region):
-            continue
-        return ListedModel(provider.id, info, any(info is own for own in provider.models))
+def find_model(
+    model: str, asked: str | None = None, host: Host | None = None
+) -> ListedModel | None:
+    """The *model* that answered, at its host; None if the list does not have it. See `price`."""
+    providers = {provider.id: provider for provider in price_list().providers}
+    for provider_id, name, region in spellings(model, asked, host, providers.keys()):
+        if provider_id is not None:
+            found = _find_at(providers.get(provider_id), name, region)
+        else:
+            found = _find_at_vendor(providers, name)
+        if found is not None:
+            return found
     return None
+
+
+def _find_at(provider: Provider | None, name: str, region: str | None) -> ListedModel | None:
+    if provider is None:
+        return None
+    info = provider.find_model(name, all_providers=price_list().providers)
+    if info is None:
+        return None
+    rest = "" if name == info.id.lower() else rest_of_name(info.match, name)
+    if rest is None or not is_version(rest) or not _is_priced_for(provider, info, region):
+        return None
+    return ListedModel(provider.id, info, any(info is own for own in provider.models))
+
+
+def _find_at_vendor(providers: dict[str, Provider], name: str) -> ListedModel | None:
+    try:
+        vendor = price_list().find_provider(name, None, None)
+    except LookupError:
+        return None
+    found = _find_at(vendor, name, None)
+    other = _TWO_LISTS.get(vendor.id)
+    if other is None:
+        return found
+    elsewhere = _find_at(providers[other], name, None)
+    return None if found and elsewhere else found or elsewhere  # which of them is not known
 
 
 def rest_of_name(match: MatchLogic, name: str) -> str | None:
@@ -206,8 +286,8 @@ def rest_of_name(match: MatchLogic, name: str) -> str | None:
     before, _, after = (
         name.rpartition(text.lower()) if kind == "ends_with" else name.partition(text.lower())
     )
-    if re.search(r"(?<!\d)\d{1,2}$", text) and re.match(r"\d(?!\d\d)", after):
-        return None  # 4-1 is not 4-10, but 2024- may go on as 2024-08-06, and 0 as 0613
+    if re.search(r"(?<!\d)[1-9]\d?$", text) and re.match(r"\d(?!\d\d)", after):
+        return None  # 4-1 is not 4-10, but 2024- may go on as 2024-08-06, and 0 as 001 or 0613
     return re.sub(r"^(?:[a-z-]+\.)+", "", before) + after  # Bedrock's vendors and geographies
 
 
@@ -220,6 +300,9 @@ def _is_priced_for(provider: Provider, info: ModelInfo, region: str | None) -> b
         return region is None and not info.id.startswith("deepseek")
     if region is None or region == "global":
         return True
+    if provider.id != "aws":
+        same = _SAME_EVERYWHERE.get(provider.id)
+        return same is not None and same.match(info.id) is not None
     place = "us-gov" if "us-gov" in region else region
     if place != "us-gov" and (place.startswith("us") or info.id.startswith("regional.")):
         return True  # a model that is listed once is listed at its price in the US

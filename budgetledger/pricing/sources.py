@@ -12,6 +12,7 @@ from budgetledger.errors import InvalidAmount, StoreError, UnpricedModel
 from budgetledger.money import to_pico
 from budgetledger.prices import OwnPrice, PriceBook
 from budgetledger.pricing import catalog, own_rates
+from budgetledger.pricing.hosts import Host
 from budgetledger.pricing.rates import Price
 from budgetledger.usage import Usage
 from budgetledger.windows import from_us, to_us
@@ -19,8 +20,33 @@ from budgetledger.windows import from_us, to_us
 Book: TypeAlias = Callable[[], PriceBook]
 """Reads the own prices; called only where a price is needed."""
 
-ANSWERED = "model"
-"""In the price JSON of an unpriced entry: the model that answered, if it is not the entry's."""
+Registered: TypeAlias = Callable[[str], OwnPrice | None]
+"""Finds what LiteLLM's own list says of a model; None if it has no price."""
+
+ANSWERED, PROVIDER, REGION = "model", "provider", "region"
+"""In the price JSON of an unpriced entry: the model that answered, if it is not the entry's; and
+the host of the call, if it was not the name of the model that stated it."""
+
+
+class Prices(NamedTuple):
+    """What prices a call.
+
+    ``book``: the own prices. ``places``: where calls are made, as for ``catalog.host_of``; the
+    first that names a host wins. ``registered``: what LiteLLM's list says, if it is to be asked.
+    """
+
+    book: Book
+    places: tuple[str | Host, ...] = ()
+    registered: Registered | None = None
+
+    def at(self, *places: str | Host) -> Prices:
+        """The same for a call at *places*, as far as it is not known already where it was."""
+        return self._replace(places=(*self.places, *places)) if places else self
+
+    @property
+    def host(self) -> Host | None:
+        """The host of the calls; None if no place names one."""
+        return catalog.host_of(*self.places) if self.places else None
 
 
 class Priced(NamedTuple):
@@ -37,49 +63,71 @@ def priced(
     usage: Usage | None,
     litellm_cost: Decimal | None,
     at_us: int,
-    book: Book,
+    prices: Prices,
 ) -> Priced:
     """Price a call that was made, by the first source that has a price of its model.
 
     That is the model the call was *answered_by*; where the response names none, as for images, the
-    one *requested*. If there is an own price of either, no other source is tried: what it has no
-    rate for is unpriced.
+    one *requested*, which may also state the host. If there is an own price of either, no other
+    source is tried: what it has no rate for is unpriced. LiteLLM's cost is 0 only for an answer
+    from its cache, or of a model that is stated to be free.
     """
     try:
-        own = None if usage is None else _own(book(), answered_by, requested, at_us)
+        if litellm_cost == 0:
+            return Priced(0, "litellm", None)
+        own = None if usage is None else _own(prices.book(), answered_by, requested, at_us)
         if own is not None and usage is not None:
             price = own_rates.price(own, answered_by or own.model, usage)
         elif litellm_cost is not None:
             return Priced(to_pico(litellm_cost, one_entry=True), "litellm", None)
         elif usage is None:
-            return _unpriced(answered_by, requested)
+            return _unpriced(answered_by, requested, prices)
         else:
-            price = catalog.price(answered_by or requested or "", usage, from_us(at_us))
+            model, at = answered_by or requested or "", from_us(at_us)
+            price = _listed(model, requested, usage, at, prices)
         return Priced(to_pico(price.cost, one_entry=True), price.source, _json(price.unit_prices))
     except (UnpricedModel, InvalidAmount, StoreError):  # the call was paid: record it without
-        return _unpriced(answered_by, requested)
+        return _unpriced(answered_by, requested, prices)
 
 
-def price_of(model: str, usage: Usage, at: datetime, book: Book) -> Price:
+def price_of(model: str, usage: Usage, at: datetime, prices: Prices) -> Price:
     """Price what *model* would use, or used. Raises `UnpricedModel`."""
-    own = book().find(model, to_us(at))
+    own = prices.book().find(model, to_us(at))
     if own is not None:
         return own_rates.price(own, model, usage)
-    return catalog.price(model, usage, at)
+    return _listed(model, None, usage, at, prices)
 
 
 def extreme(
-    model: str, input_tokens: int, at: datetime, *, book: Book, dearest: bool
+    model: str, input_tokens: int, at: datetime, *, prices: Prices, dearest: bool
 ) -> tuple[str, dict[str, str]]:
     """Source and unit prices of the most that a call may cost, or the least.
 
-    As ``catalog.dearest`` and ``catalog.cheapest``, with own prices first.
+    As ``catalog.dearest`` and ``catalog.cheapest``, with own prices first, at the calls' host.
     """
-    own = book().find(model, to_us(at))
+    own = prices.book().find(model, to_us(at))
     if own is not None:
         return own_rates.extreme(own, model, input_tokens, dearest=dearest)
     look_up = catalog.dearest if dearest else catalog.cheapest
-    return look_up(model, input_tokens, at)
+    try:
+        return look_up(model, input_tokens, at, prices.host)
+    except UnpricedModel:
+        registered = prices.registered and prices.registered(model)
+        if not registered:
+            raise
+        _, unit_prices = own_rates.extreme(registered, model, input_tokens, dearest=dearest)
+        return "litellm", unit_prices
+
+
+def _listed(model: str, asked: str | None, usage: Usage, at: datetime, prices: Prices) -> Price:
+    """The price in the shipped list, else in LiteLLM's. Raises `UnpricedModel`."""
+    try:
+        return catalog.price(model, usage, at, asked, prices.host)
+    except UnpricedModel:
+        registered = prices.registered and prices.registered(asked or model)
+        if not registered:
+            raise
+        return own_rates.price(registered, model, usage)._replace(source="litellm")
 
 
 def _own(
@@ -92,9 +140,16 @@ def _own(
     return None
 
 
-def _unpriced(answered_by: str | None, requested: str | None) -> Priced:
-    is_another = answered_by is not None and answered_by != (requested or answered_by)
-    return Priced(None, "unpriced", _json({ANSWERED: answered_by}) if is_another else None)
+def _unpriced(answered_by: str | None, requested: str | None, prices: Prices) -> Priced:
+    """Without a price, but with what `Ledger.reprice` has to know beside the row's model."""
+    told: dict[str, str | None] = {}
+    if answered_by is not None and answered_by != (requested or answered_by):
+        told[ANSWERED] = answered_by
+    host = prices.host
+    if host is not None:
+        told |= {PROVIDER: host.provider, REGION: host.region}
+    told = {key: value for key, value in told.items() if value is not None}
+    return Priced(None, "unpriced", _json(told) if told else None)
 
 
 def _json(value: Mapping[str, str | None]) -> str:

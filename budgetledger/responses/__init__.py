@@ -9,5 +9,6 @@ May import words and tokens. In reading order:
   ``transcription_usage``, ``image_usage``: one provider's form each, or one kind of answer's.
 * ``ledger_usage``: the ledger's own form, as a dict.
 * ``token_details``: the counts within counts that OpenAI's and Anthropic's forms share.
+* ``called_at``: where LiteLLM says that the call was made.
 * ``service_tiers``, ``model_name``, ``fields``: single fields of a response, and any field.
 """

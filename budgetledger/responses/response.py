@@ -30,9 +30,9 @@ _INSTEAD = (
 class Reading(NamedTuple):
     """What was read from a response: ``model`` that answered, ``usage``, and ``cost`` in USD.
 
-    ``cost`` is LiteLLM's own figure where it gave one above 0, exactly as it printed it; else the
-    exact bill that a provider states in US dollars, a `ProviderBill`. ``usage`` and ``cost`` are
-    never both None.
+    ``cost`` is LiteLLM's own figure where it gave one above 0, exactly as it printed it, and 0 for
+    an answer from its cache; else the exact bill that a provider states in US dollars, a
+    `ProviderBill`. ``usage`` and ``cost`` are never both None.
     """
 
     model: str | None
@@ -92,7 +92,7 @@ def read_fields(response: object, source: Fields, *, stream: bool, batch: bool =
             raise _not_an_answer(response) or UnreadableResponse(
                 _advice(response, source, sent_usage)
             )
-        if not (stream or cost or usage is None or usage.output_tokens):
+        if not (stream or cost is not None or usage is None or usage.output_tokens):
             _check_belief(response, source, sent_usage, usage)
     except UnreadableResponse:
         if cost is None:

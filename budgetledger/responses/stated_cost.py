@@ -20,8 +20,11 @@ class ProviderBill(Decimal):
 def litellm_cost(source: Fields, hidden: Fields, usage: Fields, stream: bool) -> Decimal | None:
     """LiteLLM's own figure in USD, exactly as it prints it; None where it has none above 0.
 
-    *hidden*: its notes on the response, ``_hidden_params``.
+    It is 0 for an answer from LiteLLM's cache. *hidden*: its notes on the response,
+    ``_hidden_params``.
     """
+    if hidden.get("cache_hit") is True:
+        return Decimal(0)  # its figure, if any, is that of the first answer
     cost = hidden.get("response_cost")
     if cost is None and (stream or str(source.get("object")).endswith(".chunk")):
         cost = usage.get("cost")  # where LiteLLM puts it for a stream

@@ -37,7 +37,7 @@ class Prepared(NamedTuple):
 
 def prepare(journal: Journal, request: HoldRequest) -> Prepared:
     """Draft the hold of *request*. Raises `UnpricedModel`, if the ledger enforces."""
-    settings = journal.default_output_tokens, journal.clock, journal.book
+    settings = journal.default_output_tokens, journal.clock, journal.prices
     try:
         return Prepared(*draft_hold(request, *settings))
     except UnpricedModel as unpriced:
@@ -86,7 +86,7 @@ def taken(journal: Journal, granted: Granted, estimate: Estimate | None) -> Gran
 def can_afford(journal: Journal, account: str, request: HoldRequest) -> bool:
     """Whether *request* would be granted now. Raises `UnknownAccount`, `UnpricedModel`."""
     checked_name(account, "account")
-    draft, _ = draft_hold(request, journal.default_output_tokens, journal.clock, journal.book)
+    draft, _ = draft_hold(request, journal.default_output_tokens, journal.clock, journal.prices)
 
     def operation(execute: Execute) -> bool:
         tx = Transaction(execute, journal.clock(), Memory())

@@ -18,7 +18,8 @@ from budgetledger.journal.transaction import Transaction
 from budgetledger.money import to_pico, to_usd
 from budgetledger.names import checked_name, to_json
 from budgetledger.prices import Repriced, matches
-from budgetledger.pricing.sources import ANSWERED, Book, priced
+from budgetledger.pricing.hosts import Host
+from budgetledger.pricing.sources import ANSWERED, PROVIDER, REGION, Prices, priced
 from budgetledger.storage.dialect import compiled
 from budgetledger.storage.protocols import Execute
 from budgetledger.usage import Usage
@@ -35,6 +36,8 @@ class Unpriced(NamedTuple):
     entry: Entry
     usage: Usage | None
     answered: str | None
+    places: tuple[Host, ...]
+    """The host, as for `Prices`, if the name of the model does not state it."""
 
     @property
     def model(self) -> str:
@@ -59,7 +62,7 @@ def reprice(
         page = ids[start : start + _PAGE]
         read = journal.read(partial(calls, project=project, ids=page))
         wanted = [call for call in read if is_of(call, model)]
-        prices = [price_call(call, journal.book) for call in wanted]
+        prices = [price_call(call, journal.prices) for call in wanted]
         priced = {one.entry.id: one for one in prices if one is not None}
         unknown = [call for call, one in zip(wanted, prices, strict=True) if one is None]
         if priced and not dry_run:  # another process may have priced some meanwhile
@@ -93,12 +96,12 @@ def is_of(call: Unpriced, model: str | None) -> bool:
     return model is None or any(matches(model, one) for one in (call.model, call.entry.model or ""))
 
 
-def price_call(call: Unpriced, book: Book) -> Repriced | None:
+def price_call(call: Unpriced, prices: Prices) -> Repriced | None:
     """The price of the call at its own time, or None if it is still unknown."""
     entry = call.entry
     at_us = entry.recorded_at_us if entry.occurred_at_us is None else entry.occurred_at_us
     requested = None if entry.model == UNKNOWN_MODEL else entry.model
-    price = priced(call.answered, requested, call.usage, None, at_us, book)
+    price = priced(call.answered, requested, call.usage, None, at_us, prices.at(*call.places))
     if price.cost_pico is None:
         return None
     unit_prices = json.loads(price.price_json or "{}")
@@ -124,7 +127,9 @@ def state(tx: Transaction, project: str, costs: list[Repriced]) -> list[Repriced
 
 def _call_of(entry: Entry) -> Unpriced:
     model = None if entry.model == UNKNOWN_MODEL else entry.model
-    return Unpriced(entry, _usage(entry.usage_json), entry.price.get(ANSWERED, model))
+    provider, region = entry.price.get(PROVIDER), entry.price.get(REGION)
+    places = () if provider is None else (Host(provider, region),)
+    return Unpriced(entry, _usage(entry.usage_json), entry.price.get(ANSWERED, model), places)
 
 
 def _usage(usage_json: str | None) -> Usage | None:

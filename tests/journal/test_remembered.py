@@ -86,7 +86,7 @@ def test_alerts_are_asked_for(ledger, whoever):
 
 def test_rows_that_were_undone_are_forgotten(ledger):
     draft = draft_charge(
-        None, 7, "gpt-4o", None, None, None, None, ledger._journal.clock, ledger._journal.book
+        None, 7, "gpt-4o", None, None, None, None, ledger._journal.clock, ledger._journal.prices
     )
 
     def fail_after_a_row(tx):

@@ -416,7 +416,7 @@ def test_the_shipped_list_prices_what_its_successor_knows(ledger, monkeypatch):
     from budgetledger.pricing import catalog
 
     with monkeypatch.context() as patched:
-        patched.setattr(catalog, "find_model", lambda name: None)
+        patched.setattr(catalog, "find_model", lambda *name: None)
         unpriced(ledger, model="gpt-4o")
     (done,) = ledger.reprice(dry_run=False)
     assert done.source.startswith("genai-prices")

@@ -37,7 +37,7 @@ LONG = " a" * 300_000
 def listed(provider: str, info: ModelInfo, input_tokens: int | None = None) -> Iterator[None]:
     """Have the list find only this model, and the prompt be of that size."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(catalog, "find_model", lambda name: catalog.ListedModel(provider, info))
+        patch.setattr(catalog, "find_model", lambda *name: catalog.ListedModel(provider, info))
         if input_tokens is not None:
             counted = CountBounds(input_tokens, "exact", input_tokens)
             patch.setattr(_estimates, "count_bounds", lambda model, **prompt: counted)

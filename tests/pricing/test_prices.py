@@ -303,9 +303,11 @@ def test_what_genai_prices_finds_at_litellms_price_is_found_here(litellm):
     agreed = 0
     for name, entry in models(litellm):
         try:
-            _, info = catalog.price_list().find_provider_model(name, None, "litellm", None)
+            host, info = catalog.price_list().find_provider_model(name, None, "litellm", None)
         except LookupError:
             continue
+        if host.id != "aws" and name.startswith("anthropic.claude-"):
+            continue  # Bedrock's id, which genai-prices takes for one of the vendor itself
         listed = vars(info.get_prices(NOON)) if info.prices else {}
         rate = getattr(listed.get("input_mtok"), "base", listed.get("input_mtok"))
         if rate is None or abs(rate - Decimal(repr(entry["input_cost_per_token"])) * 10**6) > 1e-9:

@@ -13,7 +13,9 @@ MONEY = ("charge", "settle", "adjustment")
 CLOSING = ("settle", "release", "expire")
 STEPS = {"minute": 60 * SECOND, "hour": 3600 * SECOND, "day": 86_400 * SECOND}
 # openai.com/api/pricing, 2026-01: gpt-4o, 2.50 and 10.00 USD a million tokens.
-RATES = {"gpt-4o": (2_500_000, 10_000_000)}
+NAMES = {"gpt-4o": {"gpt-4o", "openai/gpt-4o", "GPT-4o-2024-08-06"}}
+"""The names that a budget on a model counts, where it is more than the name itself."""
+RATES = dict.fromkeys(NAMES["gpt-4o"], (2_500_000, 10_000_000))
 ROW = {
     "model": None,
     "cost": None,
@@ -35,6 +37,11 @@ def usd(pico):
 
 def amount(measure, units):
     return usd(units) if measure == "usd" else units
+
+
+def names_of(model):
+    """What a budget on *model* counts; None for every model."""
+    return None if model is None else NAMES.get(model, {model})
 
 
 def priced(model, used):
@@ -89,6 +96,7 @@ class Auditor:
 
     def within(self, who, window, model=None):
         start, end = window
+        names = names_of(model)
         return [
             row
             for row in self.rows
@@ -96,7 +104,7 @@ class Auditor:
             and row["kind"] in MONEY
             and (start is None or start <= row["at_us"])
             and (end is None or row["at_us"] < end)
-            and model in (None, row["model"])
+            and (names is None or row["model"] in names)
         ]
 
     def posted(self, who, window, model, measure):
@@ -112,7 +120,7 @@ class Auditor:
             if who in hold["counts_on"]
             and hold["closed_by"] is None
             and hold["expires_us"] > now
-            and model in (None, hold["model"])
+            and (model is None or hold["model"] in names_of(model))
         ]
 
     def held(self, now, who, model, measure):
@@ -307,7 +315,7 @@ class Auditor:
         for level in line:
             if level in self.frozen:
                 return "frozen", level[1]
-        found = [one for one in found if one["model"] in (None, model)]
+        found = [one for one in found if model in (names_of(one["model"]) or {model})]
         refusing = [one for one in found if 0 < need[one["measure"]] > one["left"]]
         if not refusing:
             return None

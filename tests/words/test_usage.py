@@ -193,7 +193,7 @@ def test_every_model_costs_what_genai_prices_says(monkeypatch: pytest.MonkeyPatc
     everything = [(provider, model) for provider in providers for model in provider.models]
     for provider, model in everything:
         found = catalog.ListedModel(provider.id, model)
-        monkeypatch.setattr(catalog, "find_model", lambda name, found=found: found)
+        monkeypatch.setattr(catalog, "find_model", lambda *name, found=found: found)
         for usage in (Usage(1000, 10, 300, 200, 100, 5), Usage(400_000, 900), Usage(7)):
             try:
                 ours = price(model.id, usage, NOON)

@@ -151,7 +151,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         router, journal = _router(), journal_of(self._ledger.ledger)
         found = router.get_model_list(model_name=call.model, team_id=caller.team) if router else []
         now = datetime.now(UTC)
-        dearest = partial(extreme, book=journal.book, dearest=True)
+        dearest = partial(extreme, prices=journal.prices, dearest=True)
         assumed = journal.default_output_tokens
         return quote(call_type, data, found or [], litellm.model_cost, assumed, now, dearest)
 

@@ -63,7 +63,7 @@ BEGINNINGS = [
     {"alice": "team", "bob": "team", "team": "org"},
 ]
 HOUSE = "house-model"  # which nobody prices
-MODELS = [None, "gpt-4o", HOUSE]
+MODELS = [None, "gpt-4o", HOUSE, "openai/gpt-4o", "GPT-4o-2024-08-06"]
 models = st.sampled_from(MODELS)
 PROMPT, PROMPT_TOKENS = "one two three four five six seven", 7
 ANSWERS = {None: 4096, 0: 0, 1000: 1000, 100_000: 100_000, 250_000: 250_000}
@@ -663,14 +663,16 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
     def summed_by_sql(self, who, one):
         column = {"usd": "cost_pico", "tokens": "input_tokens + output_tokens"}
         start, end = one["window"]
+        names = sorted(auditor.names_of(one["model"]) or ())
+        counting = f"AND model IN ({', '.join('?' * len(names))})" if names else ""
         (found,) = self.sql.execute(
             f"""
             SELECT coalesce(sum({column.get(one["measure"], "requests")}), 0) FROM entries e
             JOIN accounts a ON a.id = e.account_id JOIN projects p ON p.id = a.project_id
             WHERE p.name = ? AND a.name = ? AND recorded_at_us >= coalesce(CAST(? AS BIGINT), 0)
                   AND recorded_at_us < coalesce(CAST(? AS BIGINT), 9e18)
-                  AND (CAST(? AS TEXT) IS NULL OR model = ?)""",
-            (*who, start, end, one["model"], one["model"]),
+                  {counting}""",
+            (*who, start, end, *names),
         ).fetchone()
         return found
 

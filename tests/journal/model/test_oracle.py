@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from auditor import NAMES, names_of
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -115,7 +116,7 @@ class Books:
                     end_us = min(row["start_us"], EVER if end_us is None else end_us)
         return start_us, end_us
 
-    def within(self, who, window, known_us, model=None):
+    def within(self, who, window, known_us, names=None):
         start_us, end_us = window
         return [
             row
@@ -123,29 +124,30 @@ class Books:
             if (start_us is None or start_us <= row["at_us"])
             and (end_us is None or row["at_us"] < end_us)
             and row["at_us"] <= known_us
-            and model in (None, row["model"])
+            and (names is None or row["model"] in names)
         ]
 
-    def posted(self, who, window, known_us, model=None):
+    def posted(self, who, window, known_us, names=None):
         """Cost, tokens and requests of the rows in a window."""
-        rows = self.within(who, window, known_us, model)
+        rows = self.within(who, window, known_us, names)
         columns = ("cost", "tokens", "requests")
         return tuple(sum(row[column] or 0 for row in rows) for column in columns)
 
     def statuses(self, who, moment_us, known_us):
-        """(name, measure, limit, model, window, posted of every measure) of each budget."""
+        """(name, measure, limit, models, window, posted of every measure) of each budget."""
         found = []
         for name, terms in self.standing(who, moment_us, known_us).items():
             window = self.window(who, name, terms, moment_us, known_us)
-            posted = self.posted(who, window, known_us, terms["model"])
-            found.append((name, terms["measure"], terms["limit"], terms["model"], window, posted))
+            names = names_of(terms["model"])
+            posted = self.posted(who, window, known_us, names)
+            found.append((name, terms["measure"], terms["limit"], names, window, posted))
         return found
 
     def reported(self, who, moment_us, known_us):
-        """Limit, window, model and posted of the budget that the balance reports."""
+        """Limit, window, models and posted of the budget that the balance reports."""
         found = [
-            (name != "default", limit - posted[0], name, limit, window, model, posted)
-            for name, measure, limit, model, window, posted in self.statuses(
+            (name != "default", limit - posted[0], name, limit, window, names, posted)
+            for name, measure, limit, names, window, posted in self.statuses(
                 who, moment_us, known_us
             )
             if measure == "usd"
@@ -162,7 +164,7 @@ PROJECTS = ("one", "one", "two")  # of each open ledger: two on the same project
 DESKS = [(0, "alice"), (1, "alice"), (0, "bob"), (2, "alice")]
 desks = st.sampled_from(DESKS[:2] * 3 + DESKS[2:])
 NOBODYS = "house-model"
-models = st.sampled_from(["gpt-4o", "o3", NOBODYS])
+models = st.sampled_from(["gpt-4o", "o3", NOBODYS, *sorted(NAMES["gpt-4o"])])
 usages = st.tuples(st.integers(0, 10**6), st.integers(0, 10**4))
 picos = st.integers(0, 3) | st.integers(0, 9 * PICO) | st.integers(0, 10**5 * PICO)
 written = st.sampled_from([lambda pico: usd(pico), lambda pico: f"{usd(pico):f}"])
@@ -495,19 +497,19 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
         known_us = EVER if as_of_us is None else as_of_us
         moment_us = min(self.now_us(who), known_us) if at_us is None else at_us
         balance = ledger.balance(account, **asked)
-        limit, window, model, posted = self.books.reported(who, moment_us, known_us)
+        limit, window, names, posted = self.books.reported(who, moment_us, known_us)
         assert balance.window[:2] == window
         assert balance.posted == usd(posted[0])
-        rows = self.books.within(who, window, known_us, model)
+        rows = self.books.within(who, window, known_us, names)
         assert balance.unpriced == len(self.books.unpriced(rows, known_us))
-        assert posted == self.summed_by_sql(who, window, known_us, model)
+        assert posted == self.summed_by_sql(who, window, known_us, names)
         if limit is None:
             assert balance.limit is balance.available is None
         else:
             assert balance.limit == usd(limit)
             assert balance.available == usd(limit - posted[0])
 
-        for status, (name, measure, limit, model, window, posted) in zip(
+        for status, (name, measure, limit, names, window, posted) in zip(
             balance.budgets, self.books.statuses(who, moment_us, known_us), strict=True
         ):
             used = {"usd": usd(posted[0]), "tokens": posted[1], "requests": posted[2]}[measure]
@@ -516,28 +518,30 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
             assert (status.budget.limit, status.posted) == (limit, used)
             assert status.available == limit - used
             assert status.window[:2] == window
-            assert posted == self.summed_by_sql(who, window, known_us, model)
+            assert posted == self.summed_by_sql(who, window, known_us, names)
 
         costs = ledger.model_costs(account, **asked)
         window = balance.window[:2]
         assert sum(costs.values()) == usd(self.books.posted(who, window, known_us)[0])
         for model in {row["model"] for row in self.books.of(who)} - {None}:
-            posted = self.books.posted(who, window, known_us, model)
+            posted = self.books.posted(who, window, known_us, {model})
             assert costs.pop(model, None) == (usd(posted[0]) if any(posted) else None)
         assert costs == {}
 
-    def summed_by_sql(self, who, window, known_us, model):
+    def summed_by_sql(self, who, window, known_us, names):
         start_us, end_us = window
+        names = sorted(names or ())
+        counting = f"AND model IN ({', '.join('?' * len(names))})" if names else ""
         return self.sql.execute(
-            """
+            f"""
             SELECT coalesce(sum(cost_pico), 0), coalesce(sum(input_tokens + output_tokens), 0),
                    coalesce(sum(requests), 0)
             FROM entries e
             JOIN accounts a ON a.id = e.account_id JOIN projects p ON p.id = a.project_id
             WHERE p.name = ? AND a.name = ? AND recorded_at_us >= coalesce(CAST(? AS BIGINT), 0)
                   AND recorded_at_us < coalesce(CAST(? AS BIGINT), 9e18) AND recorded_at_us <= ?
-                  AND (CAST(? AS TEXT) IS NULL OR model = ?)""",
-            (*who, start_us, end_us, known_us, model, model),
+                  {counting}""",
+            (*who, start_us, end_us, known_us, *names),
         ).fetchone()
 
     @invariant()
