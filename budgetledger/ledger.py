@@ -144,9 +144,7 @@ class Ledger:
         request = HoldRequest(
             amount, model, messages, text, tools, max_output_tokens, n, tokens, key, tags
         )
-        prepared = hold_requests.prepare(self._journal, request)
-        granted = hold_requests.take(self._journal, account, prepared, expires_in)
-        return Hold(self._journal, granted, prepared.estimate)
+        return requested_hold(self, account, request, expires_in)
 
     def can_afford(
         self,
@@ -564,6 +562,19 @@ class Ledger:
 
     def __repr__(self) -> str:
         return f"Ledger({self.path!r}, project={self.project!r})"
+
+
+def requested_hold(
+    ledger: Ledger,
+    account: str,
+    request: HoldRequest,
+    expires_in: float | timedelta = DEFAULT_EXPIRY_SECONDS,
+) -> Hold:
+    """`Ledger.hold` for *request*, which may be minimal; for the packages that meter calls."""
+    journal = ledger._journal
+    prepared = hold_requests.prepare(journal, request)
+    granted = hold_requests.take(journal, account, prepared, expires_in)
+    return Hold(journal, granted, prepared.estimate)
 
 
 def ledger_on(journal: Journal, like: Ledger | None = None) -> Ledger:

@@ -189,6 +189,7 @@ def balance(
         window=window,
         unpriced=_unpriced(execute, account.id, window, known_us, model),
         budgets=tuple(statuses),
+        assumed=to_usd(_assumed(execute, account.id, window, known_us, model)),
     )
 
 
@@ -228,6 +229,15 @@ def _unpriced(
     )
     count: int = rows.fetchone()[0]
     return count
+
+
+def _assumed(
+    execute: Execute, account_id: int, window: Window, known_us: int, model: str | None
+) -> int:
+    start_us = 0 if window.start_us is None else window.start_us
+    where = (account_id, model, model, start_us, _end(window, known_us), known_us)
+    micro, pico = execute(compiled(statements.ASSUMED), where).fetchone()
+    return int(micro) * 1_000_000 + int(pico)
 
 
 def model_costs(execute: Execute, account: Ref, window: Window, known_us: int) -> dict[str, Posted]:

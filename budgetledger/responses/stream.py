@@ -13,6 +13,7 @@ from decimal import Decimal
 from io import StringIO
 from typing import NamedTuple
 
+from budgetledger.responses.failures import is_failure
 from budgetledger.responses.fields import fields, items
 from budgetledger.responses.fields import get as _get
 from budgetledger.responses.response import model_of, read_fields
@@ -65,6 +66,7 @@ class StreamReading:
 
     def __init__(self) -> None:
         self._started = False
+        self._failed = False  # some chunk says so
         self._model: str | None = None
         self._usage: Usage | None = None
         self._cost: Decimal | None = None
@@ -84,6 +86,20 @@ class StreamReading:
         """Whether any chunk came, so that the provider may charge for the call."""
         return self._started
 
+    @property
+    def is_failed(self) -> bool:
+        """Whether the stream says that the call failed, and has no text and no usage."""
+        return self._failed and self._is_empty
+
+    @property
+    def is_unrecognised(self) -> bool:
+        """Whether chunks came, of which neither text nor usage was recognised."""
+        return self._started and self._is_empty
+
+    @property
+    def _is_empty(self) -> bool:
+        return not self._length and self._usage is None
+
     def add(self, chunk: object) -> None:
         """Take note of the next *chunk*; whatever it is, and does when touched, nothing is raised.
 
@@ -92,6 +108,7 @@ class StreamReading:
         self._started = True
         with suppress(Exception):  # a chunk that cannot be read must not break the stream
             self._read(chunk)
+            self._failed = self._failed or (self._is_empty and is_failure(chunk))
 
     def usage(self, model: str | None, input_tokens: int | None) -> StreamUsage:
         """Tell what the stream used, as far as it was added.
