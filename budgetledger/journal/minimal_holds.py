@@ -23,8 +23,12 @@ from budgetledger.journal.transaction import Transaction
 from budgetledger.storage.dialect import compiled
 
 _STATE = (
-    "set_price(model, ...) with effective_at= before the call, and reprice, or "
-    "adjust({entry_id}, cost, reason=...)"
+    "state what it cost: set_price(model, ...) with effective_at= before the call, and reprice, "
+    "or adjust({entry_id}, cost, reason=...)"
+)
+_WAIT = (
+    "retry when it is settled; or pass an amount, or a model with its prompt, so that the call can "
+    "be estimated; set_price(model, ...), reprice and adjust(entry, cost, reason=...) state a price"
 )
 
 
@@ -56,22 +60,16 @@ def _unpriced(
     """
     start_us = check(tx, level, budget).window.start_us or 0
     stated = level.settings.stated
-    known_from_us, known_until_us = stated.get(model, (start_us, start_us))
-    is_known = known_from_us <= start_us
-    from_us = max(start_us, known_until_us) if is_known else start_us
-    where = (level.account.id, from_us, model, model)
+    first_us, last_us = stated.get(model, (start_us, start_us))
+    if not first_us <= start_us <= last_us:
+        first_us, last_us = start_us, start_us
+    where = (level.account.id, last_us, model, model)
     row = tx.execute(compiled(statements.UNPRICED_MINIMAL), where).fetchone()
     if row is None:
-        stated[model] = (
-            known_from_us if is_known else start_us,
-            level.head.recorded_at_us,
-        )
+        stated[model] = first_us, level.head.recorded_at_us
         return None
-    (entry_id,) = row
-    return _refusal(
-        level, budget, draft, f"entry {entry_id}, of such a call, has no price yet",
-        f"state what it cost: {_STATE.format(entry_id=entry_id)}",
-    )  # fmt: skip
+    why = f"entry {row[0]}, of such a call, has no price yet"
+    return _refusal(level, budget, draft, why, _STATE.format(entry_id=row[0]))
 
 
 def _unproven(tx: Transaction, level: Level, budget: Budget, draft: Draft) -> UnpricedModel | None:
@@ -83,13 +81,8 @@ def _unproven(tx: Transaction, level: Level, budget: Budget, draft: Draft) -> Un
         last = (level.account.project_id, note)
         row = tx.execute(compiled(statements.LAST_MINIMAL), last).fetchone()
         if row is None or row[0] is None:
-            return _refusal(
-                level, budget, draft,
-                f"hold {hold_id}, of such a call, is open, and may end without a price",
-                "retry when it is settled, or pass an amount, or a model with its prompt, so that "
-                "the call can be estimated; set_price(model, ...), reprice and "
-                "adjust(entry, cost, reason=...) state a price",
-            )  # fmt: skip
+            why = f"hold {hold_id}, of such a call, is open, and may end without a price"
+            return _refusal(level, budget, draft, why, _WAIT)
     return None
 
 
