@@ -189,27 +189,7 @@ class AsyncLedger:
         request = HoldRequest(
             amount, model, messages, text, tools, max_output_tokens, n, tokens, key, tags
         )
-        waiting = self._journal
-        journal = waiting.journal
-
-        async def take() -> AsyncHold:
-            prepare = partial(hold_requests.prepare, journal, request)
-            prepared = await asyncio.to_thread(prepare) if request.has_prompt else prepare()
-            claim = _Claim(hold_requests.taking(journal, account, prepared, expires_in))
-            try:
-                granted = await waiting.write(claim.take)
-                assert granted is not None  # because it is wanted
-            except asyncio.CancelledError:
-                claim.is_wanted = False
-                if key is None:
-                    waiting.queue(claim.give_back)
-                raise
-            except BudgetExceededError as error:
-                raise with_largest_output(error, prepared.estimate) from None
-            hold_requests.taken(journal, granted, prepared.estimate)
-            return AsyncHold(waiting, granted, prepared.estimate)
-
-        return PendingHold(take())
+        return PendingHold(requested_ahold(self, account, request, expires_in))
 
     async def holds(self, account: str) -> list[AsyncHold]:
         """The open holds that count against `account`: its own, and those of accounts under it.
@@ -495,6 +475,32 @@ class PendingHold(Coroutine[Any, Any, AsyncHold]):
         trace: TracebackType | None,
     ) -> None:
         await self._hold.__aexit__(kind, error, trace)
+
+
+async def requested_ahold(
+    ledger: AsyncLedger,
+    account: str,
+    request: HoldRequest,
+    expires_in: float | timedelta = DEFAULT_EXPIRY_SECONDS,
+) -> AsyncHold:
+    """`AsyncLedger.hold` for *request*, which may be minimal; for the packages that meter calls."""
+    waiting = ledger._journal
+    journal = waiting.journal
+    prepare = partial(hold_requests.prepare, journal, request)
+    prepared = await asyncio.to_thread(prepare) if request.has_prompt else prepare()
+    claim = _Claim(hold_requests.taking(journal, account, prepared, expires_in))
+    try:
+        granted = await waiting.write(claim.take)
+        assert granted is not None  # because it is wanted
+    except asyncio.CancelledError:
+        claim.is_wanted = False
+        if request.key is None:
+            waiting.queue(claim.give_back)
+        raise
+    except BudgetExceededError as error:
+        raise with_largest_output(error, prepared.estimate) from None
+    hold_requests.taken(journal, granted, prepared.estimate)
+    return AsyncHold(waiting, granted, prepared.estimate)
 
 
 def awaited_hold(hold: BaseHold) -> AsyncHold:

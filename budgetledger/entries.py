@@ -21,6 +21,7 @@ __all__ = [
     "Balance",
     "Budget",
     "BudgetStatus",
+    "CostBasis",
     "Entry",
     "Measure",
 ]
@@ -32,6 +33,18 @@ MONEY_KINDS = ("opening", "charge", "settle", "adjustment")
 """Kinds of entries that record costs. The others are steps of holds (``hold``, ``release``,
 ``expire``, ``extend``), settings (``budget``, ``shift``, ``parent``, ``freeze``, ``unfreeze``)
 and alerts (``alert``, ``resolve``)."""
+
+
+CostBasis: TypeAlias = Literal["stated", "estimated", "assumed", "unpriced"]
+"""What a cost is based on. ``stated``: by price and usage, by the caller, or by LiteLLM.
+``estimated``: the counted text of the answer. ``assumed``: what was held, as the cost is not
+known. ``unpriced``: no cost is known."""
+
+ASSUMED_COST = "assumed"
+"""The ``price_source`` of a settle whose cost is what was held."""
+
+ESTIMATED_USAGE = "estimated"
+"""Key in the usage of a settle whose tokens were counted, as the answer reported none."""
 
 
 class Account(NamedTuple):
@@ -92,6 +105,17 @@ class Entry(NamedTuple):
         return None if self.cost_pico is None else to_usd(self.cost_pico)
 
     @property
+    def cost_basis(self) -> CostBasis | None:
+        """What the cost is based on; None in entries that record no cost."""
+        if self.kind not in MONEY_KINDS:
+            return None
+        if self.cost_pico is None:
+            return "unpriced"
+        if self.price_source == ASSUMED_COST:
+            return "assumed"
+        return "estimated" if f'"{ESTIMATED_USAGE}":' in (self.usage_json or "") else "stated"
+
+    @property
     def held(self) -> Decimal | None:
         """USD that a hold set aside; None for other entries."""
         return None if self.held_pico is None else to_usd(self.held_pico)
@@ -113,14 +137,15 @@ class Entry(NamedTuple):
 
     @property
     def usage(self) -> dict[str, int]:
-        """Token counts by kind; empty without usage."""
+        """Token counts by kind; empty without usage. ``estimated`` is 1 if they were counted."""
         return _json(self.usage_json)
 
     @property
     def price(self) -> dict[str, str]:
         """The unit prices from which the cost was computed; empty if the caller stated the cost.
 
-        In a row without a price: the model that answered, if it differs from the row's.
+        In a row without a price, or with an assumed cost: the model that answered, if it differs
+        from the row's. In a hold of which nothing could be estimated: the function that calls.
         """
         return _json(self.price_json)
 
@@ -162,9 +187,11 @@ class Entry(NamedTuple):
         return display.html_table(f"Entry {self.id}: {self.kind}", (), rows)
 
     def _cost_text(self) -> str | None:
-        if self.cost is not None:
-            return display.quantity(self.cost)
-        return "unpriced" if self.kind in MONEY_KINDS else None
+        basis = self.cost_basis
+        if self.cost is None:
+            return basis
+        amount = display.quantity(self.cost)
+        return amount if basis in (None, "stated") else f"{amount} ({basis})"
 
     def _hold_text(self) -> str | None:
         """What a hold sets aside and until when; None for other entries."""
@@ -305,6 +332,8 @@ class Balance(NamedTuple):
     """Requests in the window without a known price; `posted` lacks their costs."""
     budgets: tuple[BudgetStatus, ...] = ()
     """All budgets of the account, by name."""
+    assumed: Decimal = Decimal(0)
+    """The part of `posted` that is what was held for calls whose cost is not known yet."""
 
     def __repr__(self) -> str:
         facts = [f"{name} {display.quantity(amount)}" for name, amount in self._amounts()]
@@ -313,7 +342,7 @@ class Balance(NamedTuple):
             "Balance",
             repr(self.account),
             *facts,
-            f"{self.unpriced} unpriced" if self.unpriced else None,
+            *self._unknown(),
             _span(self.window),
             f"budgets {names}" if names else None,
         )
@@ -331,8 +360,12 @@ class Balance(NamedTuple):
         if not rows:
             posted, held = display.quantity(self.posted), display.quantity(self.held)
             rows = [("no budget", posted, held, "", "", _span(self.window))]
-        unpriced = f", {self.unpriced} unpriced" if self.unpriced else ""
-        return display.html_table(f"Balance of {self.account}{unpriced}", headers, rows)
+        caption = ", ".join((f"Balance of {self.account}", *self._unknown()))
+        return display.html_table(caption, headers, rows)
+
+    def _unknown(self) -> list[str]:
+        assumed = [f"{display.quantity(self.assumed)} assumed"] if self.assumed else []
+        return assumed + ([f"{self.unpriced} unpriced"] if self.unpriced else [])
 
     def _amounts(self) -> list[tuple[str, Decimal]]:
         amounts = [("posted", self.posted), ("held", self.held)]

@@ -21,18 +21,22 @@ from budgetledger.errors import (
     HoldAlreadyClosed,
     InvalidInput,
     StoreError,
+    UnreadableResponse,
     UnrecordedWarning,
 )
 from budgetledger.journal import holding
-from budgetledger.journal.drafts import ASSUMED, UNKNOWN_MODEL, draft_charge
+from budgetledger.journal.basis import unestimated, with_basis
+from budgetledger.journal.drafts import UNKNOWN_MODEL, draft_charge
 from budgetledger.journal.holding import Granted
-from budgetledger.journal.rules import Draft, settling
+from budgetledger.journal.rules import ASSUMED_OUTPUT, Draft, settling
 from budgetledger.money import Amount, to_usd
-from budgetledger.names import checked_reason
+from budgetledger.names import checked_name, checked_reason
+from budgetledger.responses.failures import FailedAnswer, is_failure
+from budgetledger.responses.hidden_reasoning import hides_reasoning
 from budgetledger.responses.response import Reading
 from budgetledger.responses.stream import StreamReading
 from budgetledger.usage import Usage
-from budgetledger.verbs.remarks import warn_if_unpriced
+from budgetledger.verbs.remarks import warn_if_unknown
 from budgetledger.windows import from_us, span_us
 
 if TYPE_CHECKING:
@@ -92,7 +96,7 @@ class BaseHold:
     @property
     def bounded(self) -> bool:
         """False if the output of the call is unlimited, so that it can cost more than `amount`."""
-        return ASSUMED not in self.entry.usage
+        return ASSUMED_OUTPUT not in self.entry.usage
 
     @property
     def expires_at(self) -> datetime:
@@ -112,8 +116,10 @@ class BaseHold:
         occurred_at: datetime | None,
         note: str | None = None,
         key: str | None = None,
+        *,
+        is_counted: bool = False,
     ) -> Draft:
-        """Draft the settle from the arguments of `settle`."""
+        """Draft the settle from the arguments of `settle`; a release, if the call failed."""
         if paid is None and usage is None:
             if self._unrecorded is not None:
                 return self._unrecorded
@@ -132,16 +138,33 @@ class BaseHold:
             paid, usage = None, paid
         elif isinstance(paid, (str, Number)):
             paid, cost = None, paid
-        draft = draft_charge(
-            paid, cost, model or self.model, usage, key, tags, occurred_at,
-            self._journal.clock, self._journal.prices,
-        )  # fmt: skip
+        try:
+            draft = draft_charge(
+                paid, cost, model or self.model, usage, key, tags, occurred_at,
+                self._journal.clock, self._journal.prices, is_settle=True, is_counted=is_counted,
+            )  # fmt: skip
+        except UnreadableResponse:
+            if not is_failure(paid):
+                raise
+            return self._release_of_failed(key)
+        if draft.cost_pico is None and draft.usage_json is None and _says_failed(paid):
+            return self._release_of_failed(key)
         tags_json = self.entry.tags_json if tags is None else draft.tags_json
-        return settling(draft, self.id, tags_json, note)
+        draft = self._with_basis(draft)
+        return settling(draft, self.id, tags_json, unestimated(self.entry) or note)
+
+    def _with_basis(self, draft: Draft) -> Draft:
+        return with_basis(draft, self.entry)
+
+    def _release_of_failed(self, key: str | None) -> Draft:
+        if key is not None:
+            checked_name(key, "key")
+        note = "the answer says that the call failed"
+        return Draft("release", note=note, idempotency_key=key, hold_id=self.id)
 
     def _settled(self, entry: Entry) -> Entry:
         self.closed_by, self._unrecorded = entry, None
-        warn_if_unpriced(entry)
+        warn_if_unknown(entry)
         return entry
 
     def _settled_meanwhile(self, before: Entry | None) -> bool:
@@ -185,11 +208,33 @@ class BaseHold:
 
     def _stream_settling(self, reading: StreamReading) -> Draft:
         """Draft the settle with what a stream used."""
-        expected = None if self._estimate is None else self._estimate.input_tokens
+        expected = self.entry.usage.get("input_tokens")
         used = reading.usage(self.model, expected)
-        note = None if used.reported else "estimated: no usable usage came with the stream"
+        if reading.is_failed:
+            self._got_response = True
+            return self._release_of_failed(None)
         paid = Reading(used.model or self.model, used.usage, used.cost)
-        return self._settling(paid, None, None, None, None, note)
+        if used.reported or used.cost is not None:
+            return self._settling(paid, None, None, None, None)
+        usage = used.usage
+        if reading.is_unknown:
+            note = "assumed: the chunks of the stream have an unknown form"
+        elif usage is None:
+            note = "assumed: the stream was read elsewhere"
+        elif not usage.input_tokens and not expected:
+            note = "assumed: no usage came with the stream, and the size of its prompt is unknown"
+        elif hides_reasoning(paid.model):
+            note = "assumed: no usage came with the stream, and the model's reasoning is hidden"
+        else:
+            note = "estimated: no usable usage came with the stream"
+            return self._settling(paid, None, None, None, None, note, is_counted=True)
+        return self._settling(paid._replace(usage=None), None, None, None, None, note)
+
+
+def _says_failed(paid: object) -> bool:
+    return isinstance(paid, FailedAnswer) or (
+        not isinstance(paid, Reading) and paid is not None and is_failure(paid)
+    )
 
 
 class Hold(BaseHold):

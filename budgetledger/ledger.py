@@ -144,9 +144,7 @@ class Ledger:
         request = HoldRequest(
             amount, model, messages, text, tools, max_output_tokens, n, tokens, key, tags
         )
-        prepared = hold_requests.prepare(self._journal, request)
-        granted = hold_requests.take(self._journal, account, prepared, expires_in)
-        return Hold(self._journal, granted, prepared.estimate)
+        return requested_hold(self, account, request, expires_in)
 
     def can_afford(
         self,
@@ -574,6 +572,19 @@ def ledger_at(ledger: Ledger, *places: str) -> Ledger:
     """The same ledger for calls made at `places`: base URLs, or LiteLLM's names of providers."""
     journal = ledger._journal
     return ledger_on(replace(journal, places=(*places, *journal.places)), like=ledger)
+
+
+def requested_hold(
+    ledger: Ledger,
+    account: str,
+    request: HoldRequest,
+    expires_in: float | timedelta = DEFAULT_EXPIRY_SECONDS,
+) -> Hold:
+    """`Ledger.hold` for *request*, which may be minimal; for the packages that meter calls."""
+    journal = ledger._journal
+    prepared = hold_requests.prepare(journal, request)
+    granted = hold_requests.take(journal, account, prepared, expires_in)
+    return Hold(journal, granted, prepared.estimate)
 
 
 def ledger_on(journal: Journal, like: Ledger | None = None) -> Ledger:

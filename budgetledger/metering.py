@@ -5,9 +5,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial, wraps
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 
-from budgetledger.aio import AsyncHold, AsyncLedger, awaited_hold
+from budgetledger.aio import AsyncHold, AsyncLedger, awaited_hold, requested_ahold
 from budgetledger.callers import Caller, current, pop_caller
 from budgetledger.clients.call_arguments import Kind, hold_arguments, is_list
 from budgetledger.clients.driven_generators import AsyncGeneratorProxy, GeneratorProxy
@@ -15,15 +15,14 @@ from budgetledger.clients.metered_streams import AsyncMeteredStream, MeteredStre
 from budgetledger.clients.settling import asettled, reading_for, settled
 from budgetledger.errors import UnpricedModel
 from budgetledger.holds import Hold, plain_hold
-from budgetledger.ledger import Ledger
-from budgetledger.money import Amount, to_usd
+from budgetledger.journal.drafts import HoldRequest, minimal_request
+from budgetledger.ledger import Ledger, requested_hold
+from budgetledger.money import Amount
+from budgetledger.names import is_name
 
 __all__ = ["metered"]
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-# Not 0, which every budget grants: this is refused by an exhausted budget.
-_LEAST = {"amount": to_usd(1), "tokens": 1}
 
 
 def metered(
@@ -37,17 +36,20 @@ def metered(
     The function returns a response or a stream, or yields the chunks of a stream. An exception
     releases the hold. The hold is estimated from the function's arguments if they have a
     ``model`` and a prompt (``messages``, ``input`` or ``prompt``; also ``tools``, ``max_tokens``
-    and so on, as the APIs name them). Otherwise it is `amount` USD; without that, the smallest
-    possible amount (10⁻¹² USD and one token), which is refused only once a budget is exhausted.
+    and so on, as the APIs name them). Otherwise it is `amount` USD. Without that nothing can be
+    estimated, and the smallest possible amount is held (10⁻¹² USD and one token). No USD budget
+    grants another one while such a call has no price (`UnpricedModel` says how to state it), nor
+    beside an open one, unless the function's last call ended with a price.
 
     `user`: the account of the calls, unless ``with ledger.as_user(...)`` or ``budget_user=``
     names another. `tags`: JSON values, stored with the rows. Calls also accept ``budget_user=``,
     ``budget_tags=`` and ``budget_key=``, which are not passed to the function.
 
     It works for plain and ``async`` functions and generators; generators are held for when they
-    start. Enter a stream's context manager inside the function. A result without usage is
-    recorded as unpriced, with an `UnpricedWarning`. Do not also `wrap` the client that the
-    function uses, or the call counts twice.
+    start. Enter a stream's context manager inside the function. A result without usage, or
+    without a known price, is recorded with what was held, or as unpriced if nothing could be
+    estimated, with an `UnpricedWarning`. One that says that the call failed releases the hold. Do
+    not also `wrap` the client that the function uses, or the call counts twice.
 
     The function raises the errors of `Ledger.hold` before it runs, and `InvalidInput` if there
     is no user.
@@ -65,26 +67,30 @@ def metered(
         0.00007
     """
     plain = ledger.ledger if isinstance(ledger, AsyncLedger) else ledger
-    meter = _Meter(plain, Caller(user, tags), amount)
 
     def decorate(function: F) -> F:
+        meter = _Meter(plain, Caller(user, tags), amount, _name_of(function))
         kind = next((made for is_kind, made in _WRAPPERS if is_kind(function)), _plain)
         return cast(F, wraps(function)(kind(meter, function, inspect.signature(function))))
 
     return decorate
 
 
+_Terms: TypeAlias = tuple[str, list[HoldRequest]]
+
+
 class _Meter(NamedTuple):
     ledger: Ledger
     own: Caller
     amount: Amount | None
+    function: str
 
     def terms(
         self, takes: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> list[dict[str, Any]]:
-        """Arguments for `Ledger.hold`, the first choice first; the next if no price is known."""
+    ) -> _Terms:
+        """The account, and what to hold: the first choice first; the next if no price is known."""
         caller = pop_caller(kwargs).over(current()).over(self.own)
-        common = {"account": caller.account(), "tags": caller.tags, "key": caller.key}
+        account, key, tags = caller.account(), caller.key, caller.tags
         bound = takes.bind_partial(*args, **kwargs)
         bound.apply_defaults()
         arguments = dict(bound.arguments)
@@ -95,31 +101,42 @@ class _Meter(NamedTuple):
             if not _are_objects(arguments.get(name)):
                 arguments.pop(name, None)
         kind = _kind(arguments)
-        amounts = []
+        requests = []
         if kind is not None:
-            amounts.append(hold_arguments(kind, arguments))
+            requests.append(HoldRequest(**hold_arguments(kind, arguments), key=key, tags=tags))
         if self.amount is not None:
-            amounts.append({"amount": self.amount})
-        return [amount | common for amount in amounts or [_LEAST]]
+            requests.append(HoldRequest(self.amount, key=key, tags=tags))
+        if not requests:
+            named = arguments.get("model")
+            model = named if isinstance(named, str) and is_name(named) else None
+            requests.append(minimal_request(model, self.function, key, tags))
+        return account, requests
 
-    def hold(self, terms: list[dict[str, Any]]) -> Hold:
-        *others, last = terms
-        for each in others:
+    def hold(self, terms: _Terms) -> Hold:
+        account, (*others, last) = terms
+        for request in others:
             try:
-                return self.ledger.hold(**each)
+                return requested_hold(self.ledger, account, request)
             except UnpricedModel:
                 pass
-        return self.ledger.hold(**last)
+        return requested_hold(self.ledger, account, last)
 
-    async def ahold(self, terms: list[dict[str, Any]]) -> AsyncHold:
+    async def ahold(self, terms: _Terms) -> AsyncHold:
         ledger = AsyncLedger(self.ledger)
-        *others, last = terms
-        for each in others:
+        account, (*others, last) = terms
+        for request in others:
             try:
-                return await ledger.hold(**each)
+                return await requested_ahold(ledger, account, request)
             except UnpricedModel:
                 pass
-        return await ledger.hold(**last)
+        return await requested_ahold(ledger, account, last)
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    """``module.function``, as rows name what makes a call."""
+    module = getattr(function, "__module__", None) or "?"
+    name = getattr(function, "__qualname__", None) or type(function).__qualname__
+    return f"{module}.{name}"
 
 
 def _kind(arguments: Mapping[str, Any]) -> Kind | None:

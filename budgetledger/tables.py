@@ -48,6 +48,15 @@ _BIG = BigInteger().with_variant(Integer, "sqlite")  # STRICT refuses the name B
 _STRICT = {"sqlite_strict": True}
 
 
+_ASSUMED = "price_source = 'assumed'"
+_MINIMAL = "kind = 'settle' AND substr(note, 1, 11) = 'no estimate'"
+
+
+def _index_where(name: str, *columns: str, where: str) -> Index:
+    condition = text(where)
+    return Index(name, *columns, sqlite_where=condition, postgresql_where=condition)
+
+
 class _Row(SQLModel, registry=registry()):
     """The base class of the tables, with its own metadata."""
 
@@ -119,6 +128,17 @@ class EntryRow(_Row, table=True):
             sqlite_where=text("cost_pico IS NULL AND kind IN ('charge', 'settle')"),
             postgresql_where=text("cost_pico IS NULL AND kind IN ('charge', 'settle')"),
         ),
+        # The assumed costs: balance, reprice.
+        _index_where("entries_assumed", "account_id", "recorded_at_us", where=_ASSUMED),
+        # The settles of minimal holds without a price, and the last one of a model or function:
+        # minimal holds.
+        _index_where(
+            "entries_unestimated",
+            "account_id",
+            "recorded_at_us",
+            where=f"cost_pico IS NULL AND {_MINIMAL}",
+        ),
+        _index_where("entries_by_unestimated", "project_id", "note", "id", where=_MINIMAL),
         # Whether an account is frozen: hold.
         Index(
             "entries_freezing",

@@ -87,7 +87,7 @@ def charge(
     with where.existing() as ledger, warnings_as_remarks():
         journal = journal_of(ledger)
         draft = draft_charge(
-            None, cost, model, usage, key, tags, occurred_at, journal.clock, journal.book
+            None, cost, model, usage, key, tags, occurred_at, journal.clock, journal.prices
         )
         if is_rehearsal:
             entry = rehearsed(journal, charging(journal, account, draft))[0].entry

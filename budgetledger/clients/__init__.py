@@ -1,6 +1,6 @@
 """Calls of models under a hold: functions, streams, and the clients of OpenAI and Anthropic.
 
-Imports the words, responses, pricing and the ledger.
+Imports the words, responses and the ledger.
 
 `call_arguments` (a call's own arguments as those of its hold; pure) · `settling` (settles after a
 paid call, and never loses the answer) · `metered_streams` (streams of functions and of litellm) ·

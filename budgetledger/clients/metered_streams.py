@@ -6,30 +6,20 @@ from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import suppress
 from decimal import Decimal
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from budgetledger.aio import AsyncHold
 from budgetledger.errors import BudgetledgerError
-from budgetledger.holds import BaseHold, Hold, estimate_of, settle_stream
+from budgetledger.holds import BaseHold, Hold, settle_stream
 from budgetledger.responses.response import Reading
 from budgetledger.responses.stream import StreamReading, StreamUsage
-from budgetledger.usage import Usage
-
-if TYPE_CHECKING:
-    from budgetledger.pricing.estimates import Estimate
 
 
 class _ConsumedElsewhere(StreamReading):
-    """A stream whose chunks were read elsewhere: all the held output is assumed, if known."""
-
-    def __init__(self, estimate: Estimate | None) -> None:
-        super().__init__()
-        self._output_tokens = None if estimate is None else estimate.output_tokens
+    """A stream whose chunks were read elsewhere, so that its usage is unknown."""
 
     def usage(self, model: str | None, input_tokens: int | None) -> StreamUsage:
-        if self._output_tokens is None:
-            return StreamUsage(model, None, None, False)
-        return StreamUsage(model, Usage(input_tokens or 0, self._output_tokens), None, False)
+        return StreamUsage(model, None, None, False)
 
 
 class _Stream:
@@ -53,7 +43,7 @@ class _Stream:
         if not self._begun:
             self._begun = True
             past = self._is_read_past()
-            reading = _ConsumedElsewhere(estimate_of(self._hold)) if past else StreamReading()
+            reading = _ConsumedElsewhere() if past else StreamReading()
             settle_stream(self._hold, reading)
 
     def _settle_empty(self) -> None:

@@ -16,7 +16,7 @@ from types import new_class
 from typing import Any, get_origin
 
 from budgetledger.aio import AsyncHold, asettle_stream
-from budgetledger.holds import BaseHold, Hold, estimate_of, is_unanswered, settle_stream
+from budgetledger.holds import BaseHold, Hold, is_unanswered, settle_stream
 from budgetledger.responses.stream import StreamReading, StreamUsage
 from budgetledger.usage import Usage
 
@@ -24,14 +24,14 @@ _METER = "budgetledger"  # the key in the HTTP response's extensions
 
 
 class _UnreadStream(StreamReading):
-    """A stream closed before a chunk was read here: its prompt, and a given output."""
+    """A stream closed before a chunk was read here: its prompt; unknown if read elsewhere."""
 
-    def __init__(self, output_tokens: int) -> None:
+    def __init__(self, is_read: bool) -> None:
         super().__init__()
-        self._output_tokens = output_tokens
+        self._is_read = is_read
 
     def usage(self, model: str | None, input_tokens: int | None) -> StreamUsage:
-        used = Usage(input_tokens=input_tokens or 0, output_tokens=self._output_tokens)
+        used = None if self._is_read else Usage(input_tokens=input_tokens or 0)
         return StreamUsage(model, used, None, False)
 
 
@@ -49,19 +49,15 @@ class _Meter:
         return not self._hides_usage or usage is None or bool(getattr(chunk, "choices", None))
 
     def unread(self, response: Any) -> _UnreadStream:
-        """The assumed usage of a stream closed before a chunk was read here.
-
-        The prompt; and all the output that was held, if the response was read elsewhere.
-        """
+        """The usage of a stream closed before a chunk was read here."""
         self.is_begun = True
-        estimate = estimate_of(self.hold)
-        read = response.num_bytes_downloaded and estimate is not None
-        return _UnreadStream(estimate.output_tokens if read and estimate is not None else 0)
+        return _UnreadStream(is_read=bool(response.num_bytes_downloaded))
 
     def __del__(self) -> None:
         if self.is_begun or sys.is_finalizing():
             return
-        settle_stream(self.hold, _UnreadStream(0))  # dropped unread; a finalizer must not wait
+        # Dropped unread; a finalizer must not wait.
+        settle_stream(self.hold, _UnreadStream(is_read=False))
 
 
 def meter(response: Any, hold: Hold, hides_usage: bool) -> None:

@@ -16,6 +16,7 @@ from budgetledger.errors import (
 from budgetledger.holds import BaseHold, Hold, called_at
 from budgetledger.ledger import Ledger
 from budgetledger.responses.called_at import called_at as places_of
+from budgetledger.responses.failures import FailedAnswer, is_failure
 from budgetledger.responses.response import Reading, model_of, read_response
 
 _log = logging.getLogger("budgetledger")
@@ -28,11 +29,15 @@ def reading_for(hold: BaseHold, response: object) -> Reading:
 
 
 def reading_of(response: object) -> Reading:
-    """The model, usage and cost in *response*; if unreadable, the model only (unpriced)."""
+    """The model, usage and cost in *response*; if unreadable, the model only.
+
+    A `FailedAnswer`, if it says that the call failed.
+    """
     try:
         return read_response(response)
     except UnreadableResponse:
-        return Reading(model_of(response), None, None)
+        kind = FailedAnswer if is_failure(response) else Reading
+        return kind(model_of(response), None, None)
 
 
 def settled(ledger: Ledger, hold: Hold, paid: Reading) -> None:

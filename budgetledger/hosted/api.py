@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from urllib.parse import quote
 
 from budgetledger import errors
-from budgetledger.entries import Budget, Entry
+from budgetledger.entries import ESTIMATED_USAGE, Budget, Entry
 from budgetledger.hosted.http import Answer, Server
 from budgetledger.hosted.records import Creation, Record
 from budgetledger.journal.drafts import UNKNOWN_MODEL
@@ -196,7 +196,7 @@ def _paid(draft: Draft) -> dict[str, Any]:
     return {
         "cost": _usd(draft.cost_pico),
         "model": _model(draft),
-        "usage": _json(draft.usage_json),
+        "usage": _usage(draft.usage_json),
         "tags": _json(draft.tags_json),
         "occurred_at": None if draft.occurred_at_us is None else _moment(draft.occurred_at_us),
     }
@@ -243,6 +243,12 @@ def _usd(pico: int | None) -> str | None:
 
 def _us(moment: str | None) -> int | None:
     return None if moment is None else to_us(datetime.fromisoformat(moment))
+
+
+def _usage(usage_json: str | None) -> Any:
+    """The counts of a usage, without the mark that they are estimated."""
+    counts = _json(usage_json)
+    return counts and {name: counts[name] for name in counts.keys() - {ESTIMATED_USAGE}}
 
 
 def _json(text: str | None) -> Any:

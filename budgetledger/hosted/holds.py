@@ -63,7 +63,13 @@ class HostedHold(Hold):
         self._key = uuid4().hex
         self._kept: Entry | None = None  # its settle, in the local ledger
 
+    def _with_basis(self, draft: Draft) -> Draft:
+        """Send what is unknown as such: the server decides."""
+        return draft
+
     def _record(self, draft: Draft) -> Entry:
+        if draft.kind == "release":  # the call failed
+            return self.release(reason=draft.note)
         key = self._key_of(draft)
         if self._kept is not None and self._kept.idempotency_key != key:
             raise HoldAlreadyClosed(

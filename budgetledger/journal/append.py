@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, NamedTuple
 
 from budgetledger.entries import Entry
@@ -9,7 +10,14 @@ from budgetledger.errors import IdempotencyConflict
 from budgetledger.journal import accounts, statements
 from budgetledger.journal.accounts import Ref
 from budgetledger.journal.entry_rows import entry_with_key
-from budgetledger.journal.rules import SETTINGS, Draft, Head, follow, with_model_totals
+from budgetledger.journal.rules import (
+    ASSUMED_OUTPUT,
+    SETTINGS,
+    Draft,
+    Head,
+    follow,
+    with_model_totals,
+)
 from budgetledger.journal.standing import head_in, head_of
 from budgetledger.journal.transaction import Transaction
 from budgetledger.storage.dialect import compiled
@@ -139,14 +147,17 @@ def recorded(tx: Transaction, account: Ref, draft: Draft) -> Entry | None:
 
 
 def _content(entry: Entry | Draft) -> tuple[object, ...]:
-    """What a key compares: account, kind, model, references, and the amount or the usage."""
+    """What a key compares: account, kind, model, references, and the amount or the usage.
+
+    That is what the caller passed: not what the ledger estimated or assumed, which may change with
+    the price list, or with another ledger's ``default_output_tokens``.
+    """
     account = entry.account if isinstance(entry, Entry) else None
-    stated_cost = entry.cost_pico if entry.price_source == "given" else None
-    usage = (entry.input_tokens, entry.output_tokens, entry.usage_json)
-    # An estimated amount may change with the price list; its token counts do not.
-    hold = (entry.held_pico if entry.price_source == "given" else None, entry.held_tokens)
-    references = (entry.corrects_id, entry.hold_id)
-    return account, entry.kind, entry.model, *references, stated_cost, *usage, *hold
+    is_given, usage = entry.price_source == "given", entry.usage_json
+    amounts = (entry.cost_pico, entry.held_pico, entry.held_tokens) if is_given else ()
+    if entry.kind == "hold" and usage is not None and ASSUMED_OUTPUT in usage:
+        usage = json.loads(usage)["input_tokens"]
+    return account, entry.kind, entry.model, entry.corrects_id, entry.hold_id, usage, *amounts
 
 
 def _amount_text(entry: Entry) -> str:

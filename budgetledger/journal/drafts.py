@@ -8,9 +8,11 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, NamedTuple
 
+from budgetledger.entries import ESTIMATED_USAGE
 from budgetledger.errors import InvalidAmount, InvalidInput, UnreadableResponse
-from budgetledger.journal.rules import Draft
-from budgetledger.money import Amount, count, to_pico
+from budgetledger.journal.basis import NO_ESTIMATE, of_function
+from budgetledger.journal.rules import ASSUMED_OUTPUT, Draft
+from budgetledger.money import Amount, count, to_pico, to_usd
 from budgetledger.names import checked_name, is_name, to_json
 from budgetledger.pricing import catalog
 from budgetledger.pricing.estimates import Estimate, estimate
@@ -22,9 +24,6 @@ from budgetledger.usage import MAX_TOKENS, Usage, checked, positional
 from budgetledger.windows import from_us, to_us
 
 _draft = positional(Draft)
-
-ASSUMED = "assumed_output_tokens"
-"""Key in a hold's usage: the output tokens held for a call without a bound on its output."""
 
 DEFAULT_EXPIRY_SECONDS = 1800
 """How long a hold lasts by default."""
@@ -43,6 +42,9 @@ def draft_charge(
     occurred_at: datetime | None,
     clock: Callable[[], int],
     prices: Prices,
+    *,
+    is_settle: bool = False,
+    is_counted: bool = False,
 ) -> Draft:
     """Draft a charge. Money that was spent is never refused because its price is unknown.
 
@@ -51,6 +53,9 @@ def draft_charge(
     price list, for the model that answered. If none of
     them applies, the draft has no cost, and its price names the model that answered, if it is
     not the requested one. The row is recorded under *model*, the requested one, if passed.
+
+    *is_settle*: the price of *model* applies too, if the model that answered has none.
+    *is_counted*: the usage was counted and not reported, so without a price it is no usage.
     """
     cost_pico = None if cost is None else to_pico(cost, one_entry=True)
     if model is not None:
@@ -64,15 +69,22 @@ def draft_charge(
         answered, usage, stated_cost = _read(response, model, usage, cost_pico is not None)
         if cost_pico is None:
             at_us = clock() if occurred_at_us is None else occurred_at_us
-            cost_pico, source, price_json = priced(
-                answered, model, usage, stated_cost, at_us, prices.at(*called_at(response))
-            )
-            if source == "litellm" and isinstance(stated_cost, ProviderBill):
-                source = stated_cost.source
+            at_host = prices.at(*called_at(response))
+            price = priced(answered, model, usage, stated_cost, at_us, at_host)
+            if price.source == "litellm" and isinstance(stated_cost, ProviderBill):
+                price = price._replace(source=stated_cost.source)
+            if price.cost_pico is None and is_settle and None not in (answered, model):
+                asked = priced(model, model, usage, None, at_us, at_host)
+                price = price if asked.cost_pico is None else asked
+            cost_pico, source, price_json = price
+        is_counted = is_counted and usage is not None
+        if is_counted and cost_pico is None:
+            usage = None
         model = model or answered
         if usage is not None:
             used_input, used_output = usage.input_tokens, usage.output_tokens
-            usage_json = to_json(_nonzero(usage), "usage")
+            mark = {ESTIMATED_USAGE: 1} if is_counted else {}
+            usage_json = to_json(_nonzero(usage) | mark, "usage")
     elif cost_pico is None:
         raise InvalidInput("nothing to charge; pass a response, a usage with its model, or a cost")
     return _draft((
@@ -100,11 +112,28 @@ class HoldRequest(NamedTuple):
     tokens: int | None = None
     key: str | None = None
     tags: Mapping[str, Any] | None = None
+    is_minimal: bool = False
+    """Whether nothing could be estimated, so that *amount* and *tokens* are the least there is."""
+    function: str | None = None
+    """In a minimal request without a model, the name of the function that makes the call."""
 
     @property
     def has_prompt(self) -> bool:
         """Whether there is a prompt to count; long prompts take long."""
         return self.messages is not None or self.text is not None
+
+
+def minimal_request(
+    model: str | None, function: str, key: str | None, tags: Mapping[str, Any] | None
+) -> HoldRequest:
+    """A request for a call of which nothing can be estimated: 10⁻¹² USD and one token.
+
+    Not 0, which every budget grants: an exhausted budget refuses this.
+    """
+    return HoldRequest(
+        to_usd(1), model, tokens=1, key=key, tags=tags, is_minimal=True,
+        function=function if model is None else None,
+    )  # fmt: skip
 
 
 def estimated(
@@ -150,7 +179,7 @@ def draft_hold(
         price_json = to_json(made_from.unit_prices, "price")
         counts = {"input_tokens": made_from.input_tokens, "output_tokens": made_from.output_tokens}
         if not made_from.bounded:
-            counts[ASSUMED] = made_from.output_tokens
+            counts[ASSUMED_OUTPUT] = made_from.output_tokens
         usage_json = to_json(counts, "usage")
     elif amount is None and tokens is None:
         raise InvalidInput(
@@ -165,6 +194,8 @@ def draft_hold(
         held_tokens = 0 if tokens is None else count(tokens, "tokens")
         if held_tokens > MAX_TOKENS:
             raise InvalidAmount(f"tokens is out of range: {tokens}; pass what one call may use")
+        if request.is_minimal:
+            source, price_json = NO_ESTIMATE, of_function(request.function)
     draft = Draft(
         "hold",
         model or UNKNOWN_MODEL,

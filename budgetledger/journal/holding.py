@@ -22,7 +22,9 @@ from budgetledger.errors import (
 from budgetledger.journal import accounts, statements
 from budgetledger.journal.accounts import Ref
 from budgetledger.journal.append import append, find_or_open, recorded
+from budgetledger.journal.basis import NO_ESTIMATE
 from budgetledger.journal.entry_rows import entry_with_id
+from budgetledger.journal.minimal_holds import unlimited
 from budgetledger.journal.posting import post, post_along
 from budgetledger.journal.refusals import refusal
 from budgetledger.journal.rules import Draft, Need, refusing
@@ -64,7 +66,8 @@ def hold(
     Unless *enforce*, a refusal is noted on the row and does not prevent the hold.
 
     With the key of an open hold, returns that hold. Raises `BudgetExceededError`,
-    `AccountFrozen`, `UnknownAccount` if there is no budget to count against,
+    `AccountFrozen`, `UnknownAccount` if there is no budget to count against, `UnpricedModel`
+    for one minimal hold too many (see `minimal_holds`),
     `HoldAlreadyClosed` for a key whose hold is closed or past its deadline.
     """
     account = ref or find_or_open(tx, project, name)
@@ -74,6 +77,8 @@ def hold(
     levels = ancestors(tx, account)
     need = need_of(draft)
     refused = unpriced or judged(tx, name, levels, draft.model, need)
+    if refused is None and draft.price_source == NO_ESTIMATE:
+        refused = unlimited(tx, levels, draft)
     if refused is not None:
         if enforce:
             raise refused
@@ -153,11 +158,14 @@ def settle(tx: Transaction, account: Ref, draft: Draft) -> Entry:
 
     Works after its deadline too; for a hold that is no longer listed, the cost counts where a
     charge would. Raises `HoldAlreadyClosed` if it was settled with another key or without one.
+    If *draft* is a release, as the answer says that the call failed, there is nothing to post.
     """
     assert draft.hold_id is not None
     first = recorded(tx, account, draft)
     if first is not None:
         return first
+    if draft.kind == "release":
+        return _release_of_failed(tx, account, draft)
     above_ids = _close(tx, account.id, draft.hold_id)
     if above_ids is not None:
         return post_along(tx, account, above_ids, draft, and_whole=True).entry
@@ -165,6 +173,16 @@ def settle(tx: Transaction, account: Ref, draft: Draft) -> Entry:
     if closed_by is not None and closed_by.kind == "settle":
         _refuse_closed(tx, account, draft.hold_id, None)
     return post(tx, account, draft).entry
+
+
+def _release_of_failed(tx: Transaction, account: Ref, draft: Draft) -> Entry:
+    """Release the hold of a call that failed. If it is closed, returns the row that closed it."""
+    assert draft.hold_id is not None
+    if _close(tx, account.id, draft.hold_id) is None:
+        closed_by = closing_entry(tx, account, draft.hold_id)
+        assert closed_by is not None
+        return closed_by
+    return append(tx, account, draft).entry
 
 
 def release(tx: Transaction, account: Ref, hold_id: int, reason: str | None) -> Entry:

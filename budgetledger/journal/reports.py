@@ -216,6 +216,7 @@ def balance(
         window=window,
         unpriced=_unpriced(execute, account.id, window, known_us, models),
         budgets=tuple(statuses),
+        assumed=to_usd(_assumed(execute, account.id, window, known_us, models)),
     )
 
 
@@ -255,6 +256,19 @@ def _unpriced(
         rows = execute(compiled(statements.UNPRICED), (account_id, model, model, *when))
         count += rows.fetchone()[0]
     return count
+
+
+def _assumed(
+    execute: Execute, account_id: int, window: Window, known_us: int, models: Sequence[str] | None
+) -> int:
+    start_us = 0 if window.start_us is None else window.start_us
+    when = start_us, _end(window, known_us), known_us
+    sum_pico = 0
+    for model in (None,) if models is None else models:
+        where = (account_id, model, model, *when)
+        micro, pico = execute(compiled(statements.ASSUMED), where).fetchone()
+        sum_pico += int(micro) * 1_000_000 + int(pico)
+    return sum_pico
 
 
 def model_costs(execute: Execute, account: Ref, window: Window, known_us: int) -> dict[str, Posted]:

@@ -102,6 +102,9 @@ class Draft(NamedTuple):
     expires_at_us: int | None = None
 
 
+ASSUMED_OUTPUT = "assumed_output_tokens"
+"""Key in a hold's usage: the output tokens held for a call without a bound on its output."""
+
 _draft = positional(Draft)
 _cost_and_usage: Callable[[Draft], tuple[Any, ...]] = itemgetter(
     slice(Draft._fields.index("model"), Draft._fields.index("tags_json"))

@@ -130,6 +130,33 @@ DEADLINES = """
 SELECT expires_at_us, held_pico, held_tokens, model FROM open_holds
 WHERE account_id = :account_id AND expires_at_us > :now_us ORDER BY expires_at_us"""
 
+# minimal hold: the first settle of one on an account that still has no price, of a model if named.
+# Index: entries_unestimated.
+UNPRICED_MINIMAL = """
+SELECT coalesce(e.origin_id, e.id) FROM entries e
+WHERE e.account_id = :account_id AND e.recorded_at_us >= :from_us
+      AND e.cost_pico IS NULL AND e.kind = 'settle'
+      AND substr(e.note, 1, 11) = 'no estimate'
+      AND (CAST(:model AS TEXT) IS NULL OR e.model = :model_2)
+      AND NOT EXISTS (SELECT 1 FROM entries later
+                      WHERE later.corrects_id = coalesce(e.origin_id, e.id))
+ORDER BY e.recorded_at_us LIMIT 1"""
+
+# minimal hold: the open ones of an account, one for each model and function.
+OPEN_MINIMAL = """
+SELECT min(e.id), e.model, e.price FROM open_holds o JOIN entries e ON e.id = o.hold_id
+WHERE o.account_id = :account_id AND o.expires_at_us > :now_us AND o.held_pico = 1
+      AND e.price_source = :no_estimate
+GROUP BY e.model, e.price"""
+
+# minimal hold: whether the last settle of one of a model or function has a price. Index:
+# entries_by_unestimated.
+LAST_MINIMAL = """
+SELECT cost_pico FROM entries
+WHERE project_id = :project_id AND kind = 'settle' AND note = :note
+      AND substr(note, 1, 11) = 'no estimate' AND origin_id IS NULL
+ORDER BY id DESC LIMIT 1"""
+
 # hold, charge: the settings of an account, cached while its settings_count is unchanged.
 CURRENT_BUDGETS = """
 SELECT b.name, b.measure, b.limit_units, b.limit_pico, b.model, b.per, b.timezone, b.week_start,
@@ -193,6 +220,18 @@ WHERE account_id = :account_id AND recorded_at_us < :before_us {_LAST}"""
 UNPRICED = """
 SELECT count(*) FROM entries e
 WHERE e.account_id = :account_id AND e.kind IN ('charge', 'settle') AND e.cost_pico IS NULL
+      AND (CAST(:model AS TEXT) IS NULL OR e.model = :model_2)
+      AND e.recorded_at_us >= :start_us AND e.recorded_at_us < :end_us
+      AND NOT EXISTS (SELECT 1 FROM entries later
+                      WHERE later.corrects_id = coalesce(e.origin_id, e.id)
+                      AND later.recorded_at_us <= :known_us)"""
+
+# balance: the sum of a window's costs that are assumed and were not stated since, in two parts.
+ASSUMED = """
+SELECT CAST(coalesce(sum(e.cost_pico / 1000000), 0) AS BIGINT),
+       CAST(coalesce(sum(e.cost_pico % 1000000), 0) AS BIGINT)
+FROM entries e
+WHERE e.account_id = :account_id AND e.price_source = 'assumed'
       AND (CAST(:model AS TEXT) IS NULL OR e.model = :model_2)
       AND e.recorded_at_us >= :start_us AND e.recorded_at_us < :end_us
       AND NOT EXISTS (SELECT 1 FROM entries later
@@ -340,18 +379,31 @@ PRICE_OF_ALL_AT = f"{_PRICE} WHERE r.project_id IS NULL AND {_STANDING}"
 # set_price, remove_price: the row that the next one follows.
 PRICE_HEAD = "SELECT hash, recorded_at_us FROM price_revisions ORDER BY id DESC LIMIT 1"
 
-# reprice: the calls without a price that count on an account, or in the project. Each account by
-# itself, and in an order without an index, so that only rows without a price are read.
+# reprice: the calls without a price, and those of assumed cost that reported their usage, that
+# count on an account, or in the project. Each account by itself, and in an order without an index,
+# so that only such rows are read.
 _STILL_UNPRICED = """
 WHERE e.cost_pico IS NULL AND e.kind IN ('charge', 'settle')
       AND NOT EXISTS (SELECT 1 FROM entries later
                       WHERE later.corrects_id = coalesce(e.origin_id, e.id))"""
+_STILL_ASSUMED = _STILL_UNPRICED.replace(
+    "e.cost_pico IS NULL AND e.kind IN ('charge', 'settle')",
+    "e.price_source = 'assumed' AND e.usage IS NOT NULL",
+)
 UNPRICED_OF_ACCOUNT = f"""
 SELECT coalesce(e.origin_id, e.id) FROM entries e {_STILL_UNPRICED}
-      AND e.account_id = :account_id ORDER BY 1"""
+      AND e.account_id = :account_id
+UNION ALL
+SELECT coalesce(e.origin_id, e.id) FROM entries e {_STILL_ASSUMED}
+      AND e.account_id = :account_id_2
+ORDER BY 1"""
 UNPRICED_OF_PROJECT = f"""
 SELECT e.id FROM accounts a JOIN entries e ON e.account_id = a.id {_STILL_UNPRICED}
-      AND a.project_id = :project_id AND e.origin_id IS NULL ORDER BY +e.id"""
+      AND a.project_id = :project_id AND e.origin_id IS NULL
+UNION ALL
+SELECT e.id FROM accounts a JOIN entries e ON e.account_id = a.id {_STILL_ASSUMED}
+      AND a.project_id = :project_id_2 AND e.origin_id IS NULL
+ORDER BY 1"""
 
 # reprice: whether the cost was stated meanwhile.
 IS_CORRECTED = "SELECT EXISTS (SELECT 1 FROM entries WHERE corrects_id = :id)"

@@ -15,7 +15,8 @@ _MOST_REMEMBERED = 20_000  # accounts; a little over a kilobyte each
 class Settings:
     """The cached settings of an account, valid while its `settings_count` equals *version*.
 
-    ``cuts``, by budget: the last active window, and what was posted before it.
+    ``cuts``, by budget: the last active window, and what was posted before it. ``stated``, by
+    model: between which moments every settle of a minimal hold has a price.
     """
 
     __slots__ = (
@@ -27,6 +28,7 @@ class Settings:
         "plain_version",
         "shifts",
         "standing",
+        "stated",
         "version",
     )
 
@@ -48,6 +50,7 @@ class Settings:
         self.has_alerts = bool(standing) or any(budget.alert_at for budget in budgets)
         self.plain_version = -1 if self.has_alerts or parent_id is not None else version
         self.cuts: dict[str, tuple[Window, tuple[int, ...]]] = {}
+        self.stated: dict[str | None, tuple[int, int]] = {}
 
 
 class Memory:

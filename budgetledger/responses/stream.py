@@ -14,6 +14,7 @@ from io import StringIO
 from typing import NamedTuple
 
 from budgetledger.responses.enclosed import decoded_chunk
+from budgetledger.responses.failures import is_failure
 from budgetledger.responses.fields import Fields, fields, items
 from budgetledger.responses.fields import get as _get
 from budgetledger.responses.response import model_of, read_fields
@@ -70,6 +71,7 @@ class StreamReading:
     def __init__(self) -> None:
         self._started = False
         self._recognized = False  # some chunk had a known shape
+        self._failed = False  # some chunk says so
         self._model: str | None = None
         self._usage: Usage | None = None
         self._cost: Decimal | None = None
@@ -94,6 +96,15 @@ class StreamReading:
         """Whether chunks came and none had a known shape, so that no usage can be estimated."""
         return self._started and not self._recognized
 
+    @property
+    def is_failed(self) -> bool:
+        """Whether the stream says that the call failed, and has no text and no usage."""
+        return self._failed and self._is_empty
+
+    @property
+    def _is_empty(self) -> bool:
+        return not self._length and self._usage is None
+
     def add(self, chunk: object) -> None:
         """Take note of the next *chunk*; whatever it is, and does when touched, nothing is raised.
 
@@ -102,6 +113,7 @@ class StreamReading:
         self._started = True
         with suppress(Exception):  # a chunk that cannot be read must not break the stream
             self._read(chunk)
+            self._failed = self._failed or (self._is_empty and is_failure(chunk))
 
     def usage(self, model: str | None, input_tokens: int | None) -> StreamUsage:
         """Tell what the stream used, as far as it was added.
@@ -255,7 +267,7 @@ class StreamReading:
             final = final and bool(told_all)
             self._usage, self._final = usage, final
         if final:
-            self._cost = cost or self._cost
+            self._cost = self._cost if cost is None else cost
             self._recognized |= cost is not None
 
     def _write(self, value: object) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from budgetledger.caller_warnings import warn
-from budgetledger.entries import MONEY_KINDS, Entry
+from budgetledger.entries import ASSUMED_COST, Entry
 from budgetledger.errors import ClockWarning, UnknownAccountWarning, UnpricedWarning
 from budgetledger.journal.append import Appended
 from budgetledger.pricing.sources import ANSWERED
@@ -28,16 +28,40 @@ def warn_of(appended: Appended) -> None:
             UnknownAccountWarning,
         )
     if appended.is_new:
-        warn_if_unpriced(entry)
+        warn_if_unknown(entry)
 
 
-def warn_if_unpriced(entry: Entry) -> None:
-    """Warn of a cost that was recorded without a price."""
-    if entry.cost_pico is None and entry.kind in MONEY_KINDS:
+def warn_if_unknown(entry: Entry) -> None:
+    """Warn of a cost that is not known. The text names no row: Python shows equal ones once."""
+    basis = entry.cost_basis
+    if basis == "unpriced":
         warn(
-            f"entry {entry.id} is recorded without a price, as none is known for "
-            f"{entry.price.get(ANSWERED, entry.model)!r}; no budget counts it until its price "
-            "is set (set_price, with effective_at= before the call, or `budgetledger prices "
-            "set`) and reprice applies it, or adjust(entry, cost, reason=...) states its cost",
+            f"a call is recorded without a price, as {_cause(entry)}; no budget counts it until "
+            f"{_STATED}, or adjust(entry, cost, reason=...) states its cost",
             UnpricedWarning,
         )
+    elif basis == "assumed":
+        price = f"{_STATED}, or " if entry.usage_json is not None else ""
+        warn(
+            f"a call is recorded with what was held for it, as {_cause(entry)}; its cost is "
+            f"assumed until {price}adjust(entry, difference, reason=...) states it",
+            UnpricedWarning,
+        )
+
+
+_STATED = (
+    "its price is set (set_price, with effective_at= before the call, or `budgetledger prices "
+    "set`) and reprice applies it"
+)
+
+
+def _cause(entry: Entry) -> str:
+    model, note = entry.price.get(ANSWERED, entry.model), entry.note or ""
+    if entry.usage_json is not None:
+        return f"none is known for {model!r}"
+    if note.startswith(_ASSUMED):
+        return f"{note.removeprefix(_ASSUMED)} ({model!r})"
+    return f"the answer of {model!r} reports no usage"
+
+
+_ASSUMED = f"{ASSUMED_COST}: "  # so begins the note on a settle that says why

@@ -1,4 +1,4 @@
-"""Prices entries recorded without a price, by one adjustment each."""
+"""Prices entries without a price, or of assumed cost, by one adjustment each."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _PAGE = 100  # entries priced in one transaction: other writers get a turn after
 
 
 class Unpriced(NamedTuple):
-    """An entry without a price: what the call used, if it is known, and which model answered."""
+    """An entry without a price, or of assumed cost: the call's usage, if it is known, and model."""
 
     entry: Entry
     usage: Usage | None
@@ -77,10 +77,10 @@ def unpriced_ids(execute: Execute, project: str, account: str | None) -> list[in
     """The entries without a price that count on *account*, or all of the project's."""
     if account is not None:
         ref = accounts.known(execute, project, account)
-        rows = execute(compiled(statements.UNPRICED_OF_ACCOUNT), (ref.id,))
+        rows = execute(compiled(statements.UNPRICED_OF_ACCOUNT), (ref.id,) * 2)
     else:
         project_id = accounts.find_project(execute, project)
-        rows = execute(compiled(statements.UNPRICED_OF_PROJECT), (project_id,))
+        rows = execute(compiled(statements.UNPRICED_OF_PROJECT), (project_id,) * 2)
     return [entry_id for (entry_id,) in rows.fetchall()]
 
 
@@ -109,14 +109,17 @@ def price_call(call: Unpriced, prices: Prices) -> Repriced | None:
 
 
 def state(tx: Transaction, project: str, costs: list[Repriced]) -> list[Repriced]:
-    """Append the adjustments that state the costs, except for entries adjusted meanwhile."""
+    """Append the adjustments that state the costs, except for entries adjusted meanwhile.
+
+    Each is the difference between the cost and what the entry assumed.
+    """
     done = []
     for one in costs:
         entry_id = one.entry.id
         if not tx.execute(compiled(statements.IS_CORRECTED), (entry_id,)).fetchone()[0]:
             draft = Draft(
                 "adjustment",
-                cost_pico=to_pico(one.cost),
+                cost_pico=to_pico(one.cost) - (one.entry.cost_pico or 0),
                 price_source=one.source,
                 price_json=to_json(one.unit_prices, "price"),
                 note="priced later",

@@ -109,7 +109,7 @@ def test_a_model_without_a_price(ledger):
         metered(ledger, user="alice")(ask)("none-such", MESSAGES)
     with pytest.warns(UnpricedWarning):
         metered(ledger, user="alice", amount="0.10")(ask)("none-such", MESSAGES)
-    assert rows(ledger)[0].cost is None
+    assert (rows(ledger)[0].cost, rows(ledger)[0].cost_basis) == (Decimal("0.10"), "assumed")
 
 
 def test_who_pays(ledger):
@@ -213,7 +213,7 @@ def test_generators_are_held_for_when_they_begin(ledger):
     with closing(ask()) as stream:
         next(stream)
     assert rows(ledger)[0].cost == COST
-    assert rows(ledger)[1].note.startswith("estimated")
+    assert rows(ledger)[1].cost_basis == "assumed"  # the size of the prompt is unknown
     assert ledger.balance("alice").held == 0
 
 
@@ -411,8 +411,8 @@ def test_a_stream_read_past_its_iterator_costs_what_was_held(ledger):
         assert stream._hidden == {}  # is asked for by whoever passes streams on
     read, unread = rows(ledger)
     held = rows(ledger, "hold")[0]
-    assert (read.usage["output_tokens"], read.cost) == (50, held.held)
-    assert read.note.startswith("estimated")
+    assert (read.output_tokens, read.cost, read.cost_basis) == (50, held.held, "assumed")
+    assert unread.cost_basis == "estimated"
     assert 0 < unread.cost < read.cost
     stream = ask("gpt-4o", MESSAGES)
     assert (stream.get_final_text(), list(stream)) == ("row row", [])
@@ -421,12 +421,12 @@ def test_a_stream_read_past_its_iterator_costs_what_was_held(ledger):
     assert (rows(ledger, "release"), ledger.balance("alice").held) == ([], 0)
 
 
-def test_a_stream_read_past_its_iterator_is_unpriced_if_only_an_amount_was_held(ledger):
+def test_a_stream_read_past_its_iterator_costs_the_amount_that_was_held(ledger):
     stream = MeteredStream(Helper(), ledger.hold("alice", "0.05", model="gpt-4o"))
     stream.get_final_text()
     with pytest.warns(UnpricedWarning):
         stream.close()
-    assert (rows(ledger)[0].cost, ledger.balance("alice").held) == (None, 0)
+    assert (rows(ledger)[0].cost, ledger.balance("alice").held) == (Decimal("0.05"), 0)
 
 
 @pytest.mark.parametrize(("downloaded", "output"), [(0, 0), (9, 50)])
@@ -436,7 +436,7 @@ def test_a_stream_whose_response_tells_whether_it_was_read(downloaded, output, l
     )
     with ask("gpt-4o", MESSAGES, 50) as stream:
         assert stream.response
-    assert rows(ledger)[0].usage.get("output_tokens", 0) == output
+    assert rows(ledger)[0].output_tokens == output
 
 
 def test_generators_get_what_is_sent_and_thrown_and_return(ledger):

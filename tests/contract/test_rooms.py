@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "verbs": "words pricing storage journal",
     "ledger": "words responses pricing storage journal verbs",
     "render": "words pricing journal ledger",
-    "clients": "words responses pricing ledger",
+    "clients": "words responses ledger",
     "litellm": "words tokens responses pricing storage journal verbs ledger clients",
     "hosted": "words responses pricing storage journal verbs ledger render litellm",
     "server": "words storage journal verbs ledger render litellm",

@@ -703,7 +703,7 @@ def test_where_warnings_are_errors_a_stream_without_a_price_ends_as_it_would(led
     async def read():
         async with shared.hold("alice", 4) as hold:
             assert [chunk async for chunk in hold.stream(Source(*chunks))] == chunks
-            assert (hold.closed_by.kind, hold.closed_by.cost) == ("settle", None)
+            assert (hold.closed_by.kind, hold.closed_by.cost) == ("settle", 4)
 
     run(read())
 

@@ -86,10 +86,10 @@ def test_a_response_that_could_not_be_read_at_first(ledger):
     assert stand(ledger)[:2] == (RESPONSE_COST, 0)
 
 
-def test_an_answer_nobody_can_read_is_recorded_without_a_price(ledger):
+def test_an_answer_nobody_can_read_costs_what_was_held(ledger):
     with pytest.warns(UnpricedWarning), ledger.hold("alice", 4, model="gpt-4o") as hold:
         hold.settle({"answer": 42})
-    assert (hold.closed_by.model, hold.closed_by.cost_pico) == ("gpt-4o", None)
+    assert (hold.closed_by.model, hold.closed_by.cost_pico) == ("gpt-4o", 4 * 10**12)
     assert stand(ledger)[1] == 0
 
 
@@ -306,15 +306,15 @@ def test_a_budget_of_a_model_counts_the_model_asked_for(ledger):
     assert (status.posted, status.held) == (RESPONSE_COST, 0)
 
 
-def test_an_unknown_price_is_recorded_as_unpriced(ledger):
+def test_an_unknown_price_warns_where_the_call_is_settled(ledger):
     hold = ledger.hold("alice", 1, model=NOBODY)
     with pytest.warns(UnpricedWarning, match=NOBODY) as caught:
         entry = hold.settle(usage=Usage(10, 5))
     assert [warning.filename for warning in caught] == [__file__]
-    assert (entry.cost, entry.price_source, hold.closed_by) == (None, "unpriced", entry)
-    assert (ledger.balance("alice").unpriced, stand(ledger)) == (1, (0, 0, 10))
-    ledger.adjust(entry, "0.25", reason="as billed")
-    assert (ledger.balance("alice").unpriced, stand(ledger)[0]) == (0, Decimal("0.25"))
+    assert (entry.cost, entry.price_source, hold.closed_by) == (1, "assumed", entry)
+    assert (ledger.balance("alice").assumed, stand(ledger)) == (1, (1, 0, 9))
+    ledger.adjust(entry, "-0.75", reason="as billed")
+    assert (ledger.balance("alice").assumed, stand(ledger)[0]) == (0, Decimal("0.25"))
 
 
 def test_a_settle_stands_even_where_warnings_are_errors(ledger):

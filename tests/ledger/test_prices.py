@@ -346,7 +346,7 @@ def test_calls_without_a_price_are_priced_later_each_at_its_time(ledger, clock):
         (second, 100, "own price 3", None),
         (settled, 4, "own price 2", None),
     ]
-    assert ledger.balance("alice").unpriced == 4
+    assert (ledger.balance("alice").unpriced, ledger.balance("alice").assumed) == (3, 1)
 
     done = ledger.reprice(dry_run=False)
     assert [one._replace(adjustment=None) for one in done] == planned
@@ -355,6 +355,7 @@ def test_calls_without_a_price_are_priced_later_each_at_its_time(ledger, clock):
         "adjustment", first.id, "my-model",
     )  # fmt: skip
     assert (adjustment.cost, adjustment.price_source) == (2, "own price 1")
+    assert done[2].adjustment.cost == 3  # the difference from what was assumed
     assert adjustment.price == {"model": "my-model", "input_mtok": "1", "output_mtok": "10"}
     balance = ledger.balance("team")
     assert (balance.posted, balance.unpriced, len(ledger.alerts("team"))) == (106, 1, 1)
@@ -445,8 +446,9 @@ def test_two_at_once_price_each_entry_once(ledger, database, clock):
 @pytest.mark.parametrize("query", [_sql.UNPRICED_OF_ACCOUNT, _sql.UNPRICED_OF_PROJECT])
 def test_calls_with_a_price_are_not_looked_through(ledger, query):
     with closing(sqlite3.connect(ledger.path)) as connection:
-        plan = connection.execute(f"EXPLAIN QUERY PLAN {compiled(query)}", (1,)).fetchall()
-    assert any("SEARCH e USING INDEX entries_unpriced" in step for *_, step in plan), plan
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {compiled(query)}", (1, 1)).fetchall()
+    for index in ("entries_unpriced", "entries_assumed"):
+        assert any(f"SEARCH e USING INDEX {index}" in step for *_, step in plan), plan
 
 
 def test_progress_is_told(ledger):

@@ -10,7 +10,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from budgetledger import Ledger
+from budgetledger import Ledger, metered
 from budgetledger.storage import schema as _migrate
 from budgetledger.testing import FakeClock
 from budgetledger.usage import Usage
@@ -25,6 +25,7 @@ def fill(path):
     fill_with_costs(path, clock)
     fill_with_holds(path, clock)
     fill_with_prices(path, clock)
+    fill_with_unknown_costs(path, clock)
 
 
 def fill_with_costs(path, clock):
@@ -99,6 +100,27 @@ def fill_with_prices(path, clock):
         ledger.charge("carol", usage=Usage(1000), model="my-own", key="p1")  # 0.01325
         ledger.remove_price("my-own", note="moved")
         ledger.remove_price("my-*", all_projects=True, effective_at=BEGAN)
+
+
+def fill_with_unknown_costs(path, clock):
+    """A project with costs that are assumed and estimated, two restated; and minimal holds."""
+    with Ledger(path, project="unknown", clock=clock) as ledger:
+        ledger.set_budget("dave", 1)
+        with warnings.catch_warnings(action="ignore"):  # that nobody knows a price
+            for usage in (Usage(1000, 500), Usage(10, 5)):
+                ledger.hold("dave", "0.25", model="my-secret").settle(usage)
+            ledger.adjust(
+                ledger.hold("dave", "0.125").settle({"model": "x"}), "-0.1", reason="bill"
+            )
+            ledger.hold("dave", "0.03125", model="y").settle({"model": "y"})
+            ask = metered(ledger, user="dave")(lambda answer: answer)
+            ask({"model": "gpt-4o", "usage": {"prompt_tokens": 9, "completion_tokens": 1}})
+            ask({"model": "z"})
+        ledger.set_price("my-secret", input=10, output=20, effective_at=BEGAN)
+        ledger.reprice(model="my-secret", dry_run=False)  # 0.02 and 0.0002
+        ledger.hold("dave", model="gpt-4o", text="hello", max_output_tokens=9, key="u1")
+        held = ledger.hold("dave", model="gpt-4o", text="hello", max_output_tokens=9)
+        list(held.stream(["Once", " upon"]))
 
 
 def dump(path):

@@ -1,0 +1,98 @@
+"""Limits minimal holds: those for calls of which nothing could be estimated.
+
+Such a hold sets aside the least there is, so it bounds nothing. A USD budget grants one more only
+while every earlier one in its window has a cost, and every open one is for a model or a function
+whose last call ended with a cost. So what no price is known for passes a budget once, and then
+no more until someone states what it cost.
+
+Only minimal holds run these statements. Each reads an index that has only rows of such holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from budgetledger.entries import Budget
+from budgetledger.errors import UnpricedModel
+from budgetledger.journal import statements
+from budgetledger.journal.basis import NO_ESTIMATE, note_of
+from budgetledger.journal.drafts import UNKNOWN_MODEL
+from budgetledger.journal.reports import counts
+from budgetledger.journal.rules import Draft
+from budgetledger.journal.standing import Level, check
+from budgetledger.journal.transaction import Transaction
+from budgetledger.storage.dialect import compiled
+
+_STATE = (
+    "state what it cost: set_price(model, ...) with effective_at= before the call, and reprice, "
+    "or adjust({entry_id}, cost, reason=...)"
+)
+_WAIT = (
+    "retry when it is settled; or pass an amount, or a model with its prompt, so that the call can "
+    "be estimated; set_price(model, ...), reprice and adjust(entry, cost, reason=...) state a price"
+)
+
+
+def unlimited(tx: Transaction, levels: Sequence[Level], draft: Draft) -> UnpricedModel | None:
+    """The refusal of the hold *draft* if it is one minimal hold too many; None otherwise.
+
+    A hold of 0 is within any USD budget.
+    """
+    if draft.price_source != NO_ESTIMATE or not draft.held_pico:
+        return None
+    model = None if draft.model == UNKNOWN_MODEL else draft.model
+    for level in levels:
+        for budget in level.settings.budgets:
+            if budget.measure == "usd" and counts(budget, model):
+                refused = _unpriced(tx, level, budget, draft, model) or _unproven(
+                    tx, level, budget, draft
+                )
+                if refused is not None:
+                    return refused
+    return None
+
+
+def _unpriced(
+    tx: Transaction, level: Level, budget: Budget, draft: Draft, model: str | None
+) -> UnpricedModel | None:
+    """The refusal for a settle in the active window that has no price yet, of *model* if named.
+
+    Corrections are never undone, so where all was stated once, only later rows are read again.
+    """
+    start_us = check(tx, level, budget).window.start_us or 0
+    stated = level.settings.stated
+    first_us, last_us = stated.get(model, (start_us, start_us))
+    if not first_us <= start_us <= last_us:
+        first_us, last_us = start_us, start_us
+    where = (level.account.id, last_us, model, model)
+    row = tx.execute(compiled(statements.UNPRICED_MINIMAL), where).fetchone()
+    if row is None:
+        stated[model] = first_us, level.head.recorded_at_us
+        return None
+    why = f"entry {row[0]}, of such a call, has no price yet"
+    return _refusal(level, budget, draft, why, _STATE.format(entry_id=row[0]))
+
+
+def _unproven(tx: Transaction, level: Level, budget: Budget, draft: Draft) -> UnpricedModel | None:
+    """The refusal for an open minimal hold whose model or function did not end priced."""
+    where = (level.account.id, tx.now_us, NO_ESTIMATE)
+    open_holds = tx.execute(compiled(statements.OPEN_MINIMAL), where).fetchall()
+    for hold_id, model, price_json in open_holds:
+        if not counts(budget, model):
+            continue
+        note = note_of(model, price_json)
+        last = (level.account.project_id, note)
+        row = tx.execute(compiled(statements.LAST_MINIMAL), last).fetchone()
+        if row is None or row[0] is None:
+            why = f"hold {hold_id}, of such a call, is open, and may end without a price"
+            return _refusal(level, budget, draft, why, _WAIT)
+    return None
+
+
+def _refusal(level: Level, budget: Budget, draft: Draft, why: str, advice: str) -> UnpricedModel:
+    name = note_of(draft.model, draft.price_json).removeprefix(f"{NO_ESTIMATE} for ")
+    return UnpricedModel(
+        name,
+        f"nothing can be estimated for this call of {name!r}, and budget {budget.name!r} of "
+        f"{level.account.name!r} cannot limit it: {why}; {advice}",
+    )

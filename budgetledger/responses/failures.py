@@ -1,0 +1,64 @@
+"""Whether an answer says that its call failed, so that it cost nothing.
+
+Pure. OpenAI's Responses have ``status: failed`` and an ``error``, also in the event that ends a
+stream (platform.openai.com/docs/api-reference/responses); OpenAI's other APIs, Gemini and most
+gateways an ``error`` instead of an answer, OpenRouter also inside a choice
+(openrouter.ai/docs/api-reference/errors); Anthropic ``type: error`` (docs.anthropic.com/en/api/
+errors); batches an ``error`` or a status other than 200 in the line.
+"""
+
+from __future__ import annotations
+
+from budgetledger.responses.fields import Fields, fields, get, items
+from budgetledger.responses.response import Reading
+from budgetledger.responses.usage_field import usage_field
+
+_TEXTS = ("output_text", "text", "content", "candidates", "outputs", "data", "message")
+
+
+class FailedAnswer(Reading):
+    """The reading of an answer that says that its call failed, and has no text and no usage."""
+
+    __slots__ = ()
+
+
+def is_failure(answer: object) -> bool:
+    """Whether *answer* (a response, a chunk, a line of a batch) says that the call failed.
+
+    False if it has text or usage, which was paid all the same, and for what cannot be read.
+    """
+    try:
+        return _failed(fields(answer))
+    except Exception:  # a property that raises, a mapping that misbehaves, …
+        return False
+
+
+def _failed(source: Fields) -> bool:
+    inner = source.get("response")
+    if inner is not None and source.get("custom_id") is not None:
+        status = get(inner, "status_code")
+        return bool(source.get("error")) or status not in (None, 200)
+    if inner is not None and source.get("type") == "response.failed":
+        return _failed(fields(inner))
+    if usage_field(source) or any(source.get(name) for name in _TEXTS) or _is_written(source):
+        return False
+    failed = source.get("status") == "failed" or source.get("type") == "error"
+    return failed or _has_error(source) or any(_has_error(each) for each in _choices(source))
+
+
+def _has_error(source: Fields) -> bool:
+    error = source.get("error")
+    return isinstance(error, str | dict) or hasattr(error, "message") if error else False
+
+
+def _choices(source: Fields) -> list[Fields]:
+    return [*items(source.get("choices"))]
+
+
+def _is_written(source: Fields) -> bool:
+    """Whether a choice, or an item of the output, has something that a model wrote."""
+    written = [choice.get("text") for choice in _choices(source)]
+    for choice in _choices(source):
+        for part in (choice.get("message"), choice.get("delta")):
+            written += [get(part, name) for name in ("content", "tool_calls", "refusal")]
+    return any(written) or any(True for _ in items(source.get("output")))
