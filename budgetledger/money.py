@@ -6,6 +6,7 @@ limits have no practical ceiling: whole dollars and picodollars are stored separ
 
 from __future__ import annotations
 
+import re
 from decimal import (
     MAX_EMAX,
     MAX_PREC,
@@ -34,6 +35,7 @@ _PLAIN = 6  # digits of dollars that any entry holds
 Amount: TypeAlias = "Decimal | int | float | str"
 """An amount in US dollars. A float has the value that its repr shows: 0.1 is exactly 0.1."""
 
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _PICO = Decimal(PICO)
 _AS_THEY_ARE = (str, Decimal, int)  # Decimal accepts these as they are
 # Not the caller's context; wide enough that only the last step rounds.
@@ -61,8 +63,10 @@ def to_pico(
     amount, is negative (unless `signed`), or is more than one entry can hold (if `one_entry`).
     """
     if type(value) is float or type(value) is str:
-        usd, _, rest = str(value).partition(".")  # fast path: plain digits need no Decimal
-        if usd.isdecimal() and rest.isdecimal() and len(usd) <= _PLAIN and len(rest) <= _PLACES:
+        text = str(value)
+        usd, _, rest = text.partition(".")  # fast path: plain digits need no Decimal
+        plain = text.isascii() and usd.isdecimal() and rest.isdecimal()
+        if plain and len(usd) <= _PLAIN and len(rest) <= _PLACES:
             return int(usd + rest.ljust(_PLACES, "0"))
     exact = exact_usd(value, what, signed=signed)
     pico = int(_CONTEXT.multiply(exact, _PICO).to_integral_value(ROUND_HALF_EVEN, _CONTEXT))
@@ -78,9 +82,11 @@ def exact_usd(value: Amount, what: str = "cost", *, signed: bool = False) -> Dec
     """Convert `value` (USD) to a Decimal, exactly. Raises `InvalidAmount` as `to_pico` does."""
     try:
         exact = Decimal(value) if type(value) in _AS_THEY_ARE else _exact(value)
+        if isinstance(value, str) and exact.is_finite() and not is_decimal(value):
+            raise ValueError
     except (TypeError, InvalidOperation, ValueError):
         raise InvalidAmount(
-            f"{what} must be an amount in US dollars, got {_shown(value)}; "
+            f"{what} must be an amount in US dollars, got {_shown(value)}{_why_not(value)}; "
             "pass a number such as 10, 0.25 or '0.25'"
         ) from None
     if not exact.is_finite():
@@ -92,6 +98,26 @@ def exact_usd(value: Amount, what: str = "cost", *, signed: bool = False) -> Dec
     if exact.adjusted() > 40 and exact:
         raise InvalidAmount(f"{what} is out of range: {_shown(value)}; pass US dollars")
     return exact
+
+
+def is_decimal(text: str) -> bool:
+    """Whether *text* is a plain decimal, such as 10, -0.25 or 5e-7, and nothing else.
+
+    `Decimal`, `float` and `int` also read underscores, blanks, line ends and the digits of other
+    scripts: ``1_000`` may be meant as 1.000.
+    """
+    return _DECIMAL.fullmatch(text) is not None
+
+
+def _why_not(text: object) -> str:
+    """Why a text that Python reads as a number is no plain decimal; else nothing."""
+    if not isinstance(text, str):
+        return ""
+    if text != text.strip() and text.strip():
+        return ", with a blank or line end around it"
+    if any(char.isdecimal() and not char.isascii() for char in text):
+        return ", with digits other than 0 to 9"
+    return ", with an underscore" if "_" in text else ""
 
 
 def _exact(value: object) -> Decimal:

@@ -9,6 +9,7 @@ import click
 
 from budgetledger.cli.options import (
     Where,
+    Whole,
     examples,
     names_a_ledger,
     to_anchor,
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from budgetledger.ledger import Ledger
 
 
-_COUNT = click.IntRange(0, 2**63 - 1)
+_COUNT = Whole(0, 2**63 - 1)
 
 
 @click.command(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from budgetledger.cli.options import Where, examples, names_a_ledger, to_reason
+from budgetledger.cli.options import Where, Whole, examples, names_a_ledger, to_reason
 
 _LARGEST_ID = 2**63 - 1
 
@@ -33,7 +33,7 @@ def holds(account: str, where: Where) -> None:
 
 
 @click.command(epilog=examples("release 1042 --reason 'the worker was killed'"))
-@click.argument("hold_id", type=click.IntRange(1, _LARGEST_ID))
+@click.argument("hold_id", type=Whole(1, _LARGEST_ID))
 @click.option("--reason", callback=to_reason, help="Why; recorded in the journal.")
 @names_a_ledger
 def release(hold_id: int, reason: str | None, where: Where) -> None:

@@ -193,13 +193,26 @@ def to_span(_: click.Context, __: click.Parameter, value: str | None) -> timedel
     """``24h`` as a timedelta."""
     if value is None:
         return None
-    match = re.fullmatch(r"(\d{1,6})([mhdw])", value)
+    match = re.fullmatch(r"([0-9]{1,6})([mhdw])", value)
     if match is None:
         raise click.BadParameter(f"{value!r} is not a span such as 24h, 30d or 12w")
     span = timedelta(**{_SPANS[match[2]]: int(match[1])})
     if not timedelta(0) < span <= _LONGEST_SPAN:
         raise click.BadParameter(f"{value!r} is not above zero and at most 9999 years")
     return span
+
+
+class Whole(click.IntRange):
+    """A whole number in a range, written with the digits 0 to 9 alone.
+
+    click reads it by ``int``, to which ``1_0`` and digits of other scripts are numbers too.
+    """
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse text that is not plain digits; read the rest as click does."""
+        if isinstance(value, str) and not re.fullmatch("[+-]?[0-9]+", value):
+            self.fail(f"{value!r} is not a whole number in plain digits, such as 100", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def to_shares(
@@ -221,14 +234,16 @@ def to_share(_: click.Context, __: click.Parameter, value: str | None) -> Decima
 
 def _share(value: str) -> Decimal:
     from budgetledger.journal.budget_terms import LARGEST_THRESHOLD
+    from budgetledger.money import is_decimal
 
-    number, is_percent = value.removesuffix("%").strip(), value.endswith("%")
+    is_percent = value.endswith("%")
+    number = value[:-1].removesuffix(" ") if is_percent else value
+    if not is_decimal(number):
+        raise click.BadParameter(f"{value!r} is not a share such as 0.8 or 80%")
     try:
         share = Decimal(number) / (100 if is_percent else 1)
     except ArithmeticError:
-        share = Decimal("NaN")
-    if not share.is_finite():
-        raise click.BadParameter(f"{value!r} is not a share such as 0.8 or 80%")
+        raise click.BadParameter(f"{value!r} is not a share such as 0.8 or 80%") from None
     if share > _MOST_AS_SHARE and not is_percent:
         raise click.BadParameter(f"{value} would be {value} times the limit; pass {value}% or less")
     if not 0 < share <= LARGEST_THRESHOLD:

@@ -9,6 +9,7 @@ import click
 
 from budgetledger.cli.options import (
     Where,
+    Whole,
     examples,
     moment_options,
     names_a_ledger,
@@ -41,7 +42,7 @@ def balance(account: str, at: datetime | None, as_of: datetime | None, where: Wh
 )
 @click.argument("account", required=False)
 @moment_options(since="Recorded at this moment or later", until="Recorded before this moment")
-@click.option("--last", type=click.IntRange(min=1), metavar="N", help="Only the last N of them.")
+@click.option("--last", type=Whole(min=1), metavar="N", help="Only the last N of them.")
 @names_a_ledger
 def entries(
     account: str | None, since: datetime | None, until: datetime | None, last: int | None,

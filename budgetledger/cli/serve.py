@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from budgetledger.cli.options import examples, from_either_place
+from budgetledger.cli.options import Whole, examples, from_either_place
 from budgetledger.errors import InvalidInput, UnknownAccountWarning, UnpricedWarning
 from budgetledger.storage.targets import ENVIRONMENT, default_path
 
@@ -40,7 +40,7 @@ _SECONDS_TO_FINISH = 30
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",
-    type=click.IntRange(0, 65535),
+    type=Whole(0, 65535),
     default=8787,
     show_default=True,
     help="Port to listen on; 0 for any free port.",
@@ -55,7 +55,7 @@ _SECONDS_TO_FINISH = 30
 @click.option(
     "--max-body",
     metavar="BYTES",
-    type=click.IntRange(1024),
+    type=Whole(1024),
     default=16 * 1024 * 1024,
     show_default=True,
     help="The largest request that is accepted.",

@@ -254,7 +254,7 @@ def _shown(value: object) -> str:
 
 def _seconds(retry_after: str | None) -> float | None:
     """The seconds of a ``Retry-After``; its date form is ignored."""
-    return float(retry_after) if retry_after and re.fullmatch(r"\d{1,9}", retry_after) else None
+    return float(retry_after) if retry_after and re.fullmatch("[0-9]{1,9}", retry_after) else None
 
 
 def _no_number(name: str) -> Any:

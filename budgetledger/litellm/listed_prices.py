@@ -98,7 +98,7 @@ def most_cost(
             f"the call; state its {missing} in US dollars too, 0 if that is free",
         )
     prompt = {name: call.get(name) for name in ("messages", "text", "tools")}
-    input_tokens = count_tokens(model, **prompt).tokens
+    input_tokens = count_tokens(model, **prompt).at_most
     longest = call.get("max_output_tokens")
     if longest is None:
         longest = 0 if kind == "embedding" else default_output_tokens
@@ -128,6 +128,11 @@ def _highest(place: Mapping[str, Any], name: str, *more: str) -> Decimal | None:
         return None
     stated = {field: place[field] for field in (name, *more) if place.get(field) is not None}
     try:
-        return max(exact_usd(usd, field) for field, usd in stated.items())
+        return max(exact_usd(_without_blanks(usd), field) for field, usd in stated.items())
     except InvalidAmount:
         return None
+
+
+def _without_blanks(usd: Any) -> Any:
+    """A price as text without the blanks around it, as LiteLLM reads and bills it."""
+    return usd.strip() if isinstance(usd, str) else usd

@@ -54,7 +54,7 @@ _BATCHES = "batches"
 _IGNORED = re.compile("input_cost_per_token_cache_hit|.*_dbu_cost_.*|regional_.*")
 _FIELD = re.compile(
     rf"(?P<unit>{'|'.join(sorted(_UNITS, key=len, reverse=True))})"
-    rf"(_above_(?P<above>\d+)(?P<k>k?)_tokens)?(_(?P<tier>[a-z]+))?"
+    rf"(_above_(?P<above>[0-9]+)(?P<k>k?)_tokens)?(_(?P<tier>[a-z]+))?"
 )
 _SEARCH = "search_context_cost_per_query"
 _FALLS_TO = {  # the rate to use if a size of the input has none of its own

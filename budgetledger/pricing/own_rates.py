@@ -33,7 +33,7 @@ KEYS = PARTS
 """What can be priced, each as in the shipped list; ``output_images`` by the image."""
 
 _STATED = re.compile(
-    rf"(?P<unit>{'|'.join(KEYS)})(_above_(?P<above>\d{{1,12}})_tokens)?(_(?P<tier>[a-z]{{1,40}}))?"
+    rf"(?P<unit>{'|'.join(KEYS)})(_above_(?P<above>[0-9]{{1,12}})_tokens)?(_(?P<tier>[a-z]{{1,40}}))?"
 )
 _LONGEST = 40  # digits of a rate
 _ANY_SIZE = -1

@@ -86,17 +86,19 @@ def _name(value: object, info: ValidationInfo) -> str:
     return checked_name(value, info.field_name or "name")
 
 
+# With an exponent as small numbers have it in Python and JavaScript: 5e-7.
+_DECIMAL = r"[0-9]{1,20}(\.[0-9]{1,30})?([eE]-[0-9]{1,2})?"
 _Amount: TypeAlias = (
-    Annotated[str, StringConstraints(pattern=r"^[0-9]{1,20}(\.[0-9]{1,30})?$")]
+    Annotated[str, StringConstraints(pattern=rf"^{_DECIMAL}$")]
     | Annotated[int, Field(ge=0, le=10**20)]
     | Annotated[float, Field(ge=0, le=1e20), BeforeValidator(_no_int)]
 )
 _SignedAmount: TypeAlias = (
-    Annotated[str, StringConstraints(pattern=r"^-?[0-9]{1,20}(\.[0-9]{1,30})?$")]
+    Annotated[str, StringConstraints(pattern=rf"^-?{_DECIMAL}$")]
     | Annotated[int, Field(ge=-(10**20), le=10**20)]
     | Annotated[float, Field(ge=-1e20, le=1e20), BeforeValidator(_no_int)]
 )
-_USD = MustBe("US dollars, as text such as '0.25' or as a number")
+_USD = MustBe("US dollars, as plain decimal text such as '0.25' or '5e-7', or as a number")
 Money: TypeAlias = Annotated[_Amount, _USD]
 SignedMoney: TypeAlias = Annotated[_SignedAmount, _USD]
 Rates: TypeAlias = Annotated[dict[Any, Money], BeforeValidator(_few)]

@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from operator import add
 from typing import Any
 
 from budgetledger.errors import InvalidInput
 from budgetledger.tokens.attachments import audio_tokens, document_tokens, media_of
+from budgetledger.tokens.character_classes import CLASSES, class_counts
 from budgetledger.tokens.encodings import CHUNK, count_text, encoder, panicked
 from budgetledger.tokens.image_size import image_size
 from budgetledger.tokens.model_families import Family
@@ -32,15 +34,19 @@ _HANDLED_KEYS = {"type", "content", "cache_control", "annotations"}
 class Tally:
     """Adds up one prompt; ``exact`` is False once a part had to be estimated.
 
-    ``tokens`` is the most there may be of text in the family's vocabulary; ``fixed`` the most of
-    what is not counted by it, such as images. ``unsure`` and ``fixed_unsure``: how many of these
-    the prompt may turn out not to have.
+    ``text_tokens`` is the most there may be of text, in the family's vocabulary; ``frame`` what a
+    chat adds by OpenAI's formula; ``fixed`` the most of what has no text, such as images.
+    ``unsure`` and ``fixed_unsure``: how many of these the prompt may turn out not to have.
     """
 
     def __init__(self, family: Family) -> None:
-        self.tokens = self.unsure = self.fixed = self.fixed_unsure = 0
+        self.text_tokens = self.frame = self.unsure = self.fixed = self.fixed_unsure = 0
         self.exact = True
         self._family = family
+        self._is_other = family.weights is not None
+        self._by_class = (0,) * CLASSES
+        self._unclassified: list[str] = []
+        self._unclassified_size = 0
         self._encode = encoder(family.encoding)
         self._characters = _MOST_CHARACTERS
         self._steps = _MOST_STEPS
@@ -54,9 +60,11 @@ class Tally:
                 f"the prompt has more than {_MOST_CHARACTERS} characters, all told; pass less"
             )
         try:
+            if self._is_other:
+                self._classify(text)
             if length <= CHUNK:
                 tokens = len(self._encode(text))
-                self.tokens += tokens
+                self.text_tokens += tokens
                 return tokens
         except UnicodeEncodeError:
             pass
@@ -65,8 +73,21 @@ class Tally:
                 raise
         tokens, exact = count_text(self._family.encoding, text)
         self.exact &= exact
-        self.tokens += tokens
+        self.text_tokens += tokens
         return tokens
+
+    def _classify(self, text: str) -> None:
+        """Count the characters of *text* by class, later and together with those of others."""
+        self._unclassified.append(text)
+        self._unclassified_size += len(text)
+        if self._unclassified_size > CHUNK:
+            self.by_class()
+
+    def by_class(self) -> tuple[int, ...]:
+        """The characters of all text by class, for a family whose vocabulary is not here."""
+        text, self._unclassified, self._unclassified_size = "".join(self._unclassified), [], 0
+        self._by_class = tuple(map(add, self._by_class, class_counts(text)))
+        return self._by_class
 
     def _unsure_text(self, text: str) -> None:
         """Count a text that the model may or may not read."""
@@ -88,21 +109,21 @@ class Tally:
 
     def messages(self, messages: Sequence[Mapping[str, Any]], *, with_tools: bool) -> None:
         """Count a chat."""
-        self.tokens += 3
+        self.frame += 3
         if self._family.frame_tokens:
             self._add_fixed(0, self._family.frame_tokens)
         encoding = self._family.encoding
         for source in messages:
             message = source if type(source) is dict else plain(source)
             self._step(_STEPS_A_PART)
-            self.tokens += 3
+            self.frame += 3
             for key, value in message.items():
                 if type(value) is not str:
                     self._rarer(key, value)
                 elif key == "content":
                     self.text(value)
                 elif key == "role" and len(value) <= 16:
-                    self.tokens += _role_tokens(encoding, value)
+                    self.frame += _role_tokens(encoding, value)
                 else:
                     self._rarer(key, value)
             if with_tools and message.get("role") == "system" and self._family.is_openai:
@@ -119,22 +140,22 @@ class Tally:
             self._value(value)
         elif key in _READ_KEYS:
             self.text(value)
-            self.tokens += key == "name"
+            self.frame += key == "name"
         else:
             self._unsure_text(value)
 
     def _beside_tools(self, content: object) -> None:
         """Tools are put into the first system message, after a line end."""
-        self.tokens -= 4
+        self.frame -= 4
         if isinstance(content, str):
             end = content[-100:]
-            before, after = self.tokens, self.text(end + "\n") - self.text(end)
-            self.tokens = before + max(0, after)
+            before, after = self.text_tokens, self.text(end + "\n") - self.text(end)
+            self.text_tokens = before + max(0, after)
 
     def _function_call(self, call: Mapping[str, Any]) -> None:
         if self._family.encoding == "cl100k_base":
             self.exact = False
-            self.tokens += 3
+            self.frame += 3
             self._text_of(call.get("name"))
             self._text_of(call.get("arguments"))
         else:
@@ -146,7 +167,7 @@ class Tally:
             return
         self.exact = False
         frame = 5 if len(calls) == 1 else 21 + 7 * len(calls)
-        self.tokens += frame
+        self.frame += frame
         self.unsure += frame
         for source in calls:
             self.visit()
@@ -222,7 +243,7 @@ class Tally:
         definitions = list(functions(tools, plain))
         if self._family.is_openai:
             writer = ToolText(self.visit, self._to_json)
-            self.tokens += _TOKENS_WITH_TOOLS
+            self.frame += _TOKENS_WITH_TOOLS
             self.text(writer.written([tool for tool in definitions if tool.get("name")]))
             for extra in writer.extras:
                 self._unsure_text(extra)

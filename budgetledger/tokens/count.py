@@ -12,18 +12,33 @@ from budgetledger.tokens.model_families import family_of
 from budgetledger.usage import positional
 
 
-class TokenCount(NamedTuple):
-    """``tokens``, and ``method``, how they were counted.
+class _Counted(NamedTuple):
+    tokens: int
+    method: str
+
+
+class TokenCount(_Counted):
+    """``tokens`` to expect, ``method``, how they were counted, and ``at_most``, their bound.
 
     ``exact``: the model's own vocabulary and a formula checked against the API (which has
     answered one token less for chats with reasoning models). ``proxy``: another vendor's model,
-    counted in OpenAI's o200k, times the upper end of the factor measured for its family.
+    counted in OpenAI's o200k and by kinds of characters, as measured for its family.
     ``estimate``: the size or the rule of something is not known, as for tools, sound, documents,
-    linked images or a model whose family was not measured; ``tokens`` is then an upper end too.
+    linked images or a model whose family was not measured; ``tokens`` has the most of these.
+
+    A tuple of the first two; holds use ``at_most``.
     """
 
-    tokens: int
-    method: str
+    _at_most: int | None = None
+
+    @property
+    def at_most(self) -> int:
+        """The most tokens the prompt has; ``tokens`` if they are exact."""
+        return self.tokens if self._at_most is None else self._at_most
+
+    def __repr__(self) -> str:
+        bound = "" if self._at_most is None else f", at_most={self.at_most}"
+        return f"TokenCount(tokens={self.tokens}, method={self.method!r}{bound})"
 
 
 _token_count = positional(TokenCount)
@@ -31,10 +46,12 @@ _token_count = positional(TokenCount)
 # The encoders of models whose own vocabulary is here, by the names as callers write them.
 _exact: dict[str, Callable[[str], Sequence[int]]] = {}
 _MOST_KEPT = 1000
+# Other vendors begin and end a message with up to twice as many tokens as OpenAI's formula adds.
+_FRAMES = 2
 
 
 class CountBounds(NamedTuple):
-    """A ``TokenCount``, and the fewest tokens it may turn out to be."""
+    """The most ``tokens`` a prompt has, how they were counted, and the fewest it has."""
 
     tokens: int
     method: str
@@ -63,8 +80,11 @@ def count_tokens(
     except BaseException as error:
         if not isinstance(error, Exception) and not panicked(error):
             raise
-    tokens, method, _ = _counted(model, messages, text, tools)
-    return _token_count((tokens, method))
+    tokens, at_most, method, _ = _counted(model, messages, text, tools)
+    counted = _token_count((tokens, method))
+    if at_most != tokens:
+        counted._at_most = at_most
+    return counted
 
 
 def count_bounds(
@@ -74,8 +94,8 @@ def count_bounds(
     text: str | None = None,
     tools: Sequence[Mapping[str, Any]] | None = None,
 ) -> CountBounds:
-    """``count_tokens``, with the fewest it may turn out to be."""
-    return CountBounds(*_counted(model, messages, text, tools))
+    """The most and the fewest tokens of the prompt that ``count_tokens`` counts."""
+    return CountBounds(*_counted(model, messages, text, tools)[1:])
 
 
 def _counted(
@@ -83,7 +103,8 @@ def _counted(
     messages: Sequence[Mapping[str, Any]] | None,
     text: str | None,
     tools: Sequence[Mapping[str, Any]] | None,
-) -> tuple[int, str, int]:
+) -> tuple[int, int, str, int]:
+    """The tokens to expect, the most, the method, and the fewest."""
     if not isinstance(model, str) or not model.strip():
         raise InvalidInput("model must be a non-empty name, e.g. 'gpt-4o'")
     if (messages is None) == (text is None):
@@ -105,7 +126,15 @@ def _counted(
         raise InvalidInput(f"not messages or tools as the chat API takes them: {error}") from error
     if model not in _exact and family.method == "exact" and len(_exact) < _MOST_KEPT > len(model):
         _exact[model] = encoder(family.encoding)
-    tokens = -(-tally.tokens * family.percent // 100) + tally.fixed
-    sure, fixed = tally.tokens - tally.unsure, tally.fixed - tally.fixed_unsure
-    low_tokens = sure * family.low_percent // 100 + fixed
-    return tokens, family.method if tally.exact else "estimate", low_tokens
+    tokens = at_most = tally.text_tokens + tally.frame
+    low_tokens = (tokens - tally.unsure) * family.low_percent // 100
+    if family.weights is not None:
+        counts = tally.by_class()
+        tokens = family.weights.expected(tally.text_tokens, counts) + tally.frame
+        at_most = family.weights.at_most(tally.text_tokens, counts) + _FRAMES * tally.frame
+    return (
+        tokens + tally.fixed,
+        max(tokens, at_most) + tally.fixed,
+        family.method if tally.exact else "estimate",
+        low_tokens + tally.fixed - tally.fixed_unsure,
+    )

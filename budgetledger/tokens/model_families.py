@@ -11,8 +11,9 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from budgetledger.tokens import image_tokens
+from budgetledger.tokens import image_tokens, vocabulary_weights
 from budgetledger.tokens.image_tokens import ImageRule
+from budgetledger.tokens.vocabulary_weights import Weights
 
 _LONGEST_NAME = 256  # the rest of a longer name is not read
 
@@ -20,16 +21,17 @@ _LONGEST_NAME = 256  # the rest of a longer name is not read
 class Family(NamedTuple):
     """How the prompts of a model are counted.
 
-    ``encoding``: the vocabulary. ``low_percent`` and ``percent``: the model's own tokens for each
-    100 of the vocabulary's, at least and at most. ``method``: as in ``TokenCount``, for text.
-    ``frame_tokens`` and ``tool_tokens``: what the vendor adds to a chat, and to a call with tools.
-    ``is_openai``: whether OpenAI's formulas for chat and tools apply.
+    ``encoding``: the vocabulary. ``weights``: what the model's own makes of a text counted in it;
+    None if it is the model's own. ``low_percent``: the fewest tokens for 100 of the vocabulary's.
+    ``method``: as in ``TokenCount``, for text. ``frame_tokens`` and ``tool_tokens``: what the
+    vendor adds to a chat, and to a call with tools. ``is_openai``: whether OpenAI's formulas for
+    chat and tools apply.
     """
 
     encoding: str
     images: ImageRule
+    weights: Weights | None = None
     low_percent: int = 100
-    percent: int = 100
     method: str = "exact"
     frame_tokens: int = 0
     tool_tokens: tuple[int, int] = (0, 0)
@@ -47,14 +49,25 @@ _VENDOR = re.compile(r"(?:[a-z]+\.)?openai\.")  # Bedrock's spelling
 _CLAUDE_VERSION = re.compile(r"claude\D*?(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
 _GEMINI_VERSION = re.compile(r"gemini-(\d{1,2})(?!\d)")
 
-# The model's own tokens for each 100 o200k tokens of the same English prose and code (measured
-# 2026-11). A count takes the upper end, so that a hold is rather too large than too small.
-_OTHERS = (
-    (re.compile(r"deepseek"), 102, 109),
-    (re.compile(r"[mn]istral|mixtral|codestral|magistral|devstral|pixtral|voxtral"), 102, 119),
-    (re.compile(r"llama"), 96, 100),
+# Models that have the vocabulary of 32,000 pieces which Llama 2 and Mistral 7B began with, by
+# Mistral's own list (mistral-common 1.13, MODEL_NAME_TO_TOKENIZER_CLS). ``mistral`` is Ollama's.
+_SENTENCEPIECE = re.compile(
+    r"(?<!o)llama-?2|codellama|mixtral|mathstral|mistral-(7b|tiny|embed)|codestral-(22b|2405|mamba)"
+    r"|(mistral|pixtral)-(small|medium|large)\W?2[34](?!09)\d\d(?!\d)"
+    r"|mistral(:|$)"
 )
-_UNMEASURED = (96, 134)
+# The weights, and the fewest tokens for 100 of o200k in English prose and code.
+_OTHERS = (
+    (re.compile(r"distill"), vocabulary_weights.OTHER, 96),  # the vocabulary of another model
+    (re.compile(r"deepseek"), vocabulary_weights.DEEPSEEK, 102),
+    (_SENTENCEPIECE, vocabulary_weights.SENTENCEPIECE, 102),
+    (
+        re.compile(r"[mn]istral|codestral|magistral|devstral|pixtral|voxtral"),
+        vocabulary_weights.TEKKEN,
+        102,
+    ),
+    (re.compile(r"(?<!o)llama"), vocabulary_weights.LLAMA, 96),
+)
 
 # gpt-oss is served with a system message of its own (openai-harmony, about 70 tokens).
 _HARMONY_TOKENS = 80
@@ -75,22 +88,30 @@ def family_of(model: str) -> Family:
     if "claude" in name:
         version = _CLAUDE_VERSION.search(name)
         if version and (int(version[1]), int(version[2] or 0)) <= (4, 6):
-            images, tools = image_tokens.CLAUDE_OLD, _CLAUDE_TOOLS_OLD
-            return Family("o200k_base", images, 110, 129, "proxy", tool_tokens=tools)
-        images, tools = image_tokens.CLAUDE, _CLAUDE_TOOLS
-        return Family("o200k_base", images, 145, 182, "proxy", tool_tokens=tools)
-    if "gemini" in name:
+            images, weights = image_tokens.CLAUDE_OLD, vocabulary_weights.CLAUDE_OLD
+            return _proxy(images, weights, 110, _CLAUDE_TOOLS_OLD)
+        return _proxy(image_tokens.CLAUDE, vocabulary_weights.CLAUDE, 145, _CLAUDE_TOOLS)
+    if "gemini" in name or "gemma" in name:
         generation = _GEMINI_VERSION.search(name)
         is_new = generation is not None and int(generation[1]) >= 3
         rule: ImageRule = image_tokens.GEMINI if is_new else image_tokens.GEMINI_OLD
-        return Family("o200k_base", rule, 106, 134, "proxy")
-    for pattern, low, high in _OTHERS:
+        return _proxy(rule, vocabulary_weights.GEMINI, 106)
+    for pattern, weights, low in _OTHERS:
         if pattern.search(name):
-            return Family("o200k_base", image_tokens.OTHER, low, high, "proxy")
+            return _proxy(image_tokens.OTHER, weights, low)
     inside = _INSIDE.search(base)  # a deployment named after what it serves
     if inside:
         return _openai(base[inside.start() :], "estimate")
-    return Family("o200k_base", image_tokens.OTHER, *_UNMEASURED, "estimate")
+    return _proxy(image_tokens.OTHER, vocabulary_weights.OTHER, 96)._replace(method="estimate")
+
+
+def _proxy(
+    images: ImageRule, weights: Weights, low_percent: int, tool_tokens: tuple[int, int] = (0, 0)
+) -> Family:
+    """Another vendor's model, counted in o200k."""
+    return Family(
+        "o200k_base", images, weights, low_percent, method="proxy", tool_tokens=tool_tokens
+    )
 
 
 def _openai(base: str, method: str) -> Family:

@@ -66,7 +66,23 @@ def test_a_number_may_come_as_text(rate):
     assert stated_rates("chat", {IN: rate, OUT: rate}) == (Decimal("0.000001"),) * 2 + (0,)
 
 
-BAD = ["free", "", "nan", "-1", -1e-9, float("nan"), float("inf"), True, False, [], {}, b"1", 1e99]
+BAD = [
+    "free",
+    "",
+    "nan",
+    "1_0",
+    "\uff11",
+    "-1",
+    -1e-9,
+    float("nan"),
+    float("inf"),
+    True,
+    False,
+    [],
+    {},
+    b"1",
+    1e99,
+]
 
 
 @pytest.mark.parametrize("bad", BAD, ids=repr)

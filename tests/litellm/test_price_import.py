@@ -171,6 +171,9 @@ SKIPPED = [
     ({"input_cost_per_token": True}, "not an amount"),
     ({"input_cost_per_token": {}}, "not an amount"),
     ({"input_cost_per_token": "dear"}, "US dollars"),
+    ({"input_cost_per_token": "1_0e-6"}, "with an underscore"),
+    ({"input_cost_per_token": "1e-6\n"}, "with a blank or line end"),
+    ({"input_cost_per_token": "\u0661"}, "with digits other than"),
     ({"output_cost_per_second": 0.1}, "not counted here: output_cost_per_second"),
     # Free by the half of its prices that is counted.
     ({"input_cost_per_token": 0, "output_cost_per_second": 0.1}, "not counted here"),

@@ -76,6 +76,17 @@ def test_settings_are_read():
     assert chosen == ("spend.db", True, False, Limit("2.50", "month"), 60)
 
 
+def test_a_setting_says_why_its_amount_is_refused():
+    chosen = settings({"BUDGETLEDGER_DB": "x", "BUDGETLEDGER_PROXY_NEW_USER": "5e-7 per day"})
+    assert chosen.new_user == ("5e-7", "day")
+    for value, reason in (
+        ("1_000", "an underscore"),
+        ("\uff15 per day", "digits other"),
+    ):
+        with pytest.raises(errors.InvalidInput, match=reason):
+            settings({"BUDGETLEDGER_DB": "x", "BUDGETLEDGER_PROXY_NEW_USER": value})
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -84,6 +95,22 @@ def test_settings_are_read():
         ("BUDGETLEDGER_PROXY_WITHOUT_STORE", "record"),
         ("BUDGETLEDGER_PROXY_NEW_USER", "5 per fortnight"),
         ("BUDGETLEDGER_PROXY_NEW_USER", "-5"),
+        *(
+            ("BUDGETLEDGER_PROXY_NEW_USER", value)
+            for value in (
+                "1_000",
+                "\uff15 per month",
+                "\u0665",
+                "5\n",
+                " 5",
+                "5 per month\n",
+                "1e99",
+            )
+        ),
+        *(
+            ("BUDGETLEDGER_PROXY_HOLD_SECONDS", value)
+            for value in ("1_800", "\uff16\uff10", "60\n", " 60")
+        ),
         ("BUDGETLEDGER_PROXY_HOLD_SECONDS", "0"),
         ("BUDGETLEDGER_PROXY_HOLD_SECONDS", "nan"),
         ("BUDGETLEDGER_PROXY_HOLD_SECONDS", "soon"),

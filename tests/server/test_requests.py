@@ -97,16 +97,31 @@ def test_unknown_and_missing_fields(kind):
 
 
 def test_money_is_kept_as_it_came():
-    for value in ("0.25", "1" * 20, "007", 10, 0, 10**20, 1e20, 0.1, -0.0):
+    for value in ("0.25", "5e-7", "1.5E-07", "1" * 20, "007", 10, 0, 10**20, 1e20, 0.1, -0.0):
         result = said(request_models.NewHold, "amount", value)
         assert result == {"amount": value}
         assert type(result["amount"]) is type(value)
-    for value in ("1" * 21, ".5", "1.", "+1", " 1", "1\n", "1_0", "٣", "1e3", 1e21, "-1", -1):
-        assert isinstance(said(request_models.NewHold, "amount", value), InvalidInput)
+    for value in (
+        "1" * 21,
+        ".5",
+        "1.",
+        "+1",
+        " 1",
+        "1\n",
+        "1_0",
+        "٣",
+        "\uff11",
+        "1e3",
+        1e21,
+        "-1",
+        -1,
+    ):
+        refusal = str(said(request_models.NewHold, "amount", value))
+        assert refusal.startswith("amount must be US dollars, as plain decimal text"), refusal
 
 
 def test_money_of_a_correction_may_be_negative():
-    for value in ("-0.5", -1, -0.5):
+    for value in ("-0.5", "-5e-7", -1, -0.5):
         assert said(request_models.Correction, "amount", value)["amount"] == value
         assert isinstance(said(request_models.Correction, "total", value), InvalidInput)
 
@@ -116,7 +131,7 @@ def test_counts_of_json_and_of_queries():
     assert type(said(request_models.NewHold, "n", 2.0)["n"]) is int
     assert isinstance(said(request_models.NewHold, "n", "2"), InvalidInput)
     assert said(request_models.Page, "after", "0012") == {"after": 12}
-    for text in ("1.0", "+1", "-1", " 1", "٣", "1e3", "9" * 19, str(2**63)):
+    for text in ("1.0", "+1", "-1", " 1", "٣", "1e3", "1_0", "1\n", "\uff11", "9" * 19, str(2**63)):
         assert isinstance(said(request_models.Page, "after", text), InvalidInput)
 
 

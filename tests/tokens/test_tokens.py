@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import gzip
 import os
+import pickle
 import subprocess
 import sys
 from base64 import b64encode
@@ -20,8 +22,15 @@ from hypothesis import strategies as st
 from tiktoken_ext import openai_public
 
 from budgetledger.errors import BudgetledgerError, InvalidInput
-from budgetledger.tokens import count_bounds, count_tokens, vocabularies
+from budgetledger.tokens import (
+    TokenCount,
+    count_bounds,
+    count_tokens,
+    vocabularies,
+    vocabulary_weights,
+)
 from budgetledger.tokens import encodings as _encodings
+from budgetledger.tokens.character_classes import class_counts
 
 SEVEN = "one two three four five six seven"
 JAPANESE = "お誕生日おめでとう"  # 9 tokens of cl100k, 8 of o200k
@@ -64,38 +73,87 @@ def test_o200k_is_the_vocabulary_of(model: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "low", "high", "method"),
+    ("model", "family", "method"),
     [
-        ("claude-3-5-sonnet-20241022", 110, 129, "proxy"),
-        ("claude-opus-4-20250514", 110, 129, "proxy"),
-        ("claude-opus-4-6", 110, 129, "proxy"),
-        ("anthropic/claude-opus-4.6", 110, 129, "proxy"),
-        ("anthropic.claude-v2:1", 110, 129, "proxy"),
-        ("claude-opus-4-8", 145, 182, "proxy"),
-        ("claude-fable-5-2", 145, 182, "proxy"),
-        ("bedrock/us.anthropic.claude-haiku-5-5-v1:0", 145, 182, "proxy"),
-        ("vertex_ai/claude-opus-4-7@20260416", 145, 182, "proxy"),
-        ("claude-latest", 145, 182, "proxy"),
-        ("gemini/gemini-2.5-pro", 106, 134, "proxy"),
-        ("mistral/ministral-8b", 102, 119, "proxy"),
-        ("groq/llama-3.3-70b", 96, 100, "proxy"),
-        ("deepseek/deepseek-chat", 102, 109, "proxy"),
-        ("azure/my-gpt-4o-deployment", 100, 100, "estimate"),
-        ("azure/prod-o3-mini", 100, 100, "estimate"),
-        ("azure/chat-production", 96, 134, "estimate"),
-        ("text-embedding-004", 96, 134, "estimate"),  # Google's
-        ("text-davinci-003", 96, 134, "estimate"),  # a vocabulary of its own
-        ("gpt-2", 96, 134, "estimate"),
-        ("some-model", 96, 134, "estimate"),
+        ("claude-3-5-sonnet-20241022", "CLAUDE_OLD", "proxy"),
+        ("claude-opus-4-20250514", "CLAUDE_OLD", "proxy"),
+        ("claude-opus-4-6", "CLAUDE_OLD", "proxy"),
+        ("anthropic/claude-opus-4.6", "CLAUDE_OLD", "proxy"),
+        ("anthropic.claude-v2:1", "CLAUDE_OLD", "proxy"),
+        ("claude-opus-4-8", "CLAUDE", "proxy"),
+        ("claude-fable-5-2", "CLAUDE", "proxy"),
+        ("bedrock/us.anthropic.claude-haiku-5-5-v1:0", "CLAUDE", "proxy"),
+        ("vertex_ai/claude-opus-4-7@20260416", "CLAUDE", "proxy"),
+        ("claude-latest", "CLAUDE", "proxy"),
+        ("gemini/gemini-2.5-pro", "GEMINI", "proxy"),
+        ("ollama/gemma3:27b", "GEMINI", "proxy"),
+        ("mistral/ministral-8b", "TEKKEN", "proxy"),
+        ("mistral/mistral-large-latest", "TEKKEN", "proxy"),
+        ("mistral-small-2409", "TEKKEN", "proxy"),
+        ("mistralai/Mistral-Small-24B-Instruct-2501", "TEKKEN", "proxy"),
+        ("openrouter/mistralai/devstral-medium", "TEKKEN", "proxy"),
+        ("mistral.mistral-large-2402-v1:0", "SENTENCEPIECE", "proxy"),
+        ("vertex_ai/mistral-large@2407", "SENTENCEPIECE", "proxy"),
+        ("groq/mixtral-8x7b-32768", "SENTENCEPIECE", "proxy"),
+        ("mistral.mistral-7b-instruct-v0:2", "SENTENCEPIECE", "proxy"),
+        ("ollama/mistral:7b", "SENTENCEPIECE", "proxy"),
+        ("ollama/mistral", "SENTENCEPIECE", "proxy"),
+        ("meta.llama2-70b-chat-v1", "SENTENCEPIECE", "proxy"),
+        ("together_ai/codellama-34b", "SENTENCEPIECE", "proxy"),
+        ("groq/llama-3.3-70b", "LLAMA", "proxy"),
+        ("ollama/llama3.2", "LLAMA", "proxy"),
+        ("ollama/qwen3", "OTHER", "estimate"),  # it is not Llama's
+        ("deepseek/deepseek-chat", "DEEPSEEK", "proxy"),
+        ("groq/deepseek-r1-distill-llama-70b", "OTHER", "proxy"),
+        ("azure/chat-production", "OTHER", "estimate"),
+        ("text-embedding-004", "OTHER", "estimate"),  # Google's
+        ("text-davinci-003", "OTHER", "estimate"),  # a vocabulary of its own
+        ("gpt-2", "OTHER", "estimate"),
+        ("some-model", "OTHER", "estimate"),
     ],
 )
-def test_other_families_take_a_factor_rounded_up(
-    model: str, low: int, high: int, method: str
-) -> None:
+def test_the_weights_of_another_vendors_vocabulary(model: str, family: str, method: str) -> None:
     assert count_tokens("gpt-4o", text=SEVEN * 3).tokens == 21
-    counted = count_bounds(model, text=SEVEN * 3)
-    assert counted == (-(-21 * high // 100), method, 21 * low // 100)
-    assert count_tokens(model, text=SEVEN * 3) == counted[:2]
+    weights, classes = getattr(vocabulary_weights, family), class_counts(SEVEN * 3)
+    counted = count_tokens(model, text=SEVEN * 3)
+    assert counted == (weights.expected(21, classes), method)
+    assert counted.at_most == weights.at_most(21, classes)
+    bounds = count_bounds(model, text=SEVEN * 3)
+    assert bounds[:2] == (counted.at_most, method)
+    assert bounds.low_tokens <= counted.tokens < counted.at_most
+
+
+@pytest.mark.parametrize("model", ["azure/my-gpt-4o-deployment", "azure/prod-o3-mini"])
+def test_a_deployment_named_after_a_model_is_counted_as_that(model: str) -> None:
+    counted = count_tokens(model, text=SEVEN * 3)
+    assert counted == (counted.at_most, counted.method) == (21, "estimate")
+
+
+def test_a_count_is_a_pair_with_a_bound() -> None:
+    counted = count_tokens("claude-opus-5", text=SEVEN)
+    tokens, method = counted
+    assert (tokens, method) == (counted.tokens, counted.method) == counted
+    assert counted.at_most > tokens
+    for copied in (copy.copy(counted), pickle.loads(pickle.dumps(counted))):
+        assert (copied, copied.at_most) == (counted, counted.at_most)
+    assert (
+        repr(counted) == f"TokenCount(tokens={tokens}, method='proxy', at_most={counted.at_most})"
+    )
+    exact = count_tokens("gpt-4o", text=SEVEN)
+    assert (exact, exact.at_most) == ((7, "exact"), 7)
+    assert repr(exact) == "TokenCount(tokens=7, method='exact')"
+    assert TokenCount(7, "exact").at_most == TokenCount(tokens=7, method="exact").at_most == 7
+
+
+def test_text_is_classified_as_a_whole_or_in_pieces() -> None:
+    text = "Order 12 COSTS €3.50\n😀 नमस्ते 你好 Привет \ud800 \x7f é" * 40_000
+    whole = class_counts(text)
+    assert sum(whole) == len(text)
+    assert whole == tuple(40_000 * count for count in class_counts(text[: len(text) // 40_000]))
+    parts = [{"type": "text", "text": text[at : at + 999]} for at in range(0, 99_900, 999)]
+    one = count_tokens("claude-opus-5", messages=user(text[:99_900]))
+    many = count_tokens("claude-opus-5", messages=user(*parts))
+    assert one.at_most <= many.at_most < 1.01 * one.at_most
 
 
 def test_a_name_of_any_length_is_a_name() -> None:

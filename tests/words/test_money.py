@@ -30,6 +30,10 @@ class Real(float):
         return f"Real({float(self)!r})"
 
 
+class Text(str):
+    """What numpy's and others' texts are to Python: a str, and not plain."""
+
+
 @pytest.mark.parametrize(
     ("value", "pico"),
     [
@@ -47,9 +51,10 @@ class Real(float):
         (Decimal("1E+3"), 1000 * PICO),
         (Decimal("-0"), 0),
         ("10.00", 10 * PICO),
-        (" 0.25\n", 250_000_000_000),
         ("+1.5e-6", 1_500_000),
-        ("1_000", 1000 * PICO),
+        ("5e-7", 500_000),
+        (".5", PICO // 2),
+        ("5.", 5 * PICO),
         ("1e-999999999", 0),
         ("0e999999999", 0),
         (10**40, 10**52),
@@ -85,9 +90,9 @@ def test_rounds_like_exact_arithmetic(value):
 
 
 @given(
-    st.from_regex(r"\A\d{0,9}\.?\d{0,15}\Z").filter(lambda text: text.strip("."))
+    st.from_regex(r"\A[0-9]{0,9}\.?[0-9]{0,15}\Z").filter(lambda text: text.strip("."))
     | st.decimals(0, 10**9, places=12).map(lambda value: f"{value:f}")
-    | st.sampled_from(["1_0.5", "+1.50", " 2.5\n", "\u0663.\u0661", "1.5e-7", "-0.0", "00.010"])
+    | st.sampled_from(["+1.50", "1.5e-7", "1E+2", "-0.0", "00.010"])
 )
 def test_text_means_what_it_means_to_decimal(text):
     assert to_pico(text) == round(Fraction(Decimal(text)) * PICO)
@@ -127,6 +132,9 @@ def test_a_float_means_what_its_repr_says(value):
         Decimal("-1e-999999"),
         "1e999999999",
         10**50,
+        *("\uff11", "0\u0663", "1.\u0661", "1e\u0661", "\u0661", "1\u0660.25"),
+        *("1\n", "0.25\n", " 1", "1\t", "1 ", "1\xa0", "1_000", "1_0.5", "1.2_5", "1e1_0"),
+        pytest.param(Text("1_000"), id="a str of their own"),
         pytest.param(10**5000, id="5001 digits"),  # which Python refuses to print
         pytest.param("9" * 5000, id="5000 nines"),
     ],
@@ -144,6 +152,15 @@ def test_refused(value):
     [
         ("ten", "cost must be an amount in US dollars, got 'ten'; pass a number such as 10, "),
         (None, "cost must be an amount in US dollars, got None; pass a number such as 10, "),
+        ("1_000", "cost must be an amount in US dollars, got '1_000', with an underscore; pass "),
+        (
+            "\uff11",
+            "cost must be an amount in US dollars, got '\uff11', with digits other than 0 to",
+        ),
+        (
+            "1\n",
+            "cost must be an amount in US dollars, got '1\\n', with a blank or line end around",
+        ),
         (float("nan"), "cost must be finite, got nan; pass a number of US dollars"),
         (-1, "cost must not be negative, got -1; pass 0 or more"),
         (10**50, "cost is out of range: 1000"),

@@ -6,11 +6,12 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from budgetledger.errors import InvalidInput
+from budgetledger.errors import InvalidAmount, InvalidInput
 from budgetledger.journal.drafts import DEFAULT_EXPIRY_SECONDS
+from budgetledger.money import is_decimal, limit_sum
 from budgetledger.windows import UNITS
 
-_LIMIT = re.compile(rf"\s*(\d+(?:\.\d+)?)(?:\s+per\s+({'|'.join(UNITS)}))?\s*")
+_LIMIT = re.compile(rf"(\S+)(?: +per +({'|'.join(UNITS)}))?")
 
 
 class Limit(NamedTuple):
@@ -61,20 +62,21 @@ def _limit(environ: Mapping[str, str], name: str) -> Limit | None:
     if not value.strip():
         return None
     found = _LIMIT.fullmatch(value)
-    if found is None:
+    try:
+        if found is None:
+            raise InvalidAmount(f"{value!r} is not an amount and a span")
+        limit_sum(found[1])
+    except InvalidAmount as error:
         raise InvalidInput(
             f"{name} is {value!r}; set it to US dollars and a span, such as '5 per month' "
-            f"({', '.join(UNITS)}), or to dollars alone"
-        )
+            f"({', '.join(UNITS)}), or to dollars alone: {error}"
+        ) from error
     return Limit(found[1], found[2])
 
 
 def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
     value = environ.get(name, str(default))
-    try:
-        seconds = float(value)
-    except ValueError:
-        seconds = 0
+    seconds = float(value) if is_decimal(value) else 0
     if not 0 < seconds < 10**7:
         raise InvalidInput(f"{name} is {value!r}; set it to seconds, such as 1800")
     return seconds
