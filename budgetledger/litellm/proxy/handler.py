@@ -12,11 +12,12 @@ Every worker opens the same ledger, named by ``BUDGETLEDGER_DB``; the other sett
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -24,7 +25,7 @@ import litellm
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy._types import ProxyException
 
-from budgetledger.aio import AsyncHold, AsyncLedger
+from budgetledger.aio import AsyncLedger
 from budgetledger.entries import Entry
 from budgetledger.errors import (
     BudgetledgerError,
@@ -37,6 +38,7 @@ from budgetledger.errors import (
 from budgetledger.journal.journal import journal_of
 from budgetledger.ledger import Ledger
 from budgetledger.litellm.proxy.accounts import ProxyCaller, account_line
+from budgetledger.litellm.proxy.call_kinds import FREE, PASS_THROUGH, REFUSED, STATED, plain_kind
 from budgetledger.litellm.proxy.costs import (
     Events,
     Paid,
@@ -45,45 +47,30 @@ from budgetledger.litellm.proxy.costs import (
     of_response,
     of_stream,
 )
+from budgetledger.litellm.proxy.gate import install, spends_nothing
 from budgetledger.litellm.proxy.quotes import Quote, quote
 from budgetledger.litellm.proxy.refusals import refusal
+from budgetledger.litellm.proxy.requests import (
+    UNCOUNTED,
+    Call,
+    asked_of_router,
+    caller_of,
+    group,
+    is_noted,
+    key_of,
+    note,
+    noted,
+    router,
+    tags_of,
+)
 from budgetledger.litellm.proxy.settings import Settings
-from budgetledger.litellm.tags import call_tags, short
 from budgetledger.money import to_usd
 from budgetledger.pricing.sources import extreme
 from budgetledger.responses.response import Reading
 from budgetledger.responses.stream import StreamReading
 
 _log = logging.getLogger("budgetledger.proxy")
-_NOTE = "budgetledger_call"
-_MASTER_KEY_ALIAS = "litellm_proxy_master_key"  # LiteLLM's own, where it does not hash the key
 _PAUSES = (0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300)  # seconds between tries to record a cost
-
-
-class _Call(str):
-    """A request under way; noted in its metadata, where every hook finds it again.
-
-    A text to whoever copies or prints metadata; and made here only, whereas LiteLLM's id of a
-    call may be chosen by its client.
-    """
-
-    account: str
-    model: str
-    tags: dict[str, Any]
-    quote = Quote(0, 0, 0)
-    hold: AsyncHold | None = None
-    stream: StreamReading | None = None
-    """What has come of its answer, if that is a stream."""
-    broken: Paid | None = None
-    """What LiteLLM bills for a stream of it that broke."""
-    has_failed = False
-    settling: asyncio.Task[None] | None = None
-
-    def __copy__(self) -> _Call:
-        return self
-
-    def __deepcopy__(self, memo: object) -> _Call:
-        return self
 
 
 class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types are not read
@@ -96,6 +83,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         self._parents: dict[str, str | None] = {}  # as this process has set them
         self._meeting = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
+        install(self._admit_endpoint)
 
     # -- before the call ------------------------------------------------------------------------
 
@@ -103,31 +91,64 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         self, user_api_key_dict: Any, cache: Any, data: dict[str, Any], call_type: str
     ) -> None:
         """Hold for the call, or refuse it."""
-        if isinstance(data.get("model"), str) and _noted(data) is None:
-            try:
-                _metadata(data)[_NOTE] = await self._admitted(
-                    user_api_key_dict, data, str(call_type)
-                )
-            except BudgetledgerError as error:
-                raise _answer(error) from error
+        if not is_noted(data):
+            call = await self._decided(user_api_key_dict, data, str(call_type))
+            call.ends_by_event = call.kind == "call_mcp_tool"  # no other hook is called for it
+            note(data, call)
 
-    async def _admitted(self, key: Any, data: dict[str, Any], call_type: str) -> _Call:
-        if "," in data["model"]:  # LiteLLM calls each, and tells of one
+    async def async_pre_call_deployment_hook(
+        self, kwargs: dict[str, Any], call_type: Any
+    ) -> dict[str, Any] | None:
+        """Hold for a call of a proved key whose endpoint asks no hook, or refuse it.
+
+        The Proxy's own calls, such as health checks, have no key.
+        """
+        key = None if is_noted(kwargs) else key_of(kwargs)
+        if key is not None:
+            details = getattr(kwargs.get("litellm_logging_obj"), "model_call_details", {})
+            kind = getattr(call_type, "value", None) or details.get("call_type") or "unknown"
+            call = await self._decided(key, asked_of_router(kwargs), str(kind))
+            call.ends_by_event = True
+            note(kwargs, call)
+        return None
+
+    async def _decided(self, key: Any, data: dict[str, Any], call_type: str) -> Call:
+        kind = plain_kind(call_type)
+        if kind in FREE or (kind in PASS_THROUGH and spends_nothing()):
+            return UNCOUNTED
+        try:
+            return await self._admitted(key, data, kind)
+        except BudgetledgerError as error:
+            raise _answer(error) from error
+
+    async def _admit_endpoint(self, key: Any, name: str, reason: str) -> None:
+        """Refuse an endpoint that calls no hook, where a budget applies."""
+        caller = caller_of(key, {})
+        try:
+            await self._meet(line := account_line(caller), is_user=bool(caller.end_user))
+            with suppress(UnknownAccount):
+                await self._refuse(line[0], name, reason)
+        except BudgetledgerError as error:
+            raise _answer(error) from error
+
+    async def _admitted(self, key: Any, data: dict[str, Any], kind: str) -> Call:
+        named = data.get("model")
+        model = named if isinstance(named, str) and named else None
+        if model is not None and "," in model:  # LiteLLM calls each, and tells of one
             raise InvalidInput(
                 "several models in one call are not covered by its budget; make one call for each"
             )
-        caller = _caller(key, data)
+        caller = caller_of(key, data)
         line = account_line(caller)
-        call = _Call(uuid.uuid4().hex)
-        call.account, call.model = line[0], _group(data["model"])
-        call.tags = _tags(caller, data)
+        call = Call(uuid.uuid4().hex)
+        call.account, call.model, call.kind = line[0], group(model) if model else kind, kind
+        call.tags = tags_of(caller, data)
         try:
             await self._meet(line, is_user=bool(caller.end_user))
-            try:
-                call.quote = await asyncio.to_thread(self._quote, call, data, call_type, caller)
-            except UnpricedModel as error:
-                await self._ledger.can_afford(call.account, 0)  # is there a budget at all?
-                raise _unpriced(call.model, error) from None
+            reason = REFUSED.get(kind) or _untraceable(kind, data)
+            if reason is not None:
+                await self._refuse(call.account, call.model, reason)
+            call.quote = await self._quoted(call, data, kind, caller)
             call.hold = await self._ledger.hold(
                 call.account,
                 to_usd(call.quote.pico),
@@ -145,15 +166,34 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
             _log.exception("a call of %r passes without a hold", call.account)
         return call
 
-    def _quote(
-        self, call: _Call, data: dict[str, Any], call_type: str, caller: ProxyCaller
+    async def _refuse(self, account: str, model: str, reason: str) -> None:
+        """Raise `UnpricedModel`; `UnknownAccount` if no budget applies to the account."""
+        await self._ledger.can_afford(account, 0)
+        raise UnpricedModel(
+            model,
+            f"{model!r} is refused where a budget applies, since {reason}; use it with a key and "
+            "a user without a budget at any level, and record its cost with Ledger.charge",
+        )
+
+    async def _quoted(
+        self, call: Call, data: dict[str, Any], kind: str, caller: ProxyCaller
     ) -> Quote:
-        router, journal = _router(), journal_of(self._ledger.ledger)
-        found = router.get_model_list(model_name=call.model, team_id=caller.team) if router else []
+        try:
+            return await asyncio.to_thread(self._quote, call, data, kind, caller)
+        except UnpricedModel as error:
+            await self._ledger.can_afford(call.account, 0)  # is there a budget at all?
+            raise _unpriced(call.model, error) from None
+
+    def _quote(self, call: Call, data: dict[str, Any], kind: str, caller: ProxyCaller) -> Quote:
+        models, journal = router(), journal_of(self._ledger.ledger)
+        is_named = models is not None and isinstance(data.get("model"), str)
+        found = (
+            models.get_model_list(model_name=call.model, team_id=caller.team) if is_named else []
+        )
         now = datetime.now(UTC)
         dearest = partial(extreme, book=journal.book, dearest=True)
         assumed = journal.default_output_tokens
-        return quote(call_type, data, found or [], litellm.model_cost, assumed, now, dearest)
+        return quote(kind, data, found or [], litellm.model_cost, assumed, now, dearest)
 
     async def _meet(self, line: tuple[str, ...], *, is_user: bool) -> None:
         """Set the parents of accounts, where this process has not yet, and a new user's budget."""
@@ -182,7 +222,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         self, data: dict[str, Any], user_api_key_dict: Any, response: Any
     ) -> None:
         """Settle with a whole answer, before the client has it."""
-        call = _noted(data)
+        call = noted(data)
         if call is not None:
             await self._settle(call, of_response(response, data, is_free=call.quote.is_free))
 
@@ -190,7 +230,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         self, user_api_key_dict: Any, response: AsyncIterable[Any], request_data: dict[str, Any]
     ) -> AsyncGenerator[Any, None]:
         """Pass a stream on; settle with what it used when it ends, breaks, or is left."""
-        call = _noted(request_data)
+        call = noted(request_data)
         reading, events = StreamReading(), Events()
         if call is not None:
             call.stream = reading
@@ -219,9 +259,10 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any
     ) -> None:
         """Settle what the hooks above have not: answers of other kinds, or after a failure."""
-        call = _noted(kwargs.get("litellm_params") or {})
+        call = noted(kwargs)
         if call is not None:
-            await self._settle(call, of_event(kwargs, response_obj, is_free=call.quote.is_free))
+            is_free = call.quote.is_free or call.kind in STATED
+            await self._settle(call, of_event(kwargs, response_obj, is_free=is_free))
 
     async def async_log_failure_event(
         self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any
@@ -230,7 +271,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
 
         Settle it where that is the end: of a pass-through stream, whose chunks no hook has seen.
         """
-        call = _noted(kwargs.get("litellm_params") or {})
+        call = noted(kwargs)
         if call is None:
             return
         call.broken = of_failure(kwargs) or call.broken
@@ -239,6 +280,8 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
             await self._settle(call, call.broken or Paid(kwargs.get("model"), None, None))
         elif call.has_failed and call.broken is not None:
             await self._settle(call, call.broken)
+        elif call.ends_by_event and call.settling is None:
+            await self._release(call, type(kwargs.get("exception")).__name__)
 
     async def async_post_call_failure_hook(
         self,
@@ -251,7 +294,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
 
         Whatever is seen to be paid later is recorded.
         """
-        call = _noted(request_data)
+        call = noted(request_data)
         if call is None or call.settling is not None:
             return
         call.has_failed = True
@@ -260,25 +303,30 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         if paid is not None:
             await self._settle(call, paid)
             return
+        await self._release(call, type(original_exception).__name__)
+
+    async def _release(self, call: Call, reason: str) -> None:
         if call.hold is None:
             return
         try:
-            await call.hold.release(reason=type(original_exception).__name__)
+            await call.hold.release(reason=reason)
         except HoldAlreadyClosed:
             pass
         except StoreError:
             _log.exception("hold %s is not released; it counts until it expires", call.hold.id)
 
-    async def _settle(self, call: _Call, paid: Paid) -> None:
+    async def _settle(self, call: Call, paid: Paid) -> None:
         """Record what a call cost, once; whoever comes second waits until that is durable.
 
         Never raises: that would eat what was paid for.
         """
         if call.settling is None:
+            if paid.cost is None and call.quote.is_free and not call.quote.pico:
+                paid = paid._replace(cost=Decimal(0))
             call.settling = self._later(self._record(call, paid))
         await asyncio.shield(call.settling)
 
-    async def _record(self, call: _Call, paid: Paid) -> None:
+    async def _record(self, call: Call, paid: Paid) -> None:
         tags = call.tags | ({"answered_by": paid.model} if paid.model else {})
         told = None if paid.cost == 0 else Reading(paid.model, paid.usage, paid.cost)
 
@@ -315,9 +363,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         return task
 
 
-async def _paid_for_stream(
-    call: _Call, data: Mapping[str, Any], billed: Paid | None
-) -> Paid | None:
+async def _paid_for_stream(call: Call, data: Mapping[str, Any], billed: Paid | None) -> Paid | None:
     """The cost of what has come of a call's stream; *billed*, LiteLLM's figure, if nothing has."""
     if call.stream is None or not call.stream.started:
         return billed
@@ -342,68 +388,10 @@ async def _again(record: Callable[[], Awaitable[Entry]], paid: Paid) -> None:
     _log.error("given up recording %s; record it with Ledger.charge", paid)
 
 
-def _caller(key: Any, data: Mapping[str, Any]) -> ProxyCaller:
-    """Who LiteLLM says is calling; custom authentication may leave the end user to us."""
-    claimed = key.end_user_id or data.get("user")
-    end_user = claimed if isinstance(claimed, str) else None
-    proved = key.api_key
-    if proved is None or _is_master_key(proved):
-        return ProxyCaller(end_user=end_user)
-    return ProxyCaller(key.key_alias or proved, key.team_id, key.user_id, end_user)
-
-
-def _is_master_key(proved: str) -> bool:
-    """Whether this is the name of the master key: LiteLLM's alias, in 1.80 a hash of the key."""
-    from litellm.proxy import proxy_server
-
-    master = proxy_server.master_key or ""
-    hashed = hashlib.sha256(master.encode()).hexdigest()
-    return proved == _MASTER_KEY_ALIAS or bool(master and proved in (master, hashed))
-
-
-def _router() -> Any:
-    from litellm.proxy import proxy_server  # is not complete yet when this module is loaded
-
-    return proxy_server.llm_router
-
-
-def _group(model: str) -> str:
-    """The Proxy's name for *model*: an alias would get around the budget of what it stands for."""
-    router = _router()
-    if router is None:
-        return model
-    alias = (router.model_group_alias or {}).get(model)
-    if alias is not None:
-        return str(alias["model"] if isinstance(alias, Mapping) else alias)
-    deployment = router.get_deployment(model_id=model)
-    return model if deployment is None else str(deployment.model_name)
-
-
-def _metadata(data: dict[str, Any]) -> dict[str, Any]:
-    """Where LiteLLM keeps its notes on a request: the client's own are apart on some routes."""
-    name = "litellm_metadata" if isinstance(data.get("litellm_metadata"), dict) else "metadata"
-    if not isinstance(data.get(name), dict):
-        data[name] = {}
-    noted: dict[str, Any] = data[name]
-    return noted
-
-
-def _noted(data: Mapping[str, Any]) -> _Call | None:
-    """The call that was noted in a request's metadata, wherever LiteLLM keeps it."""
-    for place in data, data.get("litellm_params"):  # the latter of pass-through requests
-        for name in "litellm_metadata", "metadata":
-            metadata = place.get(name) if isinstance(place, Mapping) else None
-            found = metadata.get(_NOTE) if isinstance(metadata, dict) else None
-            if isinstance(found, _Call):
-                return found
-    return None
-
-
-def _tags(caller: ProxyCaller, data: Mapping[str, Any]) -> dict[str, Any]:
-    """What is stored with the rows: ids, the users, and the request's tags."""
-    call = {**data, "user": caller.end_user}
-    tags = call_tags(call, _metadata(dict(data)), keeps_metadata=False)
-    return tags | short({"key_user": caller.user})
+def _untraceable(kind: str, data: Mapping[str, Any]) -> str | None:
+    """Why no later hook finds the note of a call: a web socket's has no body to keep it in."""
+    is_bare = kind == "pass_through_endpoint" and not data.keys() - {"stream", "metadata"}
+    return "LiteLLM reports its cost without the request" if is_bare else None
 
 
 def _unpriced(model: str, error: UnpricedModel) -> UnpricedModel:

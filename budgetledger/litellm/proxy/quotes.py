@@ -20,26 +20,12 @@ from budgetledger.litellm.listed_prices import (
     prices_of_deployment,
     stated_rates,
 )
+from budgetledger.litellm.proxy.call_kinds import ESTIMATED, Unit, plain_kind
+from budgetledger.litellm.proxy.unit_costs import ranked_texts, unit_pico
 from budgetledger.pricing import catalog as _catalog
 from budgetledger.pricing.estimates import Lookup, estimate
 
-_KINDS: dict[str, Kind] = {
-    "completion": "chat",
-    "acompletion": "chat",
-    "text_completion": "text",
-    "atext_completion": "text",
-    "embedding": "embedding",
-    "embeddings": "embedding",
-    "aembedding": "embedding",
-    "responses": "responses",
-    "aresponses": "responses",
-    "anthropic_messages": "messages",
-    "aanthropic_messages": "messages",
-    "image_generation": "image",
-    "aimage_generation": "image",
-    "image_edit": "image",
-    "aimage_edit": "image",
-}
+_DEFAULT_MODELS = {"moderation": "omni-moderation-latest"}  # where the client names none
 
 
 class Quote(NamedTuple):
@@ -70,11 +56,12 @@ def quote(
     *listed*: ``litellm.model_cost``. *dearest* looks up what is not there. Raises `UnpricedModel`
     unless the price of each is known; `InvalidInput` for a call that no model would take.
     """
-    kind = _KINDS.get(call_type)
-    if kind is None:
+    kind = ESTIMATED.get(plain_kind(call_type))
+    model = call.get("model") or _DEFAULT_MODELS.get(call_type)
+    if kind is None or not (deployments or model):
         return LEAST
     if not deployments:  # it is called by its own name, or the Proxy finds none either
-        deployments = [{"litellm_params": {"model": call["model"]}}]
+        deployments = [{"litellm_params": {"model": model}}]
     quotes = [
         _quote(kind, call, deployment, listed, default_output_tokens, at, dearest)
         for deployment in deployments
@@ -88,7 +75,7 @@ def quote(
 
 
 def _quote(
-    kind: Kind,
+    kind: Kind | Unit,
     call: Mapping[str, Any],
     deployment: Mapping[str, Any],
     listed: Mapping[str, Mapping[str, Any]],
@@ -98,9 +85,15 @@ def _quote(
 ) -> Quote:
     params, info = deployment.get("litellm_params") or {}, deployment.get("model_info") or {}
     model = info.get("base_model") or params.get("base_model") or params.get("model") or ""
+    prices, registered = prices_of_deployment(params, info), listed.get(info.get("id") or "")
+    if kind == "speech" or kind == "rerank" or kind == "video":
+        by_name = listed.get(model), listed.get(model.partition("/")[2])
+        pico = unit_pico(kind, {**params, **call}, (prices, registered, *by_name))
+        if pico or kind != "rerank":
+            return LEAST if pico is None else Quote(pico, 1, 0, pico == 0)
+        kind, call = "embedding", {**call, "input": ranked_texts(call)}  # billed by tokens
     arguments = hold_arguments(kind, {**params, **call, "model": model})
     del arguments["model"]
-    prices, registered = prices_of_deployment(params, info), listed.get(info.get("id") or "")
     configured = stated_rates(kind, prices, registered)
     known = configured or listed_rates(kind, model, listed)
     quotes = []
