@@ -70,6 +70,7 @@ FREE = _names(
     retrieve_container_file retrieve_container_file_content delete_container_file delete_sandbox
     create_eval list_evals get_eval update_eval delete_eval cancel_eval list_runs get_run
     delete_run cancel_run create_skill list_skills get_skill delete_skill list_mcp_tools
+    apply_guardrail
     get_assistants create_assistants delete_assistant create_thread get_thread add_message
     get_messages
     """

@@ -21,6 +21,8 @@ from budgetledger.responses.stream import StreamReading
 _NOTE = "budgetledger_call"
 _MASTER_KEY_ALIAS = "litellm_proxy_master_key"  # LiteLLM's own, where it does not hash the key
 
+_OWN_KEYS = ("litellm-internal-health-check", "litellm_internal_jobs")
+
 
 class Call(str):
     """A request in progress, as noted.
@@ -97,17 +99,21 @@ def metadata(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def key_of(kwargs: dict[str, Any]) -> Any:
-    """The key of the request that a function of LiteLLM is called for; None for none."""
+    """The key of the request that a function of LiteLLM is called for; None for none.
+
+    The Proxy's health checks and jobs have keys of its own.
+    """
     from litellm.proxy._types import UserAPIKeyAuth
 
     kept = metadata(dict(kwargs))
     key = kept.get("user_api_key_auth")
     if isinstance(key, UserAPIKeyAuth):
-        return key
+        return None if key.key_alias in _OWN_KEYS and key.key_alias == key.team_id else key
     if not kept.get("user_api_key_hash"):
         return None
-    names = {"key_alias": "alias", "team_id": "team_id", "user_id": "user_id"}
-    fields = {field: kept.get(f"user_api_key_{name}") for field, name in names.items()}
+    names = ("team_id", "user_id", "end_user_id")
+    fields = {name: kept.get(f"user_api_key_{name}") for name in names}
+    fields["key_alias"] = kept.get("user_api_key_alias")
     return UserAPIKeyAuth(api_key=kept["user_api_key_hash"], **fields)
 
 
