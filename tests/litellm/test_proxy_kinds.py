@@ -77,9 +77,7 @@ def test_what_no_cost_is_ever_told_of_is_refused_where_a_budget_applies(handler,
         with pytest.raises(ProxyException) as refused:
             asyncio.run(Asked(proxy, f"a{kind}").admit())
         assert (refused.value.code, refused.value.type) == ("400", "unpriced_model")
-        assert "LiteLLM reports" in refused.value.message or "without the Proxy" in (
-            refused.value.message
-        )
+        assert f"since {REFUSED[kind]}; use it with" in refused.value.message
     assert rows(ledger) == []
 
 
@@ -93,6 +91,18 @@ def test_without_a_budget_it_passes_and_its_cost_is_recorded_if_one_is_told(hand
     [told, silent] = rows(ledger, "charge")
     assert (told.cost, told.model) == (Decimal("0.03"), "create_container")
     assert (silent.cost, silent.model) == (None, "create_batch")
+
+
+def test_each_answer_of_a_connection_is_recorded(handler, ledger):
+    async def call():
+        asked = await Asked(proxy := handler(), "_aresponses_websocket", model="cheap").admit()
+        details = asked.data["litellm_logging_obj"].model_call_details
+        for id, cost in ("1", 0.25), ("2", 0.5), ("2", 0.5):
+            kwargs = details | {"litellm_call_id": id, "response_cost": cost}
+            await proxy.async_log_success_event(kwargs, None, None, None)
+
+    asyncio.run(call())
+    assert [entry.cost for entry in rows(ledger, "charge")] == [Decimal("0.25"), Decimal("0.5")]
 
 
 # -- measured --------------------------------------------------------------------------------------

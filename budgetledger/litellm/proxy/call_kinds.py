@@ -46,7 +46,7 @@ ESTIMATED: dict[str, Kind | Unit] = {
 MEASURED = _names(
     """
     transcription ocr search decisions systemone vector_store_search call_mcp_tool send_message
-    video_remix video_edit video_extension video_create_character realtime responses_websocket
+    video_remix video_edit video_extension video_create_character realtime
     create_response_reply pass_through_endpoint llm_passthrough_route
     """
 )
@@ -92,6 +92,8 @@ REFUSED: dict[str, str] = {
     "vector_store_file_create": _NO_COST,
     "ingest": _NO_COST,
     "query": "it makes several calls, and LiteLLM reports the cost of one",
+    "responses_websocket": "one connection may have any number of answers; POST /v1/responses "
+    "is held for",
     "create_realtime_client_secret": _DIRECT,
     "create_realtime_transcription_session": _DIRECT,
     "realtime_calls": _DIRECT,

@@ -262,7 +262,11 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         call = noted(kwargs)
         if call is not None:
             is_free = call.quote.is_free or call.kind in STATED
-            await self._settle(call, of_event(kwargs, response_obj, is_free=is_free))
+            paid = of_event(kwargs, response_obj, is_free=is_free)
+            if call.kind == "responses_websocket" and call.settling is not None:
+                call = call.turn(str(kwargs.get("litellm_call_id")))  # each has an event
+            if not _leaves_text_out(call, paid):
+                await self._settle(call, paid)
 
     async def async_log_failure_event(
         self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any
@@ -386,6 +390,13 @@ async def _again(record: Callable[[], Awaitable[Entry]], paid: Paid) -> None:
         else:
             return
     _log.error("given up recording %s; record it with Ledger.charge", paid)
+
+
+def _leaves_text_out(call: Call, paid: Paid) -> bool:
+    """Whether LiteLLM counts no output of a stream that has some; the end of the stream does."""
+    if call.stream is None or not call.stream.started or not paid.cost:
+        return False
+    return paid.usage is not None and not paid.usage.output_tokens
 
 
 def _untraceable(kind: str, data: Mapping[str, Any]) -> str | None:

@@ -56,8 +56,8 @@ def quote(
     *listed*: ``litellm.model_cost``. *dearest* looks up what is not there. Raises `UnpricedModel`
     unless the price of each is known; `InvalidInput` for a call that no model would take.
     """
-    kind = ESTIMATED.get(plain_kind(call_type))
-    model = call.get("model") or _DEFAULT_MODELS.get(call_type)
+    name = plain_kind(call_type)
+    kind, model = ESTIMATED.get(name), call.get("model") or _DEFAULT_MODELS.get(name)
     if kind is None or not (deployments or model):
         return LEAST
     if not deployments:  # it is called by its own name, or the Proxy finds none either

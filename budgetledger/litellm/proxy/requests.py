@@ -46,6 +46,14 @@ class Call(str):
     has_failed = False
     settling: asyncio.Task[None] | None = None
 
+    def turn(self, id: str) -> Call:
+        """A further call of the same connection, whose hold is closed; the same for the same id."""
+        turn = Call(f"{self}:{id}")
+        turn.account, turn.model, turn.kind, turn.tags = (
+            self.account, self.model, self.kind, self.tags,
+        )  # fmt: skip
+        return turn
+
     def __copy__(self) -> Call:
         return self
 
