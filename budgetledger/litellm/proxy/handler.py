@@ -14,8 +14,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine, Mapping
-from contextlib import suppress
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterator,
+    Mapping,
+)
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
@@ -124,9 +132,10 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
     async def _admit_endpoint(self, key: Any, name: str, reason: str) -> None:
         """Refuse an endpoint that calls no hook, where a budget applies."""
         caller = caller_of(key, {})
+        line = account_line(caller)
         try:
-            await self._meet(line := account_line(caller), is_user=bool(caller.end_user))
-            with suppress(UnknownAccount):
+            with self._tolerating(line[0]):
+                await self._meet(line, is_user=bool(caller.end_user))
                 await self._refuse(line[0], name, reason)
         except BudgetledgerError as error:
             raise _answer(error) from error
@@ -143,7 +152,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         call = Call(uuid.uuid4().hex)
         call.account, call.model, call.kind = line[0], group(model) if model else kind, kind
         call.tags = tags_of(caller, data)
-        try:
+        with self._tolerating(call.account):
             await self._meet(line, is_user=bool(caller.end_user))
             reason = REFUSED.get(kind) or _untraceable(kind, data)
             if reason is not None:
@@ -157,14 +166,20 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
                 tags=call.tags,
                 expires_in=self._settings.hold_seconds,
             )
+        return call
+
+    @contextmanager
+    def _tolerating(self, account: str) -> Iterator[None]:
+        """Let a call pass without a hold, where the settings allow that."""
+        try:
+            yield
         except UnknownAccount:
             if self._settings.refuses_without_budget:
                 raise
         except StoreError:
             if self._settings.refuses_without_store:
                 raise
-            _log.exception("a call of %r passes without a hold", call.account)
-        return call
+            _log.exception("a call of %r passes without a hold", account)
 
     async def _refuse(self, account: str, model: str, reason: str) -> None:
         """Raise `UnpricedModel`; `UnknownAccount` if no budget applies to the account."""
