@@ -108,6 +108,20 @@ def test_each_answer_of_a_connection_is_recorded(handler, ledger):
     assert [entry.cost for entry in rows(ledger, "charge")] == [Decimal("0.25"), Decimal("0.5")]
 
 
+def test_the_cost_of_an_interaction_in_the_background_is_recorded_when_it_is_told(handler, ledger):
+    async def call(**background):
+        asked = await Asked(handler(), "acreate_interaction", input="Count.", **background).admit()
+        await asked.end()
+        await asked.end(cost=0.25)
+        await asked.end(cost=0.25)
+
+    asyncio.run(call(background=True))
+    assert [entry.cost for entry in rows(ledger, "charge")] == [None, Decimal("0.25")]
+    ledger.set_budget("alice", 1)
+    with pytest.raises(ProxyException, match="in the background"):
+        asyncio.run(call(background=True))
+
+
 # -- measured --------------------------------------------------------------------------------------
 
 

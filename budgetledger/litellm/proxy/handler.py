@@ -154,7 +154,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         call.tags = tags_of(caller, data)
         with self._tolerating(call.account):
             await self._meet(line, is_user=bool(caller.end_user))
-            reason = REFUSED.get(kind) or _untraceable(kind, data)
+            reason = REFUSED.get(kind) or _uncovered(kind, data)
             if reason is not None:
                 await self._refuse(call.account, call.model, reason)
             call.quote = await self._quoted(call, data, kind, caller)
@@ -278,8 +278,8 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         if call is not None:
             is_free = call.quote.is_free or call.kind in STATED
             paid = of_event(kwargs, response_obj, is_free=is_free)
-            if call.kind == "responses_websocket" and call.settling is not None:
-                call = call.turn(str(kwargs.get("litellm_call_id")))  # each has an event
+            if _is_another(call, paid):
+                call = call.turn(str(kwargs.get("litellm_call_id")))
             if not _leaves_text_out(call, paid):
                 await self._settle(call, paid)
 
@@ -342,6 +342,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         if call.settling is None:
             if paid.cost is None and call.quote.is_free and not call.quote.pico:
                 paid = paid._replace(cost=Decimal(0))
+            call.has_cost = paid.cost is not None or paid.usage is not None
             call.settling = self._later(self._record(call, paid))
         await asyncio.shield(call.settling)
 
@@ -414,8 +415,23 @@ def _leaves_text_out(call: Call, paid: Paid) -> bool:
     return paid.usage is not None and not paid.usage.output_tokens
 
 
-def _untraceable(kind: str, data: Mapping[str, Any]) -> str | None:
-    """Why no later hook finds the note of a call: a web socket's has no body to keep it in."""
+def _is_another(call: Call, paid: Paid) -> bool:
+    """Whether *paid* is for more than the recorded answer of *call*.
+
+    Each answer of a connection has an event, and so has the end of an interaction in the
+    background, whose first answer has no cost.
+    """
+    if call.settling is None:
+        return False
+    is_late = call.kind == "create_interaction" and not call.has_cost and bool(paid.cost)
+    return call.kind == "responses_websocket" or is_late
+
+
+def _uncovered(kind: str, data: Mapping[str, Any]) -> str | None:
+    """Why the cost of this request of a kind that is not refused cannot be held for."""
+    if kind == "create_interaction" and data.get("background"):
+        return "LiteLLM reports the cost of an interaction in the background after its answer"
+    # A web socket has no body in which later hooks would find the note.
     is_bare = kind == "pass_through_endpoint" and not data.keys() - {"stream", "metadata"}
     return "LiteLLM reports its cost without the request" if is_bare else None
 

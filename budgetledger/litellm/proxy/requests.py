@@ -44,6 +44,8 @@ class Call(str):
     ends_by_event = False
     """Whether only LiteLLM's failure event says that it failed."""
     has_failed = False
+    has_cost = False
+    """Whether a cost or a usage was known when it was recorded."""
     settling: asyncio.Task[None] | None = None
 
     def turn(self, id: str) -> Call:
