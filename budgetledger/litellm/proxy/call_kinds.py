@@ -1,9 +1,9 @@
 """What each kind of call means for a budget. Pure.
 
-LiteLLM names a kind after its function, such as ``acompletion``. A kind is *estimated* (its
-arguments bound its cost), *measured* (only LiteLLM's success event states the cost, so the least
-amount is held), *free* (it reads, deletes, counts or stores), or *refused* (it spends money, and
-LiteLLM reports no cost of it, or not to the caller). A kind that is not listed is measured.
+LiteLLM names a kind after its function, such as ``acompletion``. A kind is *estimated* (the
+arguments bound the cost), *measured* (only LiteLLM's success event states the cost; the hold is
+the smallest amount), *free* (it reads, deletes, counts or stores), or *refused* (it spends money
+and LiteLLM reports no cost to its caller). An unlisted kind is measured.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ ESTIMATED: dict[str, Kind | Unit] = {
     "create_video": "video",
 }
 
-# The price list bills these by seconds of sound, pages, queries or sessions, which their arguments
-# do not state. `send_message` is a message to an agent.
+# Billed by seconds of sound, pages, queries or sessions, which the arguments do not state.
+# `send_message` is a message to an agent.
 MEASURED = _names(
     """
     transcription ocr search decisions systemone vector_store_search call_mcp_tool send_message
@@ -54,7 +54,7 @@ MEASURED = _names(
 PASS_THROUGH = frozenset({"pass_through_endpoint", "llm_passthrough_route"})
 
 STATED = frozenset({"call_mcp_tool"})
-"""Kinds whose cost is stated in the Proxy's configuration, and is 0 if it is not."""
+"""Kinds whose cost is what the Proxy's configuration states, else 0."""
 
 FREE = _names(
     """
@@ -103,7 +103,7 @@ _KNOWN = MEASURED | FREE | ESTIMATED.keys() | REFUSED.keys()
 
 
 def plain_kind(call_type: str) -> str:
-    """*call_type* as the tables list it: without the marks of coroutines and private functions."""
+    """*call_type* as the tables list it, without the ``a`` or ``_`` of LiteLLM's functions."""
     name = call_type.lstrip("_")
     for marked in "a", "a_":
         plain = name.removeprefix(marked)
@@ -113,5 +113,5 @@ def plain_kind(call_type: str) -> str:
 
 
 def unlisted(call_types: Iterable[str]) -> list[str]:
-    """The kinds among *call_types* that no table lists."""
+    """The kinds of *call_types* that are in no table."""
     return sorted({plain_kind(each) for each in call_types} - _KNOWN)

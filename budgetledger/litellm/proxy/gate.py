@@ -1,8 +1,8 @@
-"""Looks at each request of the Proxy as soon as its key is known, before its endpoint runs.
+"""Checks each request of the Proxy once it has authenticated, before its endpoint runs.
 
-Some endpoints spend money without asking any hook of a callback. The gate wraps the dependency by
-which every endpoint authenticates (FastAPI's ``dependency_overrides``), and asks the callback
-about those first. It also keeps the method and path of the request, which hooks are not passed.
+Some endpoints spend money without calling a hook. The gate wraps the dependency with which every
+endpoint authenticates (FastAPI's ``dependency_overrides``), and asks the callback first. It also
+keeps the request's method and path, which hooks do not receive.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ UNHOOKED: Mapping[str, str] = MappingProxyType(
         "start_shadow_eval": _OWN,
     }
 )
-"""Endpoints that spend money and call no hook, by the names of their functions, and why they are
-refused where a budget applies."""
+"""Endpoints that spend money and call no hook, by function name; and why they are refused where a
+budget applies."""
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
-# What is sent to a provider with POST and spends nothing: counting, uploading, cancelling.
+# POST requests to a provider that spend nothing: counting, uploading, cancelling.
 _UNBILLED = re.compile(
     r"(?!.*/vector_stores/).*(/count_tokens|:countTokens|/tokenize|/files|[/:]cancel)/?"
 )
@@ -48,9 +48,9 @@ Admit = Callable[[Any, str, str], Awaitable[None]]
 
 
 def install(admit: Admit) -> None:
-    """Have *admit* asked before each of the endpoints in `UNHOOKED`. The last one installed wins.
+    """Call *admit* before each endpoint in `UNHOOKED`; it replaces one installed earlier.
 
-    Does nothing but warn in a Proxy whose authentication is not as expected.
+    Logs an error, and does nothing else, if the Proxy's authentication differs from LiteLLM's.
     """
     try:
         from litellm.proxy.auth.user_api_key_auth import user_api_key_auth
@@ -58,7 +58,7 @@ def install(admit: Admit) -> None:
 
         app.dependency_overrides[user_api_key_auth] = _guarded(user_api_key_auth, admit)
     except Exception:
-        _log.exception("calls of these endpoints are not covered: %s", ", ".join(UNHOOKED))
+        _log.exception("calls of these endpoints are not refused: %s", ", ".join(UNHOOKED))
 
 
 def spends_nothing() -> bool:
@@ -72,8 +72,8 @@ def spends_nothing() -> bool:
 def _guarded(authenticate: Callable[..., Awaitable[Any]], admit: Admit) -> Callable[..., Any]:
     """*authenticate*, then *admit* for endpoints in `UNHOOKED`.
 
-    Takes the request alone, since FastAPI reads the signature of an override at each request: the
-    parameters of *authenticate*, its headers, are resolved here.
+    FastAPI inspects the signature of an override at each request, so it has one parameter, and
+    resolves the headers that *authenticate* needs itself.
     """
     headers = {
         name: parameter.default.dependency

@@ -1,12 +1,11 @@
 """The budgets of a LiteLLM Proxy: name ``budgetledger.proxy.handler`` under ``callbacks``.
 
-Before a call is routed, what it can cost at most is held; the call is answered with an error if
-a budget has no room for it. When the answer is there, and before the client has the end of it,
-the hold is settled with the figure that LiteLLM puts on it: a process that dies takes along
-nothing that a client was told. Whatever ends otherwise is released, or expires.
+Before a call is routed, the most it can cost is held; the call is refused if a budget has no room
+for it. The hold is settled with LiteLLM's figure before the client receives the end of the
+answer, so a process that dies loses no cost of an answer that a client has. A hold that ends
+otherwise is released, or expires.
 
-Every worker opens the same ledger, named by ``BUDGETLEDGER_DB``; the other settings are in
-`settings`.
+Every worker opens the same ledger, ``BUDGETLEDGER_DB``; `settings` has the other variables.
 """
 
 from __future__ import annotations
@@ -107,9 +106,9 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
     async def async_pre_call_deployment_hook(
         self, kwargs: dict[str, Any], call_type: Any
     ) -> dict[str, Any] | None:
-        """Hold for a call of a proved key whose endpoint asks no hook, or refuse it.
+        """Hold for a call whose endpoint calls no other hook, or refuse it.
 
-        The Proxy's own calls, such as health checks, have no key.
+        The Proxy's own calls, such as health checks, have no key and pass.
         """
         key = None if is_noted(kwargs) else key_of(kwargs)
         if key is not None:
@@ -143,7 +142,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
     async def _admitted(self, key: Any, data: dict[str, Any], kind: str) -> Call:
         named = data.get("model")
         model = named if isinstance(named, str) and named else None
-        if model is not None and "," in model:  # LiteLLM calls each, and tells of one
+        if model is not None and "," in model:  # LiteLLM calls each, and reports one
             raise InvalidInput(
                 "several models in one call are not covered by its budget; make one call for each"
             )
@@ -196,7 +195,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         try:
             return await asyncio.to_thread(self._quote, call, data, kind, caller)
         except UnpricedModel as error:
-            await self._ledger.can_afford(call.account, 0)  # is there a budget at all?
+            await self._ledger.can_afford(call.account, 0)  # raises if no budget applies
             raise _unpriced(call.model, error) from None
 
     def _quote(self, call: Call, data: dict[str, Any], kind: str, caller: ProxyCaller) -> Quote:
@@ -211,7 +210,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         return quote(kind, data, found or [], litellm.model_cost, assumed, now, dearest)
 
     async def _meet(self, line: tuple[str, ...], *, is_user: bool) -> None:
-        """Set the parents of accounts, where this process has not yet, and a new user's budget."""
+        """Set the parents of accounts that are new to this process, and a new user's budget."""
         pairs = list(zip(line, (*line[1:], None), strict=True))
         if all(self._parents.get(name, name) == above for name, above in pairs):
             return
@@ -220,7 +219,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
                 await self._welcome(line[0])
             for name, above in pairs:
                 if above is not None and self._parents.get(name) != above:
-                    await self._ledger.set_parent(name, above)  # no row if it is so already
+                    await self._ledger.set_parent(name, above)  # no row if it is set already
                 self._parents[name] = above
 
     async def _welcome(self, account: str) -> None:
@@ -236,7 +235,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
     async def async_post_call_success_hook(
         self, data: dict[str, Any], user_api_key_dict: Any, response: Any
     ) -> None:
-        """Settle with a whole answer, before the client has it."""
+        """Settle with a whole answer, before the client receives it."""
         call = noted(data)
         if call is not None:
             await self._settle(call, of_response(response, data, is_free=call.quote.is_free))
@@ -244,7 +243,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
     async def async_post_call_streaming_iterator_hook(
         self, user_api_key_dict: Any, response: AsyncIterable[Any], request_data: dict[str, Any]
     ) -> AsyncGenerator[Any, None]:
-        """Pass a stream on; settle with what it used when it ends, breaks, or is left."""
+        """Pass a stream on; settle with its usage when it ends, breaks, or the client leaves."""
         call = noted(request_data)
         reading, events = StreamReading(), Events()
         if call is not None:
@@ -262,7 +261,10 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
                 for event in events.of(chunk):
                     reading.add(event)
                 yield chunk
-        except (asyncio.CancelledError, GeneratorExit):  # the client left; nothing may wait here
+        except (
+            asyncio.CancelledError,
+            GeneratorExit,
+        ):  # the client left; awaiting is not allowed here
             self._later(settle())
             raise
         except Exception:
@@ -273,7 +275,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
     async def async_log_success_event(
         self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any
     ) -> None:
-        """Settle what the hooks above have not: answers of other kinds, or after a failure."""
+        """Settle answers that the hooks above did not see, and those after a failure."""
         call = noted(kwargs)
         if call is not None:
             is_free = call.quote.is_free or call.kind in STATED
@@ -286,9 +288,9 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
     async def async_log_failure_event(
         self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any
     ) -> None:
-        """Note what was paid for a stream that broke; LiteLLM may yet try another.
+        """Note the cost of a stream that broke, since LiteLLM may try another deployment.
 
-        Settle it where that is the end: of a pass-through stream, whose chunks no hook has seen.
+        Settle at once for a pass-through stream: no other hook sees it.
         """
         call = noted(kwargs)
         if call is None:
@@ -309,9 +311,9 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         user_api_key_dict: Any,
         traceback_str: str | None = None,
     ) -> None:
-        """Give back what was held, unless LiteLLM says that the failed call is paid all the same.
+        """Release the hold, unless LiteLLM reports a cost of the failed call.
 
-        Whatever is seen to be paid later is recorded.
+        A cost that LiteLLM reports later is recorded.
         """
         call = noted(request_data)
         if call is None or call.settling is not None:
@@ -335,9 +337,9 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
             _log.exception("hold %s is not released; it counts until it expires", call.hold.id)
 
     async def _settle(self, call: Call, paid: Paid) -> None:
-        """Record what a call cost, once; whoever comes second waits until that is durable.
+        """Record the cost of a call once; a second hook waits until the row is durable.
 
-        Never raises: that would eat what was paid for.
+        Never raises, as an exception would discard a paid answer.
         """
         if call.settling is None:
             if paid.cost is None and call.quote.is_free and not call.quote.pico:
@@ -378,13 +380,13 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
 
     def _later(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)  # the loop itself keeps none alive
+        self._tasks.add(task)  # the loop keeps only weak references
         task.add_done_callback(self._tasks.discard)
         return task
 
 
 async def _paid_for_stream(call: Call, data: Mapping[str, Any], billed: Paid | None) -> Paid | None:
-    """The cost of what has come of a call's stream; *billed*, LiteLLM's figure, if nothing has."""
+    """The cost of the arrived part of a stream; *billed*, LiteLLM's figure, if none arrived."""
     if call.stream is None or not call.stream.started:
         return billed
     quoted = call.quote
@@ -399,27 +401,27 @@ async def _again(record: Callable[[], Awaitable[Entry]], paid: Paid) -> None:
         await asyncio.sleep(pause)
         try:
             await record()
-        except HoldAlreadyClosed:  # the try before did it
+        except HoldAlreadyClosed:  # an earlier attempt succeeded
             return
         except StoreError as error:
             _log.warning("still not recorded (%s): %s", error, paid)
         else:
             return
-    _log.error("given up recording %s; record it with Ledger.charge", paid)
+    _log.error("%s could not be recorded; record it with Ledger.charge", paid)
 
 
 def _leaves_text_out(call: Call, paid: Paid) -> bool:
-    """Whether LiteLLM counts no output of a stream that has some; the end of the stream does."""
+    """Whether LiteLLM counts no output although text arrived; the end of the stream counts it."""
     if call.stream is None or not call.stream.started or not paid.cost:
         return False
     return paid.usage is not None and not paid.usage.output_tokens
 
 
 def _is_another(call: Call, paid: Paid) -> bool:
-    """Whether *paid* is for more than the recorded answer of *call*.
+    """Whether *paid* is the cost of another answer than the recorded one.
 
-    Each answer of a connection has an event, and so has the end of an interaction in the
-    background, whose first answer has no cost.
+    Each answer of a connection has an event. So has the end of a background interaction, whose
+    first answer has no cost.
     """
     if call.settling is None:
         return False
@@ -428,10 +430,10 @@ def _is_another(call: Call, paid: Paid) -> bool:
 
 
 def _uncovered(kind: str, data: Mapping[str, Any]) -> str | None:
-    """Why the cost of this request of a kind that is not refused cannot be held for."""
+    """The reason to refuse this request, though not its kind; None if there is none."""
     if kind == "create_interaction" and data.get("background"):
         return "LiteLLM reports the cost of an interaction in the background after its answer"
-    # A web socket has no body in which later hooks would find the note.
+    # Later hooks find the note in the body, which a web socket lacks.
     is_bare = kind == "pass_through_endpoint" and not data.keys() - {"stream", "metadata"}
     return "LiteLLM reports its cost without the request" if is_bare else None
 
@@ -439,9 +441,9 @@ def _uncovered(kind: str, data: Mapping[str, Any]) -> str | None:
 def _unpriced(model: str, error: UnpricedModel) -> UnpricedModel:
     return UnpricedModel(
         model,
-        f"no price is known for all that model {model!r} ({error.model!r}) is billed for, so no "
-        "budget can hold for it; give both its input_cost_per_token and output_cost_per_token in "
-        "the Proxy's configuration, 0 if it is free",
+        f"the input or output price of model {model!r} ({error.model!r}) is unknown, so nothing "
+        "can be held for it; set both input_cost_per_token and output_cost_per_token in the "
+        "Proxy's configuration, 0 if it is free",
     )
 
 

@@ -1,9 +1,8 @@
-"""What a call of one of the Proxy's models may cost at most. Pure.
+"""The most that a call of one of the Proxy's models may cost. Pure.
 
-A model's name there is an alias of one or several deployments. Which one answers is not known
-before the call, so the hold uses the most expensive. Prices in the Proxy's configuration come
-first, and alone, since LiteLLM bills by them; else the higher of LiteLLM's own list and the
-shipped one.
+A model's name in the Proxy stands for one or several deployments, any of which may answer, so the
+hold uses the most expensive. Prices in the Proxy's configuration replace all others, since LiteLLM
+bills by them; without one, the higher price of LiteLLM's list and the shipped list counts.
 """
 
 from __future__ import annotations
@@ -29,17 +28,17 @@ _DEFAULT_MODELS = {"moderation": "omni-moderation-latest"}  # where the client n
 
 
 class Quote(NamedTuple):
-    """What to hold: picodollars and tokens."""
+    """An amount to hold, in picodollars, and tokens."""
 
     pico: int
     tokens: int
     input_tokens: int
     is_free: bool = False
-    """Whether a deployment's price is stated to be 0."""
+    """Whether a deployment's price is stated as 0."""
 
 
 LEAST = Quote(1, 1, 0)
-"""For a call that cannot be estimated: refused only once a budget is exhausted."""
+"""The hold of a call that cannot be estimated; refused only once a budget is exhausted."""
 
 
 def quote(
@@ -53,14 +52,14 @@ def quote(
 ) -> Quote:
     """The most that *call* costs on any of *deployments*, as the Router lists them.
 
-    *listed*: ``litellm.model_cost``. *dearest* looks up what is not there. Raises `UnpricedModel`
-    unless the price of each is known; `InvalidInput` for a call that no model would take.
+    *listed*: ``litellm.model_cost``. *dearest* looks up other prices. Raises `UnpricedModel` unless
+    the price of each is known; `InvalidInput` for a call that no model accepts.
     """
     name = plain_kind(call_type)
     kind, model = ESTIMATED.get(name), call.get("model") or _DEFAULT_MODELS.get(name)
     if kind is None or not (deployments or model):
         return LEAST
-    if not deployments:  # it is called by its own name, or the Proxy finds none either
+    if not deployments:  # the call names a model itself, or the Proxy refuses it
         deployments = [{"litellm_params": {"model": model}}]
     quotes = [
         _quote(kind, call, deployment, listed, default_output_tokens, at, dearest)

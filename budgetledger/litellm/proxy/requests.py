@@ -1,7 +1,7 @@
 """What the Proxy knows of a request: its caller, its model, and the note of its hold.
 
-The note is kept where every hook of LiteLLM finds it again: in the request's metadata, and in the
-logging object, which some endpoints pass on without the metadata.
+The note is in the request's metadata, where every hook of LiteLLM finds it, and in the logging
+object, which some endpoints pass on without the metadata.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _OWN_KEYS = ("litellm-internal-health-check", "litellm_internal_jobs")
 class Call(str):
     """A request in progress, as noted.
 
-    A str, so that code which copies or prints metadata treats it as a text; and created here
-    only, whereas a client may choose LiteLLM's id of its call.
+    A str, so that code which copies or prints metadata treats it as text. Clients cannot create
+    one, whereas they may choose LiteLLM's id of their call.
     """
 
     account: str
@@ -38,14 +38,14 @@ class Call(str):
     quote = Quote(0, 0, 0)
     hold: AsyncHold | None = None
     stream: StreamReading | None = None
-    """What has come of its answer, if that is a stream."""
+    """The arrived part of its answer, if that is a stream."""
     broken: Paid | None = None
-    """What LiteLLM bills for a stream of it that broke."""
+    """LiteLLM's figure for a stream of it that broke."""
     ends_by_event = False
-    """Whether only LiteLLM's failure event says that it failed."""
+    """Whether only LiteLLM's failure event reports its failure."""
     has_failed = False
     has_cost = False
-    """Whether a cost or a usage was known when it was recorded."""
+    """Whether it was recorded with a cost or a usage."""
     settling: asyncio.Task[None] | None = None
 
     def turn(self, id: str) -> Call:
@@ -72,12 +72,12 @@ def note(data: dict[str, Any], call: Call) -> None:
     details = getattr(data.get("litellm_logging_obj"), "model_call_details", None)
     if isinstance(details, dict):
         details[_NOTE] = call
-    if call is not UNCOUNTED:  # its metadata may be the client's own, and be sent on
+    if call is not UNCOUNTED:  # its metadata may be the client's, which LiteLLM sends on
         metadata(data)[_NOTE] = call
 
 
 def is_noted(data: Mapping[str, Any]) -> bool:
-    """Whether a hook has decided about this request."""
+    """Whether an earlier hook decided on this request."""
     return any(isinstance(each, Call) for each in _notes(data))
 
 
@@ -100,7 +100,7 @@ def _notes(data: Mapping[str, Any]) -> Iterator[object]:
 
 
 def metadata(data: dict[str, Any]) -> dict[str, Any]:
-    """Where LiteLLM keeps its notes on a request: the client's own are apart on some routes."""
+    """LiteLLM's metadata of a request; some routes keep the client's metadata apart from it."""
     name = "litellm_metadata" if isinstance(data.get("litellm_metadata"), dict) else "metadata"
     if not isinstance(data.get(name), dict):
         data[name] = {}
@@ -109,9 +109,9 @@ def metadata(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def key_of(kwargs: dict[str, Any]) -> Any:
-    """The key of the request that a function of LiteLLM is called for; None for none.
+    """The key of the request in which LiteLLM calls its function; None outside a request.
 
-    The Proxy's health checks and jobs have keys of its own.
+    The Proxy's health checks and jobs have keys of its own, and count as no request.
     """
     from litellm.proxy._types import UserAPIKeyAuth
 
@@ -134,7 +134,7 @@ def asked_of_router(kwargs: dict[str, Any]) -> dict[str, Any]:
 
 
 def caller_of(key: Any, data: Mapping[str, Any]) -> ProxyCaller:
-    """The caller that LiteLLM reports; custom authentication may leave the end user out."""
+    """The caller that LiteLLM reports; custom authentication may omit the end user."""
     claimed = key.end_user_id or data.get("user")
     end_user = claimed if isinstance(claimed, str) else None
     proved = key.api_key
@@ -154,13 +154,13 @@ def _is_master_key(proved: str) -> bool:
 
 def router() -> Any:
     """The Proxy's router; None without models."""
-    from litellm.proxy import proxy_server  # is not complete yet when this module is loaded
+    from litellm.proxy import proxy_server  # not complete when this module is imported
 
     return proxy_server.llm_router
 
 
 def group(model: str) -> str:
-    """The Proxy's name for *model*: an alias would get around the budget of what it stands for."""
+    """The Proxy's name for *model*, so that an alias has the budget of its model."""
     found = router()
     if found is None:
         return model
@@ -172,7 +172,7 @@ def group(model: str) -> str:
 
 
 def tags_of(caller: ProxyCaller, data: Mapping[str, Any]) -> dict[str, Any]:
-    """What is stored with the rows: ids, the users, and the request's tags."""
+    """The tags of the rows: ids, the users, and the request's tags."""
     call = {**data, "user": caller.end_user}
     tags = call_tags(call, metadata(dict(data)), keeps_metadata=False)
     return tags | short({"key_user": caller.user})
