@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from budgetledger.cli.options import Where, examples, names_a_ledger, to_share
+from budgetledger.cli.options import Where, Whole, examples, names_a_ledger, to_share
 
 if TYPE_CHECKING:
     from budgetledger.entries import Account, Balance, BudgetStatus
@@ -32,7 +32,7 @@ NEAR, EXCEEDED = 6, 3
     show_default=True,
     help="By name, by the most spent, or by the least left.",
 )
-@click.option("--top", type=click.IntRange(min=1), metavar="N", help="Only the first N of them.")
+@click.option("--top", type=Whole(min=1), metavar="N", help="Only the first N of them.")
 @click.option(
     "--over", metavar="SHARE", callback=to_share,
     help="Only those that used at least this share of their limit: 0.8 or 80%.",

@@ -12,6 +12,7 @@ import click
 
 from budgetledger.cli.options import (
     Where,
+    Whole,
     dry_run,
     examples,
     names_a_ledger,
@@ -27,7 +28,7 @@ from budgetledger.errors import InvalidInput
 if TYPE_CHECKING:
     from budgetledger.entries import Entry
 
-_TOKENS = click.IntRange(0, 10**12)
+_TOKENS = Whole(0, 10**12)
 
 
 @click.command(
@@ -103,7 +104,7 @@ def charge(
     ),
     context_settings={"ignore_unknown_options": True},
 )
-@click.argument("entry_id", metavar="ENTRY", type=click.IntRange(1, 2**63 - 1))
+@click.argument("entry_id", metavar="ENTRY", type=Whole(1, 2**63 - 1))
 @click.argument("amount", callback=to_difference)
 @click.option("--reason", required=True, callback=to_reason, help="Why; recorded in the journal.")
 @click.option("--key", help="Idempotency key: the same key again records nothing.")
@@ -145,7 +146,7 @@ def adjust(
 @click.option(
     "--max-output-tokens", type=_TOKENS, help="The bound of the call's output; 4,096 by default."
 )
-@click.option("--n", type=click.IntRange(1, 10_000), default=1, help="Answers to one prompt.")
+@click.option("--n", type=Whole(1, 10_000), default=1, help="Answers to one prompt.")
 @names_a_ledger
 def estimate(
     model: str, text: str | None, messages: Any, max_output_tokens: int | None, n: int, where: Where

@@ -16,9 +16,11 @@ from typing import Any, Literal, TypeAlias
 from budgetledger.errors import InvalidInput
 from budgetledger.money import count
 
-Kind: TypeAlias = Literal["chat", "responses", "text", "embedding", "image", "messages"]
+Kind: TypeAlias = Literal[
+    "chat", "responses", "text", "embedding", "image", "messages", "generate", "interaction"
+]
 """The API that a call uses: OpenAI's chat completions, Responses, text completions, embeddings,
-images; or Anthropic's messages."""
+images; Anthropic's messages; Google's generateContent or interactions."""
 
 _LEFT_OUT = ("NotGiven", "Omit")  # the clients' marks, by the names of their types
 
@@ -65,6 +67,10 @@ def hold_arguments(kind: Kind, call: Mapping[str, Any]) -> dict[str, Any]:
         arguments["n"] = answers * max(len(prompts), 1)
     elif kind == "embedding":
         arguments["text"] = "\n".join(_prompts(call, "input"))
+    elif kind == "generate":
+        arguments |= _google(call, "contents", "systemInstruction", "system_instruction")
+    elif kind == "interaction":
+        arguments |= _google(call, "input", "system_instruction")
     else:
         arguments["messages"] = _image_messages(call)
         arguments["n"] = _argument(call, "n")
@@ -126,6 +132,37 @@ def _messages(call: Mapping[str, Any], system: str | None, prompt: str) -> list[
     for schema in _schemas(call):
         messages.append({"role": "system", "content": json.dumps(schema, default=str)})
     return messages
+
+
+def _google(call: Mapping[str, Any], prompt: str, *system: str) -> dict[str, Any]:
+    """The arguments of generateContent or of an interaction, as its REST API takes them."""
+    settings = _argument(call, "generationConfig", "generation_config", "config")
+    config = settings if isinstance(settings, Mapping) else {}
+    content = _argument(call, prompt)
+    contents = content if is_list(content) else [] if content is None else [content]
+    instructions = _argument(config, *system) or _argument(call, *system)
+    messages = [_google_message("user", each) for each in contents]
+    if instructions is not None:
+        messages.insert(0, _google_message("system", instructions))
+    for name in "responseJsonSchema", "responseSchema", "response_json_schema", "response_schema":
+        schema = _argument(config, name)
+        if schema is not None:
+            messages.append({"role": "system", "content": json.dumps(schema, default=str)})
+    return {
+        "messages": messages,
+        "tools": _listed(call, "tools") or _listed(config, "tools"),
+        "max_output_tokens": _argument(config, "maxOutputTokens", "max_output_tokens"),
+        "n": _argument(config, "candidateCount", "candidate_count"),
+    }
+
+
+def _google_message(role: str, content: Any) -> dict[str, Any]:
+    """A content with its parts, or a single part, or a text, as a chat message."""
+    if isinstance(content, Mapping) and ("parts" in content or "content" in content):
+        return {"role": role, **content}
+    if isinstance(content, str):
+        return {"role": role, "content": content}
+    return {"role": role, "content": list(content) if is_list(content) else [content]}
 
 
 def _schemas(call: Mapping[str, Any]) -> list[Any]:

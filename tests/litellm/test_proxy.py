@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import wave
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -65,6 +67,12 @@ def config(provider):
             model("embed", "openai/text-embedding-3-small"),
             model("image", "openai/gpt-image-1"),
             model("claude", "anthropic/claude-sonnet-4-5", provider.url),
+            model("gemini", "gemini/gemini-2.5-flash", f"{provider.url}/v1beta"),
+            model("moderate", "openai/omni-moderation-latest"),
+            model("speak", "openai/tts-1"),
+            model("hear", "openai/whisper-1"),
+            model("hear-own", "openai/ours-to-hear"),
+            model("rank", "cohere/rerank-v3.5", provider.url),
         ],
         "general_settings": {
             "master_key": MASTER,
@@ -221,13 +229,13 @@ def own_price_stream(client, user):
     )
 
 
-def generate(client, user, method="generateContent", model="cheap"):
+def generate(client, user, method="generateContent", model="cheap", **more):
     url = str(client.base_url).removesuffix("/v1/")
     parts = [{"text": messages(input=20, output=6)[0]["content"]}]
     answer = httpx.post(
         f"{url}/v1beta/models/{model}:{method}",
         headers={"Authorization": f"Bearer {client.api_key}"},
-        json={"user": user, "contents": [{"role": "user", "parts": parts}]},
+        json={"user": user, "contents": [{"role": "user", "parts": parts}], **more},
         timeout=30,
     )
     if answer.status_code != 200:
@@ -240,6 +248,42 @@ def generate_stream(client, user):
 
 def own_price_generate(client, user):
     generate(client, user, model="own")
+
+
+def gemini(client, user):
+    generate(client, user, model="gemini")
+
+
+def gemini_stream(client, user):
+    generate(client, user, "streamGenerateContent", "gemini")
+
+
+def queued(client, user):
+    asked = {"model": "cheap", "messages": messages(input=20, output=6), "user": user}
+    post(client, "/queue/chat/completions", asked | {"priority": 0})
+
+
+def post(client, path, asked):
+    url = str(client.base_url).removesuffix("/v1/")
+    headers = {"Authorization": f"Bearer {client.api_key}"}
+    answer = httpx.post(f"{url}{path}", headers=headers, json=asked, timeout=30)
+    if answer.status_code != 200:
+        raise openai.APIStatusError(answer.text, response=answer, body=answer.json()["error"])
+
+
+def moderation(client, user):
+    client.moderations.create(model="moderate", input="Count.", extra_body={"user": user})
+
+
+def speech(client, user):
+    client.audio.speech.create(
+        model="speak", input="Count the rows.", voice="alloy", extra_body={"user": user}
+    )
+
+
+def ranking(client, user):
+    asked = {"model": "rank", "query": "rows", "documents": ["row", "column"], "user": user}
+    post(client, "/v1/rerank", asked)
 
 
 def pass_through(client, user, **more):
@@ -262,6 +306,7 @@ def free(client, user):
 
 
 OWN, CLAUDE = (Decimal("1e-6"), Decimal("2e-6")), (Decimal("3e-6"), Decimal("15e-6"))
+GEMINI = (Decimal("0.3e-6"), Decimal("2.5e-6"))
 HAIKU, HAIKU_RATES = "claude-haiku-4-5", (Decimal("1e-6"), Decimal("5e-6"))
 GOOGLE = pytest.mark.skipif(not TODAY, reason="its model is not told, and 1.80 fails")
 PASS_THROUGH = pytest.mark.skipif(not TODAY, reason="it is counted for api.anthropic.com only")
@@ -284,6 +329,12 @@ PASS_THROUGH = pytest.mark.skipif(not TODAY, reason="it is counted for api.anthr
         pytest.param(generate, "cheap", usd(20, 6), marks=GOOGLE),
         pytest.param(generate_stream, "cheap", usd(20, 6), marks=GOOGLE),
         pytest.param(own_price_generate, "own", usd(20, 6, OWN), marks=GOOGLE),
+        pytest.param(gemini, "gemini", usd(20, 6, GEMINI), marks=GOOGLE),
+        pytest.param(gemini_stream, "gemini", usd(20, 6, GEMINI), marks=GOOGLE),
+        pytest.param(queued, "cheap", usd(20, 6), marks=GOOGLE),
+        (moderation, "moderate", Decimal(0)),
+        pytest.param(speech, "speak", 13 * Decimal("15e-6"), marks=GOOGLE),
+        pytest.param(ranking, "rank", Decimal("0.002"), marks=GOOGLE),
         pytest.param(pass_through, HAIKU, usd(20, 6, HAIKU_RATES), marks=PASS_THROUGH),
         pytest.param(pass_through_stream, HAIKU, usd(20, 6, HAIKU_RATES), marks=PASS_THROUGH),
     ],
@@ -305,6 +356,57 @@ def test_a_call_whose_tokens_nobody_counted_is_not_free(proxy, ledger, user, str
         time.sleep(0.05)
     balance = ledger.balance(user)
     assert (balance.held, balance.posted, balance.unpriced) == (0, 0, 1)
+
+
+def sound(seconds):
+    """A file of silence."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setparams((1, 2, 8000, 0, "NONE", "NONE"))
+        writer.writeframes(bytes(2 * 8000 * seconds))
+    return "silence.wav", file.getvalue()
+
+
+@pytest.mark.skipif(not TODAY, reason="older versions do not measure the sound")
+def test_a_transcription_costs_its_seconds_and_is_never_free(client, ledger, user):
+    def hear(model):
+        client.audio.transcriptions.create(model=model, file=sound(2), extra_body={"user": user})
+
+    hear("hear")
+    assert [entry.cost for entry in spent(ledger, user)] == [2 * Decimal("0.0001")]
+    hear("hear-own")
+    until = time.monotonic() + 10
+    while not ledger.balance(user).unpriced and time.monotonic() < until:
+        time.sleep(0.05)
+    assert (ledger.balance(user).unpriced, ledger.balance(user).held) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        ("/v1/batches", {"input_file_id": "f-1", "endpoint": "/v1/chat/completions"}),
+        ("/v1/containers", {"name": "c"}),
+        ("/v1/vector_stores", {"name": "v"}),
+        ("/v1/realtime/client_secrets", {"session": {"type": "realtime", "model": "cheap"}}),
+        ("/v1/threads/t-1/runs", {"assistant_id": "a-1"}),
+        ("/v1/rag/query", {"model": "cheap", "messages": []}),
+        ("/v1/evals/e-1/runs", {"name": "r", "data_source": {}}),
+    ],
+)
+@pytest.mark.skipif(not TODAY, reason="older versions have other routes")
+def test_what_no_cost_is_told_of_is_refused_where_a_budget_applies(
+    proxy, ledger, seen, path, asked
+):
+    """The key's own budget: these requests may not name a user."""
+    before = seen.requests
+    ledger.set_budget("bob", 1)
+    answer = httpx.post(
+        f"{proxy.url}{path}", headers={"Authorization": "Bearer sk-bob"}, json=asked, timeout=30
+    )
+    assert (answer.is_error, seen.requests) == (True, before)
+    if path != "/v1/batches":  # which answers errors only with LiteLLM's database client
+        assert "where a budget applies" in answer.text
+        assert answer.status_code == 400
 
 
 def test_an_image_is_recorded(client, ledger, user):
@@ -378,6 +480,40 @@ def test_a_stream_that_is_left_is_recorded_as_far_as_it_came(client, ledger, use
     assert seen.left == left + 1  # the provider was told to stop
 
 
+@pytest.mark.skipif(not TODAY, reason="the model is not told")
+@pytest.mark.parametrize("model", ["cheap", "gemini"])
+def test_a_stream_of_generate_content_that_is_left_is_recorded_as_far_as_it_came(
+    proxy, ledger, user, model
+):
+    text = messages(output=60, pause=0.1)[0]["content"]
+    asked = {"user": user, "contents": [{"role": "user", "parts": [{"text": text}]}]}
+    path = f"{proxy.url}/v1beta/models/{model}:streamGenerateContent"
+    with httpx.stream("POST", path, json=asked, headers=AS_MASTER, timeout=30) as answer:
+        came = ""
+        for part in answer.iter_text():
+            came += part
+            if len(words_in(came)) > 4:
+                break
+    [entry] = spent(ledger, user)
+    assert 4 <= entry.output_tokens < 30
+    assert entry.cost > 0
+
+
+@pytest.mark.skipif(OLD, reason="LiteLLM 1.80 asks no callback before this API")
+@pytest.mark.parametrize("model", ["cheap", "own", "gemini"])
+def test_generate_content_is_held_for_by_its_arguments(client, ledger, user, seen, model):
+    def requested(**config):
+        ledger.set_budget(user, "0.0000001")
+        with pytest.raises(openai.APIStatusError) as refused:
+            generate(client, user, model=model, generationConfig=config)
+        return Decimal(refused.value.body["provider_specific_fields"]["requested"])
+
+    before = len(seen.billed)
+    rate = {"cheap": MINI, "own": OWN, "gemini": GEMINI}[model][1]
+    more = requested(maxOutputTokens=1000) - requested(maxOutputTokens=100)
+    assert (more, len(seen.billed)) == (900 * rate, before)
+
+
 def streamed(path, **asked):
     return path, {"stream": True, **asked}
 
@@ -386,7 +522,7 @@ def asked_of(model, knobs):
     return {"model": model, "messages": messages(**knobs), "max_tokens": 50}
 
 
-# What 4 words of an answer are counted as, which is more by our estimate for Claude.
+# What 4 words of an answer are counted as, which is more by our estimate for Claude and Gemini.
 BREAKING = {
     "chat": lambda knobs: (streamed("/v1/chat/completions", **asked_of("cheap", knobs)), 4),
     "text": lambda knobs: (
@@ -406,6 +542,12 @@ BREAKING = {
             contents=[{"role": "user", "parts": [{"text": messages(**knobs)[0]["content"]}]}],
         ), 4,
     ),
+    "generate of Gemini": lambda knobs: (
+        streamed(
+            "/v1beta/models/gemini:streamGenerateContent",
+            contents=[{"role": "user", "parts": [{"text": messages(**knobs)[0]["content"]}]}],
+        ), 6,
+    ),
     "pass-through": lambda knobs: (
         streamed("/anthropic/v1/messages", **asked_of(HAIKU, knobs)), 4,
     ),
@@ -419,7 +561,7 @@ def words_in(events):
 @pytest.mark.parametrize("how", ["break", "error"])
 @pytest.mark.parametrize("name", BREAKING)
 def test_a_stream_that_breaks_is_recorded_as_far_as_it_came(proxy, ledger, seen, user, name, how):
-    if not TODAY and name in ("generate", "pass-through"):
+    if not TODAY and name in ("generate", "generate of Gemini", "pass-through"):
         pytest.skip("the model of the one is not told, and nothing of the other")
     (path, asked), words = BREAKING[name](dict(output=10, waits=1, **{how: 4}))
     asked |= {"user": user, "metadata": {"user_id": user}}
@@ -530,13 +672,18 @@ REFUSED = {
     image: "/v1/images/generations",
     generate: "generateContent",
     generate_stream: "streamGenerateContent",
+    gemini: "generateContent",
+    gemini_stream: "streamGenerateContent",
+    queued: "/queue/chat/completions",
+    speech: "/v1/audio/speech",
+    ranking: "/v1/rerank",
     pass_through: "/anthropic/v1/messages",
 }
 
 
 @pytest.mark.parametrize("call", REFUSED)
 def test_every_kind_of_call_is_refused_once_and_says_why(proxy, client, ledger, user, seen, call):
-    if OLD and call in (generate, generate_stream):
+    if OLD and call in (generate, generate_stream, gemini, gemini_stream, queued):
         pytest.skip("LiteLLM 1.80 asks no callback before this API")
     ledger.set_budget(user, 0)
     before = len(seen.billed)
@@ -552,8 +699,8 @@ def test_every_kind_of_call_is_refused_once_and_says_why(proxy, client, ledger, 
     assert "refuses" in str(refused.value)
     assert (asked() - requests, len(seen.billed) - before) == (1, 0)
     told = refused.value.body.get("error", refused.value.body)
-    # Endpoints may leave the details and headers out: that of images, and others of before.
-    if call is not image and (TODAY or "provider_specific_fields" in told):
+    # Endpoints may leave the details and headers out: these, and others of before.
+    if call not in (image, ranking) and (TODAY or "provider_specific_fields" in told):
         details = told["provider_specific_fields"]
         assert (details["type"], details["account"]) == ("budget_exceeded", user)
         assert refused.value.response.headers["x-should-retry"] == "false"

@@ -13,82 +13,14 @@ from typing import NamedTuple
 import litellm
 import pytest
 from litellm.proxy import proxy_server
-from litellm.proxy._types import ProxyException, UserAPIKeyAuth
+from litellm.proxy._types import ProxyException
+from proxy_requests import Request
 
 import budgetledger.proxy
-from budgetledger import Ledger
 from budgetledger.errors import InvalidInput, StoreBusy
-from budgetledger.litellm.proxy.settings import Limit, Settings
-from budgetledger.proxy import BudgetHandler
+from budgetledger.litellm.proxy.settings import Limit
 
-MESSAGES = [{"role": "user", "content": "Count the rows."}]
-
-
-@pytest.fixture(autouse=True)
-def router(monkeypatch):
-    params = {"model": "openai/gpt-4o-mini", "api_key": "none", "mock_response": "Row."}
-    router = litellm.Router(model_list=[{"model_name": "cheap", "litellm_params": params}])
-    monkeypatch.setattr(proxy_server, "llm_router", router)
-    return router
-
-
-@pytest.fixture
-def handler(tmp_path):
-    handlers = []
-
-    def make(**changes):
-        chosen = Settings(str(tmp_path / "spend.db"), False, True, None, 60)._replace(**changes)
-        handlers.append(BudgetHandler(chosen))
-        return handlers[-1]
-
-    yield make
-    for made in handlers:
-        made._ledger.ledger.close()
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    with Ledger(tmp_path / "spend.db") as ledger:
-        yield ledger
-
-
-class Request:
-    """One request: what the Proxy keeps of it, and passes to each hook."""
-
-    def __init__(self, handler, user="alice", **caller):
-        self.handler, self.key = handler, UserAPIKeyAuth(end_user_id=user, **caller)
-        self.data = {"model": "cheap", "messages": MESSAGES, "max_tokens": 10, "metadata": {}}
-
-    async def admit(self):
-        await self.handler.async_pre_call_hook(self.key, None, self.data, "acompletion")
-
-    async def answer(self, router):
-        response = await router.acompletion(**self.data)
-        await self.handler.async_post_call_success_hook(self.data, self.key, response)
-        return response
-
-    async def stream(self, router, *, is_left=False):
-        response = await router.acompletion(**self.data, stream=True)
-        passing = self.handler.async_post_call_streaming_iterator_hook(
-            self.key, response, self.data
-        )
-        async for _ in passing:
-            if is_left:
-                break
-        await passing.aclose()
-
-    async def fail(self, **lifted):
-        data = self.data | lifted
-        await self.handler.async_post_call_failure_hook(data, TimeoutError(), self.key)
-
-    async def log(self, response):
-        kwargs = {"litellm_params": {"metadata": dict(self.data["metadata"])}}
-        kwargs["response_cost"] = response._hidden_params["response_cost"]
-        await self.handler.async_log_success_event(kwargs, response, None, None)
-
-    async def log_failure(self, **told):
-        kwargs = {"litellm_params": {"metadata": dict(self.data["metadata"])}} | told
-        await self.handler.async_log_failure_event(kwargs, None, None, None)
+pytestmark = pytest.mark.usefixtures("router")
 
 
 def kinds(ledger, account="alice"):

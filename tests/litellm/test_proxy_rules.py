@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 
@@ -214,6 +215,92 @@ def test_a_model_that_is_not_deployed_is_held_for_by_its_name():
 def test_a_call_nobody_can_estimate_still_needs_a_budget_that_is_not_used_up():
     assert quoted(deployment("whisper-1"), call_type="transcription") == LEAST
     assert LEAST.pico == LEAST.tokens == 1
+
+
+TEXT = "Count the rows of both tables, and say which has more."
+CONTENTS = [
+    {"role": "user", "parts": [{"text": TEXT}]},
+    {"role": "model", "parts": [{"text": TEXT}]},
+]
+GENERATE = [
+    {"contents": CONTENTS, "generationConfig": {"maxOutputTokens": 100}},
+    {"contents": CONTENTS[0] | {"parts": [{"text": TEXT}] * 2},
+     "config": {"max_output_tokens": 100}},
+    {"contents": TEXT, "systemInstruction": {"parts": [{"text": TEXT}]},
+     "generationConfig": {"maxOutputTokens": 100}},
+    {"contents": [TEXT], "generationConfig": {"maxOutputTokens": 100, "systemInstruction": TEXT}},
+    {"contents": TEXT, "generationConfig": {"maxOutputTokens": 100, "responseSchema": {"a": TEXT}}},
+    {"contents": TEXT, "tools": [{"functionDeclarations": [{"name": "f", "description": TEXT}]}],
+     "generationConfig": {"maxOutputTokens": 50, "candidateCount": 2}},
+]  # fmt: skip
+INTERACTIONS = [
+    {"input": [TEXT, TEXT], "generation_config": {"max_output_tokens": 100}},
+    {"input": TEXT, "system_instruction": TEXT, "generation_config": {"max_output_tokens": 100}},
+    {"input": [{"type": "text", "text": TEXT}] * 2,
+     "generation_config": {"max_output_tokens": 100}},
+    {"input": [{"role": "user", "content": [{"type": "text", "text": TEXT}] * 2}],
+     "generation_config": {"max_output_tokens": 100}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("call_type", "call"),
+    [("agenerate_content", call) for call in GENERATE]
+    + [("agenerate_content_stream", GENERATE[0])]
+    + [("acreate_interaction", call) for call in INTERACTIONS],
+)
+def test_googles_calls_are_held_for_like_a_chat_that_says_the_same(call_type, call):
+    chat = {"messages": [{"role": "user", "content": TEXT}] * 2, "max_tokens": 100}
+    like, quote = quoted(deployment("gpt-4"), call=chat), quoted(
+        deployment("gpt-4"), call_type=call_type, call=call
+    )  # fmt: skip
+    assert abs(quote.input_tokens - like.input_tokens) < 24
+    assert quote.tokens - quote.input_tokens == 100
+    assert quoted(
+        deployment("gpt-4-32k"), deployment("gpt-4"), call_type=call_type, call=call
+    ).pico > (quote.pico)
+
+
+@pytest.mark.parametrize(
+    ("call_type", "model", "call", "usd"),
+    [
+        ("aspeech", "openai/tts-1", {"input": "x" * 1000}, "0.015"),
+        ("aspeech", "openai/tts-1-hd", {"input": "x" * 1000}, "0.03"),
+        ("arerank", "cohere/rerank-v3.5", {"query": "q", "documents": ["d"] * 3}, "0.002"),
+        ("arerank", "cohere/rerank-v3.5", {"query": "q", "documents": ["d"] * 101}, "0.004"),
+        ("avideo_generation", "openai/sora-2", {"prompt": "p", "seconds": "8"}, "0.80"),
+        ("avideo_generation", "openai/sora-2", {"prompt": "p"}, "1.20"),
+        ("amoderation", "openai/omni-moderation-latest", {"input": TEXT}, "0"),
+        ("amoderation", None, {"input": TEXT}, "0"),
+    ],
+)
+def test_what_is_billed_by_another_unit_is_held_for_by_it(call_type, model, call, usd):
+    import litellm
+
+    chosen = [] if model is None else [deployment(model)]
+    held = quote(call_type, call, chosen, litellm.model_cost, 4096, datetime.now(UTC))
+    assert held.pico == Decimal(usd) * 10**12
+    assert held.is_free == (usd == "0")
+
+
+def test_reranking_by_tokens_reads_the_query_with_each_document():
+    call = {"query": TEXT, "documents": [TEXT] * 10}
+    by_token = deployment("voyage/of-ours", input_cost_per_token=1e-6)
+    assert quoted(by_token, call_type="arerank", call=call).input_tokens > 20 * 10
+    with pytest.raises(errors.UnpricedModel):
+        quoted(deployment("voyage/of-ours"), call_type="arerank", call=call)
+
+
+def test_a_stated_price_of_a_unit_comes_first_and_an_unknown_one_is_not_free():
+    own = deployment("openai/tts-1", input_cost_per_character=1e-6)
+    assert quoted(own, call_type="aspeech", call={"input": "x" * 100}).pico == 10**8
+    free = deployment("openai/tts-1", input_cost_per_character=0)
+    assert quoted(free, call_type="aspeech", call={"input": "x"})[0::3] == (0, True)
+    unknown = deployment("openai/of-ours")
+    assert quoted(unknown, call_type="aspeech", call={"input": "x"}) == LEAST
+    for bad in {"input": ["x"]}, {}:
+        with pytest.raises(errors.InvalidInput):
+            quoted(own, call_type="aspeech", call=bad)
 
 
 @pytest.mark.parametrize("bad", [{"max_tokens": "many"}, {"max_tokens": -1}, {"n": 1.5}])

@@ -1,4 +1,4 @@
-"""A provider of models on this machine: OpenAI's and Anthropic's HTTP APIs, with a known bill.
+"""A provider of models on this machine: HTTP APIs of OpenAI, Anthropic, Google; with a known bill.
 
 Real clients talk to it over a loopback port. What it answers is one word after another, one
 token each, so that whoever counts what arrived of a cut stream comes to the provider's figure.
@@ -38,6 +38,7 @@ import uvicorn
 
 INPUT, OUTPUT = 8, 5
 _KNOBS = re.compile(r"\[\[(.*?)\]\]")
+_PROMPTS = ("messages", "input", "prompt", "system", "contents", "query")
 
 
 @dataclass
@@ -148,7 +149,7 @@ class _Call:
     ) -> None:
         self.provider, self.path, self.headers = provider, path, headers
         self.body, self.send = body, send
-        asked = [body.get(name) for name in ("messages", "input", "prompt", "system")]
+        asked = [body.get(name) for name in _PROMPTS]
         self.asked = "\n".join(_texts(asked))
         found = " ".join(_KNOBS.findall(self.asked)).split()
         self.knobs = dict(knob.partition("=")[::2] for knob in found)
@@ -156,7 +157,7 @@ class _Call:
         self.output = int(self.knobs.get("output", OUTPUT))
         self.cached = int(self.knobs.get("cached", 0))
         self.reasoning = int(self.knobs.get("reasoning", 0))
-        deployment = re.search(r"/deployments/([^/]+)/", path)
+        deployment = re.search(r"/(?:deployments|models)/([^/:]+)[/:]", path)
         model = body.get("model") or (deployment and deployment[1]) or "none"
         self.model = self.knobs.get("answers", model)
         self.stop = "refusal" if self.knobs.get("refuses") == model else "end_turn"
@@ -187,7 +188,7 @@ class _Call:
         whole, stream = _SHAPES[end]
         billed = Billed(self.path, self.model, self.body, self.headers, self.input, self.output)
         self.provider.billed.append(billed)
-        if stream is not None and self.body.get("stream"):
+        if stream is not None and (self.body.get("stream") or whole is None):
             await self._stream(billed, stream(self))
         else:
             await _answer(self.send, 200, whole(self))
@@ -393,6 +394,35 @@ class _Call:
         yield False, {"type": "message_delta", "delta": ended, "usage": usage}
         yield False, {"type": "message_stop"}
 
+    def content(self, text: str | None = None, *, is_last: bool = True) -> dict[str, Any]:
+        part = {"text": self.text if text is None else text}
+        candidate = {"content": {"role": "model", "parts": [part]}, "index": 0}
+        if is_last:
+            candidate["finishReason"] = "STOP"
+        usage = {"promptTokenCount": self.input, "totalTokenCount": self.input}
+        if is_last:
+            usage |= {"candidatesTokenCount": self.output - self.reasoning}
+            usage |= {"thoughtsTokenCount": self.reasoning}
+            usage["totalTokenCount"] += self.output
+        return {"candidates": [candidate], "usageMetadata": usage, "modelVersion": self.model}
+
+    def content_stream(self) -> Any:
+        for word in self.words:
+            yield True, self.content(word, is_last=False)
+        yield False, self.content("")
+
+    def moderation(self) -> dict[str, Any]:
+        result = {"flagged": False, "categories": {}, "category_scores": {}}
+        return {"id": "m1", "model": self.model, "results": [result]}
+
+    def transcription(self) -> dict[str, Any]:
+        return {"text": self.text}
+
+    def ranking(self) -> dict[str, Any]:
+        results = [{"index": 0, "relevance_score": 0.5}]
+        units = {"billed_units": {"search_units": 1}, "api_version": {"version": "2"}}
+        return {"id": "r1", "results": results, "meta": units}
+
     def tokens(self) -> dict[str, Any]:
         return {"input_tokens": self.input}
 
@@ -410,6 +440,12 @@ _SHAPES: dict[str, tuple[Any, Any]] = {
     "/images/variations": (_Call.image, None),
     "/messages": (_Call.message, _Call.message_stream),
     "/messages/count_tokens": (_Call.tokens, None),
+    ":generateContent": (_Call.content, None),
+    ":streamGenerateContent": (None, _Call.content_stream),
+    "/moderations": (_Call.moderation, None),
+    "/audio/transcriptions": (_Call.transcription, None),
+    "/audio/speech": (_Call.transcription, None),
+    "/rerank": (_Call.ranking, None),
 }
 
 

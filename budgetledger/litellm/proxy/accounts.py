@@ -1,8 +1,8 @@
-"""Whose budgets a call through the LiteLLM Proxy counts against. Pure.
+"""The accounts that a call through the LiteLLM Proxy counts against. Pure.
 
-A key is proved, the ``user`` of a request is only claimed. So what a caller claims is filed
-under what was proved, by names of which no caller can make another's: one key's user can neither
-spend another key's money nor leave the key's and the team's budgets.
+LiteLLM authenticates a key; the ``user`` of a request is a claim. The account of a claimed user is
+therefore under that of the key, and no caller can form the name of another key's account: a key's
+user cannot spend another key's money, nor avoid the budgets of the key and its team.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _LONGEST = 100
 
 
 class ProxyCaller(NamedTuple):
-    """Who makes a call, as far as the Proxy knows: its own names for each."""
+    """The caller, by the names that the Proxy has for its key, team and users."""
 
     key: str | None = None
     """The key's alias, or else its hash; None for the master key, and without keys."""
@@ -31,10 +31,10 @@ MASTER = "proxy:master"
 
 
 def account_line(caller: ProxyCaller) -> tuple[str, ...]:
-    """The account of the call, and those above it: each the parent of the one before.
+    """The account of the call and its ancestors, from the bottom up.
 
-    ``key:app/alice`` < ``key:app`` < ``team:research``, or < ``bob`` for a key that is bob's
-    and no team's; ``alice`` with the master key, which may speak for anyone.
+    ``key:app/alice`` < ``key:app`` < ``team:research``, or < ``bob`` for a key of bob's without a
+    team; ``alice`` with the master key, which may name any user.
     """
     if caller.key is None:
         return (_quoted(caller.end_user),) if caller.end_user else (MASTER,)
@@ -49,7 +49,7 @@ def account_line(caller: ProxyCaller) -> tuple[str, ...]:
 
 
 def _quoted(name: str) -> str:
-    """*name* without the signs that mean something in ours; the rest of a long one as a hash."""
+    """*name* with the characters escaped that structure account names, and a long one hashed."""
     if len(name) <= _LONGEST:
         return name.translate(_QUOTED)
     digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()

@@ -1,8 +1,8 @@
-"""What an answered call of the LiteLLM Proxy cost: LiteLLM's own figure, where it has one.
+"""The cost of an answered call of the LiteLLM Proxy: LiteLLM's own figure, where it has one.
 
-LiteLLM's figure is 0 for a model whose price it does not know. It is taken for a price only if
-0 was stated, or the answer came from the Proxy's cache. Counts that are all 0 are LiteLLM's for
-what it did not count, such as a stream it has translated.
+LiteLLM's figure is 0 for a model without a known price. A 0 counts as a price only if it was
+stated, or if the answer came from the Proxy's cache. LiteLLM reports counts that are all 0 for
+what it did not count, such as a stream that it translated.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from budgetledger.usage import Usage, has_counts
 
 
 class Paid(NamedTuple):
-    """The model that answered, what it used, and USD; None for what is not known."""
+    """The model that answered, its usage, and USD; None where unknown."""
 
     model: str | None
     usage: Usage | None
@@ -28,7 +28,7 @@ class Paid(NamedTuple):
 
 
 def of_response(response: Any, data: Mapping[str, Any], *, is_free: bool) -> Paid:
-    """What a whole *response* cost. *data*: the request, as LiteLLM keeps it."""
+    """The cost of a whole *response*. *data*: the request, as LiteLLM keeps it."""
     model, usage = _read(response)
     model = _answering(data) or model
     hidden = getattr(response, "_hidden_params", None) or {}
@@ -48,10 +48,10 @@ def of_stream(
     is_free: bool,
     billed: Paid | None = None,
 ) -> Paid:
-    """The cost of what was read of a stream; an estimate, unless the stream had its usage.
+    """The cost of the part of a stream that arrived; an estimate unless it had its usage.
 
-    *billed*: LiteLLM's figure for a stream that broke, of which it may know only the count at its
-    start. The larger of two counts is taken.
+    *billed*: LiteLLM's figure for a broken stream, which may include only the count at its start.
+    The larger of each count is used.
     """
     answered = _answering(data)
     used = reading.usage(answered or model, input_tokens)
@@ -68,7 +68,7 @@ def of_stream(
 
 
 def of_event(kwargs: Mapping[str, Any], response: Any, *, is_free: bool) -> Paid:
-    """The cost of a call by LiteLLM's success event."""
+    """The cost of a call, from LiteLLM's success event."""
     model, usage = _read(response)
     model = kwargs.get("model") or model
     figure, is_cached = _usd(kwargs.get("response_cost")), bool(kwargs.get("cache_hit"))
@@ -76,10 +76,10 @@ def of_event(kwargs: Mapping[str, Any], response: Any, *, is_free: bool) -> Paid
 
 
 def of_failure(data: Mapping[str, Any]) -> Paid | None:
-    """What a failed call cost all the same, by LiteLLM's figure; None if it has none above 0.
+    """The cost of a failed call, by LiteLLM's figure; None if that is 0 or missing.
 
-    Such are streams that broke, and prompts whose answer was no longer waited for. *data*: the
-    request, or the ``kwargs`` of a failure event; clients cannot put objects there.
+    A provider bills a stream that broke, and a prompt whose answer timed out. *data*: the request,
+    or the ``kwargs`` of a failure event; clients cannot put objects there.
     """
     import litellm
 
@@ -102,13 +102,13 @@ def of_failure(data: Mapping[str, Any]) -> Paid | None:
 
 
 class Events:
-    """Cuts the bytes of a stream of server-sent events, as they come, into the events' data."""
+    """Splits the bytes of a stream of server-sent events into the events' data."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def of(self, chunk: Any) -> Iterator[Any]:
-        """The events that end in *chunk*; itself if it is no bytes or text."""
+        """The events that end in *chunk*; *chunk* itself if it is neither bytes nor text."""
         if not isinstance(chunk, (bytes, str)):
             yield chunk
             return
@@ -133,7 +133,7 @@ def _counted(usage: Usage | None) -> Usage | None:
 
 
 def _larger(came: Usage, billed: Usage) -> Usage:
-    """*billed* if it counts no less than *came*, else *came* with the larger of each count."""
+    """*billed* if none of its counts is smaller, else *came* with the larger of each count."""
     if billed.input_tokens >= came.input_tokens and billed.output_tokens >= came.output_tokens:
         return billed
     return came._replace(
@@ -157,7 +157,7 @@ def _computed(data: Mapping[str, Any], model: str | None, usage: Usage | None) -
         cache_read_input_tokens=usage.cache_read_tokens,
         cache_creation_input_tokens=usage.cache_write_tokens + usage.cache_write_1h_tokens,
     )
-    with suppress(Exception):  # it raises whatever it likes for what it cannot price
+    with suppress(Exception):  # it raises exceptions of any type for what it cannot price
         response = litellm.ModelResponse(model=model or "", usage=counted)
         deployment = _deployment(data)
         if deployment is None:
@@ -175,7 +175,7 @@ def _computed(data: Mapping[str, Any], model: str | None, usage: Usage | None) -
 
 
 def _answering(data: Mapping[str, Any]) -> str | None:
-    """The deployment's own model; the answer may carry the Proxy's name for it."""
+    """The deployment's own model; the answer may contain the Proxy's name for it."""
     model, deployment = _logged(data).get("model"), _deployment(data)
     if deployment is not None:
         model = deployment.litellm_params.model
@@ -184,17 +184,17 @@ def _answering(data: Mapping[str, Any]) -> str | None:
 
 
 def _deployment(data: Mapping[str, Any]) -> Any:
-    """The deployment that answered, where LiteLLM's log has only its name in the Proxy, else None.
+    """The deployment that answered, if LiteLLM's log has only its name in the Proxy; else None.
 
-    So it is of generateContent for models that are not Google's.
+    That is so for generateContent of models that are not Google's.
     """
-    found = data.get("deployment")  # a client may send something of that name
+    found = data.get("deployment")  # a client may send a value of that name
     named = getattr(found, "model_name", None)
     return found if named and named == _logged(data).get("model") else None
 
 
 def _logged(data: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What LiteLLM's log of the call knows."""
+    """The details in LiteLLM's log of the call."""
     return getattr(data.get("litellm_logging_obj"), "model_call_details", None) or {}
 
 

@@ -1,22 +1,30 @@
 """The budgets of a LiteLLM Proxy: name ``budgetledger.proxy.handler`` under ``callbacks``.
 
-Before a call is routed, what it can cost at most is held; the call is answered with an error if
-a budget has no room for it. When the answer is there, and before the client has the end of it,
-the hold is settled with the figure that LiteLLM puts on it: a process that dies takes along
-nothing that a client was told. Whatever ends otherwise is released, or expires.
+Before a call is routed, the most it can cost is held; the call is refused if a budget has no room
+for it. The hold is settled with LiteLLM's figure before the client receives the end of the
+answer, so a process that dies loses no cost of an answer that a client has. A hold that ends
+otherwise is released, or expires.
 
-Every worker opens the same ledger, named by ``BUDGETLEDGER_DB``; the other settings are in
-`settings`.
+Every worker opens the same ledger, ``BUDGETLEDGER_DB``; `settings` has the other variables.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterator,
+    Mapping,
+)
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -24,7 +32,7 @@ import litellm
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy._types import ProxyException
 
-from budgetledger.aio import AsyncHold, AsyncLedger
+from budgetledger.aio import AsyncLedger
 from budgetledger.entries import Entry
 from budgetledger.errors import (
     BudgetledgerError,
@@ -37,6 +45,7 @@ from budgetledger.errors import (
 from budgetledger.journal.journal import journal_of
 from budgetledger.ledger import Ledger
 from budgetledger.litellm.proxy.accounts import ProxyCaller, account_line
+from budgetledger.litellm.proxy.call_kinds import FREE, PASS_THROUGH, REFUSED, STATED, plain_kind
 from budgetledger.litellm.proxy.costs import (
     Events,
     Paid,
@@ -45,45 +54,30 @@ from budgetledger.litellm.proxy.costs import (
     of_response,
     of_stream,
 )
+from budgetledger.litellm.proxy.gate import install, spends_nothing
 from budgetledger.litellm.proxy.quotes import Quote, quote
 from budgetledger.litellm.proxy.refusals import refusal
+from budgetledger.litellm.proxy.requests import (
+    UNCOUNTED,
+    Call,
+    asked_of_router,
+    caller_of,
+    group,
+    is_noted,
+    key_of,
+    note,
+    noted,
+    router,
+    tags_of,
+)
 from budgetledger.litellm.proxy.settings import Settings
-from budgetledger.litellm.tags import call_tags, short
 from budgetledger.money import to_usd
 from budgetledger.pricing.sources import extreme
 from budgetledger.responses.response import Reading
 from budgetledger.responses.stream import StreamReading
 
 _log = logging.getLogger("budgetledger.proxy")
-_NOTE = "budgetledger_call"
-_MASTER_KEY_ALIAS = "litellm_proxy_master_key"  # LiteLLM's own, where it does not hash the key
 _PAUSES = (0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300)  # seconds between tries to record a cost
-
-
-class _Call(str):
-    """A request under way; noted in its metadata, where every hook finds it again.
-
-    A text to whoever copies or prints metadata; and made here only, whereas LiteLLM's id of a
-    call may be chosen by its client.
-    """
-
-    account: str
-    model: str
-    tags: dict[str, Any]
-    quote = Quote(0, 0, 0)
-    hold: AsyncHold | None = None
-    stream: StreamReading | None = None
-    """What has come of its answer, if that is a stream."""
-    broken: Paid | None = None
-    """What LiteLLM bills for a stream of it that broke."""
-    has_failed = False
-    settling: asyncio.Task[None] | None = None
-
-    def __copy__(self) -> _Call:
-        return self
-
-    def __deepcopy__(self, memo: object) -> _Call:
-        return self
 
 
 class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types are not read
@@ -96,6 +90,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         self._parents: dict[str, str | None] = {}  # as this process has set them
         self._meeting = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
+        install(self._admit_endpoint)
 
     # -- before the call ------------------------------------------------------------------------
 
@@ -103,31 +98,65 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         self, user_api_key_dict: Any, cache: Any, data: dict[str, Any], call_type: str
     ) -> None:
         """Hold for the call, or refuse it."""
-        if isinstance(data.get("model"), str) and _noted(data) is None:
-            try:
-                _metadata(data)[_NOTE] = await self._admitted(
-                    user_api_key_dict, data, str(call_type)
-                )
-            except BudgetledgerError as error:
-                raise _answer(error) from error
+        if not is_noted(data):
+            call = await self._decided(user_api_key_dict, data, str(call_type))
+            call.ends_by_event = call.kind == "call_mcp_tool"  # no other hook is called for it
+            note(data, call)
 
-    async def _admitted(self, key: Any, data: dict[str, Any], call_type: str) -> _Call:
-        if "," in data["model"]:  # LiteLLM calls each, and tells of one
+    async def async_pre_call_deployment_hook(
+        self, kwargs: dict[str, Any], call_type: Any
+    ) -> dict[str, Any] | None:
+        """Hold for a call whose endpoint calls no other hook, or refuse it.
+
+        The Proxy's own calls, such as health checks, have no key and pass.
+        """
+        key = None if is_noted(kwargs) else key_of(kwargs)
+        if key is not None:
+            details = getattr(kwargs.get("litellm_logging_obj"), "model_call_details", {})
+            kind = getattr(call_type, "value", None) or details.get("call_type") or "unknown"
+            call = await self._decided(key, asked_of_router(kwargs), str(kind))
+            call.ends_by_event = True
+            note(kwargs, call)
+        return None
+
+    async def _decided(self, key: Any, data: dict[str, Any], call_type: str) -> Call:
+        kind = plain_kind(call_type)
+        if kind in FREE or (kind in PASS_THROUGH and spends_nothing()):
+            return UNCOUNTED
+        try:
+            return await self._admitted(key, data, kind)
+        except BudgetledgerError as error:
+            raise _answer(error) from error
+
+    async def _admit_endpoint(self, key: Any, name: str, reason: str) -> None:
+        """Refuse an endpoint that calls no hook, where a budget applies."""
+        caller = caller_of(key, {})
+        line = account_line(caller)
+        try:
+            with self._tolerating(line[0]):
+                await self._meet(line, is_user=bool(caller.end_user))
+                await self._refuse(line[0], name, reason)
+        except BudgetledgerError as error:
+            raise _answer(error) from error
+
+    async def _admitted(self, key: Any, data: dict[str, Any], kind: str) -> Call:
+        named = data.get("model")
+        model = named if isinstance(named, str) and named else None
+        if model is not None and "," in model:  # LiteLLM calls each, and reports one
             raise InvalidInput(
                 "several models in one call are not covered by its budget; make one call for each"
             )
-        caller = _caller(key, data)
+        caller = caller_of(key, data)
         line = account_line(caller)
-        call = _Call(uuid.uuid4().hex)
-        call.account, call.model = line[0], _group(data["model"])
-        call.tags = _tags(caller, data)
-        try:
+        call = Call(uuid.uuid4().hex)
+        call.account, call.model, call.kind = line[0], group(model) if model else kind, kind
+        call.tags = tags_of(caller, data)
+        with self._tolerating(call.account):
             await self._meet(line, is_user=bool(caller.end_user))
-            try:
-                call.quote = await asyncio.to_thread(self._quote, call, data, call_type, caller)
-            except UnpricedModel as error:
-                await self._ledger.can_afford(call.account, 0)  # is there a budget at all?
-                raise _unpriced(call.model, error) from None
+            reason = REFUSED.get(kind) or _uncovered(kind, data)
+            if reason is not None:
+                await self._refuse(call.account, call.model, reason)
+            call.quote = await self._quoted(call, data, kind, caller)
             call.hold = await self._ledger.hold(
                 call.account,
                 to_usd(call.quote.pico),
@@ -136,27 +165,52 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
                 tags=call.tags,
                 expires_in=self._settings.hold_seconds,
             )
+        return call
+
+    @contextmanager
+    def _tolerating(self, account: str) -> Iterator[None]:
+        """Let a call pass without a hold, where the settings allow that."""
+        try:
+            yield
         except UnknownAccount:
             if self._settings.refuses_without_budget:
                 raise
         except StoreError:
             if self._settings.refuses_without_store:
                 raise
-            _log.exception("a call of %r passes without a hold", call.account)
-        return call
+            _log.exception("a call of %r passes without a hold", account)
 
-    def _quote(
-        self, call: _Call, data: dict[str, Any], call_type: str, caller: ProxyCaller
+    async def _refuse(self, account: str, model: str, reason: str) -> None:
+        """Raise `UnpricedModel`; `UnknownAccount` if no budget applies to the account."""
+        await self._ledger.can_afford(account, 0)
+        raise UnpricedModel(
+            model,
+            f"{model!r} is refused where a budget applies, since {reason}; use it with a key and "
+            "a user without a budget at any level, and record its cost with Ledger.charge",
+        )
+
+    async def _quoted(
+        self, call: Call, data: dict[str, Any], kind: str, caller: ProxyCaller
     ) -> Quote:
-        router, journal = _router(), journal_of(self._ledger.ledger)
-        found = router.get_model_list(model_name=call.model, team_id=caller.team) if router else []
+        try:
+            return await asyncio.to_thread(self._quote, call, data, kind, caller)
+        except UnpricedModel as error:
+            await self._ledger.can_afford(call.account, 0)  # raises if no budget applies
+            raise _unpriced(call.model, error) from None
+
+    def _quote(self, call: Call, data: dict[str, Any], kind: str, caller: ProxyCaller) -> Quote:
+        models, journal = router(), journal_of(self._ledger.ledger)
+        is_named = models is not None and isinstance(data.get("model"), str)
+        found = (
+            models.get_model_list(model_name=call.model, team_id=caller.team) if is_named else []
+        )
         now = datetime.now(UTC)
         dearest = partial(extreme, prices=journal.prices, dearest=True)
         assumed = journal.default_output_tokens
-        return quote(call_type, data, found or [], litellm.model_cost, assumed, now, dearest)
+        return quote(kind, data, found or [], litellm.model_cost, assumed, now, dearest)
 
     async def _meet(self, line: tuple[str, ...], *, is_user: bool) -> None:
-        """Set the parents of accounts, where this process has not yet, and a new user's budget."""
+        """Set the parents of accounts that are new to this process, and a new user's budget."""
         pairs = list(zip(line, (*line[1:], None), strict=True))
         if all(self._parents.get(name, name) == above for name, above in pairs):
             return
@@ -165,7 +219,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
                 await self._welcome(line[0])
             for name, above in pairs:
                 if above is not None and self._parents.get(name) != above:
-                    await self._ledger.set_parent(name, above)  # no row if it is so already
+                    await self._ledger.set_parent(name, above)  # no row if it is set already
                 self._parents[name] = above
 
     async def _welcome(self, account: str) -> None:
@@ -181,16 +235,16 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
     async def async_post_call_success_hook(
         self, data: dict[str, Any], user_api_key_dict: Any, response: Any
     ) -> None:
-        """Settle with a whole answer, before the client has it."""
-        call = _noted(data)
+        """Settle with a whole answer, before the client receives it."""
+        call = noted(data)
         if call is not None:
             await self._settle(call, of_response(response, data, is_free=call.quote.is_free))
 
     async def async_post_call_streaming_iterator_hook(
         self, user_api_key_dict: Any, response: AsyncIterable[Any], request_data: dict[str, Any]
     ) -> AsyncGenerator[Any, None]:
-        """Pass a stream on; settle with what it used when it ends, breaks, or is left."""
-        call = _noted(request_data)
+        """Pass a stream on; settle with its usage when it ends, breaks, or the client leaves."""
+        call = noted(request_data)
         reading, events = StreamReading(), Events()
         if call is not None:
             call.stream = reading
@@ -207,7 +261,10 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
                 for event in events.of(chunk):
                     reading.add(event)
                 yield chunk
-        except (asyncio.CancelledError, GeneratorExit):  # the client left; nothing may wait here
+        except (
+            asyncio.CancelledError,
+            GeneratorExit,
+        ):  # the client left; awaiting is not allowed here
             self._later(settle())
             raise
         except Exception:
@@ -218,19 +275,24 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
     async def async_log_success_event(
         self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any
     ) -> None:
-        """Settle what the hooks above have not: answers of other kinds, or after a failure."""
-        call = _noted(kwargs.get("litellm_params") or {})
+        """Settle answers that the hooks above did not see, and those after a failure."""
+        call = noted(kwargs)
         if call is not None:
-            await self._settle(call, of_event(kwargs, response_obj, is_free=call.quote.is_free))
+            is_free = call.quote.is_free or call.kind in STATED
+            paid = of_event(kwargs, response_obj, is_free=is_free)
+            if _is_another(call, paid):
+                call = call.turn(str(kwargs.get("litellm_call_id")))
+            if not _leaves_text_out(call, paid):
+                await self._settle(call, paid)
 
     async def async_log_failure_event(
         self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any
     ) -> None:
-        """Note what was paid for a stream that broke; LiteLLM may yet try another.
+        """Note the cost of a stream that broke, since LiteLLM may try another deployment.
 
-        Settle it where that is the end: of a pass-through stream, whose chunks no hook has seen.
+        Settle at once for a pass-through stream: no other hook sees it.
         """
-        call = _noted(kwargs.get("litellm_params") or {})
+        call = noted(kwargs)
         if call is None:
             return
         call.broken = of_failure(kwargs) or call.broken
@@ -239,6 +301,8 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
             await self._settle(call, call.broken or Paid(kwargs.get("model"), None, None))
         elif call.has_failed and call.broken is not None:
             await self._settle(call, call.broken)
+        elif call.ends_by_event and call.settling is None:
+            await self._release(call, type(kwargs.get("exception")).__name__)
 
     async def async_post_call_failure_hook(
         self,
@@ -247,11 +311,11 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         user_api_key_dict: Any,
         traceback_str: str | None = None,
     ) -> None:
-        """Give back what was held, unless LiteLLM says that the failed call is paid all the same.
+        """Release the hold, unless LiteLLM reports a cost of the failed call.
 
-        Whatever is seen to be paid later is recorded.
+        A cost that LiteLLM reports later is recorded.
         """
-        call = _noted(request_data)
+        call = noted(request_data)
         if call is None or call.settling is not None:
             return
         call.has_failed = True
@@ -260,25 +324,31 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         if paid is not None:
             await self._settle(call, paid)
             return
+        await self._release(call, type(original_exception).__name__)
+
+    async def _release(self, call: Call, reason: str) -> None:
         if call.hold is None:
             return
         try:
-            await call.hold.release(reason=type(original_exception).__name__)
+            await call.hold.release(reason=reason)
         except HoldAlreadyClosed:
             pass
         except StoreError:
             _log.exception("hold %s is not released; it counts until it expires", call.hold.id)
 
-    async def _settle(self, call: _Call, paid: Paid) -> None:
-        """Record what a call cost, once; whoever comes second waits until that is durable.
+    async def _settle(self, call: Call, paid: Paid) -> None:
+        """Record the cost of a call once; a second hook waits until the row is durable.
 
-        Never raises: that would eat what was paid for.
+        Never raises, as an exception would discard a paid answer.
         """
         if call.settling is None:
+            if paid.cost is None and call.quote.is_free and not call.quote.pico:
+                paid = paid._replace(cost=Decimal(0))
+            call.has_cost = paid.cost is not None or paid.usage is not None
             call.settling = self._later(self._record(call, paid))
         await asyncio.shield(call.settling)
 
-    async def _record(self, call: _Call, paid: Paid) -> None:
+    async def _record(self, call: Call, paid: Paid) -> None:
         tags = call.tags | ({"answered_by": paid.model} if paid.model else {})
         told = None if paid.cost == 0 else Reading(paid.model, paid.usage, paid.cost)
 
@@ -310,15 +380,13 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
 
     def _later(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)  # the loop itself keeps none alive
+        self._tasks.add(task)  # the loop keeps only weak references
         task.add_done_callback(self._tasks.discard)
         return task
 
 
-async def _paid_for_stream(
-    call: _Call, data: Mapping[str, Any], billed: Paid | None
-) -> Paid | None:
-    """The cost of what has come of a call's stream; *billed*, LiteLLM's figure, if nothing has."""
+async def _paid_for_stream(call: Call, data: Mapping[str, Any], billed: Paid | None) -> Paid | None:
+    """The cost of the arrived part of a stream; *billed*, LiteLLM's figure, if none arrived."""
     if call.stream is None or not call.stream.started:
         return billed
     quoted = call.quote
@@ -333,85 +401,49 @@ async def _again(record: Callable[[], Awaitable[Entry]], paid: Paid) -> None:
         await asyncio.sleep(pause)
         try:
             await record()
-        except HoldAlreadyClosed:  # the try before did it
+        except HoldAlreadyClosed:  # an earlier attempt succeeded
             return
         except StoreError as error:
             _log.warning("still not recorded (%s): %s", error, paid)
         else:
             return
-    _log.error("given up recording %s; record it with Ledger.charge", paid)
+    _log.error("%s could not be recorded; record it with Ledger.charge", paid)
 
 
-def _caller(key: Any, data: Mapping[str, Any]) -> ProxyCaller:
-    """Who LiteLLM says is calling; custom authentication may leave the end user to us."""
-    claimed = key.end_user_id or data.get("user")
-    end_user = claimed if isinstance(claimed, str) else None
-    proved = key.api_key
-    if proved is None or _is_master_key(proved):
-        return ProxyCaller(end_user=end_user)
-    return ProxyCaller(key.key_alias or proved, key.team_id, key.user_id, end_user)
+def _leaves_text_out(call: Call, paid: Paid) -> bool:
+    """Whether LiteLLM counts no output although text arrived; the end of the stream counts it."""
+    if call.stream is None or not call.stream.started or not paid.cost:
+        return False
+    return paid.usage is not None and not paid.usage.output_tokens
 
 
-def _is_master_key(proved: str) -> bool:
-    """Whether this is the name of the master key: LiteLLM's alias, in 1.80 a hash of the key."""
-    from litellm.proxy import proxy_server
+def _is_another(call: Call, paid: Paid) -> bool:
+    """Whether *paid* is the cost of another answer than the recorded one.
 
-    master = proxy_server.master_key or ""
-    hashed = hashlib.sha256(master.encode()).hexdigest()
-    return proved == _MASTER_KEY_ALIAS or bool(master and proved in (master, hashed))
-
-
-def _router() -> Any:
-    from litellm.proxy import proxy_server  # is not complete yet when this module is loaded
-
-    return proxy_server.llm_router
+    Each answer of a connection has an event. So has the end of a background interaction, whose
+    first answer has no cost.
+    """
+    if call.settling is None:
+        return False
+    is_late = call.kind == "create_interaction" and not call.has_cost and bool(paid.cost)
+    return call.kind == "responses_websocket" or is_late
 
 
-def _group(model: str) -> str:
-    """The Proxy's name for *model*: an alias would get around the budget of what it stands for."""
-    router = _router()
-    if router is None:
-        return model
-    alias = (router.model_group_alias or {}).get(model)
-    if alias is not None:
-        return str(alias["model"] if isinstance(alias, Mapping) else alias)
-    deployment = router.get_deployment(model_id=model)
-    return model if deployment is None else str(deployment.model_name)
-
-
-def _metadata(data: dict[str, Any]) -> dict[str, Any]:
-    """Where LiteLLM keeps its notes on a request: the client's own are apart on some routes."""
-    name = "litellm_metadata" if isinstance(data.get("litellm_metadata"), dict) else "metadata"
-    if not isinstance(data.get(name), dict):
-        data[name] = {}
-    noted: dict[str, Any] = data[name]
-    return noted
-
-
-def _noted(data: Mapping[str, Any]) -> _Call | None:
-    """The call that was noted in a request's metadata, wherever LiteLLM keeps it."""
-    for place in data, data.get("litellm_params"):  # the latter of pass-through requests
-        for name in "litellm_metadata", "metadata":
-            metadata = place.get(name) if isinstance(place, Mapping) else None
-            found = metadata.get(_NOTE) if isinstance(metadata, dict) else None
-            if isinstance(found, _Call):
-                return found
-    return None
-
-
-def _tags(caller: ProxyCaller, data: Mapping[str, Any]) -> dict[str, Any]:
-    """What is stored with the rows: ids, the users, and the request's tags."""
-    call = {**data, "user": caller.end_user}
-    tags = call_tags(call, _metadata(dict(data)), keeps_metadata=False)
-    return tags | short({"key_user": caller.user})
+def _uncovered(kind: str, data: Mapping[str, Any]) -> str | None:
+    """The reason to refuse this request, though not its kind; None if there is none."""
+    if kind == "create_interaction" and data.get("background"):
+        return "LiteLLM reports the cost of an interaction in the background after its answer"
+    # Later hooks find the note in the body, which a web socket lacks.
+    is_bare = kind == "pass_through_endpoint" and not data.keys() - {"stream", "metadata"}
+    return "LiteLLM reports its cost without the request" if is_bare else None
 
 
 def _unpriced(model: str, error: UnpricedModel) -> UnpricedModel:
     return UnpricedModel(
         model,
-        f"no price is known for all that model {model!r} ({error.model!r}) is billed for, so no "
-        "budget can hold for it; give both its input_cost_per_token and output_cost_per_token in "
-        "the Proxy's configuration, 0 if it is free",
+        f"the input or output price of model {model!r} ({error.model!r}) is unknown, so nothing "
+        "can be held for it; set both input_cost_per_token and output_cost_per_token in the "
+        "Proxy's configuration, 0 if it is free",
     )
 
 

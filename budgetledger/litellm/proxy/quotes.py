@@ -1,9 +1,8 @@
-"""What a call of one of the Proxy's models may cost at most. Pure.
+"""The most that a call of one of the Proxy's models may cost. Pure.
 
-A model's name there is an alias of one or several deployments. Which one answers is not known
-before the call, so the hold uses the most expensive. Prices in the Proxy's configuration come
-first, and alone, since LiteLLM bills by them; else the higher of LiteLLM's own list and the
-shipped one.
+A model's name in the Proxy stands for one or several deployments, any of which may answer, so the
+hold uses the most expensive. Prices in the Proxy's configuration replace all others, since LiteLLM
+bills by them; without one, the higher price of LiteLLM's list and the shipped list counts.
 """
 
 from __future__ import annotations
@@ -20,40 +19,26 @@ from budgetledger.litellm.listed_prices import (
     prices_of_deployment,
     stated_rates,
 )
+from budgetledger.litellm.proxy.call_kinds import ESTIMATED, Unit, plain_kind
+from budgetledger.litellm.proxy.unit_costs import ranked_texts, unit_pico
 from budgetledger.pricing import catalog as _catalog
 from budgetledger.pricing.estimates import Lookup, estimate
 
-_KINDS: dict[str, Kind] = {
-    "completion": "chat",
-    "acompletion": "chat",
-    "text_completion": "text",
-    "atext_completion": "text",
-    "embedding": "embedding",
-    "embeddings": "embedding",
-    "aembedding": "embedding",
-    "responses": "responses",
-    "aresponses": "responses",
-    "anthropic_messages": "messages",
-    "aanthropic_messages": "messages",
-    "image_generation": "image",
-    "aimage_generation": "image",
-    "image_edit": "image",
-    "aimage_edit": "image",
-}
+_DEFAULT_MODELS = {"moderation": "omni-moderation-latest"}  # where the client names none
 
 
 class Quote(NamedTuple):
-    """What to hold: picodollars and tokens."""
+    """An amount to hold, in picodollars, and tokens."""
 
     pico: int
     tokens: int
     input_tokens: int
     is_free: bool = False
-    """Whether a deployment's price is stated to be 0."""
+    """Whether a deployment's price is stated as 0."""
 
 
 LEAST = Quote(1, 1, 0)
-"""For a call that cannot be estimated: refused only once a budget is exhausted."""
+"""The hold of a call that cannot be estimated; refused only once a budget is exhausted."""
 
 
 def quote(
@@ -67,14 +52,15 @@ def quote(
 ) -> Quote:
     """The most that *call* costs on any of *deployments*, as the Router lists them.
 
-    *listed*: ``litellm.model_cost``. *dearest* looks up what is not there. Raises `UnpricedModel`
-    unless the price of each is known; `InvalidInput` for a call that no model would take.
+    *listed*: ``litellm.model_cost``. *dearest* looks up other prices. Raises `UnpricedModel` unless
+    the price of each is known; `InvalidInput` for a call that no model accepts.
     """
-    kind = _KINDS.get(call_type)
-    if kind is None:
+    name = plain_kind(call_type)
+    kind, model = ESTIMATED.get(name), call.get("model") or _DEFAULT_MODELS.get(name)
+    if kind is None or not (deployments or model):
         return LEAST
-    if not deployments:  # it is called by its own name, or the Proxy finds none either
-        deployments = [{"litellm_params": {"model": call["model"]}}]
+    if not deployments:  # the call names a model itself, or the Proxy refuses it
+        deployments = [{"litellm_params": {"model": model}}]
     quotes = [
         _quote(kind, call, deployment, listed, default_output_tokens, at, dearest)
         for deployment in deployments
@@ -88,7 +74,7 @@ def quote(
 
 
 def _quote(
-    kind: Kind,
+    kind: Kind | Unit,
     call: Mapping[str, Any],
     deployment: Mapping[str, Any],
     listed: Mapping[str, Mapping[str, Any]],
@@ -98,9 +84,15 @@ def _quote(
 ) -> Quote:
     params, info = deployment.get("litellm_params") or {}, deployment.get("model_info") or {}
     model = info.get("base_model") or params.get("base_model") or params.get("model") or ""
+    prices, registered = prices_of_deployment(params, info), listed.get(info.get("id") or "")
+    if kind == "speech" or kind == "rerank" or kind == "video":
+        by_name = listed.get(model), listed.get(model.partition("/")[2])
+        pico = unit_pico(kind, {**params, **call}, (prices, registered, *by_name))
+        if pico or kind != "rerank":
+            return LEAST if pico is None else Quote(pico, 1, 0, pico == 0)
+        kind, call = "embedding", {**call, "input": ranked_texts(call)}  # billed by tokens
     arguments = hold_arguments(kind, {**params, **call, "model": model})
     del arguments["model"]
-    prices, registered = prices_of_deployment(params, info), listed.get(info.get("id") or "")
     configured = stated_rates(kind, prices, registered)
     known = configured or listed_rates(kind, model, listed)
     quotes = []

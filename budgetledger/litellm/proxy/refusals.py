@@ -25,8 +25,8 @@ class Refusal(NamedTuple):
 
 
 def refusal(error: BudgetledgerError) -> Refusal:
-    """The answer for *error*. Only a store out of order (503) is worth trying again at once."""
-    headers = {"x-should-retry": "false"}  # heeded by OpenAI's and Anthropic's clients
+    """The answer for *error*. Only an unavailable store (503) is worth an immediate retry."""
+    headers = {"x-should-retry": "false"}  # OpenAI's and Anthropic's clients obey it
     if isinstance(error, BudgetExceededError):
         if error.retry_after is not None:
             headers["retry-after"] = str(math.ceil(error.retry_after))

@@ -1,4 +1,4 @@
-"""How the LiteLLM Proxy's callback is set up: from the environment, checked at start. Pure."""
+"""Settings of the LiteLLM Proxy's callback, from the environment; checked at start. Pure."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ _LIMIT = re.compile(rf"(\S+)(?: +per +({'|'.join(UNITS)}))?")
 
 
 class Limit(NamedTuple):
-    """USD, and per what; None for ever."""
+    """USD, and the span of the window; None for ever."""
 
     usd: str
     per: str | None
 
 
 class Settings(NamedTuple):
-    """What ``BUDGETLEDGER_DB`` and the ``BUDGETLEDGER_PROXY_…`` variables say."""
+    """The values of ``BUDGETLEDGER_DB`` and the ``BUDGETLEDGER_PROXY_…`` variables."""
 
     db: str
     refuses_without_budget: bool
-    """Rather than record only."""
+    """Else calls without a budget are recorded."""
     refuses_without_store: bool
-    """Rather than let calls pass that cannot be held for."""
+    """Else calls pass while no hold can be taken."""
     new_user: Limit | None
-    """The budget that a new user gets."""
+    """The budget of a new user."""
     hold_seconds: float
 
 
 def settings(environ: Mapping[str, str]) -> Settings:
-    """Read them. Raises `InvalidInput`, which names the variable and what it takes."""
+    """Read them. Raises `InvalidInput`, which names the variable and its values."""
     db = environ.get("BUDGETLEDGER_DB", "").strip()
     if not db:
         raise InvalidInput(
