@@ -2,7 +2,8 @@
 
 The input includes neither cache reads nor cache writes.
 
-Follows the Amazon Bedrock API reference, "TokenUsage" and "ConverseStreamMetadataEvent", and the
+Follows the Amazon Bedrock API reference, "TokenUsage", "PerformanceConfiguration" and
+"ConverseStreamMetadataEvent", and the
 Amazon Nova user guide, "Complete request schema" (2026-11).
 """
 
@@ -28,5 +29,8 @@ def read_bedrock_usage(response: Fields, usage: Fields) -> Usage | None:
         read,
         written - written_1h,
         written_1h,
-        service_tier=service_tier(get(response.get("serviceTier"), "type")),
+        service_tier=service_tier(
+            get(response.get("serviceTier"), "type"),
+            get(response.get("performanceConfig"), "latency"),  # optimized costs more
+        ),
     )

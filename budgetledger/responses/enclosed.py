@@ -3,7 +3,8 @@
 Follows the batch pages of OpenAI and Mistral (custom_id, response.body), Anthropic (result), Gemini
 (key, response), Vertex AI (request, response, status; instance, predictions) and Amazon Bedrock
 (recordId, modelOutput); for events Bedrock's ConverseStream and InvokeModelWithResponseStream,
-Cohere's "Chat with streaming", Gemini's Interactions, and the mistralai client (``event.data``).
+Cohere's "Chat with streaming", Gemini's Interactions, the mistralai client (``event.data``), and
+Codex's ``token_count``.
 """
 
 from __future__ import annotations
@@ -53,6 +54,12 @@ def payload(source: Fields) -> object:
     decoded = decoded_chunk(source)
     if decoded is not None:
         return decoded
+    # In Codex's session files: the last turn, beside the sum of all.
+    info = source.get("info")
+    told = fields_at(source, "payload", "info") if info is None else fields(info)
+    turn = told.get("last_token_usage")
+    if turn is not None:
+        return {"usage": turn}
     for name in _ENVELOPES:
         value = source.get(name)
         if value is not None and not isinstance(value, (str, bytes, list, tuple)):

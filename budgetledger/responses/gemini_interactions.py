@@ -4,7 +4,7 @@ The input includes what was cached. Thoughts and what tools read are beside the 
 input, as in `gemini_usage`.
 
 Follows the Gemini API reference, "Interactions" (Usage, GroundingToolCount), and the types of
-google-genai 3.6.
+google-genai 3.6; 1.55 called thoughts ``total_reasoning_tokens``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ def read_interactions_usage(response: Fields, usage: Fields) -> Usage | None:
     if usage.get("total_input_tokens") is None and usage.get("total_output_tokens") is None:
         return None
     input_tokens = count(usage, "total_input_tokens")
-    output, thoughts = count(usage, "total_output_tokens"), count(usage, "total_thought_tokens")
+    output = count(usage, "total_output_tokens")
+    thoughts = count(usage, "total_thought_tokens") or count(usage, "total_reasoning_tokens")
     by_tools = count(usage, "total_tool_use_tokens")
     if count(usage, "total_tokens") != input_tokens + output + by_tools:
         output += thoughts

@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from typing import NamedTuple
 
-from budgetledger.responses.fields import Fields, count, fields, get, items
+from budgetledger.responses.fields import Fields, count, fields, fields_at, get, items
 from budgetledger.responses.model_name import model_named
 from budgetledger.responses.service_tiers import service_tier
 from budgetledger.usage import Usage, checked_count
@@ -84,6 +84,13 @@ def hidden_thoughts(response: Fields, usage: Fields, counted: int) -> int:
         name in _PLAIN or value is None for name, value in usage.items()
     )
     return hidden if is_plain else 0
+
+
+def with_traffic_type(usage: Fields, used: Usage) -> Usage:
+    """*used*, with the tier that Vertex AI's OpenAI endpoint states in ``extra_properties``."""
+    traffic = fields_at(usage, "extra_properties", "google").get("traffic_type")
+    tier = None if traffic is None else service_tier(traffic)
+    return used if tier is None else used._replace(service_tier=tier)
 
 
 def by_modality(parts: object, name: str) -> Counter[str]:

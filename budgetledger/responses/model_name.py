@@ -14,7 +14,8 @@ def model_named(response: Fields) -> str | None:
     # LiteLLM's images, sound and reranking have it only here, LangChain's messages only there.
     model = text(get(response.get("_hidden_params"), "litellm_model_name"))
     if model is None:
-        model = text(fields_at(response, "response_metadata").get("model_name"))
+        metadata = fields_at(response, "response_metadata")
+        model = text(metadata.get("model_name")) or text(metadata.get("model"))
     if model is None:  # Mistral's conversations
         model = next(filter(None, (text(out.get("model")) for out in _outputs(response))), None)
     return model

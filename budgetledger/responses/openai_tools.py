@@ -53,8 +53,11 @@ def tools_of_output(response: Fields) -> ToolUses:
             file_searches += 1
         elif kind == "code_interpreter_call":
             containers.add(str(item.get("container_id")))
+        elif kind == "shell_call":  # in a container, or on the caller's machine
+            containers.add(get(item.get("environment"), "container_id"))
         elif kind == "image_generation_call":
             images += 1
+    containers.discard(None)
     tool_usage = fields_at(response, "tool_usage", "web_search")
     if tool_usage.get("num_requests") is not None:
         searches = count(tool_usage, "num_requests")
@@ -80,8 +83,8 @@ def _of_tools(tools: Iterable[Fields]) -> tuple[bool, int]:
         kind = tool.get("type")
         if isinstance(kind, str) and str.startswith(kind, "web_search_preview"):
             is_preview = True
-        elif kind == "code_interpreter":
-            limit = get(tool.get("container"), "memory_limit")
+        elif kind in ("code_interpreter", "shell"):
+            limit = get(tool.get("container") or tool.get("environment"), "memory_limit")
             size = _GIGABYTES.fullmatch(limit) if isinstance(limit, str) else None
-            gigabytes = int(size[1]) if size else 1
+            gigabytes = max(gigabytes, int(size[1]) if size else 1)
     return is_preview, gigabytes

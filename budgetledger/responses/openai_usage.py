@@ -85,9 +85,9 @@ def _read(
     )
     if output_details is None:
         output_audio, output_images = _output_of_one_kind(response, usage, output)
-        if is_chat and usage.get("total_tokens") != input_tokens + output:
-            reasoning = hidden_thoughts(response, usage, input_tokens + output)
-            output += reasoning
+    if is_chat and not reasoning and usage.get("total_tokens") != input_tokens + output:
+        reasoning = hidden_thoughts(response, usage, input_tokens + output)
+        output += reasoning
     searches, previews, file_searches, containers, paid = _tools(response, usage, details, is_chat)
     tier = usage.get("service_tier")
     return _usage((

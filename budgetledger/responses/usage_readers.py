@@ -21,7 +21,7 @@ from budgetledger.responses.dashscope_usage import read_dashscope_usage
 from budgetledger.responses.embedding_usage import read_embedding_usage
 from budgetledger.responses.fields import Fields
 from budgetledger.responses.gemini_interactions import read_interactions_usage
-from budgetledger.responses.gemini_usage import read_gemini_usage
+from budgetledger.responses.gemini_usage import read_gemini_usage, with_traffic_type
 from budgetledger.responses.image_usage import read_image_usage
 from budgetledger.responses.langchain_usage import read_langchain_usage
 from budgetledger.responses.ledger_usage import read_ledger_usage
@@ -83,6 +83,7 @@ def read_usage(response: Fields, usage: Fields, batch: bool) -> Usage | None:
         used = with_sound_and_connectors(usage, used)
         used = with_research(response, usage, used)
         used = with_server_tools(response, usage, used)
+        used = with_traffic_type(usage, used)
     if used is None or not (used.input_tokens or used.output_tokens or has_counts(used)):
         used = read_image_usage(response) or used
     if used is None:

@@ -15,7 +15,12 @@ _OWN = (
 
 
 def read_vercel_usage(response: Fields, usage: Fields) -> Usage | None:
-    """Read a usage with one of the names that only the AI SDK has."""
+    """Read a usage with one of the names that only the AI SDK has.
+
+    Of several steps ``totalUsage`` has all, and ``usage`` the last.
+    """
+    if response.get("totalUsage") is not None:
+        usage = fields(response.get("totalUsage"))
     totals = usage.get("inputTokens"), usage.get("outputTokens")
     if isinstance(totals[0], dict):  # what the SDK's providers pass to it from version 6 on
         into, out = fields(totals[0]), fields(totals[1])

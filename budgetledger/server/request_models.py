@@ -30,7 +30,7 @@ from budgetledger.server.request_fields import (
     Weekday,
     read,
 )
-from budgetledger.usage import Usage
+from budgetledger.usage import COUNT_NAMES, Usage
 
 
 def _one_of(*groups: tuple[str, ...]) -> ConfigDict:
@@ -93,7 +93,7 @@ class Extension(Fields):
     expires_in: Seconds
 
 
-_counts: dict[str, Any] = dict.fromkeys(Usage._fields[:-1], (Tokens | None, None))
+_counts: dict[str, Any] = dict.fromkeys(COUNT_NAMES, (Tokens | None, None))
 UsageCounts = create_model(
     "UsageCounts",
     __base__=Fields,

@@ -347,6 +347,42 @@ SHAPES: dict[str, tuple[dict[str, Any], Usage]] = {
                                                         "cached_creation_tokens": 3000}}},
         Usage(15003, 550, 12000, 3000),
     ),
+    "AI SDK, several steps": (
+        {"usage": {"inputTokens": 9, "outputTokens": 1, "cachedInputTokens": 0},
+         "totalUsage": {"inputTokens": 30, "outputTokens": 8, "cachedInputTokens": 5}},
+        Usage(30, 8, 5),
+    ),
+    "Codex, a line of a session": (
+        {"type": "event_msg", "payload": {"type": "token_count", "info": {
+            "total_token_usage": {"input_tokens": 900, "cached_input_tokens": 800,
+                                  "output_tokens": 90},
+            "last_token_usage": {"input_tokens": 90, "cached_input_tokens": 80,
+                                 "output_tokens": 9}}}},
+        Usage(90, 9, 80),
+    ),
+    "latency that costs more": (
+        {"usage": {"inputTokens": 5, "outputTokens": 6}, "performanceConfig":
+         {"latency": "optimized"}},
+        Usage(5, 6, service_tier="optimized"),
+    ),
+    "Vertex AI's OpenAI endpoint": (
+        {"model": "google/gemini-2.5-flash", "usage": CHAT | {"extra_properties": {
+            "google": {"traffic_type": "PROVISIONED_THROUGHPUT"}}}},
+        Usage(100, 50, service_tier="provisioned_throughput"),
+    ),
+    "OpenAI endpoint, empty details": (
+        {"model": "gemini-2.5-pro", "usage": {"prompt_tokens": 10, "completion_tokens": 4,
+         "total_tokens": 30, "completion_tokens_details": {}}},
+        Usage(10, 20, reasoning_tokens=16),
+    ),
+    "a hosted shell": (
+        {"model": "gpt-5", "tools": [{"type": "shell", "environment": {
+            "type": "container_auto", "memory_limit": "16g"}}],
+         "output": [{"type": "shell_call", "environment": {
+             "type": "container_reference", "container_id": "c"}}, {"type": "shell_call"}],
+         "usage": {"input_tokens": 10, "output_tokens": 5}},
+        Usage(10, 5, code_containers=16),
+    ),
     # images, with a zero beside
     "images through a gateway": (
         {"data": [{"b64_json": "x"}], "usage": {"prompt_tokens": 0, "completion_tokens": 0,
