@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from budgetledger.errors import InvalidAmount, InvalidInput, UnreadableResponse
+from budgetledger.journal.answers import with_answer
 from budgetledger.journal.rules import Draft
 from budgetledger.money import Amount, count, to_pico
 from budgetledger.names import checked_name, is_name, to_json
@@ -65,6 +66,7 @@ def draft_charge(
             cost_pico, source, price_json = priced(
                 answered, model, usage, litellm_cost, at_us, prices.at(*called_at(response))
             )
+        price_json = with_answer(price_json, model, answered)
         model = model or answered
         if usage is not None:
             used_input, used_output = usage.input_tokens, usage.output_tokens

@@ -20,11 +20,12 @@ BEGAN = datetime(2026, 1, 31, 20, 30, tzinfo=UTC)
 
 
 def fill(path):
-    """Four projects with everything a ledger can hold."""
+    """Five projects with everything a ledger can hold."""
     clock = FakeClock(BEGAN)
     fill_with_costs(path, clock)
     fill_with_holds(path, clock)
     fill_with_prices(path, clock)
+    fill_with_answers(path, clock)
 
 
 def fill_with_costs(path, clock):
@@ -99,6 +100,14 @@ def fill_with_prices(path, clock):
         ledger.charge("carol", usage=Usage(1000), model="my-own", key="p1")  # 0.01325
         ledger.remove_price("my-own", note="moved")
         ledger.remove_price("my-*", all_projects=True, effective_at=BEGAN)
+
+
+def fill_with_answers(path, clock):
+    """A project with a call that another model answered than the one asked for."""
+    answer = {"model": "gpt-4o", "usage": {"prompt_tokens": 1000, "completion_tokens": 200}}
+    with Ledger(path, project="aliased", clock=clock) as ledger:
+        ledger.set_budget("dora", 5, model="gpt-4o")
+        ledger.charge("dora", answer, model="my-alias")  # 0.0045
 
 
 def dump(path):

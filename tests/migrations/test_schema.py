@@ -32,7 +32,7 @@ SAVED = Path(__file__).parent / "saved"
 RELEASED = sorted(file.stem for file in SAVED.glob("*.sql"))
 APPEND_ONLY = {
     "projects", "accounts", "entries", "budget_revisions", "window_shifts", "parent_changes",
-    "threshold_crossings", "model_runs", "price_revisions",
+    "threshold_crossings", "model_runs", "price_revisions", "answers",
 }  # fmt: skip
 TABLES = APPEND_ONLY | {"open_holds"}
 
@@ -131,6 +131,7 @@ def test_every_table_is_strict_and_guarded_but_for_the_list_of_open_holds(path):
         assert {name for name, without_rowid, _ in tables if without_rowid} == {
             "open_holds",
             "model_runs",
+            "answers",
         }
         triggers = database.execute(
             "SELECT tbl_name, name FROM sqlite_master WHERE type = 'trigger'"
@@ -280,10 +281,17 @@ agents team 200 5.5 2.5 02-01T00:00Z 03-01T00:00Z o3=5.5
 WITH_PRICES = """
 priced carol 1 0.0195 0 None None my-other=0 my-own=0.0195
 """
+WITH_ANSWERS = """
+aliased dora 5 0.0045 0 None None my-alias=0.0045
+"""
 SAID = {  # by revision: what `verify` counts, and the balances
     "0001": ((4, 17, ()), BALANCES),
     "0002": ((9, 54, ()), BALANCES.rstrip() + WITH_HOLDS),
     "0003": ((10, 59, ()), BALANCES.rstrip() + WITH_HOLDS.rstrip() + WITH_PRICES),
+    "0005": (
+        (11, 61, ()),
+        BALANCES.rstrip() + WITH_HOLDS.rstrip() + WITH_PRICES.rstrip() + WITH_ANSWERS,
+    ),
 }
 
 
@@ -294,7 +302,7 @@ def clock():
 
 
 def balances(path, clock):
-    for project in ("app", "other", "agents", "priced"):
+    for project in ("app", "other", "agents", "priced", "aliased"):
         with Ledger(path, project=project, clock=clock) as ledger:
             for account in ledger.accounts():
                 balance = ledger.balance(account.name)
