@@ -31,6 +31,7 @@ from sqlmodel import Field, SQLModel
 
 __all__ = [
     "Account",
+    "Answer",
     "BudgetRevision",
     "EntryRow",
     "ModelRun",
@@ -353,6 +354,29 @@ class ModelRun(_Row, table=True):
     model: str = Field(sa_column=Column(_TEXT, primary_key=True))
     recorded_at_us: int = Field(sa_column=Column(_BIG, primary_key=True, autoincrement=False))
     entry_id: int = Field(sa_column=Column(_BIG, ForeignKey("entries.id"), primary_key=True))
+
+
+class Answer(_Row, table=True):
+    """The totals, up to an entry, of an account's calls that another model answered.
+
+    An index over the entries, which ``verify`` recounts. ``names`` has the model asked for and
+    the one that answered, as a JSON array; only names that are not one model are here.
+    """
+
+    __tablename__ = "answers"
+    __table_args__ = (
+        CheckConstraint("total_pico BETWEEN 0 AND 999999999999"),
+        {"sqlite_strict": True, "sqlite_with_rowid": False},
+    )
+
+    account_id: int = Field(sa_column=Column(_BIG, ForeignKey("accounts.id"), primary_key=True))
+    names: str = Field(sa_column=Column(_TEXT, primary_key=True))
+    recorded_at_us: int = Field(sa_column=Column(_BIG, primary_key=True, autoincrement=False))
+    entry_id: int = Field(sa_column=Column(_BIG, ForeignKey("entries.id"), primary_key=True))
+    total_usd: int = Field(sa_column=Column(_BIG, nullable=False))
+    total_pico: int = Field(sa_column=Column(_BIG, nullable=False))
+    total_tokens: int = Field(sa_column=Column(_BIG, nullable=False))
+    total_requests: int = Field(sa_column=Column(_BIG, nullable=False))
 
 
 class OpenHold(_Row, table=True):

@@ -10,6 +10,7 @@ In reading order:
     accounts            finds accounts and projects
     entry_rows          reads entries back: by number, by key, page by page
     append              appends one row to an account
+    answers             totals of calls that another model answered than the one asked for
     posting             money rows, repeated in the accounts above; adjustments
     holding             hold, settle, release, extend, expire
     standing            the current use of budgets, for decisions; from caches

@@ -9,6 +9,7 @@ from budgetledger.entries import Entry
 from budgetledger.errors import IdempotencyConflict
 from budgetledger.journal import accounts, statements
 from budgetledger.journal.accounts import Ref
+from budgetledger.journal.answers import has_answer, note_answer
 from budgetledger.journal.entry_rows import entry_with_key
 from budgetledger.journal.rules import (
     ASSUMED_OUTPUT,
@@ -112,6 +113,8 @@ def insert_after(
     # sqlite3 looks for adapters of bytes but not of bytearray, which is stored alike.
     row = (project_id, account_id, at_us, *values, *totals, bytearray(digest), count)
     entry_id = execute(insert, row).lastrowid
+    if has_answer(draft):
+        note_answer(execute, account_id, at_us, entry_id, draft)
     entry = _entry((entry_id, project, name, at_us, *draft, digest))
     return entry, head_in((digest, at_us, *totals, count, entry_id, draft.model, head.whole_id))
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from budgetledger.entries import ESTIMATED_USAGE
 from budgetledger.errors import InvalidAmount, InvalidInput, UnreadableResponse
+from budgetledger.journal.answers import with_answer
 from budgetledger.journal.basis import NO_ESTIMATE, of_function
 from budgetledger.journal.rules import ASSUMED_OUTPUT, Draft
 from budgetledger.money import Amount, count, to_pico, to_usd
@@ -80,6 +81,7 @@ def draft_charge(
         is_counted = is_counted and usage is not None
         if is_counted and cost_pico is None:
             usage = None
+        price_json = with_answer(price_json, model, answered)
         model = model or answered
         if usage is not None:
             used_input, used_output = usage.input_tokens, usage.output_tokens

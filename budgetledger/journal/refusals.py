@@ -11,7 +11,7 @@ from math import inf
 from budgetledger.entries import Budget, Measure
 from budgetledger.errors import BudgetExceededError
 from budgetledger.journal import statements
-from budgetledger.journal.reports import EVER, counts, models_of, totals_before
+from budgetledger.journal.reports import EVER, counted_by, counts, totals_before
 from budgetledger.journal.rules import Check, Need, next_time, of_measure
 from budgetledger.journal.standing import Level
 from budgetledger.journal.transaction import Transaction
@@ -92,10 +92,10 @@ def _retry_at(tx: Transaction, level: Level, refused: Check, need: Need) -> int 
     room = budget.limit_units - need.of(measure)
     shift_us = level.settings.shifts.get(budget.name, 0)
     deadlines, held_after = _held_after(tx, level, budget)
-    everything, models = posted, None
+    everything, counted = posted, None
     if span_us is not None:
-        models = models_of(execute, account_id, budget)
-        everything = _units(totals_before(execute, account_id, EVER, models), measure)
+        counted = counted_by(execute, account_id, budget)
+        everything = _units(totals_before(execute, account_id, EVER, counted), measure)
 
     def fits(at_us: int) -> bool:
         held = held_after[bisect_right(deadlines, at_us)]
@@ -103,7 +103,7 @@ def _retry_at(tx: Transaction, level: Level, refused: Check, need: Need) -> int 
             turned = window.end_us is not None and at_us >= window.end_us
             return held + (0 if turned else posted) <= room
         start_us = max(shift_us, max(at_us, level.head.recorded_at_us) - span_us)
-        gone = _units(totals_before(execute, account_id, start_us, models), measure)
+        gone = _units(totals_before(execute, account_id, start_us, counted), measure)
         return held + everything - gone <= room
 
     moment_us = next_time(level.head, tx.now_us)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from budgetledger.entries import Balance, Budget, BudgetStatus, Measure
 from budgetledger.journal import statements
 from budgetledger.journal.accounts import Ref, no_budget
+from budgetledger.journal.answers import answers_counted
 from budgetledger.journal.rules import of_measure
 from budgetledger.money import PICO, Sum, to_usd
 from budgetledger.pricing.identity import covers
@@ -44,6 +45,13 @@ class Posted(NamedTuple):
     def of(self, measure: Measure) -> int:
         """Picodollars or a count."""
         return of_measure(measure, *self)
+
+
+class Counted(NamedTuple):
+    """What of an account is added up: the ``models`` asked for, and pairs in ``answers``."""
+
+    models: Sequence[str]
+    answers: Sequence[str] = ()
 
 
 class Revision(NamedTuple):
@@ -127,15 +135,15 @@ def posted(
     account_id: int,
     window: Window,
     known_us: int = EVER,
-    models: Sequence[str] | None = None,
+    counted: Counted | None = None,
 ) -> Posted:
-    """The sum of the rows recorded in *window*, up to a moment; of *models*, unless None."""
+    """The sum of the rows recorded in *window*, up to a moment; of *counted*, unless None."""
     end_us = _end(window, known_us)
-    until = totals_before(execute, account_id, end_us, models)
+    until = totals_before(execute, account_id, end_us, counted)
     if window.start_us is None:
         before = NOTHING
     else:
-        before = totals_before(execute, account_id, min(window.start_us, end_us), models)
+        before = totals_before(execute, account_id, min(window.start_us, end_us), counted)
     usd, pico, tokens, requests = (a - b for a, b in zip(until, before, strict=True))
     return Posted(usd * PICO + pico, tokens, requests)
 
@@ -146,18 +154,22 @@ def _end(window: Window, known_us: int) -> int:
 
 
 def totals_before(
-    execute: Execute, account_id: int, moment_us: int, models: Sequence[str] | None
+    execute: Execute, account_id: int, moment_us: int, counted: Counted | None
 ) -> tuple[int, ...]:
-    """The running totals just before a moment, of *models* unless None, in `Head`'s order."""
-    if models is None:
+    """The running totals just before a moment, of *counted* unless None, in `Head`'s order."""
+    if counted is None:
         row = execute(compiled(statements.TOTALS_BEFORE), (account_id, moment_us)).fetchone()
         return row or NOTHING
-    totals = NOTHING
-    for model in models:
+    parts = []
+    for model in counted.models:
         where = (model, account_id, moment_us, account_id, model, moment_us)
-        row = execute(compiled(statements.MODEL_TOTALS_BEFORE), where).fetchone()
-        if row is not None:
-            totals = row if totals is NOTHING else tuple(map(add, totals, row))
+        parts.append(execute(compiled(statements.MODEL_TOTALS_BEFORE), where).fetchone())
+    for names in counted.answers:
+        of_names = (account_id, names, moment_us)
+        parts.append(execute(compiled(statements.ANSWERS_BEFORE), of_names).fetchone())
+    totals = NOTHING
+    for part in filter(None, parts):
+        totals = part if totals is NOTHING else tuple(map(add, totals, part))
     return totals
 
 
@@ -168,14 +180,15 @@ def counts(budget: Budget, model: str | None) -> bool:
     return budget.by_identity and model is not None and covers(budget.model, model)
 
 
-def models_of(execute: Execute, account_id: int, budget: Budget) -> list[str] | None:
-    """The models of the account that *budget* counts; None if it counts all."""
+def counted_by(execute: Execute, account_id: int, budget: Budget) -> Counted | None:
+    """What of the account *budget* counts; None if it counts all."""
     if budget.model is None:
         return None
     if not budget.by_identity:
-        return [budget.model]
+        return Counted([budget.model])
     rows = execute(compiled(statements.MODELS), (account_id,) * 3).fetchall()
-    return [model for (model,) in rows if covers(budget.model, model)]
+    models = [model for (model,) in rows if covers(budget.model, model)]
+    return Counted(models, answers_counted(execute, account_id, budget.model))
 
 
 def balance(
@@ -194,17 +207,17 @@ def balance(
     statuses = []
     for budget in budgets_in_force(execute, account.id, account.name, moment_us, known_us):
         window = window_of(execute, account.id, budget, moment_us, known_us)
-        models = models_of(execute, account.id, budget)
-        used = posted(execute, account.id, window, known_us, models)
+        counted = counted_by(execute, account.id, budget)
+        used = posted(execute, account.id, window, known_us, counted)
         held = _held(open_holds, budget) if _holds_now(window, now_us) else _NOT_HELD
         statuses.append(_status(budget, window, used.of(budget.measure), held.of(budget.measure)))
     in_usd = [status for status in statuses if status.budget.measure == "usd"]
     if in_usd:
         reported = min(in_usd, key=lambda one: (one.budget.name != DEFAULT_BUDGET, one.available))
         budget, window, spent, held_usd, available = reported
-        limit, models = budget.limit, models_of(execute, account.id, budget)
+        limit, counted = budget.limit, counted_by(execute, account.id, budget)
     else:
-        window, limit, available, models = Window(None, None), None, None, None
+        window, limit, available, counted = Window(None, None), None, None, None
         spent = to_usd(posted(execute, account.id, window, known_us).pico)
         held_usd = to_usd(_held(open_holds, None).pico)
     return Balance(
@@ -214,9 +227,9 @@ def balance(
         held=held_usd,  # type: ignore[arg-type]
         available=available,  # type: ignore[arg-type]
         window=window,
-        unpriced=_unpriced(execute, account.id, window, known_us, models),
+        unpriced=_unpriced(execute, account.id, window, known_us, counted),
         budgets=tuple(statuses),
-        assumed=to_usd(_assumed(execute, account.id, window, known_us, models)),
+        assumed=to_usd(_assumed(execute, account.id, window, known_us, counted)),
     )
 
 
@@ -247,24 +260,24 @@ def _holds_now(window: Window, now_us: int | None) -> bool:
 
 
 def _unpriced(
-    execute: Execute, account_id: int, window: Window, known_us: int, models: Sequence[str] | None
+    execute: Execute, account_id: int, window: Window, known_us: int, counted: Counted | None
 ) -> int:
     start_us = 0 if window.start_us is None else window.start_us
     when = start_us, _end(window, known_us), known_us
     count = 0
-    for model in (None,) if models is None else models:
+    for model in (None,) if counted is None else counted.models:
         rows = execute(compiled(statements.UNPRICED), (account_id, model, model, *when))
         count += rows.fetchone()[0]
     return count
 
 
 def _assumed(
-    execute: Execute, account_id: int, window: Window, known_us: int, models: Sequence[str] | None
+    execute: Execute, account_id: int, window: Window, known_us: int, counted: Counted | None
 ) -> int:
     start_us = 0 if window.start_us is None else window.start_us
     when = start_us, _end(window, known_us), known_us
     sum_pico = 0
-    for model in (None,) if models is None else models:
+    for model in (None,) if counted is None else counted.models:
         where = (account_id, model, model, *when)
         micro, pico = execute(compiled(statements.ASSUMED), where).fetchone()
         sum_pico += int(micro) * 1_000_000 + int(pico)
@@ -275,7 +288,7 @@ def model_costs(execute: Execute, account: Ref, window: Window, known_us: int) -
     """What was posted in *window* by model, without models that posted nothing."""
     by_model = {}
     for (model,) in execute(compiled(statements.MODELS), (account.id,) * 3).fetchall():
-        used = posted(execute, account.id, window, known_us, (model,))
+        used = posted(execute, account.id, window, known_us, Counted([model]))
         if any(used):
             by_model[model] = used
     return by_model

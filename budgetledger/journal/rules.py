@@ -53,7 +53,8 @@ class Head(NamedTuple):
 
 
 _NO_TOTALS = (None,) * 4
-_ZEROS = (0,) * 4
+ZEROS = (0,) * 4
+"""Running totals before the first row."""
 
 
 # The positions in a head, by the names of its fields.
@@ -151,15 +152,16 @@ def follow(
     text = ascii((recorded_at_us, *evidence, *detail))
     digest: bytes = sha256(head.hash + text.encode()).digest()
     more = draft.cost_pico or 0, draft.input_tokens + draft.output_tokens, draft.requests
-    of_account = _sums(account_totals(head), *more)
+    of_account = sums(account_totals(head), *more)
     if draft.model is None:
         of_model: tuple[int | None, ...] = _NO_TOTALS
     else:
-        of_model = _sums(_ZEROS if head.model_usd is None else model_totals(head), *more)
+        of_model = sums(ZEROS if head.model_usd is None else model_totals(head), *more)
     return of_account + of_model, digest
 
 
-def _sums(totals: tuple[Any, ...], cost: int, tokens: int, requests: int) -> tuple[int, ...]:
+def sums(totals: tuple[Any, ...], cost: int, tokens: int, requests: int) -> tuple[int, ...]:
+    """Running totals after a row, in `Head`'s order."""
     usd, pico, tokens_before, requests_before = totals
     pico += cost
     return usd + pico // PICO, pico % PICO, tokens_before + tokens, requests_before + requests

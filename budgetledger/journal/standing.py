@@ -17,8 +17,9 @@ from budgetledger.journal.reports import (
     BY_IDENTITY,
     EVER,
     NOTHING,
+    Counted,
+    counted_by,
     counts,
-    models_of,
     thresholds,
     totals_before,
 )
@@ -210,16 +211,16 @@ def _posted(tx: Transaction, level: Level, budget: Budget) -> tuple[Window, tupl
     """The active window, and what was posted in it."""
     account, head, settings = level
     moment_us = next_time(head, tx.now_us)
-    models = models_of(tx.execute, account.id, budget)
-    if models is None:
+    counted = counted_by(tx.execute, account.id, budget)
+    if counted is None:
         until = account_totals(head)
     else:
-        until = totals_before(tx.execute, account.id, EVER, models)
+        until = totals_before(tx.execute, account.id, EVER, counted)
     cut = settings.cuts.get(budget.name)
     if cut is not None and _within(cut[0], moment_us):
         window, before = cut
     else:
-        window, before = _cut(tx, level, budget, models, moment_us, until)
+        window, before = _cut(tx, level, budget, counted, moment_us, until)
     if before is NOTHING:
         return window, until
     return window, tuple(a - b for a, b in zip(until, before, strict=True))
@@ -229,7 +230,7 @@ def _cut(
     tx: Transaction,
     level: Level,
     budget: Budget,
-    models: list[str] | None,
+    counted: Counted | None,
     moment_us: int,
     until: tuple[int, ...],
 ) -> tuple[Window, tuple[int, ...]]:
@@ -244,7 +245,7 @@ def _cut(
     elif head.recorded_at_us < start_us:
         return window, until  # nothing posted yet, but rows may still come before the start
     else:
-        before = totals_before(tx.execute, account.id, start_us, models)
+        before = totals_before(tx.execute, account.id, start_us, counted)
     if budget.period.per != "rolling":
         settings.cuts[budget.name] = window, before
     return window, before

@@ -87,6 +87,9 @@ INSERT_PRICE_REVISION = _insert(
     *("project_id", "model", "rates", "effective_at_us", "recorded_at_us", "note", "hash"),
 )
 INSERT_MODEL_RUN = _insert("model_runs", "account_id", "model", "recorded_at_us", "entry_id")
+INSERT_ANSWER = _insert(
+    "answers", "account_id", "names", "recorded_at_us", "entry_id", *_TOTALS.split(", ")
+)
 INSERT_OPEN_HOLD = _insert(
     "open_holds",
     *("account_id", "hold_id", "expires_at_us", "model", "held_pico", "held_tokens", "path"),
@@ -269,6 +272,21 @@ SELECT model FROM found WHERE model IS NOT NULL
 UNION
 SELECT model FROM (SELECT model FROM entries WHERE account_id = :account_id_3 {_LAST}) AS last
 WHERE model IS NOT NULL"""
+
+# Budgets of a model: the pairs of names of an account, as MODELS; the totals of one of them.
+ANSWERS = """
+WITH RECURSIVE found(names) AS (
+    SELECT min(names) FROM answers WHERE account_id = :account_id
+    UNION ALL
+    SELECT (SELECT min(names) FROM answers WHERE account_id = :account_id_2
+            AND names > found.names)
+    FROM found WHERE found.names IS NOT NULL
+)
+SELECT names FROM found WHERE names IS NOT NULL"""
+ANSWERS_BEFORE = f"""
+SELECT {_TOTALS} FROM answers
+WHERE account_id = :account_id AND names = :names AND recorded_at_us < :before_us
+ORDER BY recorded_at_us DESC, entry_id DESC LIMIT 1"""
 
 _BUDGET = """
 SELECT b.name, b.measure, b.limit_units, b.limit_pico, b.model, b.per, b.timezone, b.week_start,
@@ -476,6 +494,8 @@ FROM entries ORDER BY id"""
 ALL_OPEN_HOLDS = """
 SELECT account_id, hold_id, expires_at_us, model, held_pico, held_tokens, path FROM open_holds"""
 MODEL_RUNS = "SELECT model, recorded_at_us, entry_id FROM model_runs WHERE account_id = :account_id"
+ALL_ANSWERS = f"""
+SELECT names, recorded_at_us, entry_id, {_TOTALS} FROM answers WHERE account_id = :account_id"""
 PARENT_CHANGES = "SELECT entry_id, parent_id FROM parent_changes"
 CORRECTED = "SELECT DISTINCT corrects_id FROM entries WHERE corrects_id IS NOT NULL"
 

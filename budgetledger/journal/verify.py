@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from budgetledger.journal import statements
+from budgetledger.journal.answers import follow_answer, has_answer, names_of
 from budgetledger.journal.price_rows import price_problems
 from budgetledger.journal.problem import Problem
 from budgetledger.journal.rules import (
@@ -111,6 +112,8 @@ def _journal_problems(
     head = genesis(project, account, created_at_us)
     models: dict[str | None, tuple[int | None, ...]] = {}
     runs: set[tuple[Any, ...]] = set()
+    answers: dict[str, tuple[int, ...]] = {}
+    answered: set[tuple[Any, ...]] = set()
     for row in execute(compiled(statements.JOURNAL), (account_id,)):
         entry_id, row_project_id, row_hash, *rest = row
         row_totals, (recorded_at_us, *evidence, row_count) = tuple(rest[:8]), rest[8:]
@@ -140,11 +143,20 @@ def _journal_problems(
         head = Head._make((row_hash, recorded_at_us, *row_totals, *place))
         if draft.model is not None:
             models[draft.model] = model_totals(head)
+        if has_answer(draft):
+            names = names_of(draft)
+            answers[names] = follow_answer(draft, answers.get(names))
+            answered.add((names, recorded_at_us, entry_id, *answers[names]))
         count_row()
     runs ^= set(execute(compiled(statements.MODEL_RUNS), (account_id,)))
     for entry_id in sorted({entry_id for _, _, entry_id in runs}):
         problems.append(
             Problem("the list of runs of a model is wrong about this row", account, entry_id)
+        )
+    answered ^= set(execute(compiled(statements.ALL_ANSWERS), (account_id,)))
+    for entry_id in sorted({entry_id for _, _, entry_id, *_ in answered}):
+        problems.append(
+            Problem("the totals of what another model answered are wrong", account, entry_id)
         )
     return problems
 

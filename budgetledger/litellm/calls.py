@@ -23,7 +23,7 @@ from budgetledger.errors import (
 from budgetledger.holds import BaseHold, Hold, called_at
 from budgetledger.journal.drafts import HoldRequest
 from budgetledger.journal.journal import journal_of
-from budgetledger.ledger import Ledger
+from budgetledger.ledger import Ledger, ledger_at
 from budgetledger.litellm.exceeded_error import as_litellm_error
 from budgetledger.litellm.listed_prices import listed_rates, most_cost, stated_rates
 from budgetledger.litellm.tags import call_tags
@@ -82,7 +82,7 @@ class LitellmMeter:
     ) -> Any:
         """Call *function*, litellm's function of that *name*, under a hold."""
         call = self._prepared(name, function, args, kwargs)
-        ledger = self._ledger()
+        ledger = ledger_at(self._ledger(), *_places(call.kwargs))
         hold = self._held(ledger, call)
         try:
             response = function(*args, **call.kwargs)
@@ -103,7 +103,7 @@ class LitellmMeter:
     ) -> Any:
         """`call` for one of the coroutine functions."""
         call = self._prepared(name, function, args, kwargs)
-        ledger = self._ledger()
+        ledger = ledger_at(self._ledger(), *_places(call.kwargs))
         hold = await self._aheld(ledger, call)
         try:
             response = await function(*args, **call.kwargs)
@@ -185,7 +185,8 @@ class LitellmMeter:
 
         Uses the prices stated with *deployment*, else the ledger's, else litellm's list.
         """
-        journal, model = journal_of(ledger), deployment.model
+        journal = journal_of(ledger_at(ledger, *_places(deployment.prices)))
+        model = deployment.model
         rates = stated_rates(call.kind, deployment.prices)
         if rates is None:
             with suppress(UnpricedModel):
@@ -223,6 +224,12 @@ def _positional(function: Callable[..., Any]) -> tuple[str, ...]:
     every = signature(function).parameters.values()
     names = [each.name for each in every if each.kind is each.POSITIONAL_OR_KEYWORD]
     return tuple(name for name in names if name != "self")
+
+
+def _places(arguments: Mapping[str, Any]) -> list[str]:
+    """Where a call with these arguments is made, or one of a deployment."""
+    names = ("api_base", "base_url", "custom_llm_provider")
+    return [place for name in names if isinstance(place := arguments.get(name), str)]
 
 
 def _is_stated_free(kind: Kind, deployment: Deployment) -> bool:

@@ -118,9 +118,10 @@ def _at_host(
 def _names_at(host: Host, name: str, listed: Collection[str]) -> list[str]:
     """What *name* may be called at *host*, likeliest first."""
     stated, rest = taken_apart(name, listed)
-    if stated is None or stated.provider != host.provider or rest == name:
+    if stated is None or rest == name:
         return [name]
-    return [name, rest] if host.own_names else [rest, name]
+    is_own_prefix = stated.provider == host.provider and not host.own_names
+    return [rest, name] if is_own_prefix else [name, rest]
 
 
 def _spelled(host: Host | None, name: str) -> Iterator[Spelling]:

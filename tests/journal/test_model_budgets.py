@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 from samples import START
 
-from budgetledger import BudgetExceededError
+from budgetledger import BudgetExceededError, Ledger
+from budgetledger.errors import UnpricedWarning
 from budgetledger.journal import settings
 
 NAMES = ["gpt-4o", "openai/gpt-4o", "GPT-4O", "gpt-4o-2024-08-06"]
@@ -73,9 +76,9 @@ def test_windows_shifts_parents_and_alerts_follow_the_rule(ledger, clock):
 
 def test_an_unpriced_call_of_another_name_is_told(ledger):
     ledger.set_budget("alice", 10, per="day", model="my-model")
-    with pytest.warns(UserWarning):
-        ledger.charge("alice", {"usage": {"prompt_tokens": 1}}, model="host/MY-MODEL")
-        ledger.charge("alice", {"usage": {"prompt_tokens": 1}}, model="your-model")
+    for model in ("azure/MY-MODEL", "your-model"):
+        with pytest.warns(UnpricedWarning):
+            ledger.charge("alice", {"usage": {"prompt_tokens": 1}}, model=model)
     assert ledger.balance("alice").unpriced == 1
 
 
@@ -84,6 +87,78 @@ def test_a_stated_host_counts_that_host_alone(ledger):
     for model in (*NAMES, "azure/gpt-4o", "azure/gpt-4o-2024-08-06"):
         ledger.charge("alice", cost=1, model=model)
     assert status(ledger, "usd/day/azure/gpt-4o").posted == 2
+
+
+USED = {"model": "gpt-4o-2024-08-06", "usage": {"prompt_tokens": 1000, "completion_tokens": 200}}
+COST = Decimal("0.0045")
+
+
+def test_what_answered_counts_too(ledger, clock):
+    ledger.set_parent("alice", "team")
+    for account in ("alice", "team", "*"):
+        ledger.set_budget(account, 10, per="day", model="gpt-4o")
+        ledger.set_budget(account, tokens=5000, per="day", model="gpt-4o")
+        ledger.set_budget(account, 10, per="day", model="my-alias")
+    asked = ["my-alias", "gpt-4o", "GPT-4o", "team/other", "my-alias"]
+    paid = [ledger.charge("alice", USED, model=model) for model in asked]
+    with ledger.hold("alice", 1, model="my-alias") as hold:
+        assert hold.settle(USED).price["answered"] == "gpt-4o-2024-08-06"
+    assert ["answered" in entry.price for entry in paid] == [True, False, False, True, True]
+    for account in ("alice", "team", "*"):
+        assert status(ledger, account=account).posted == 6 * COST
+        assert status(ledger, "tokens/day/gpt-4o", account).posted == 6 * 1200
+        assert status(ledger, "usd/day/my-alias", account).posted == 3 * COST
+    ledger.adjust(paid[0], COST, reason="a correction")
+    assert status(ledger).posted == status(ledger, account="team").posted == 7 * COST
+    with pytest.raises(BudgetExceededError) as refused:
+        ledger.hold("alice", 10, model="gpt-4o")
+    assert refused.value.posted == 7 * COST
+    assert sum(ledger.model_costs("alice").values()) == 7 * COST
+    assert ledger.verify().ok
+    clock.advance(days=1)
+    assert status(ledger).posted == 0
+    ledger.charge("alice", USED, model="my-alias")
+    assert status(ledger).posted == COST
+    earlier = ledger.balance("alice", at=START).budgets
+    assert {one.budget.name: one.posted for one in earlier}["usd/day/gpt-4o"] == 7 * COST
+
+
+def test_a_price_stated_later_counts_where_the_answer_does(ledger):
+    ledger.set_budget("alice", 10, per="day", model="house-model")
+    answer = {"model": "house-model", "usage": {"prompt_tokens": 1000}}
+    with pytest.warns(UnpricedWarning):
+        entry = ledger.charge("alice", answer, model="my-alias")
+    ledger.set_price("house-model", input=1, effective_at=entry.recorded_at)
+    [priced] = ledger.reprice(dry_run=False)
+    assert (priced.cost, priced.adjustment.model) == (Decimal("0.001"), "my-alias")
+    assert status(ledger, "usd/day/house-model").posted == priced.cost
+    assert ledger.verify().ok
+
+
+def test_an_index_of_answers_that_was_changed_is_found(ledger, database):
+    ledger.set_budget("alice", 10)
+    ledger.charge("alice", USED, model="my-alias")
+    assert database.sql("SELECT names FROM answers") == [('["my-alias", "gpt-4o-2024-08-06"]',)]
+    with pytest.raises(Exception, match="rows stay"):
+        database.sql("DELETE FROM answers")
+
+
+@pytest.mark.filterwarnings("ignore::budgetledger.errors.UnknownAccountWarning")
+def test_verify_recounts_what_answered(tmp_path):
+    path = tmp_path / "spend.db"
+    with Ledger(path) as ledger:
+        ledger.charge("alice", USED, model="my-alias")
+    with closing(sqlite3.connect(path)) as connection:
+        (guard,) = connection.execute(
+            "SELECT sql FROM sqlite_master WHERE name = 'answers_no_update'"
+        ).fetchone()
+        connection.executescript(
+            f"DROP TRIGGER answers_no_update; UPDATE answers SET total_tokens = 7; {guard}"
+        )
+    with Ledger(path) as ledger:
+        [problem] = ledger.verify().problems
+    assert (problem.account, problem.entry_id) == ("alice", 1)
+    assert "answered" in problem.message
 
 
 @pytest.fixture

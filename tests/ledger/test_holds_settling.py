@@ -297,7 +297,7 @@ def test_the_row_is_filed_under_the_model_asked_for_and_priced_by_the_one_that_a
 def test_a_budget_of_a_model_counts_the_model_asked_for(ledger):
     ledger.set_budget("alice", 2, model="gpt-4o")
     hold = granted(ledger, "alice", "1.50", model="gpt-4o")
-    granted(ledger, "alice", "1.50", model="gpt-4o-2024-08-06")  # another model, for a budget
+    granted(ledger, "alice", "1.50", model="gpt-4o-mini")
     granted(ledger, "alice", "1.50")
     refusal = refused(ledger, "alice", "0.51", model="gpt-4o")
     assert (refusal.budget.name, refusal.held) == ("usd/gpt-4o", Decimal("1.50"))

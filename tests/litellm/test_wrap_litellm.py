@@ -222,3 +222,28 @@ def test_budgets_of_a_model_are_for_the_name_that_is_asked_for(ledger, router):
     routed.completion("cheap", said())
     with pytest.raises(BudgetExceededError, match="usd/best"):
         routed.completion("best", said())
+
+
+def test_a_call_at_a_known_url_is_held_and_priced_at_that_host(ledger, monkeypatch):
+    answer = {
+        "model": "llama-3.3-70b-versatile",
+        "choices": [{"message": {"role": "assistant", "content": "Hi"}}],
+        "usage": {"prompt_tokens": 10_000, "completion_tokens": 1_000, "total_tokens": 11_000},
+    }
+    response = litellm.ModelResponse(**answer)
+    response._hidden_params = {"custom_llm_provider": "openai", "response_cost": None}
+    monkeypatch.setattr(litellm, "completion", lambda model, messages, **_: response)
+    groq = {"api_base": "https://api.groq.com/openai/v1", "max_tokens": 9}
+    wrap(litellm, ledger, "alice").completion("openai/llama-3.3-70b-versatile", said(), **groq)
+    hold, settle = list(ledger.entries("alice"))[-2:]
+    assert (hold.price["provider"], settle.price["provider"]) == ("groq", "groq")
+    assert (settle.cost, settle.model) == (Decimal("0.00669"), "openai/llama-3.3-70b-versatile")
+
+
+def test_a_provider_that_is_told_by_name_is_the_host(ledger, monkeypatch):
+    response = litellm.ModelResponse(model="llama-3.3-70b-versatile", usage=litellm.Usage(9, 1, 10))
+    monkeypatch.setattr(litellm, "completion", lambda model, messages, **_: response)
+    call = {"custom_llm_provider": "groq", "max_tokens": 9}
+    wrap(litellm, ledger, "alice").completion("llama-3.3-70b-versatile", said(), **call)
+    hold, settle = list(ledger.entries("alice"))[-2:]
+    assert (hold.price["provider"], settle.price["provider"]) == ("groq", "groq")

@@ -20,12 +20,13 @@ BEGAN = datetime(2026, 1, 31, 20, 30, tzinfo=UTC)
 
 
 def fill(path):
-    """Four projects with everything a ledger can hold."""
+    """Five projects with everything a ledger can hold."""
     clock = FakeClock(BEGAN)
     fill_with_costs(path, clock)
     fill_with_holds(path, clock)
     fill_with_prices(path, clock)
     fill_with_unknown_costs(path, clock)
+    fill_with_answers(path, clock)
 
 
 def fill_with_costs(path, clock):
@@ -121,6 +122,14 @@ def fill_with_unknown_costs(path, clock):
         ledger.hold("dave", model="gpt-4o", text="hello", max_output_tokens=9, key="u1")
         held = ledger.hold("dave", model="gpt-4o", text="hello", max_output_tokens=9)
         list(held.stream(["Once", " upon"]))
+
+
+def fill_with_answers(path, clock):
+    """A project with a call that another model answered than the one asked for."""
+    answer = {"model": "gpt-4o", "usage": {"prompt_tokens": 1000, "completion_tokens": 200}}
+    with Ledger(path, project="aliased", clock=clock) as ledger:
+        ledger.set_budget("dora", 5, model="gpt-4o")
+        ledger.charge("dora", answer, model="my-alias")  # 0.0045
 
 
 def dump(path):

@@ -4,7 +4,7 @@ import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from samples import START
+from samples import RESPONSE, START
 from sqlalchemy import create_engine, event
 
 from budgetledger import Ledger
@@ -41,6 +41,7 @@ def ledger(made):
         opened.set_price("own-*", input="0.3", output=4, request="0.001", all_projects=True)
         opened.set_price("own-m", input="1e-7", cache_read="12.5", note="per contract")
         opened.remove_price("own-m")
+        opened.charge("alice", RESPONSE, model="my-alias")
         yield opened
 
 
@@ -162,6 +163,7 @@ TAMPERED = {
     "UPDATE budget_revisions SET limit_units = 9": "was changed, removed or put",
     "UPDATE parent_changes SET parent_id = account_id": "was changed, removed or put",
     "DELETE FROM model_runs": "the list of runs of a model is wrong",
+    "DELETE FROM answers": "the totals of what another model answered are wrong",
     "DELETE FROM open_holds": "the list of open holds is wrong",
     "UPDATE price_revisions SET effective_at_us = 0 WHERE id = 1": "own price 1, or the one before",
     "DELETE FROM price_revisions WHERE id = 2": "own price 3, or the one before",

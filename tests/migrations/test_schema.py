@@ -32,7 +32,7 @@ SAVED = Path(__file__).parent / "saved"
 RELEASED = sorted(file.stem for file in SAVED.glob("*.sql"))
 APPEND_ONLY = {
     "projects", "accounts", "entries", "budget_revisions", "window_shifts", "parent_changes",
-    "threshold_crossings", "model_runs", "price_revisions",
+    "threshold_crossings", "model_runs", "price_revisions", "answers",
 }  # fmt: skip
 TABLES = APPEND_ONLY | {"open_holds"}
 
@@ -131,6 +131,7 @@ def test_every_table_is_strict_and_guarded_but_for_the_list_of_open_holds(path):
         assert {name for name, without_rowid, _ in tables if without_rowid} == {
             "open_holds",
             "model_runs",
+            "answers",
         }
         triggers = database.execute(
             "SELECT tbl_name, name FROM sqlite_master WHERE type = 'trigger'"
@@ -290,6 +291,9 @@ agents team 200 5.5 2.5 02-01T00:00Z 03-01T00:00Z o3=5.5
 WITH_UNKNOWN_COSTS = """
 unknown dave 1 0.076505 0 None None gpt-4o=0.000055 my-secret=0.0202 x=0.025 y=0.03125 z=0
 """
+WITH_ANSWERS = """
+aliased dora 5 0.0045 0 None None my-alias=0.0045
+"""
 SAID = {  # by revision: what `verify` counts, and the balances
     "0001": ((4, 17, ()), BALANCES),
     "0002": ((9, 54, ()), BALANCES.rstrip() + WITH_HOLDS),
@@ -297,6 +301,14 @@ SAID = {  # by revision: what `verify` counts, and the balances
     "0004": (
         (11, 78, ()),
         BALANCES.rstrip() + WITH_ASSUMED_HOLDS.rstrip() + WITH_PRICES.rstrip() + WITH_UNKNOWN_COSTS,
+    ),
+    "0005": (
+        (12, 80, ()),
+        BALANCES.rstrip()
+        + WITH_ASSUMED_HOLDS.rstrip()
+        + WITH_PRICES.rstrip()
+        + WITH_UNKNOWN_COSTS.rstrip()
+        + WITH_ANSWERS,
     ),
 }
 
@@ -308,7 +320,7 @@ def clock():
 
 
 def balances(path, clock):
-    for project in ("app", "other", "agents", "priced", "unknown"):
+    for project in ("app", "other", "agents", "priced", "unknown", "aliased"):
         with Ledger(path, project=project, clock=clock) as ledger:
             for account in ledger.accounts():
                 balance = ledger.balance(account.name)

@@ -158,6 +158,8 @@ ANSWERED = [  # asked, answered, places, USD for USED; None: unpriced
     ("openai/gpt-oss-120b", "openai/gpt-oss-120b", ("https://api.groq.com/openai/v1",), "0.0021"),
     ("groq/llama-3.3-70b-versatile", "llama-3.3-70b-versatile",
      ("https://api.groq.com/openai/v1",), "0.00669"),
+    ("openai/llama-3.3-70b-versatile", "llama-3.3-70b-versatile",
+     ("https://api.groq.com/openai/v1", "openai"), "0.00669"),  # LiteLLM's name for any such API
     ("deepseek-ai/DeepSeek-R1:together", None, ("https://router.huggingface.co/v1",), "0.037"),
     ("huggingface/together/deepseek-ai/DeepSeek-R1", None, (), "0.037"),
 ]  # fmt: skip

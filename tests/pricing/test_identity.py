@@ -28,11 +28,13 @@ SAME = {
         "arn:aws:bedrock:us-east-1:1:inference-profile/us.anthropic.claude-sonnet-4-5-20250929-v1:0",
     ],
     "claude-opus-4": ["claude-opus-4-20250514", "claude-opus-4@20250514"],
-    "gemini-2.0-flash": ["gemini-2.0-flash-001", "gemini/gemini-2.0-flash", "models/gemini-2.0-flash"],
+    "gemini-2.0-flash": ["gemini-2.0-flash-001", "gemini/gemini-2.0-flash",
+                         "models/gemini-2.0-flash"],
     "gemini-2.5-pro": ["gemini-2.5-pro-preview-06-05"],
     "mistral-large": ["mistral-large-2411", "mistral/mistral-large-latest"],
     "llama-3.3-70b-instruct": ["openrouter/meta-llama/llama-3.3-70b-instruct:free"],
-    "azure/gpt-4o": ["azure/gpt-4o", "azure/gpt-4o-2024-08-06", "azure/eu/gpt-4o", "azure_ai/gpt-4o"],
+    "azure/gpt-4o": ["azure/gpt-4o", "azure/gpt-4o-2024-08-06", "azure/eu/gpt-4o",
+                     "azure_ai/gpt-4o"],
     "my model": ["my model", "MY MODEL"],
 }  # fmt: skip
 OTHER = {
