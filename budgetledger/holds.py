@@ -283,6 +283,10 @@ class Hold(BaseHold):
         returns the first entry. After a release or the deadline the cost is recorded all the
         same.
 
+        If the cost of a response is not known, it is what was held (``cost_basis`` is
+        ``"assumed"``), with an `UnpricedWarning`; `Ledger.reprice` or `Ledger.adjust` state it
+        later. A response that says that the call failed releases the hold.
+
         Returns the new entry, durable on return. Raises `HoldAlreadyClosed` (has the entry) if
         the hold is settled; `UnreadableResponse`; `StoreError` (call ``settle()`` without
         arguments to retry).
@@ -324,7 +328,9 @@ class Hold(BaseHold):
         """Yield the `chunks` of a streamed response, and settle with its usage at the end.
 
         If the stream breaks or the loop is left early, it settles with the usage reported so
-        far, or else with an estimate from the text received. A stream that breaks before its
+        far, or else with an estimate from the text received; with what was held if there is none:
+        the chunks have an unknown form, the prompt was not counted, or the model's reasoning is
+        hidden. A stream that breaks before its
         first chunk leaves the hold open. If the settle fails, it warns with `UnrecordedWarning`
         instead of raising.
         """
