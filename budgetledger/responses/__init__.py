@@ -4,6 +4,8 @@ May import words and tokens. In reading order:
 
 * ``response``: a response, a batch line or a stream's last event -> model, usage, cost.
 * ``stream``: the chunks of a stream -> the same, also for a stream that was cut.
+* ``failures``: whether an answer says that its call failed.
+* ``hidden_reasoning``: which models are billed for reasoning that is not in the answer.
 * ``usage_readers``: which of the readers below a usage is for.
 * ``openai_usage``, ``anthropic_usage``, ``gemini_usage``, ``bedrock_usage``, ``cohere_usage``,
   ``transcription_usage``, ``image_usage``: one provider's form each, or one kind of answer's.

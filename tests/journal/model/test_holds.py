@@ -670,11 +670,13 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
             return
         found = []
         balance = ledger.balance(account)
-        reported = [one for one in balance.budgets if one.window == balance.window]
-        model = reported[0].budget.model if len(reported) == 1 else None
-        if len(reported) == 1 or not balance.budgets:
-            window = tuple(balance.window[:2])
-            assert balance.assumed == usd(self.auditor.assumed(who, window, model))
+        in_usd = [one for one in balance.budgets if one.budget.measure == "usd"]
+        reported = min(
+            in_usd, key=lambda one: (one.budget.name != "default", one.available), default=None
+        )
+        model = reported and reported.budget.model
+        window = tuple(balance.window[:2])
+        assert balance.assumed == usd(self.auditor.assumed(who, window, model))
         for one in balance.budgets:
             figures = one.budget.limit, one.posted, one.held, one.available
             found.append((one.budget.name, tuple(one.window[:2]), *figures))
