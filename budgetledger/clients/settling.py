@@ -15,7 +15,8 @@ from budgetledger.errors import (
 )
 from budgetledger.holds import BaseHold, Hold
 from budgetledger.ledger import Ledger
-from budgetledger.responses.failures import FailedAnswer, is_failure
+from budgetledger.responses.failures import is_failure
+from budgetledger.responses.readings import FailedAnswer
 from budgetledger.responses.response import Reading, model_of, read_response
 
 _log = logging.getLogger("budgetledger")

@@ -17,6 +17,7 @@ from budgetledger.names import checked_name, is_name, to_json
 from budgetledger.pricing import catalog
 from budgetledger.pricing.estimates import Estimate, estimate
 from budgetledger.pricing.sources import Book, extreme, priced
+from budgetledger.responses.readings import CountedAnswer
 from budgetledger.responses.response import Reading, model_of, read_response
 from budgetledger.usage import MAX_TOKENS, Usage, checked, positional
 from budgetledger.windows import from_us, to_us
@@ -42,7 +43,6 @@ def draft_charge(
     book: Book,
     *,
     is_settle: bool = False,
-    is_counted: bool = False,
 ) -> Draft:
     """Draft a charge. Money that was spent is never refused because its price is unknown.
 
@@ -52,7 +52,7 @@ def draft_charge(
     not the requested one. The row is recorded under *model*, the requested one, if passed.
 
     *is_settle*: the price of *model* applies too, if the model that answered has none.
-    *is_counted*: the usage was counted and not reported, so without a price it is no usage.
+    The usage of a `CountedAnswer` was not reported, so without a price it is no usage.
     """
     cost_pico = None if cost is None else to_pico(cost, one_entry=True)
     if model is not None:
@@ -71,7 +71,7 @@ def draft_charge(
                 asked = priced(model, model, usage, None, at_us, book)
                 price = price if asked.cost_pico is None else asked
             cost_pico, source, price_json = price
-        is_counted = is_counted and usage is not None
+        is_counted = isinstance(response, CountedAnswer)
         if is_counted and cost_pico is None:
             usage = None
         model = model or answered

@@ -6,6 +6,7 @@ May import words and tokens. In reading order:
 * ``stream``: the chunks of a stream -> the same, also for a stream that was cut.
 * ``failures``: whether an answer says that its call failed.
 * ``hidden_reasoning``: which models are billed for reasoning that is not in the answer.
+* ``readings``: what to settle a stream with; answers that failed, or whose text was counted.
 * ``usage_readers``: which of the readers below a usage is for.
 * ``openai_usage``, ``anthropic_usage``, ``gemini_usage``, ``bedrock_usage``, ``cohere_usage``,
   ``transcription_usage``, ``image_usage``: one provider's form each, or one kind of answer's.
