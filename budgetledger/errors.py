@@ -29,7 +29,7 @@
     BudgetledgerWarning (UserWarning)
     ├── ClockWarning                       the clock stepped back; times did not
     ├── UnknownAccountWarning              a cost was recorded for an account without a budget
-    ├── UnpricedWarning                    a call was recorded without a price
+    ├── UnpricedWarning                    a call was recorded without a price, or as assumed
     └── UnrecordedWarning                  a cost could not be recorded yet; what to do
 
 Each message ends with what to do. Its facts are attributes of the exception too. All exceptions
@@ -129,8 +129,9 @@ class UnreadableResponse(InvalidInput):
 class UnpricedModel(BudgetledgerError, LookupError):
     """No price is known for ``model``, so a hold cannot be estimated.
 
-    Retrying helps after `Ledger.set_price`. A cost is never refused for this: it is recorded as
-    unpriced.
+    Or nothing can be estimated for a call, and a budget has an earlier such call without a price.
+    Retrying helps after `Ledger.set_price`; in the second case once `Ledger.reprice` or
+    `Ledger.adjust` has stated the price. A cost is never refused for this: it is recorded.
     """
 
     model: str
@@ -289,7 +290,7 @@ class UnknownAccountWarning(BudgetledgerWarning):
 
 
 class UnpricedWarning(BudgetledgerWarning):
-    """A call was recorded without a price; budgets of USD do not count it until it is priced."""
+    """The price of a call is not known: it counts as what was held, or not at all if unpriced."""
 
 
 class UnrecordedWarning(BudgetledgerWarning):

@@ -30,9 +30,9 @@ from budgetledger.journal.drafts import UNKNOWN_MODEL, draft_charge
 from budgetledger.journal.holding import Granted
 from budgetledger.journal.rules import ASSUMED_OUTPUT, Draft, settling
 from budgetledger.money import Amount, to_usd
-from budgetledger.names import checked_name, checked_reason
-from budgetledger.responses.failures import FailedAnswer, is_failure
-from budgetledger.responses.hidden_reasoning import hides_reasoning
+from budgetledger.names import checked_reason
+from budgetledger.responses.failures import is_failure
+from budgetledger.responses.readings import CountedAnswer, FailedAnswer, answer_of_stream
 from budgetledger.responses.response import Reading
 from budgetledger.responses.stream import StreamReading
 from budgetledger.usage import Usage
@@ -116,8 +116,6 @@ class BaseHold:
         occurred_at: datetime | None,
         note: str | None = None,
         key: str | None = None,
-        *,
-        is_counted: bool = False,
     ) -> Draft:
         """Draft the settle from the arguments of `settle`; a release, if the call failed."""
         if paid is None and usage is None:
@@ -141,7 +139,7 @@ class BaseHold:
         try:
             draft = draft_charge(
                 paid, cost, model or self.model, usage, key, tags, occurred_at,
-                self._journal.clock, self._journal.prices, is_settle=True, is_counted=is_counted,
+                self._journal.clock, self._journal.prices, is_settle=True,
             )  # fmt: skip
         except UnreadableResponse:
             if not is_failure(paid):
@@ -150,6 +148,8 @@ class BaseHold:
         if draft.cost_pico is None and draft.usage_json is None and _says_failed(paid):
             return self._release_of_failed(key)
         tags_json = self.entry.tags_json if tags is None else draft.tags_json
+        if isinstance(paid, CountedAnswer) and draft.usage_json is None:
+            note = "assumed: no usage came with the stream, and no price is known"
         draft = self._with_basis(draft)
         return settling(draft, self.id, tags_json, unestimated(self.entry) or note)
 
@@ -157,8 +157,6 @@ class BaseHold:
         return with_basis(draft, self.entry)
 
     def _release_of_failed(self, key: str | None) -> Draft:
-        if key is not None:
-            checked_name(key, "key")
         note = "the answer says that the call failed"
         return Draft("release", note=note, idempotency_key=key, hold_id=self.id)
 
@@ -208,27 +206,9 @@ class BaseHold:
 
     def _stream_settling(self, reading: StreamReading) -> Draft:
         """Draft the settle with what a stream used."""
-        expected = self.entry.usage.get("input_tokens")
-        used = reading.usage(self.model, expected)
-        if reading.is_failed:
-            self._got_response = True
-            return self._release_of_failed(None)
-        paid = Reading(used.model or self.model, used.usage, used.cost)
-        if used.reported or used.cost is not None:
-            return self._settling(paid, None, None, None, None)
-        usage = used.usage
-        if reading.is_unknown:
-            note = "assumed: the chunks of the stream have an unknown form"
-        elif usage is None:
-            note = "assumed: the stream was read elsewhere"
-        elif not usage.input_tokens and not expected:
-            note = "assumed: no usage came with the stream, and the size of its prompt is unknown"
-        elif hides_reasoning(paid.model):
-            note = "assumed: no usage came with the stream, and the model's reasoning is hidden"
-        else:
-            note = "estimated: no usable usage came with the stream"
-            return self._settling(paid, None, None, None, None, note, is_counted=True)
-        return self._settling(paid._replace(usage=None), None, None, None, None, note)
+        counted = self.entry.usage.get("input_tokens")
+        answer, note = answer_of_stream(reading, self.model, counted)
+        return self._settling(answer, None, None, None, None, note)
 
 
 def _says_failed(paid: object) -> bool:
@@ -284,6 +264,10 @@ class Hold(BaseHold):
         returns the first entry. After a release or the deadline the cost is recorded all the
         same.
 
+        If the cost of a response is not known, it is what was held (``cost_basis`` is
+        ``"assumed"``), with an `UnpricedWarning`; `Ledger.reprice` or `Ledger.adjust` state it
+        later. A response that says that the call failed releases the hold.
+
         Returns the new entry, durable on return. Raises `HoldAlreadyClosed` (has the entry) if
         the hold is settled; `UnreadableResponse`; `StoreError` (call ``settle()`` without
         arguments to retry).
@@ -325,7 +309,9 @@ class Hold(BaseHold):
         """Yield the `chunks` of a streamed response, and settle with its usage at the end.
 
         If the stream breaks or the loop is left early, it settles with the usage reported so
-        far, or else with an estimate from the text received. A stream that breaks before its
+        far, or else with an estimate from the text received; with what was held if there is none:
+        the chunks have an unknown form, the prompt was not counted, or the model's reasoning is
+        hidden. A stream that breaks before its
         first chunk leaves the hold open. If the settle fails, it warns with `UnrecordedWarning`
         instead of raising.
         """

@@ -247,7 +247,8 @@ class Ledger:
     ) -> Entry:
         """Correct the cost of `entry` (or of the entry with that id) by `amount` USD.
 
-        `amount` is added to the cost and may be negative; for an unpriced entry it is the cost.
+        `amount` is added to the cost and may be negative; for an unpriced entry it is the cost,
+        for one of assumed cost the difference from that.
         The correction is a new row under the entry's model, in the window in which it is
         recorded. `reason` is stored with it. `key`: a retry with the same key and content
         returns the first correction. Returns the new entry. Raises `UnknownEntry`,
@@ -457,11 +458,12 @@ class Ledger:
         dry_run: bool = True,
         progress: Progress | None = None,
     ) -> list[Repriced]:
-        """Price entries that were recorded without a price, each at the time of its call.
+        """Price entries without a price, or of assumed cost, each at the time of its call.
 
         It covers the entries of `account` and the accounts under it, or of the project, with
         `model` (a name or pattern) if given. It uses your own prices, then the shipped list. A
-        dry run records nothing; otherwise each entry gets an adjustment with its cost. Calling it
+        dry run records nothing; otherwise each entry gets an adjustment: its cost, or how that
+        differs from the assumed cost. Only usage that an answer reported is priced. Calling it
         again, even concurrently, prices no entry twice. `progress`: see `verify`.
 
         Returns the entries with their prices. Raises `UnknownAccount`.
@@ -478,7 +480,9 @@ class Ledger:
 
         `as_of`: report the ledger as it was at that moment. The balance has ``limit``,
         ``posted``, ``held`` and ``available`` in USD; ``limit`` and ``available`` are None without
-        a budget of USD. ``budgets`` has the same for each budget. Raises `UnknownAccount`.
+        a budget of USD. ``assumed`` is the part of ``posted`` that is what was held for calls whose
+        cost is not known; ``unpriced`` counts calls without any cost. ``budgets`` has the figures
+        of each budget. Raises `UnknownAccount`.
         """
         return balances.balance(self._journal, account, at, as_of)
 

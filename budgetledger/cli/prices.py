@@ -267,10 +267,11 @@ def _some(models: list[str]) -> str:
 )
 @names_a_ledger
 def reprice(account: str | None, model: str | None, apply: bool, where: Where) -> None:
-    """Price calls that were recorded without a price.
+    """Price calls whose cost is not known, or assumed.
 
     Each call gets the price at the time of the call: your own, else the shipped list's. Without
-    --apply the result is only shown; with it, one adjustment for each call states its cost.
+    --apply the result is only shown; with it, one adjustment for each call states its cost, or how
+    it differs from the assumed one.
     """
     from budgetledger.journal.journal import journal_of
     from budgetledger.render.documents import print_json, repriced_json

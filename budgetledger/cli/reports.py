@@ -88,7 +88,7 @@ def model_costs(account: str, at: datetime | None, as_of: datetime | None, where
         print_json(model_costs_json(reported, where.project, costs))
         return
     from budgetledger.render.tables import console, shares
-    from budgetledger.render.text import window_text
+    from budgetledger.render.text import usd, window_text
 
     out = console()
     now = at or as_of or datetime.now(UTC)
@@ -96,6 +96,11 @@ def model_costs(account: str, at: datetime | None, as_of: datetime | None, where
     if reported.unpriced:
         click.echo(
             f"not in these figures, for lack of a price: {reported.unpriced:,} calls", err=True
+        )
+    if reported.assumed:
+        click.echo(
+            f"assumed to be what was held, as the cost is not known: {usd(reported.assumed)}",
+            err=True,
         )
     out.print(shares(out, costs, "model", "cyan"))
 

@@ -16,7 +16,8 @@ from budgetledger.errors import (
 from budgetledger.holds import BaseHold, Hold, called_at
 from budgetledger.ledger import Ledger
 from budgetledger.responses.called_at import called_at as places_of
-from budgetledger.responses.failures import FailedAnswer, is_failure
+from budgetledger.responses.failures import is_failure
+from budgetledger.responses.readings import FailedAnswer
 from budgetledger.responses.response import Reading, model_of, read_response
 
 _log = logging.getLogger("budgetledger")

@@ -2,6 +2,7 @@
 
 In reading order:
     rules               the next row, and whether a hold is granted; pure
+    basis               what a settle costs that nobody states; pure
     drafts              a caller's arguments as the draft of a row
     budget_terms        checks the arguments of set_budget; pure
     journal             Journal: an open ledger of one project, and transactions on it
@@ -13,6 +14,7 @@ In reading order:
     answers             totals of calls that another model answered than the one asked for
     posting             money rows, repeated in the accounts above; adjustments
     holding             hold, settle, release, extend, expire
+    minimal_holds       limits holds for calls of which nothing could be estimated
     standing            the current use of budgets, for decisions; from caches
     reports             the use of budgets at any moment, as known at any other; from rows
     settings            budgets, window shifts, parents and freezing, as rows

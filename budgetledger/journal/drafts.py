@@ -19,6 +19,7 @@ from budgetledger.pricing import catalog
 from budgetledger.pricing.estimates import Estimate, estimate
 from budgetledger.pricing.sources import Prices, extreme, priced
 from budgetledger.responses.called_at import called_at
+from budgetledger.responses.readings import CountedAnswer
 from budgetledger.responses.response import Reading, model_of, read_response
 from budgetledger.responses.stated_cost import ProviderBill
 from budgetledger.usage import MAX_TOKENS, Usage, checked, positional
@@ -45,7 +46,6 @@ def draft_charge(
     prices: Prices,
     *,
     is_settle: bool = False,
-    is_counted: bool = False,
 ) -> Draft:
     """Draft a charge. Money that was spent is never refused because its price is unknown.
 
@@ -56,7 +56,7 @@ def draft_charge(
     not the requested one. The row is recorded under *model*, the requested one, if passed.
 
     *is_settle*: the price of *model* applies too, if the model that answered has none.
-    *is_counted*: the usage was counted and not reported, so without a price it is no usage.
+    The usage of a `CountedAnswer` was not reported, so without a price it is no usage.
     """
     cost_pico = None if cost is None else to_pico(cost, one_entry=True)
     if model is not None:
@@ -78,7 +78,7 @@ def draft_charge(
                 asked = priced(model, model, usage, None, at_us, at_host)
                 price = price if asked.cost_pico is None else asked
             cost_pico, source, price_json = price
-        is_counted = is_counted and usage is not None
+        is_counted = isinstance(response, CountedAnswer)
         if is_counted and cost_pico is None:
             usage = None
         price_json = with_answer(price_json, model, answered)

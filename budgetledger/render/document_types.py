@@ -14,7 +14,7 @@ from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict  # pydantic reads no other before Python 3.12
 
-from budgetledger.entries import Measure
+from budgetledger.entries import CostBasis, Measure
 
 
 class Window(TypedDict):
@@ -72,6 +72,8 @@ class Balance(TypedDict):
     """Limit less posted and held; negative once overspent; null without a limit."""
     unpriced: int
     """Requests in the window whose price is not known, and which `posted` leaves out."""
+    assumed: Decimal
+    """The part of `posted` that is what was held for calls whose cost is not known yet."""
     window: Window
     budgets: list[BudgetStatus]
 
@@ -103,6 +105,8 @@ class ModelCosts(TypedDict):
     window: Window
     unpriced: int
     """Requests in the window whose price is not known, and which `model_costs` leaves out."""
+    assumed: Decimal
+    """The part of the costs that is what was held for calls whose cost is not known yet."""
     model_costs: Mapping[str, Decimal]
 
 
@@ -135,8 +139,11 @@ class Entry(TypedDict):
     model: str | None
     cost: Decimal | None
     """US dollars; negative only in an adjustment; null if no price was known."""
+    cost_basis: CostBasis | None
+    """What the cost is based on: `stated` by price and usage, by the caller or by LiteLLM,
+    `estimated` from the answer's text, `assumed` to be what was held, or `unpriced`."""
     price_source: str | None
-    """The source of the price: a price list, an own price, the caller."""
+    """The source of the price: a price list, an own price, the caller; or `assumed`."""
     price: dict[str, Any]
     """The unit prices from which the cost was computed."""
     input_tokens: int
@@ -219,7 +226,7 @@ class Price(TypedDict):
 
 
 class RepricedCall(TypedDict):
-    """A call that was recorded without a price, with its price now."""
+    """A call that was recorded without a price, or with an assumed cost, with its price now."""
 
     entry_id: int
     account: str
@@ -229,7 +236,7 @@ class RepricedCall(TypedDict):
     price_source: str
     price: dict[str, str]
     adjustment_id: int | None
-    """The entry that states the cost; null in a dry run."""
+    """The entry that states the cost, or its difference from the assumed one; null in a dry run."""
 
 
 class Repriced(TypedDict):

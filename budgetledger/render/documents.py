@@ -80,6 +80,7 @@ def balance_json(balance: Balance, project: str) -> doc.Balance:
         "held": balance.held,
         "available": balance.available,
         "unpriced": balance.unpriced,
+        "assumed": balance.assumed,
         "window": window_json(balance.window),
         "budgets": [budget_status_json(status) for status in balance.budgets],
     }
@@ -125,6 +126,7 @@ def model_costs_json(
         "account": balance.account,
         "window": window_json(balance.window),
         "unpriced": balance.unpriced,
+        "assumed": balance.assumed,
         "model_costs": costs,
     }
 
@@ -158,6 +160,7 @@ def entry_json(entry: Entry) -> doc.Entry:
         "kind": entry.kind,
         "model": entry.model,
         "cost": entry.cost,
+        "cost_basis": entry.cost_basis,
         "price_source": entry.price_source,
         "price": entry.price,
         "input_tokens": entry.input_tokens,

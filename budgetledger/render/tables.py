@@ -142,8 +142,10 @@ def entries_table(out: Console, entries: Sequence[Entry]) -> Table:
     decimals = decimals_of(entry.cost for entry in entries)
     for entry in entries:
         cost = Text("" if entry.cost is None else usd(entry.cost, decimals))
-        if entry.price_source == "unpriced":
+        if entry.cost_basis == "unpriced":
             cost = Text("unpriced", "yellow")
+        elif entry.cost_basis == "assumed":
+            cost.stylize("yellow")
         tokens = (f"{n:,}" if n else "" for n in (entry.input_tokens, entry.output_tokens))
         grid.add_row(
             str(entry.id),
@@ -165,6 +167,13 @@ def show_balance(out: Console, balance: Balance, project: str, now: datetime) ->
     for status in balance.budgets:
         out.print()
         _show_budget(out, status, now)
+    if balance.assumed:
+        out.print()
+        remark = (
+            f"{usd(balance.assumed)} of it is assumed: what was held, as the cost is not known; "
+            "see `budgetledger reprice`"
+        )
+        out.print(Text(remark, "yellow"), soft_wrap=True)
     if balance.unpriced:
         out.print()
         calls = "1 call is" if balance.unpriced == 1 else f"{balance.unpriced:,} calls are"

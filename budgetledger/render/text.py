@@ -138,7 +138,10 @@ def entry_text(entry: Entry) -> str:
     else:
         what = kind
     repeated = "" if entry.origin_id is None else f"repeats {entry.origin_id}"
-    done = ", ".join(filter(None, (what, repeated)))
+    assumed = "assumed cost" if entry.cost_basis == "assumed" else ""
+    if assumed and note and note.startswith("assumed: "):
+        note = note.removeprefix("assumed: ")
+    done = ", ".join(filter(None, (what, repeated, assumed)))
     return ": ".join(filter(None, (done, note)))
 
 

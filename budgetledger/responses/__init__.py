@@ -7,6 +7,9 @@ May import words and tokens. In reading order:
 * ``usage_readers``: which of the readers below a usage is for, and in which order they are tried.
 * ``belief``, ``token_counts``: what is no usage: one that cannot be true, a count beforehand.
 * ``stream``, ``stream_events``: the chunks of a stream -> the same, also for a stream that was cut.
+* ``failures``: whether an answer says that its call failed.
+* ``hidden_reasoning``: which models are billed for reasoning that is not in the answer.
+* ``readings``: what to settle a stream with; answers that failed, or whose text was counted.
 * ``stated_cost``: LiteLLM's figure, and the exact bill of a provider.
 * ``openai_usage``, ``openai_tools``, ``anthropic_usage``, ``gemini_usage``,
   ``gemini_interactions``, ``vertex_usage``, ``bedrock_usage``, ``bedrock_invoke_usage``,

@@ -10,16 +10,9 @@ errors); batches an ``error`` or a status other than 200 in the line.
 from __future__ import annotations
 
 from budgetledger.responses.fields import Fields, fields, get, items
-from budgetledger.responses.response import Reading
 from budgetledger.responses.usage_field import usage_field
 
 _TEXTS = ("output_text", "text", "content", "candidates", "outputs", "data", "message")
-
-
-class FailedAnswer(Reading):
-    """The reading of an answer that says that its call failed, and has no text and no usage."""
-
-    __slots__ = ()
 
 
 def is_failure(answer: object) -> bool:

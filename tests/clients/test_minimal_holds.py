@@ -177,7 +177,9 @@ def test_a_stream_of_unknown_form_is_assumed_and_warned_of(ledger):
     assert (settle.input_tokens, settle.output_tokens) == (8, 50)
 
 
-@pytest.mark.parametrize(("model", "basis"), [("gpt-4o", "estimated"), ("o3", "assumed")])
+@pytest.mark.parametrize(
+    ("model", "basis"), [("gpt-4o", "estimated"), ("o3", "assumed"), ("gemini-2.5-pro", "assumed")]
+)
 def test_a_broken_stream_is_counted_unless_its_reasoning_is_hidden(ledger, model, basis):
     chunks = [{"model": model, "choices": [{"index": 0, "delta": {"content": "row row"}}]}]
     hold = ledger.hold("alice", model=model, text="hello", max_output_tokens=50)
@@ -207,6 +209,20 @@ def test_a_stream_that_says_that_the_call_failed_releases_its_hold(ledger, chunk
         ask = asking(ledger, chunks[-1])
         assert passed(ask) == (MANY, None)
     assert (rows(ledger, "settle"), ledger.balance("alice").posted) == ([], 0)
+
+
+def test_a_broken_stream_of_a_model_without_a_price_is_assumed(ledger):
+    chunks = [{"model": NOBODY, "choices": [{"index": 0, "delta": {"content": "row row"}}]}]
+    ledger.set_price("mine", input=1, output=1)
+    hold = ledger.hold("alice", model="mine", text="hello", max_output_tokens=50)
+    list(hold.stream(chunks))  # at the price of the model that was asked
+    assert hold.closed_by.cost_basis == "estimated"
+    hold = ledger.hold("alice", model="mine", text="hello", max_output_tokens=50)
+    ledger.remove_price("mine")
+    with pytest.warns(UnpricedWarning, match="no price is known"):
+        list(hold.stream(chunks))
+    settle = hold.closed_by
+    assert (settle.cost_basis, settle.usage, settle.output_tokens) == ("assumed", {}, 50)
 
 
 def test_threads_pass_once(ledger):

@@ -82,6 +82,25 @@ def test_a_hold_and_its_settle(api):
     assert done(api.get("accounts/alice/model-costs"))["model_costs"] == {"gpt-4o": entry["cost"]}
 
 
+def test_a_settle_of_unknown_cost_and_one_of_a_call_that_failed(api):
+    done(api.post("accounts/u/budgets", json={"limit": "1"}))
+    held = done(api.post("accounts/u/holds", json={"amount": "0.25", "model": "nobodys"}), 201)
+    unknown = {"response": {"model": "nobodys", "usage": RESPONSE["usage"]}}
+    path = f"accounts/u/holds/{held['id']}/settle"
+    entry = done(api.post(path, json=unknown, headers=key("unknown")), 201)
+    assert (entry["cost"], entry["cost_basis"], entry["input_tokens"]) == ("0.25", "assumed", 14)
+    assert done(api.post(path, json=unknown, headers=key("unknown")), 201) == entry
+    assert done(api.get("accounts/u/balance"))["assumed"] == "0.25"
+    assert done(api.get("accounts/u/model-costs"))["assumed"] == "0.25"
+    held = done(api.post("accounts/u/holds", json={"amount": "0.25"}), 201)
+    failed = {"response": {"error": {"message": "overloaded"}}}
+    path = f"accounts/u/holds/{held['id']}/settle"
+    entry = done(api.post(path, json=failed, headers=key("failed")), 201)
+    assert (entry["kind"], entry["cost_basis"]) == ("release", None)
+    assert done(api.post(path, json=failed, headers=key("failed")), 201) == entry
+    assert done(api.get("accounts/u/balance"))["held"] == "0.00"
+
+
 def test_every_other_verb(api):
     done(api.post("accounts/bob/budgets", json={"limit": 5, "alert_at": ["0.5", 1]}))
     done(api.post("accounts/bob/budgets", json={"tokens": 100, "span": 86400, "name": "daily"}))

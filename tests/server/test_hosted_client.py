@@ -189,6 +189,36 @@ def test_a_stream_is_settled_on_the_server(connect):
     assert hold.closed_by.cost == Decimal("0.0004225")
 
 
+@pytest.mark.parametrize("known_there", [False, True])
+def test_what_is_unknown_here_is_sent_as_such_and_the_server_decides(server, connect, known_there):
+    manager = connect()
+    manager.create_budget(10, "u")
+    if known_there:
+        with at_server(server) as ledger:
+            ledger.set_price("nobody-knows", input=1000, output=2000, effective_at=YEARS_AGO)
+    cost, basis = (Decimal(2), "stated") if known_there else (Decimal("0.25"), "assumed")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        entry = manager.hold("u", "0.25", model="nobody-knows").settle(UNKNOWN)
+    assert [one.category for one in said] == ([] if known_there else [UnpricedWarning])
+    assert (entry.cost, entry.cost_basis) == (cost, basis)
+    with pytest.warns(UnpricedWarning, match="reports no usage"):
+        entry = manager.hold("u", "0.125").settle({"model": "nobody-knows"})
+    assert (entry.cost, entry.cost_basis) == (Decimal("0.125"), "assumed")
+    assert manager.get_current_cost("u") == float(cost + Decimal("0.125"))
+
+
+def test_a_call_that_failed_and_a_broken_stream_end_on_the_server(server, connect):
+    manager = connect()
+    manager.create_budget(1, "u")
+    assert manager.hold("u", "0.25").settle({"error": {"message": "no"}}).kind == "release"
+    with manager.hold("u", model="gpt-4o", text="A story.", max_output_tokens=100) as hold:
+        list(hold.stream(iter(["Once", " upon"])))
+    assert (hold.closed_by.kind, hold.closed_by.output_tokens) == ("settle", 2)
+    with at_server(server) as ledger:
+        assert ledger.balance("u").held == 0
+
+
 def test_what_a_killed_server_missed_is_sent_to_the_next(serve, server, connect, tmp_path):
     first = serve()
     manager = connect(of=first)

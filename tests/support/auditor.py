@@ -28,6 +28,8 @@ ROW = {
     "held_pico": None,
     "held_tokens": None,
     "expires_us": None,
+    "basis": None,
+    "minimal": None,
 }
 
 
@@ -153,6 +155,15 @@ class Auditor:
             if row["cost"] is None and (row["origin"] or row["id"]) not in stated
         ]
 
+    def assumed(self, who, window, model=None):
+        """The costs in a window that are what was held, where nobody has stated them since."""
+        stated = {row["corrects"] for row in self.rows}
+        return sum(
+            row["cost"]
+            for row in self.within(who, window, model)
+            if row["basis"] == "assumed" and (row["origin"] or row["id"]) not in stated
+        )
+
     # -- writing --------------------------------------------------------------------------------
 
     def append(self, now, who, kind, **facts):
@@ -277,13 +288,20 @@ class Auditor:
 
     # -- holds ----------------------------------------------------------------------------------
 
-    def hold(self, now, who, need, model, key, expires_in, prompt, enforce, priced=True):
-        """*prompt*: the tokens of one that the hold was estimated from, if it was *priced*."""
-        content = (who, "hold", model, need, prompt)
+    def hold(
+        self, now, who, need, model, key, expires_in, prompt, enforce, priced=True, minimal=None
+    ):
+        """*prompt*: the tokens of one that the hold was estimated from, if it was *priced*.
+
+        *minimal*: the model or function of a call of which nothing could be estimated.
+        """
+        content = (who, "hold", model, need if minimal is None else None, prompt)
         row, conflict = self.with_key(who[0], key, content)
         if row is not None:
             return conflict or self.still_open(now, self.holds[row["id"]])
         refusal = self.judge(now, who, need, model, prompt) if priced else ("no price",)
+        if refusal is None and minimal is not None and self.is_too_much(now, who, model):
+            refusal = ("no price",)
         if refusal is not None and enforce:
             return refusal
         line = self.line(who)
@@ -300,6 +318,9 @@ class Auditor:
             "expires_us": expires_us,
             "counts_on": line,
             "closed_by": None,
+            "minimal": minimal,
+            "prompt": prompt or 0,
+            "is_estimate": minimal is None and (prompt is not None or need["usd"] > 0),
         }
         return *self.shown(hold), refusal
 
@@ -329,6 +350,29 @@ class Auditor:
         most = None if prompt is None else largest_output(found, model, prompt)
         after = None if longest is None else longest / SECOND
         return "over", last["who"][1], last["name"], last["window"], *figures, after, most
+
+    def is_too_much(self, now, who, model):
+        """Whether a budget cannot limit one more call of which nothing could be estimated."""
+        named = None if model == "unknown" else model
+        for level in self.line(who):
+            for one in self.all_stand(now, level):
+                if one["measure"] == "usd" and one["model"] in (None, named):
+                    rows = self.unpriced(level, one["window"], named)
+                    if any(row["minimal"] for row in rows):
+                        return True
+                    for hold in self.open_holds(now, level, one["model"]):
+                        if hold["minimal"] and not self.ended_priced(who[0], hold["minimal"]):
+                            return True
+        return False
+
+    def ended_priced(self, project, minimal):
+        """Whether the last call of a model or function had a price, when it was settled."""
+        ended = [
+            row
+            for row in self.rows
+            if row["minimal"] == minimal and row["who"][0] == project and not row["origin"]
+        ]
+        return bool(ended) and ended[-1]["cost"] is not None
 
     def money_of(self, one):
         return self.within(one["who"], (None, None), one["model"])
@@ -368,6 +412,7 @@ class Auditor:
             hold["closed_by"] = self.append(now, hold["who"], "expire", hold=hold["id"])["id"]
 
     def settle(self, now, number, model, cost, used):
+        """*cost* None: nobody knows it. *used* None: nothing was told of it."""
         hold = self.holds[number]
         if hold["closed_by"] and self.rows[hold["closed_by"] - 1]["kind"] == "settle":
             return self.closed(hold)
@@ -377,7 +422,13 @@ class Auditor:
             whole = [one for one in top if one[1] == "*" and one not in hold["counts_on"]]
             line = [*hold["counts_on"], *whole]
         hold["closed_by"] = "settling"  # it counts no more when its own cost is judged
+        basis = "stated"
+        if cost is None:
+            need = hold["need"]
+            used = used or (hold["prompt"], need["tokens"] - hold["prompt"])
+            basis, cost = ("assumed", need["usd"]) if hold["is_estimate"] else ("unpriced", None)
         facts = {"model": model, "cost": cost, "used": used, "requests": 1, "hold": number}
+        facts |= {"basis": basis, "minimal": hold["minimal"]}
         row = self.post(now, hold["who"], "settle", line, **facts)
         hold["closed_by"] = row["id"]
         return "entry", row["id"]

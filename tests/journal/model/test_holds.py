@@ -38,6 +38,8 @@ from budgetledger.errors import (
     UnpricedModel,
 )
 from budgetledger.holds import Hold
+from budgetledger.journal.drafts import minimal_request
+from budgetledger.ledger import requested_hold
 from budgetledger.testing import FakeClock
 from budgetledger.verbs.hold_requests import find_hold
 from budgetledger.windows import Window, from_us, to_us
@@ -87,9 +89,11 @@ needs = st.sampled_from(
         *product(["tokens"], [0, 7, 1007, 4000], MODELS),
         *product(["prompt"] * 2, ANSWERS, ["gpt-4o"]),
         ("prompt", 0, HOUSE),
+        *product(["minimal"] * 4, ["app.ask", "app.tell"], MODELS),
     ]
 )
-paid = st.tuples(st.just("cost"), picos) | st.tuples(st.just("usage"), usages)
+charged = st.tuples(st.just("cost"), picos) | st.tuples(st.just("usage"), usages)
+paid = charged | st.tuples(st.just("unknown"), st.sampled_from(["gpt-4o", HOUSE]))
 names = st.sampled_from([None, None, "default", "cap"])
 shares = st.sampled_from([(), (), ("0.5", "1"), ("0.8",), ("1", "2")])
 which = st.integers(0, 30)  # counted from the newest
@@ -104,7 +108,7 @@ ASKS = {
     "settle": (which, paid, st.sampled_from([None, None, "gpt-4o", HOUSE])),
     "release": (which,),
     "extend": (which, waits),
-    "charge": (accounts, paid, models, keys),
+    "charge": (accounts, charged, models, keys),
     "adjust": (which, st.integers(-3, 3).map(lambda n: n * PICO), keys),
 }
 OFTEN = (
@@ -461,6 +465,8 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
 
     def plan_hold(self, number, ledger, account, need, key, expires_in):
         who, enforce = self.who(number, account), CALLERS[number][1]
+        if need[0] == "minimal":
+            return self.plan_minimal_hold(number, ledger, account, *need[1:], key, expires_in)
         asked, need, model, prompt = self.needed(need)
         wait = round(expires_in * 1e6)
         call = partial(ledger.hold, account, **asked, key=key, expires_in=expires_in)
@@ -472,6 +478,18 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
         return call, lambda auditor: auditor.hold(
             self.clock(), who, need, model, key, wait, prompt, enforce, priced
         )
+
+    def plan_minimal_hold(self, number, ledger, account, function, model, key, expires_in):
+        request = minimal_request(model, function, key, None)
+        need = {"usd": 1, "tokens": 1, "requests": 1}
+        who, enforce = self.who(number, account), CALLERS[number][1]
+        return (
+            lambda: requested_hold(ledger, account, request, expires_in),
+            lambda auditor: auditor.hold(
+                self.clock(), who, need, model or "unknown", key, round(expires_in * 1e6), None,
+                enforce, minimal=model or function,
+            ),
+        )  # fmt: skip
 
     def needed(self, need):
         """The arguments of a hold, and what it then sets aside."""
@@ -491,7 +509,7 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
         return asked, {"usd": pico, "tokens": tokens, "requests": 1}, model or "unknown", prompt
 
     @precondition(lambda self: self.auditor.accounts)
-    @rule(number=callers, account=accounts, need=needs)
+    @rule(number=callers, account=accounts, need=needs.filter(lambda need: need[0] != "minimal"))
     def can_afford(self, number, account, need):
         asked, need, model, prompt = self.needed(need)
         who, ledger = self.who(number, account), self.ledgers[number]
@@ -521,6 +539,12 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
             return None
         how, size = paid
         filed = model or hold.model
+        if how == "unknown":
+            filed = filed or size
+            return (
+                lambda: hold.settle({"model": size, "id": "x"}, model=model),
+                lambda auditor: auditor.settle(self.clock(), hold.id, filed, None, None),
+            )
         used = (0, 0) if how == "cost" else size
         cost = size if how == "cost" else auditor.priced(filed, used)
         given = usd(size) if how == "cost" else Usage(*size)
@@ -645,7 +669,15 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
                     ask(account)
             return
         found = []
-        for one in ledger.balance(account).budgets:
+        balance = ledger.balance(account)
+        in_usd = [one for one in balance.budgets if one.budget.measure == "usd"]
+        reported = min(
+            in_usd, key=lambda one: (one.budget.name != "default", one.available), default=None
+        )
+        model = reported and reported.budget.model
+        window = tuple(balance.window[:2])
+        assert balance.assumed == usd(self.auditor.assumed(who, window, model))
+        for one in balance.budgets:
             figures = one.budget.limit, one.posted, one.held, one.available
             found.append((one.budget.name, tuple(one.window[:2]), *figures))
         expected = []
@@ -695,6 +727,15 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
             for who, (cost, requests) in own.items():
                 assert found[who] == (pytest.approx(cost, rel=1e-12, abs=1), requests)
                 assert view != "spend" or found[who][0] == cost
+        rows = self.sql.execute(
+            "SELECT id, cost_basis, assumed FROM spend WHERE kind = 'settle' ORDER BY id"
+        )
+        stated = {row["corrects"] for row in self.auditor.rows}
+        assert rows.fetchall() == [
+            (row["id"], row["basis"], int(row["basis"] == "assumed" and row["id"] not in stated))
+            for row in self.auditor.rows
+            if row["kind"] == "settle" and row["origin"] is None
+        ]
         rows = self.sql.execute(
             "SELECT id, held_pico, held_tokens, closed_by FROM holds ORDER BY id"
         )

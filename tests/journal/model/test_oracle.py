@@ -502,6 +502,7 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
         assert balance.posted == usd(posted[0])
         rows = self.books.within(who, window, known_us, names)
         assert balance.unpriced == len(self.books.unpriced(rows, known_us))
+        assert balance.assumed == 0
         assert posted == self.summed_by_sql(who, window, known_us, names)
         if limit is None:
             assert balance.limit is balance.available is None
@@ -557,6 +558,9 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
                 assert (entry.model, entry.cost_pico) == (row["model"], row["cost"])
                 assert entry.input_tokens + entry.output_tokens == row["tokens"]
                 assert entry.requests == row["requests"]
+                if row["kind"] in ("charge", "adjustment"):  # what no hold was taken for
+                    basis = "unpriced" if row["cost"] is None else "stated"
+                    assert entry.cost_basis == basis
                 assert (entry.corrects_id, entry.idempotency_key) == (row["corrects"], row["key"])
 
     @invariant()
