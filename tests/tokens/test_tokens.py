@@ -30,7 +30,7 @@ from budgetledger.tokens import (
     vocabulary_weights,
 )
 from budgetledger.tokens import encodings as _encodings
-from budgetledger.tokens.character_classes import class_counts
+from budgetledger.tokens.text_profile import Profile
 
 SEVEN = "one two three four five six seven"
 JAPANESE = "お誕生日おめでとう"  # 9 tokens of cl100k, 8 of o200k
@@ -114,10 +114,10 @@ def test_o200k_is_the_vocabulary_of(model: str) -> None:
 )
 def test_the_weights_of_another_vendors_vocabulary(model: str, family: str, method: str) -> None:
     assert count_tokens("gpt-4o", text=SEVEN * 3).tokens == 21
-    weights, classes = getattr(vocabulary_weights, family), class_counts(SEVEN * 3)
+    weights, counts = getattr(vocabulary_weights, family), profile(SEVEN * 3)
     counted = count_tokens(model, text=SEVEN * 3)
-    assert counted == (weights.expected(21, classes), method)
-    assert counted.at_most == weights.at_most(21, classes)
+    assert counted == (weights.tokens(counts), method)
+    assert counted.at_most == weights.at_most(counts)
     bounds = count_bounds(model, text=SEVEN * 3)
     assert bounds[:2] == (counted.at_most, method)
     assert bounds.low_tokens <= counted.tokens < counted.at_most
@@ -145,15 +145,34 @@ def test_a_count_is_a_pair_with_a_bound() -> None:
     assert TokenCount(7, "exact").at_most == TokenCount(tokens=7, method="exact").at_most == 7
 
 
-def test_text_is_classified_as_a_whole_or_in_pieces() -> None:
-    text = "Order 12 COSTS €3.50\n😀 नमस्ते 你好 Привет \ud800 \x7f é" * 40_000
-    whole = class_counts(text)
-    assert sum(whole) == len(text)
-    assert whole == tuple(40_000 * count for count in class_counts(text[: len(text) // 40_000]))
-    parts = [{"type": "text", "text": text[at : at + 999]} for at in range(0, 99_900, 999)]
-    one = count_tokens("claude-opus-5", messages=user(text[:99_900]))
-    many = count_tokens("claude-opus-5", messages=user(*parts))
-    assert one.at_most <= many.at_most < 1.01 * one.at_most
+def profile(*texts: str) -> tuple[int, ...]:
+    made = Profile()
+    for text in texts:
+        made.add(text, _encodings.encoder("o200k_base")(text))
+    return made.counts()
+
+
+def test_a_profile_is_the_same_of_a_text_and_of_its_parts() -> None:
+    text = "Order 12 COSTS €3.50\n😀 नमस्ते 你好 Привет \x7f é "
+    ids = _encodings.encoder("o200k_base")(text)
+    one = profile(text)
+    assert one[:3] == (
+        sum(number < 16_384 for number in ids),
+        sum(16_384 <= number < 65_536 for number in ids),
+        sum(number >= 65_536 for number in ids),
+    )
+    assert one[3:10] == (4, 6, 5, 9, 2, 1, 1)  # lower, upper, digits, spaces, controls, ., é
+    assert sum(one[3:]) == len(text)
+    assert profile(*[text] * 5000) == tuple(5000 * count for count in one)
+    long = count_tokens("claude-opus-5", text=text * 5000)
+    parts = count_tokens("claude-opus-5", messages=user(*[text] * 5000))
+    assert abs(long.at_most - parts.at_most) < 0.03 * long.at_most
+
+
+@pytest.mark.parametrize("text", ["a\ud800", "\ud800" * 200_000, "é" * 200_000, "\0" * 10])
+def test_any_text_has_a_profile(text: str) -> None:
+    counted = count_tokens("claude-opus-5", text=text)
+    assert 0 <= counted.tokens <= counted.at_most
 
 
 def test_a_name_of_any_length_is_a_name() -> None:
