@@ -11,19 +11,13 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from operator import add
 
 _KEPT = 100_000  # characters or tokens that wait to be counted together
 
-_BYTES: tuple[bytes, ...] = (
-    b"abcdefghijklmnopqrstuvwxyz",
-    b"ABCDEFGHIJKLMNOPQRSTUVWXYZ",
-    b"0123456789",
-    b" ",
-    bytes([*range(32), 127]),
-    bytes(range(128, 256)),
-)
+_LOWER, _UPPER = b"abcdefghijklmnopqrstuvwxyz", b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_DIGITS, _CONTROLS, _REST = b"0123456789", bytes([*range(32), 127]), bytes(range(128, 256))
 _BLOCKS: tuple[bytes, ...] = (
     b"\x01\x02\x1e",  # Latin beyond Latin-1
     b"\x03\x1f",  # Greek, combining marks
@@ -47,9 +41,8 @@ _BLOCKS: tuple[bytes, ...] = (
 )
 _NONE_BEYOND = (0,) * len(_BLOCKS)
 _NOT_COMMON = bytes(range(16_384 >> 8, 256))
-_RANKS = 3
 
-PARTS = _RANKS + len(_BYTES) + 1 + len(_BLOCKS)
+PARTS = 3 + 7 + len(_BLOCKS)
 """How many counts a profile has. In order: tokens below number 16,384, below 65,536, and all
 others; of ASCII lower case, upper case, digits, spaces, control characters and punctuation; the
 rest of Latin-1; then the blocks above."""
@@ -59,7 +52,7 @@ class Profile:
     """The counts of the texts that were added, of each at most some 100,000 characters."""
 
     def __init__(self) -> None:
-        self._by_rank, self._by_class = (0,) * _RANKS, (0,) * (PARTS - _RANKS)
+        self._counts: tuple[int, ...] = ()
         self._texts: list[str] = []
         self._ids: list[int] = []
         self._size = 0
@@ -70,18 +63,15 @@ class Profile:
         self._ids += ids
         self._size += len(text)
         if self._size > _KEPT:
-            self._count()
+            self.counts()
 
     def counts(self) -> tuple[int, ...]:
-        """All ``PARTS`` counts, of all texts."""
-        self._count()
-        return self._by_rank + self._by_class
-
-    def _count(self) -> None:
-        """Count together what was added since, which takes less time than one by one."""
-        self._by_rank = tuple(map(add, self._by_rank, _by_rank(self._ids)))
-        self._by_class = tuple(map(add, self._by_class, _by_class("".join(self._texts))))
-        self._texts, self._ids, self._size = [], [], 0
+        """All ``PARTS`` counts, of all texts: of those added since, together to save time."""
+        if self._texts or not self._counts:
+            counts = _by_rank(self._ids) + _by_class("".join(self._texts))
+            self._counts = tuple(map(add, self._counts, counts)) if self._counts else counts
+            self._texts, self._ids, self._size = [], [], 0
+        return self._counts
 
 
 def _by_rank(ids: Sequence[int]) -> tuple[int, ...]:
@@ -98,15 +88,17 @@ def _by_rank(ids: Sequence[int]) -> tuple[int, ...]:
 
 def _by_class(text: str) -> tuple[int, ...]:
     narrow = text.encode("latin-1", "ignore")
-    lower, upper, digits, spaces, controls, others = _of(narrow, _BYTES)
-    punctuation = len(narrow) - lower - upper - digits - spaces - controls - others
-    counts = (lower, upper, digits, spaces, controls, punctuation, others)
-    if len(narrow) == len(text):
-        return counts + _NONE_BEYOND
-    blocks = text.encode("utf-16-le", "surrogatepass")[1::2]
-    return (*counts, *_of(blocks, _BLOCKS))
-
-
-def _of(units: bytes, classes: tuple[bytes, ...]) -> Iterator[int]:
-    size = len(units)
-    return (size - len(units.translate(None, members)) for members in classes)
+    size, others = len(narrow), 0
+    lower = size - len(narrow.translate(None, _LOWER))
+    upper = size - len(narrow.translate(None, _UPPER))
+    digits = size - len(narrow.translate(None, _DIGITS))
+    controls = size - len(narrow.translate(None, _CONTROLS))
+    spaces = narrow.count(b" ")
+    beyond = _NONE_BEYOND
+    if not text.isascii():
+        others = size - len(narrow.translate(None, _REST))
+        blocks = text.encode("utf-16-le", "surrogatepass")[1::2]
+        units = len(blocks)
+        beyond = tuple(units - len(blocks.translate(None, members)) for members in _BLOCKS)
+    punctuation = size - lower - upper - digits - spaces - controls - others
+    return (lower, upper, digits, spaces, controls, punctuation, others, *beyond)

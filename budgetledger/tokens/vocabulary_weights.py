@@ -12,6 +12,7 @@ Measured in 2026-11 by ``benchmarks/bounds.py`` on English, code, data, emoji an
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import mul
 from typing import NamedTuple
 
 
@@ -31,7 +32,7 @@ class Weights(NamedTuple):
 
 
 def _tokens(counts: Sequence[int], percents: Sequence[int]) -> int:
-    hundredths = sum(count * percent for count, percent in zip(counts, percents, strict=True))
+    hundredths: int = sum(map(mul, counts, percents))
     return -(-hundredths // 100)
 
 
