@@ -13,7 +13,14 @@ from functools import lru_cache
 from typing import Any
 
 from budgetledger.errors import InvalidInput
-from budgetledger.tokens.attachments import audio_tokens, document_tokens, media_of
+from budgetledger.tokens.attachments import (
+    Media,
+    audio_tokens,
+    document_tokens,
+    media_of,
+    text_of,
+    video_tokens,
+)
 from budgetledger.tokens.encodings import CHUNK, count_text, encoder, panicked
 from budgetledger.tokens.image_size import image_size
 from budgetledger.tokens.model_families import Family
@@ -200,13 +207,20 @@ class Tally:
             self._add_fixed(low, high, known)
         elif media.kind == "audio":
             self._add_fixed(1, audio_tokens(media))
+        elif media.kind == "video":
+            self._add_fixed(1, video_tokens(media))
         else:
             for key in ("title", "context", "filename"):
                 self._value(part.get(key))
-            if isinstance(media.data, str) and media.media_type == "text/plain":
-                self.text(media.data)
-            else:
-                self._add_fixed(1, document_tokens(media))
+            self._document(media)
+
+    def _document(self, media: Media) -> None:
+        text = text_of(media)
+        if text is None:
+            self._add_fixed(1, document_tokens(media, self._family.page_tokens))
+        else:
+            self.text(text)
+            self.exact = False
 
     def _structured(self, part: Mapping[str, Any]) -> None:
         """Count a tool call, a tool's result or thinking: its content, and the rest as JSON."""

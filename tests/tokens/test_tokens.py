@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gzip
+import json
 import os
 import pickle
 import subprocess
@@ -315,6 +316,49 @@ ATTACHED = [
 ]
 
 
+def wav(bytes_a_second: int, seconds: int) -> bytes:
+    head = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x07\0\x01\0\x40\x1f\0\0"
+    return head + bytes_a_second.to_bytes(4, "little") + bytes(seconds * bytes_a_second)
+
+
+def pdf(*objects: bytes) -> str:
+    return b64encode(b"%PDF-1.7\n" + b"\n".join(objects)).decode()
+
+
+LINKED = "https://example.com/file"
+ATTACHED += [
+    # A WAV states its rate: 8,000 bytes a second is telephone sound, 176,400 that of a CD.
+    ({"inline_data": {"mime_type": "audio/wav", "data": wav(8_000, 60)}}, 61 * 32),
+    ({"inline_data": {"mime_type": "audio/wav", "data": wav(176_400, 9)}}, 10 * 32),
+    # Mistral's
+    ({"type": "input_audio", "input_audio": LINKED}, 600 * 32),
+    ({"type": "input_audio", "input_audio": b64encode(bytes(20_000)).decode()}, 11 * 32),
+    ({"type": "document_url", "document_url": LINKED}, 10 * 4600),
+    ({"type": "file", "file_id": "file-1"}, 10 * 4600),
+    # LiteLLM's and vLLM's
+    ({"type": "audio_url", "audio_url": {"url": LINKED}}, 600 * 32),
+    ({"type": "video_url", "video_url": {"url": LINKED}}, 3600 * 290),
+    ({"type": "file", "file": {"file_data": "data:audio/mp3;base64," + PDF}}, 46 * 32),
+    ({"type": "file", "file": {"file_id": "gs://bucket/film", "format": "video/mp4"}}, 3600 * 290),
+    # Gemini's and Bedrock's
+    ({"file_data": {"mime_type": "video/mp4", "file_uri": "gs://bucket/film"}}, 3600 * 290),
+    ({"inline_data": {"mime_type": "video/mp4", "data": bytes(125_000)}}, 11 * 290),
+    ({"video": {"format": "mp4", "source": {"s3Location": {"uri": "s3://b/f"}}}}, 3600 * 290),
+    ({"audio": {"format": "mp3", "source": {"bytes": bytes(20_000)}}}, 11 * 32),
+    # The pages that a PDF states, whatever its size.
+    (
+        {"type": "input_file", "file_data": pdf(b"<< /Type /Pages /Kids [3 0 R] /Count 40 >>")},
+        40 * 4600,
+    ),
+    (
+        {"type": "input_file", "file_data": pdf(b"<< /Count 12 /Kids [3 0 R] /Type/Pages >>")},
+        12 * 4600,
+    ),
+    ({"type": "input_file", "file_data": pdf(*[b"<</Type/Page/Parent 1 0 R>>"] * 3)}, 3 * 4600),
+    ({"type": "input_file", "file_data": pdf(b"<< /Type /Outlines /Count 900 >>")}, 4600),
+]
+
+
 @pytest.mark.parametrize(("part", "tokens"), ATTACHED)
 def test_sound_and_documents_are_estimated_by_their_bytes(
     part: dict[str, Any], tokens: int
@@ -346,6 +390,45 @@ def test_what_is_text_in_a_part_is_counted_as_text() -> None:
     assert count_tokens("gpt-4o", messages=user(cited)).tokens >= exactly + 7
     gemini = [{"role": "user", "parts": [{"text": SEVEN}]}]
     assert count_bounds("gpt-4o", messages=gemini).tokens == exactly
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "file", "file": {"file_data": "data:text/csv;base64,{}"}},
+        {"type": "input_file", "file_data": "data:text/plain;charset=utf-8;base64,{}"},
+        {"inline_data": {"mime_type": "application/json", "data": "{}"}},
+        {"document": {"format": "csv", "name": "", "source": {"bytes": SEVEN.encode() * 100}}},
+        {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": ""}},
+    ],
+)
+def test_a_file_of_text_counts_as_its_text(part: dict[str, Any]) -> None:
+    text = SEVEN * 100
+    part = json.loads(json.dumps(part, default=str)) if "document" not in part else part
+    for holder in (part, *(value for value in part.values() if isinstance(value, dict))):
+        for key in ("file_data", "data"):
+            if isinstance(holder.get(key), str):
+                encoded = b64encode(text.encode()).decode()
+                holder[key] = holder[key].replace("{}", encoded) or text
+    counted = count_bounds("gpt-4o", messages=user(part))
+    assert counted.method == "estimate"
+    assert counted.low_tokens == counted.tokens == 7 + count_tokens("gpt-4o", text=text).tokens
+
+
+def test_text_that_looks_like_base64_is_text() -> None:
+    part = {"type": "document", "source": {"type": "text", "data": "abcd" * 3}}
+    part["source"]["media_type"] = "text/plain"  # type: ignore[index]
+    expected = 7 + count_tokens("gpt-4o", text="abcd" * 3).tokens
+    assert count_bounds("gpt-4o", messages=user(part)).tokens == expected
+
+
+@pytest.mark.parametrize(
+    ("model", "tokens"), [("gemini-2.5-pro", 258), ("gemini-3-pro", 1120), ("claude-opus-5", 4600)]
+)
+def test_the_pages_of_a_document_by_family(model: str, tokens: int) -> None:
+    part = {"inline_data": {"mime_type": "application/pdf", "data": pdf(b"<</Type/Page >>")}}
+    alone = count_bounds(model, messages=user())
+    assert count_bounds(model, messages=user(part)).tokens - alone.tokens == tokens
 
 
 CALL = {"id": "call_1", "type": "function", "function": {"name": "get", "arguments": '{"a": 1}'}}
