@@ -167,13 +167,15 @@ def _google_message(role: str, content: Any) -> dict[str, Any]:
 
 def _schemas(call: Mapping[str, Any]) -> list[Any]:
     """The schemas that the answer must follow, which the model reads too."""
-    places = [_argument(call, "response_format"), _argument(call, "output_format")]
+    names = ("response_format", "output_format", "text_format")
+    places = [_argument(call, name) for name in names]
     for name in ("text", "output_config"):
         place = _argument(call, name)
         places.append(place.get("format") if isinstance(place, Mapping) else None)
     formats = [place for place in places if isinstance(place, Mapping)]
     schemas = [place.get("json_schema") or place.get("schema") for place in formats]
-    return [schema for schema in schemas if schema]
+    models = [place for place in places if hasattr(place, "model_json_schema")]  # of pydantic
+    return [schema for schema in schemas if schema] + [one.model_json_schema() for one in models]
 
 
 def _prompts(call: Mapping[str, Any], name: str) -> list[str]:

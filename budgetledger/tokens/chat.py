@@ -10,15 +10,21 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from operator import add
 from typing import Any
 
 from budgetledger.errors import InvalidInput
-from budgetledger.tokens.attachments import audio_tokens, document_tokens, media_of
-from budgetledger.tokens.character_classes import CLASSES, class_counts
+from budgetledger.tokens.attachments import (
+    Media,
+    audio_tokens,
+    document_tokens,
+    media_of,
+    text_of,
+    video_tokens,
+)
 from budgetledger.tokens.encodings import CHUNK, count_text, encoder, panicked
 from budgetledger.tokens.image_size import image_size
 from budgetledger.tokens.model_families import Family
+from budgetledger.tokens.text_profile import Profile
 from budgetledger.tokens.tool_text import ToolText, functions
 
 # More than any model reads. A prompt whose parts contain each other may have no end.
@@ -36,17 +42,15 @@ class Tally:
 
     ``text_tokens`` is the most there may be of text, in the family's vocabulary; ``frame`` what a
     chat adds by OpenAI's formula; ``fixed`` the most of what has no text, such as images.
-    ``unsure`` and ``fixed_unsure``: how many of these the prompt may turn out not to have.
+    ``profile``: of all text, if the vocabulary is not the model's own. ``unsure`` and
+    ``fixed_unsure``: how many of these the prompt may turn out not to have.
     """
 
     def __init__(self, family: Family) -> None:
         self.text_tokens = self.frame = self.unsure = self.fixed = self.fixed_unsure = 0
         self.exact = True
         self._family = family
-        self._is_other = family.weights is not None
-        self._by_class = (0,) * CLASSES
-        self._unclassified: list[str] = []
-        self._unclassified_size = 0
+        self.profile = None if family.weights is None else Profile()
         self._encode = encoder(family.encoding)
         self._characters = _MOST_CHARACTERS
         self._steps = _MOST_STEPS
@@ -60,34 +64,22 @@ class Tally:
                 f"the prompt has more than {_MOST_CHARACTERS} characters, all told; pass less"
             )
         try:
-            if self._is_other:
-                self._classify(text)
             if length <= CHUNK:
-                tokens = len(self._encode(text))
-                self.text_tokens += tokens
-                return tokens
+                ids = self._encode(text)
+                if self.profile is not None:
+                    self.profile.add(text, ids)
+                self.text_tokens += len(ids)
+                return len(ids)
         except UnicodeEncodeError:
             pass
         except BaseException as error:
             if not panicked(error):
                 raise
-        tokens, exact = count_text(self._family.encoding, text)
+        note = () if self.profile is None else (self.profile.add,)
+        tokens, exact = count_text(self._family.encoding, text, *note)
         self.exact &= exact
         self.text_tokens += tokens
         return tokens
-
-    def _classify(self, text: str) -> None:
-        """Count the characters of *text* by class, later and together with those of others."""
-        self._unclassified.append(text)
-        self._unclassified_size += len(text)
-        if self._unclassified_size > CHUNK:
-            self.by_class()
-
-    def by_class(self) -> tuple[int, ...]:
-        """The characters of all text by class, for a family whose vocabulary is not here."""
-        text, self._unclassified, self._unclassified_size = "".join(self._unclassified), [], 0
-        self._by_class = tuple(map(add, self._by_class, class_counts(text)))
-        return self._by_class
 
     def _unsure_text(self, text: str) -> None:
         """Count a text that the model may or may not read."""
@@ -215,13 +207,20 @@ class Tally:
             self._add_fixed(low, high, known)
         elif media.kind == "audio":
             self._add_fixed(1, audio_tokens(media))
+        elif media.kind == "video":
+            self._add_fixed(1, video_tokens(media))
         else:
             for key in ("title", "context", "filename"):
                 self._value(part.get(key))
-            if isinstance(media.data, str) and media.media_type == "text/plain":
-                self.text(media.data)
-            else:
-                self._add_fixed(1, document_tokens(media))
+            self._document(media)
+
+    def _document(self, media: Media) -> None:
+        text = text_of(media)
+        if text is None:
+            self._add_fixed(1, document_tokens(media, self._family.page_tokens))
+        else:
+            self.text(text)
+            self.exact = False
 
     def _structured(self, part: Mapping[str, Any]) -> None:
         """Count a tool call, a tool's result or thinking: its content, and the rest as JSON."""

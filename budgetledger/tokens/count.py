@@ -128,10 +128,10 @@ def _counted(
         _exact[model] = encoder(family.encoding)
     tokens = at_most = tally.text_tokens + tally.frame
     low_tokens = (tokens - tally.unsure) * family.low_percent // 100
-    if family.weights is not None:
-        counts = tally.by_class()
-        tokens = family.weights.expected(tally.text_tokens, counts) + tally.frame
-        at_most = family.weights.at_most(tally.text_tokens, counts) + _FRAMES * tally.frame
+    if family.weights is not None and tally.profile is not None:
+        counts = tally.profile.counts()
+        tokens = family.weights.tokens(counts) + tally.frame
+        at_most = family.weights.at_most(counts) + _FRAMES * tally.frame
     return (
         tokens + tally.fixed,
         max(tokens, at_most) + tally.fixed,

@@ -21,6 +21,7 @@ CHUNK = 100_000
 """The most characters encoded at once: a much longer run of one kind makes tiktoken panic."""
 
 _LOOK_BACK = 10_000
+_RAREST = 199_998  # the number of a token that occurs least
 
 
 def encoder(encoding: str) -> Callable[[str], Sequence[int]]:
@@ -33,21 +34,27 @@ def encoder(encoding: str) -> Callable[[str], Sequence[int]]:
     return encode
 
 
-def count_text(encoding: str, text: str) -> tuple[int, bool]:
+def count_text(
+    encoding: str, text: str, note: Callable[[str, Sequence[int]], None] | None = None
+) -> tuple[int, bool]:
     """Tokens of any *text*, and whether that is exact. Memory does not grow with the text.
 
     Not exact where a run without blanks had to be cut: the pieces may have a few tokens more.
+    *note* is called for each piece of the text and the numbers of its tokens.
     """
     loaded = _loaded.get(encoding) or _load_once(encoding)
     tokens, exact = 0, True
     for piece, clean in _chunks(text):
         try:
-            tokens += len(loaded.encode_ordinary(piece))
+            ids = loaded.encode_ordinary(piece)
             exact &= clean
         except BaseException as error:
             if not panicked(error):
                 raise
-            tokens, exact = tokens + _bytes(piece), False
+            ids, exact = [_RAREST] * _bytes(piece), False
+        tokens += len(ids)
+        if note is not None:
+            note(piece, ids)
     return tokens, exact
 
 

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from budgetledger.tokens import image_tokens, vocabulary_weights
+from budgetledger.tokens.attachments import PAGE_TOKENS
 from budgetledger.tokens.image_tokens import ImageRule
 from budgetledger.tokens.vocabulary_weights import Weights
 
@@ -24,8 +25,8 @@ class Family(NamedTuple):
     ``encoding``: the vocabulary. ``weights``: what the model's own makes of a text counted in it;
     None if it is the model's own. ``low_percent``: the fewest tokens for 100 of the vocabulary's.
     ``method``: as in ``TokenCount``, for text. ``frame_tokens`` and ``tool_tokens``: what the
-    vendor adds to a chat, and to a call with tools. ``is_openai``: whether OpenAI's formulas for
-    chat and tools apply.
+    vendor adds to a chat, and to a call with tools. ``page_tokens``: of a document's page, at
+    most. ``is_openai``: whether OpenAI's formulas for chat and tools apply.
     """
 
     encoding: str
@@ -36,6 +37,7 @@ class Family(NamedTuple):
     frame_tokens: int = 0
     tool_tokens: tuple[int, int] = (0, 0)
     is_openai: bool = False
+    page_tokens: int = PAGE_TOKENS
 
 
 _CL100K = re.compile(
@@ -74,6 +76,9 @@ _HARMONY_TOKENS = 80
 # Anthropic's instructions for tools (platform.claude.com, tool use, pricing, 2026-11), by model
 # and tool_choice: 159 to 589 tokens up to Claude 4.6, 290 to 804 since.
 _CLAUDE_TOOLS_OLD, _CLAUDE_TOOLS = (159, 589), (290, 804)
+# A page of a document is an image (ai.google.dev, document-processing and media-resolution,
+# 2026-11): 258 tokens up to Gemini 2.5, at most 1,120 since.
+_GEMINI_PAGE_OLD, _GEMINI_PAGE = 258, 1120
 
 
 @lru_cache(maxsize=1024)
@@ -95,7 +100,8 @@ def family_of(model: str) -> Family:
         generation = _GEMINI_VERSION.search(name)
         is_new = generation is not None and int(generation[1]) >= 3
         rule: ImageRule = image_tokens.GEMINI if is_new else image_tokens.GEMINI_OLD
-        return _proxy(rule, vocabulary_weights.GEMINI, 106)
+        pages = _GEMINI_PAGE if is_new else _GEMINI_PAGE_OLD
+        return _proxy(rule, vocabulary_weights.GEMINI, 106)._replace(page_tokens=pages)
     for pattern, weights, low in _OTHERS:
         if pattern.search(name):
             return _proxy(image_tokens.OTHER, weights, low)

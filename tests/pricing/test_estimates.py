@@ -62,7 +62,7 @@ BY_HAND = [
     ("text-embedding-3-small", {"text": "hello"}, "0.00000002", 0),
     ("text-embedding-3-small", {"text": "hello", "max_output_tokens": 0}, "0.00000002", 0),
     # 300,000 tokens: past the step, the whole input and its output are dearer
-    ("gemini/gemini-2.5-pro", {"text": LONG, "max_output_tokens": 100}, "0.864", 100),
+    ("gemini/gemini-2.5-pro", {"text": LONG, "max_output_tokens": 100}, "0.789", 100),
     # the fee of the call, once, however many answers
     ("perplexity/sonar", {"text": "", "max_output_tokens": 1, "n": 2}, "0.012002", 2),
     # sound, which these models answer in, and which costs more than text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gzip
+import json
 import os
 import pickle
 import subprocess
@@ -30,7 +31,7 @@ from budgetledger.tokens import (
     vocabulary_weights,
 )
 from budgetledger.tokens import encodings as _encodings
-from budgetledger.tokens.character_classes import class_counts
+from budgetledger.tokens.text_profile import Profile
 
 SEVEN = "one two three four five six seven"
 JAPANESE = "お誕生日おめでとう"  # 9 tokens of cl100k, 8 of o200k
@@ -114,10 +115,10 @@ def test_o200k_is_the_vocabulary_of(model: str) -> None:
 )
 def test_the_weights_of_another_vendors_vocabulary(model: str, family: str, method: str) -> None:
     assert count_tokens("gpt-4o", text=SEVEN * 3).tokens == 21
-    weights, classes = getattr(vocabulary_weights, family), class_counts(SEVEN * 3)
+    weights, counts = getattr(vocabulary_weights, family), profile(SEVEN * 3)
     counted = count_tokens(model, text=SEVEN * 3)
-    assert counted == (weights.expected(21, classes), method)
-    assert counted.at_most == weights.at_most(21, classes)
+    assert counted == (weights.tokens(counts), method)
+    assert counted.at_most == weights.at_most(counts)
     bounds = count_bounds(model, text=SEVEN * 3)
     assert bounds[:2] == (counted.at_most, method)
     assert bounds.low_tokens <= counted.tokens < counted.at_most
@@ -145,15 +146,34 @@ def test_a_count_is_a_pair_with_a_bound() -> None:
     assert TokenCount(7, "exact").at_most == TokenCount(tokens=7, method="exact").at_most == 7
 
 
-def test_text_is_classified_as_a_whole_or_in_pieces() -> None:
-    text = "Order 12 COSTS €3.50\n😀 नमस्ते 你好 Привет \ud800 \x7f é" * 40_000
-    whole = class_counts(text)
-    assert sum(whole) == len(text)
-    assert whole == tuple(40_000 * count for count in class_counts(text[: len(text) // 40_000]))
-    parts = [{"type": "text", "text": text[at : at + 999]} for at in range(0, 99_900, 999)]
-    one = count_tokens("claude-opus-5", messages=user(text[:99_900]))
-    many = count_tokens("claude-opus-5", messages=user(*parts))
-    assert one.at_most <= many.at_most < 1.01 * one.at_most
+def profile(*texts: str) -> tuple[int, ...]:
+    made = Profile()
+    for text in texts:
+        made.add(text, _encodings.encoder("o200k_base")(text))
+    return made.counts()
+
+
+def test_a_profile_is_the_same_of_a_text_and_of_its_parts() -> None:
+    text = "Order 12 COSTS €3.50\n😀 नमस्ते 你好 Привет \x7f é "
+    ids = _encodings.encoder("o200k_base")(text)
+    one = profile(text)
+    assert one[:3] == (
+        sum(number < 16_384 for number in ids),
+        sum(16_384 <= number < 65_536 for number in ids),
+        sum(number >= 65_536 for number in ids),
+    )
+    assert one[3:10] == (4, 6, 5, 9, 2, 1, 1)  # lower, upper, digits, spaces, controls, ., é
+    assert sum(one[3:]) == len(text)
+    assert profile(*[text] * 5000) == tuple(5000 * count for count in one)
+    long = count_tokens("claude-opus-5", text=text * 5000)
+    parts = count_tokens("claude-opus-5", messages=user(*[text] * 5000))
+    assert abs(long.at_most - parts.at_most) < 0.03 * long.at_most
+
+
+@pytest.mark.parametrize("text", ["a\ud800", "\ud800" * 200_000, "é" * 200_000, "\0" * 10])
+def test_any_text_has_a_profile(text: str) -> None:
+    counted = count_tokens("claude-opus-5", text=text)
+    assert 0 <= counted.tokens <= counted.at_most
 
 
 def test_a_name_of_any_length_is_a_name() -> None:
@@ -296,6 +316,49 @@ ATTACHED = [
 ]
 
 
+def wav(bytes_a_second: int, seconds: int) -> bytes:
+    head = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x07\0\x01\0\x40\x1f\0\0"
+    return head + bytes_a_second.to_bytes(4, "little") + bytes(seconds * bytes_a_second)
+
+
+def pdf(*objects: bytes) -> str:
+    return b64encode(b"%PDF-1.7\n" + b"\n".join(objects)).decode()
+
+
+LINKED = "https://example.com/file"
+ATTACHED += [
+    # A WAV states its rate: 8,000 bytes a second is telephone sound, 176,400 that of a CD.
+    ({"inline_data": {"mime_type": "audio/wav", "data": wav(8_000, 60)}}, 61 * 32),
+    ({"inline_data": {"mime_type": "audio/wav", "data": wav(176_400, 9)}}, 10 * 32),
+    # Mistral's
+    ({"type": "input_audio", "input_audio": LINKED}, 600 * 32),
+    ({"type": "input_audio", "input_audio": b64encode(bytes(20_000)).decode()}, 11 * 32),
+    ({"type": "document_url", "document_url": LINKED}, 10 * 4600),
+    ({"type": "file", "file_id": "file-1"}, 10 * 4600),
+    # LiteLLM's and vLLM's
+    ({"type": "audio_url", "audio_url": {"url": LINKED}}, 600 * 32),
+    ({"type": "video_url", "video_url": {"url": LINKED}}, 3600 * 290),
+    ({"type": "file", "file": {"file_data": "data:audio/mp3;base64," + PDF}}, 46 * 32),
+    ({"type": "file", "file": {"file_id": "gs://bucket/film", "format": "video/mp4"}}, 3600 * 290),
+    # Gemini's and Bedrock's
+    ({"file_data": {"mime_type": "video/mp4", "file_uri": "gs://bucket/film"}}, 3600 * 290),
+    ({"inline_data": {"mime_type": "video/mp4", "data": bytes(125_000)}}, 11 * 290),
+    ({"video": {"format": "mp4", "source": {"s3Location": {"uri": "s3://b/f"}}}}, 3600 * 290),
+    ({"audio": {"format": "mp3", "source": {"bytes": bytes(20_000)}}}, 11 * 32),
+    # The pages that a PDF states, whatever its size.
+    (
+        {"type": "input_file", "file_data": pdf(b"<< /Type /Pages /Kids [3 0 R] /Count 40 >>")},
+        40 * 4600,
+    ),
+    (
+        {"type": "input_file", "file_data": pdf(b"<< /Count 12 /Kids [3 0 R] /Type/Pages >>")},
+        12 * 4600,
+    ),
+    ({"type": "input_file", "file_data": pdf(*[b"<</Type/Page/Parent 1 0 R>>"] * 3)}, 3 * 4600),
+    ({"type": "input_file", "file_data": pdf(b"<< /Type /Outlines /Count 900 >>")}, 4600),
+]
+
+
 @pytest.mark.parametrize(("part", "tokens"), ATTACHED)
 def test_sound_and_documents_are_estimated_by_their_bytes(
     part: dict[str, Any], tokens: int
@@ -327,6 +390,45 @@ def test_what_is_text_in_a_part_is_counted_as_text() -> None:
     assert count_tokens("gpt-4o", messages=user(cited)).tokens >= exactly + 7
     gemini = [{"role": "user", "parts": [{"text": SEVEN}]}]
     assert count_bounds("gpt-4o", messages=gemini).tokens == exactly
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "file", "file": {"file_data": "data:text/csv;base64,{}"}},
+        {"type": "input_file", "file_data": "data:text/plain;charset=utf-8;base64,{}"},
+        {"inline_data": {"mime_type": "application/json", "data": "{}"}},
+        {"document": {"format": "csv", "name": "", "source": {"bytes": SEVEN.encode() * 100}}},
+        {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": ""}},
+    ],
+)
+def test_a_file_of_text_counts_as_its_text(part: dict[str, Any]) -> None:
+    text = SEVEN * 100
+    part = json.loads(json.dumps(part, default=str)) if "document" not in part else part
+    for holder in (part, *(value for value in part.values() if isinstance(value, dict))):
+        for key in ("file_data", "data"):
+            if isinstance(holder.get(key), str):
+                encoded = b64encode(text.encode()).decode()
+                holder[key] = holder[key].replace("{}", encoded) or text
+    counted = count_bounds("gpt-4o", messages=user(part))
+    assert counted.method == "estimate"
+    assert counted.low_tokens == counted.tokens == 7 + count_tokens("gpt-4o", text=text).tokens
+
+
+def test_text_that_looks_like_base64_is_text() -> None:
+    part = {"type": "document", "source": {"type": "text", "data": "abcd" * 3}}
+    part["source"]["media_type"] = "text/plain"  # type: ignore[index]
+    expected = 7 + count_tokens("gpt-4o", text="abcd" * 3).tokens
+    assert count_bounds("gpt-4o", messages=user(part)).tokens == expected
+
+
+@pytest.mark.parametrize(
+    ("model", "tokens"), [("gemini-2.5-pro", 258), ("gemini-3-pro", 1120), ("claude-opus-5", 4600)]
+)
+def test_the_pages_of_a_document_by_family(model: str, tokens: int) -> None:
+    part = {"inline_data": {"mime_type": "application/pdf", "data": pdf(b"<</Type/Page >>")}}
+    alone = count_bounds(model, messages=user())
+    assert count_bounds(model, messages=user(part)).tokens - alone.tokens == tokens
 
 
 CALL = {"id": "call_1", "type": "function", "function": {"name": "get", "arguments": '{"a": 1}'}}
