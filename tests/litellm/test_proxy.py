@@ -73,6 +73,13 @@ def config(provider):
             model("hear", "openai/whisper-1"),
             model("hear-own", "openai/ours-to-hear"),
             model("rank", "cohere/rerank-v3.5", provider.url),
+            model(
+                "served",
+                "hosted_vllm/ours",
+                provider.url,
+                input_cost_per_token=1e-6,
+                output_cost_per_token=2e-6,
+            ),
         ],
         "general_settings": {
             "master_key": MASTER,
@@ -271,6 +278,11 @@ def post(client, path, asked):
         raise openai.APIStatusError(answer.text, response=answer, body=answer.json()["error"])
 
 
+def served(client, user, **more):
+    asked = {"model": "served", "messages": messages(input=20, output=6), "user": user}
+    post(client, "/vllm/v1/chat/completions", asked | more)
+
+
 def moderation(client, user):
     client.moderations.create(model="moderate", input="Count.", extra_body={"user": user})
 
@@ -407,6 +419,16 @@ def test_what_no_cost_is_told_of_is_refused_where_a_budget_applies(
     if path != "/v1/batches":  # which answers errors only with LiteLLM's database client
         assert "where a budget applies" in answer.text
         assert answer.status_code == 400
+
+
+@pytest.mark.skipif(not TODAY, reason="older versions have other routes")
+def test_a_model_of_the_proxy_behind_a_pass_through_route_is_recorded(client, ledger, user):
+    served(client, user)
+    until = time.monotonic() + 10
+    while ledger.balance(user).held and time.monotonic() < until:
+        time.sleep(0.05)
+    [entry] = [entry for entry in ledger.entries(user) if entry.kind == "settle"]
+    assert (entry.model, entry.cost) in (("served", usd(20, 6, OWN)), ("served", None))
 
 
 def test_an_image_is_recorded(client, ledger, user):
@@ -675,6 +697,7 @@ REFUSED = {
     gemini: "generateContent",
     gemini_stream: "streamGenerateContent",
     queued: "/queue/chat/completions",
+    served: "/vllm/v1/chat/completions",
     speech: "/v1/audio/speech",
     ranking: "/v1/rerank",
     pass_through: "/anthropic/v1/messages",
