@@ -99,7 +99,8 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
     ) -> None:
         """Hold for the call, or refuse it."""
         if not is_noted(data):
-            call = await self._decided(user_api_key_dict, data, str(call_type))
+            kind = str(getattr(call_type, "value", call_type))
+            call = await self._decided(user_api_key_dict, data, kind)
             call.ends_by_event = call.kind == "call_mcp_tool"  # no other hook is called for it
             note(data, call)
 
