@@ -68,11 +68,27 @@ def config(provider):
             model("image", "openai/gpt-image-1"),
             model("claude", "anthropic/claude-sonnet-4-5", provider.url),
             model("gemini", "gemini/gemini-2.5-flash", f"{provider.url}/v1beta"),
+            model(
+                "gemini-own",
+                "gemini/ours",
+                f"{provider.url}/v1beta",
+                input_cost_per_token=1e-6,
+                output_cost_per_token=2e-6,
+            ),
+            model("gemini-info", "gemini/ours-too", f"{provider.url}/v1beta")
+            | {"model_info": {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6}},
             model("moderate", "openai/omni-moderation-latest"),
             model("speak", "openai/tts-1"),
             model("hear", "openai/whisper-1"),
             model("hear-own", "openai/ours-to-hear"),
             model("rank", "cohere/rerank-v3.5", provider.url),
+            model(
+                "served",
+                "hosted_vllm/ours",
+                provider.url,
+                input_cost_per_token=1e-6,
+                output_cost_per_token=2e-6,
+            ),
         ],
         "general_settings": {
             "master_key": MASTER,
@@ -258,6 +274,22 @@ def gemini_stream(client, user):
     generate(client, user, "streamGenerateContent", "gemini")
 
 
+def gemini_own(client, user):
+    generate(client, user, model="gemini-own")
+
+
+def gemini_own_stream(client, user):
+    generate(client, user, "streamGenerateContent", "gemini-own")
+
+
+def gemini_info(client, user):
+    generate(client, user, model="gemini-info")
+
+
+def gemini_info_stream(client, user):
+    generate(client, user, "streamGenerateContent", "gemini-info")
+
+
 def queued(client, user):
     asked = {"model": "cheap", "messages": messages(input=20, output=6), "user": user}
     post(client, "/queue/chat/completions", asked | {"priority": 0})
@@ -269,6 +301,11 @@ def post(client, path, asked):
     answer = httpx.post(f"{url}{path}", headers=headers, json=asked, timeout=30)
     if answer.status_code != 200:
         raise openai.APIStatusError(answer.text, response=answer, body=answer.json()["error"])
+
+
+def served(client, user, **more):
+    asked = {"model": "served", "messages": messages(input=20, output=6), "user": user}
+    post(client, "/vllm/v1/chat/completions", asked | more)
 
 
 def moderation(client, user):
@@ -331,6 +368,10 @@ PASS_THROUGH = pytest.mark.skipif(not TODAY, reason="it is counted for api.anthr
         pytest.param(own_price_generate, "own", usd(20, 6, OWN), marks=GOOGLE),
         pytest.param(gemini, "gemini", usd(20, 6, GEMINI), marks=GOOGLE),
         pytest.param(gemini_stream, "gemini", usd(20, 6, GEMINI), marks=GOOGLE),
+        pytest.param(gemini_own, "gemini-own", usd(20, 6, OWN), marks=GOOGLE),
+        pytest.param(gemini_own_stream, "gemini-own", usd(20, 6, OWN), marks=GOOGLE),
+        pytest.param(gemini_info, "gemini-info", usd(20, 6, OWN), marks=GOOGLE),
+        pytest.param(gemini_info_stream, "gemini-info", usd(20, 6, OWN), marks=GOOGLE),
         pytest.param(queued, "cheap", usd(20, 6), marks=GOOGLE),
         (moderation, "moderate", Decimal(0)),
         pytest.param(speech, "speak", 13 * Decimal("15e-6"), marks=GOOGLE),
@@ -407,6 +448,16 @@ def test_what_no_cost_is_told_of_is_refused_where_a_budget_applies(
     if path != "/v1/batches":  # which answers errors only with LiteLLM's database client
         assert "where a budget applies" in answer.text
         assert answer.status_code == 400
+
+
+@pytest.mark.skipif(not TODAY, reason="older versions have other routes")
+def test_a_model_of_the_proxy_behind_a_pass_through_route_is_recorded(client, ledger, user):
+    served(client, user)
+    until = time.monotonic() + 10
+    while ledger.balance(user).held and time.monotonic() < until:
+        time.sleep(0.05)
+    [entry] = [entry for entry in ledger.entries(user) if entry.kind == "settle"]
+    assert (entry.model, entry.cost) == ("served", usd(20, 6, OWN))
 
 
 def test_an_image_is_recorded(client, ledger, user):
@@ -675,6 +726,7 @@ REFUSED = {
     gemini: "generateContent",
     gemini_stream: "streamGenerateContent",
     queued: "/queue/chat/completions",
+    served: "/vllm/v1/chat/completions",
     speech: "/v1/audio/speech",
     ranking: "/v1/rerank",
     pass_through: "/anthropic/v1/messages",

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from budgetledger import errors
-from budgetledger.litellm.proxy.accounts import MASTER, ProxyCaller, account_line
+from budgetledger.litellm.proxy.accounts import MASTER, ProxyCaller, accounts_of
 from budgetledger.litellm.proxy.costs import Events, of_event, of_response, of_stream
 from budgetledger.litellm.proxy.quotes import LEAST, quote
 from budgetledger.litellm.proxy.refusals import refusal
@@ -31,7 +31,7 @@ from budgetledger.responses.stream import StreamReading
     ],
 )
 def test_a_call_counts_on_the_innermost_and_on_those_above(caller, line):
-    assert account_line(caller) == line
+    assert accounts_of(caller) == line
 
 
 HOSTILE = ["*", "team:research", "key:app", "a/b", "a%2Fb", "proxy:master", "~", "%", ":"]
@@ -39,11 +39,11 @@ HOSTILE = ["*", "team:research", "key:app", "a/b", "a%2Fb", "proxy:master", "~",
 
 def test_no_name_a_caller_makes_up_is_anybody_elses():
     names = [*HOSTILE, "x" * 99, "x" * 100, "x" * 101, "x" * 102]
-    names += [name for long in names for name in account_line(ProxyCaller(end_user=long))]
+    names += [name for long in names for name in accounts_of(ProxyCaller(end_user=long))]
     callers = {ProxyCaller(end_user=name) for name in names}
     callers |= {ProxyCaller("k", end_user=name) for name in names}
     callers |= {ProxyCaller(name, end_user=other) for name in HOSTILE for other in HOSTILE}
-    accounts = {account_line(caller)[0] for caller in callers}
+    accounts = {accounts_of(caller)[0] for caller in callers}
     assert len(accounts) == len(callers)
     assert not accounts & {"*", "team:research", "key:app", MASTER}
     assert all(len(account) < 500 for account in accounts)
@@ -51,7 +51,7 @@ def test_no_name_a_caller_makes_up_is_anybody_elses():
 
 def test_a_claimed_user_leaves_neither_the_key_nor_the_team():
     for name in HOSTILE:
-        assert account_line(ProxyCaller("app", "research", None, name))[1:] == (
+        assert accounts_of(ProxyCaller("app", "research", None, name))[1:] == (
             "key:app",
             "team:research",
         )

@@ -30,7 +30,7 @@ MASTER = "proxy:master"
 """The account of calls with the master key that name no user."""
 
 
-def account_line(caller: ProxyCaller) -> tuple[str, ...]:
+def accounts_of(caller: ProxyCaller) -> tuple[str, ...]:
     """The account of the call and its ancestors, from the bottom up.
 
     ``key:app/alice`` < ``key:app`` < ``team:research``, or < ``bob`` for a key of bob's without a
@@ -39,13 +39,13 @@ def account_line(caller: ProxyCaller) -> tuple[str, ...]:
     if caller.key is None:
         return (_quoted(caller.end_user),) if caller.end_user else (MASTER,)
     key = f"key:{_quoted(caller.key)}"
-    line = [f"{key}/{_quoted(caller.end_user)}"] if caller.end_user else []
-    line.append(key)
+    accounts = [f"{key}/{_quoted(caller.end_user)}"] if caller.end_user else []
+    accounts.append(key)
     if caller.team:
-        line.append(f"team:{_quoted(caller.team)}")
+        accounts.append(f"team:{_quoted(caller.team)}")
     elif caller.user:
-        line.append(_quoted(caller.user))
-    return tuple(line)
+        accounts.append(_quoted(caller.user))
+    return tuple(accounts)
 
 
 def _quoted(name: str) -> str:

@@ -44,7 +44,7 @@ from budgetledger.errors import (
 )
 from budgetledger.journal.journal import journal_of
 from budgetledger.ledger import Ledger
-from budgetledger.litellm.proxy.accounts import ProxyCaller, account_line
+from budgetledger.litellm.proxy.accounts import ProxyCaller, accounts_of
 from budgetledger.litellm.proxy.call_kinds import FREE, PASS_THROUGH, REFUSED, STATED, plain_kind
 from budgetledger.litellm.proxy.costs import (
     Events,
@@ -99,7 +99,8 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
     ) -> None:
         """Hold for the call, or refuse it."""
         if not is_noted(data):
-            call = await self._decided(user_api_key_dict, data, str(call_type))
+            kind = str(getattr(call_type, "value", call_type))
+            call = await self._decided(user_api_key_dict, data, kind)
             call.ends_by_event = call.kind == "call_mcp_tool"  # no other hook is called for it
             note(data, call)
 
@@ -131,11 +132,11 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
     async def _admit_endpoint(self, key: Any, name: str, reason: str) -> None:
         """Refuse an endpoint that calls no hook, where a budget applies."""
         caller = caller_of(key, {})
-        line = account_line(caller)
+        accounts = accounts_of(caller)
         try:
-            with self._tolerating(line[0]):
-                await self._meet(line, is_user=bool(caller.end_user))
-                await self._refuse(line[0], name, reason)
+            with self._tolerating(accounts[0]):
+                await self._meet(accounts, is_user=bool(caller.end_user))
+                await self._refuse(accounts[0], name, reason)
         except BudgetledgerError as error:
             raise _answer(error) from error
 
@@ -147,12 +148,12 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
                 "several models in one call are not covered by its budget; make one call for each"
             )
         caller = caller_of(key, data)
-        line = account_line(caller)
+        accounts = accounts_of(caller)
         call = Call(uuid.uuid4().hex)
-        call.account, call.model, call.kind = line[0], group(model) if model else kind, kind
+        call.account, call.model, call.kind = accounts[0], group(model) if model else kind, kind
         call.tags = tags_of(caller, data)
         with self._tolerating(call.account):
-            await self._meet(line, is_user=bool(caller.end_user))
+            await self._meet(accounts, is_user=bool(caller.end_user))
             reason = REFUSED.get(kind) or _uncovered(kind, data)
             if reason is not None:
                 await self._refuse(call.account, call.model, reason)
@@ -209,14 +210,14 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         assumed = journal.default_output_tokens
         return quote(kind, data, found or [], litellm.model_cost, assumed, now, dearest)
 
-    async def _meet(self, line: tuple[str, ...], *, is_user: bool) -> None:
+    async def _meet(self, accounts: tuple[str, ...], *, is_user: bool) -> None:
         """Set the parents of accounts that are new to this process, and a new user's budget."""
-        pairs = list(zip(line, (*line[1:], None), strict=True))
+        pairs = list(zip(accounts, (*accounts[1:], None), strict=True))
         if all(self._parents.get(name, name) == above for name, above in pairs):
             return
         async with self._meeting:
-            if is_user and line[0] not in self._parents:
-                await self._welcome(line[0])
+            if is_user and accounts[0] not in self._parents:
+                await self._welcome(accounts[0])
             for name, above in pairs:
                 if above is not None and self._parents.get(name) != above:
                     await self._ledger.set_parent(name, above)  # no row if it is set already
@@ -350,22 +351,22 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
 
     async def _record(self, call: Call, paid: Paid) -> None:
         tags = call.tags | ({"answered_by": paid.model} if paid.model else {})
-        told = None if paid.cost == 0 else Reading(paid.model, paid.usage, paid.cost)
+        reading = None if paid.cost == 0 else Reading(paid.model, paid.usage, paid.cost)
 
         async def record() -> Entry:
             if call.hold is not None:
                 return await call.hold.settle(
-                    0 if told is None else told,
+                    0 if reading is None else reading,
                     model=call.model,
-                    usage=paid.usage if told is None else None,
+                    usage=paid.usage if reading is None else None,
                     tags=tags,
                 )
             return await self._ledger.charge(
                 call.account,
-                told,
-                cost=0 if told is None else None,
+                reading,
+                cost=0 if reading is None else None,
                 model=call.model,
-                usage=paid.usage if told is None else None,
+                usage=paid.usage if reading is None else None,
                 tags=tags,
                 key=f"proxy:{call}",
             )
