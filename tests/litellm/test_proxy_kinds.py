@@ -244,7 +244,6 @@ def test_500_calls_of_a_model_without_a_price_are_all_refused(handler, ledger):
     assert asyncio.run(passed(handler(), "acompletion", **chat)) == 0
 
 
-@pytest.mark.xfail(strict=False, reason="until the ledger limits minimal holds")
 @pytest.mark.parametrize("kind", ["atranscription", "pass_through_endpoint", "of_tomorrow"])
 def test_of_500_calls_that_cannot_be_estimated_none_passes_after_one_without_a_price(
     handler, ledger, kind

@@ -14,7 +14,9 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from budgetledger.errors import UnreadableResponse
-from budgetledger.responses.response import model_of, read_response
+from budgetledger.responses.called_at import called_at
+from budgetledger.responses.readings import answer_of_stream
+from budgetledger.responses.response import Reading, model_of, read_response
 from budgetledger.responses.stream import StreamReading
 from budgetledger.usage import Usage, has_counts
 
@@ -25,6 +27,15 @@ class Paid(NamedTuple):
     model: str | None
     usage: Usage | None
     cost: Decimal | None
+    places: tuple[str, ...] = ()
+    """Where LiteLLM says that the call was made: see `called_at`."""
+    kind: type[Reading] = Reading
+    """The kind of reading: of a usage that was reported, or counted, or of a failed call."""
+
+    @property
+    def reading(self) -> Reading:
+        """What the call's hold is settled with."""
+        return self.kind(self.model, self.usage, self.cost)
 
 
 def of_response(response: Any, data: Mapping[str, Any], *, is_free: bool) -> Paid:
@@ -36,13 +47,13 @@ def of_response(response: Any, data: Mapping[str, Any], *, is_free: bool) -> Pai
     if figure is None:
         figure = _computed(data, model, usage)
     is_cached = bool(hidden.get("cache_hit")) or _is_cached(data)
-    return Paid(model, usage, _believed(figure, is_cached, is_free))
+    return Paid(model, usage, _believed(figure, is_cached, is_free), _places(data, response))
 
 
 def of_stream(
     reading: StreamReading,
     model: str,
-    input_tokens: int,
+    input_tokens: int | None,
     data: Mapping[str, Any],
     *,
     is_free: bool,
@@ -54,9 +65,9 @@ def of_stream(
     The larger of each count is used.
     """
     answered = _answering(data)
-    used = reading.usage(answered or model, input_tokens)
-    answered = answered or used.model
-    usage, figure = _counted(used.usage), _usd(used.cost)
+    answer, _ = answer_of_stream(reading, answered or model, input_tokens)
+    answered = answered or answer.model
+    usage, figure = _counted(answer.usage), _usd(answer.cost)
     if billed is not None and billed.usage is not None:
         larger = _larger(usage or Usage(), billed.usage)
         if larger == billed.usage:
@@ -64,7 +75,8 @@ def of_stream(
         usage, figure = larger, None
     if figure is None:
         figure = _computed(data, answered, usage)
-    return Paid(answered, usage, _believed(figure, _is_cached(data), is_free))
+    cost = _believed(figure, _is_cached(data), is_free)
+    return Paid(answered, usage, cost, _places(data), type(answer))
 
 
 def of_event(kwargs: Mapping[str, Any], response: Any, *, is_free: bool) -> Paid:
@@ -72,7 +84,8 @@ def of_event(kwargs: Mapping[str, Any], response: Any, *, is_free: bool) -> Paid
     model, usage = _read(response)
     model = kwargs.get("model") or model
     figure, is_cached = _usd(kwargs.get("response_cost")), bool(kwargs.get("cache_hit"))
-    return Paid(model, usage, _believed(figure, is_cached, is_free))
+    cost = _believed(figure, is_cached, is_free)
+    return Paid(model, usage, cost, _places({}, response, kwargs))
 
 
 def of_failure(data: Mapping[str, Any]) -> Paid | None:
@@ -181,6 +194,19 @@ def _answering(data: Mapping[str, Any]) -> str | None:
         model = deployment.litellm_params.model
         model = model.partition("/")[2] or model
     return model if isinstance(model, str) and model else None
+
+
+def _places(
+    data: Mapping[str, Any], response: Any = None, logged: Mapping[str, Any] | None = None
+) -> tuple[str, ...]:
+    """Where the call was made: its base URL and provider, by the answer or LiteLLM's log."""
+    details = _logged(data) if logged is None else logged
+    parameters = details.get("litellm_params")
+    url = parameters.get("api_base") if isinstance(parameters, Mapping) else None
+    deployment = _deployment(data)
+    model = None if deployment is None else deployment.litellm_params.model
+    places = (*called_at(response), url, model, details.get("custom_llm_provider"))
+    return tuple(place for place in places if isinstance(place, str) and place)
 
 
 def _deployment(data: Mapping[str, Any]) -> Any:

@@ -32,7 +32,7 @@ import litellm
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy._types import ProxyException
 
-from budgetledger.aio import AsyncLedger
+from budgetledger.aio import AsyncLedger, requested_ahold
 from budgetledger.entries import Entry
 from budgetledger.errors import (
     BudgetledgerError,
@@ -42,8 +42,10 @@ from budgetledger.errors import (
     UnknownAccount,
     UnpricedModel,
 )
+from budgetledger.holds import called_at
+from budgetledger.journal.drafts import HoldRequest, minimal_request
 from budgetledger.journal.journal import journal_of
-from budgetledger.ledger import Ledger
+from budgetledger.ledger import Ledger, ledger_at
 from budgetledger.litellm.proxy.accounts import ProxyCaller, accounts_of
 from budgetledger.litellm.proxy.call_kinds import FREE, PASS_THROUGH, REFUSED, STATED, plain_kind
 from budgetledger.litellm.proxy.costs import (
@@ -55,7 +57,7 @@ from budgetledger.litellm.proxy.costs import (
     of_stream,
 )
 from budgetledger.litellm.proxy.gate import install, spends_nothing
-from budgetledger.litellm.proxy.quotes import Quote, quote
+from budgetledger.litellm.proxy.quotes import LEAST, Quote, quote
 from budgetledger.litellm.proxy.refusals import refusal
 from budgetledger.litellm.proxy.requests import (
     UNCOUNTED,
@@ -73,7 +75,6 @@ from budgetledger.litellm.proxy.requests import (
 from budgetledger.litellm.proxy.settings import Settings
 from budgetledger.money import to_usd
 from budgetledger.pricing.sources import extreme
-from budgetledger.responses.response import Reading
 from budgetledger.responses.stream import StreamReading
 
 _log = logging.getLogger("budgetledger.proxy")
@@ -158,13 +159,8 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
             if reason is not None:
                 await self._refuse(call.account, call.model, reason)
             call.quote = await self._quoted(call, data, kind, caller)
-            call.hold = await self._ledger.hold(
-                call.account,
-                to_usd(call.quote.pico),
-                tokens=call.quote.tokens,
-                model=call.model,
-                tags=call.tags,
-                expires_in=self._settings.hold_seconds,
+            call.hold = await requested_ahold(
+                self._ledger, call.account, _requested(call), self._settings.hold_seconds
             )
         return call
 
@@ -351,17 +347,19 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
 
     async def _record(self, call: Call, paid: Paid) -> None:
         tags = call.tags | ({"answered_by": paid.model} if paid.model else {})
-        reading = None if paid.cost == 0 else Reading(paid.model, paid.usage, paid.cost)
+        reading = None if paid.cost == 0 else paid.reading
 
         async def record() -> Entry:
             if call.hold is not None:
+                called_at(call.hold, *paid.places)
                 return await call.hold.settle(
                     0 if reading is None else reading,
                     model=call.model,
                     usage=paid.usage if reading is None else None,
                     tags=tags,
                 )
-            return await self._ledger.charge(
+            ledger = AsyncLedger(ledger_at(self._ledger.ledger, *paid.places))
+            return await ledger.charge(
                 call.account,
                 reading,
                 cost=0 if reading is None else None,
@@ -386,13 +384,20 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         return task
 
 
+def _requested(call: Call) -> HoldRequest:
+    if call.quote == LEAST:
+        return minimal_request(call.model, call.kind, None, call.tags)
+    amount, tokens = to_usd(call.quote.pico), call.quote.tokens
+    return HoldRequest(amount, call.model, tokens=tokens, tags=call.tags)
+
+
 async def _paid_for_stream(call: Call, data: Mapping[str, Any], billed: Paid | None) -> Paid | None:
     """The cost of the arrived part of a stream; *billed*, LiteLLM's figure, if none arrived."""
     if call.stream is None or not call.stream.started:
         return billed
     quoted = call.quote
     return await asyncio.to_thread(
-        of_stream, call.stream, call.model, quoted.input_tokens, data,
+        of_stream, call.stream, call.model, quoted.input_tokens or None, data,
         is_free=quoted.is_free, billed=billed,
     )  # fmt: skip
 
