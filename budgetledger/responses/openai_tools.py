@@ -30,11 +30,8 @@ _ONE_SEARCH = ToolUses(web_searches=1)
 _ONE_PREVIEW_SEARCH = ToolUses(preview_searches=1)
 
 
-def tools_of_search_model(response: Fields) -> ToolUses:
+def tools_of_search_model(model: str) -> ToolUses:
     """The search that each chat completion of a search model makes; it is stated nowhere else."""
-    model = response.get("model")
-    if not isinstance(model, str) or "-search-" not in model:
-        return NO_TOOLS
     if "-search-preview" in model:
         return _ONE_PREVIEW_SEARCH
     return _ONE_SEARCH if "-search-api" in model else NO_TOOLS
