@@ -146,8 +146,8 @@ def checked(usage: Usage) -> Usage:
 
 
 def fitting(usage: Usage) -> Usage:
-    """As `checked`, for counts that are known to be integers, though perhaps out of range."""
-    if max(usage.input_tokens, usage.output_tokens) > MAX_TOKENS or min(counts_of(usage)) < 0:
+    """As `checked`, for counts that are known to be whole numbers, though perhaps too large."""
+    if usage.input_tokens > MAX_TOKENS or usage.output_tokens > MAX_TOKENS:
         return checked(usage)  # raises the error that names the count
     if not any(token_parts_of(usage)):
         return usage  # plain text, as most calls are

@@ -1,7 +1,9 @@
 """Anthropic's usage: the Messages API, there or at another provider.
 
 The input includes neither cache reads nor cache writes, and the totals leave out compactions.
-Field names are those of Anthropic's responses as of 2026-11.
+
+Follows Anthropic's API reference, "Create a Message" (usage), and its pages "Prompt caching" and
+"Compaction" (usage.iterations) (2026-11).
 """
 
 from __future__ import annotations

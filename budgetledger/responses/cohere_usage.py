@@ -1,6 +1,8 @@
 """Cohere's usage, and LiteLLM's of any reranking: what is billed, if stated, else what was read.
 
 Only tokens are read: no list has the price of a search unit.
+
+Follows Cohere's API reference, "Chat" of v2 (usage.billed_units) and "Embed", "Rerank" (meta).
 """
 
 from __future__ import annotations

@@ -23,7 +23,9 @@ def read_interactions_usage(response: Fields, usage: Fields) -> Usage | None:
     output = count(usage, "total_output_tokens")
     thoughts = count(usage, "total_thought_tokens") or count(usage, "total_reasoning_tokens")
     by_tools = count(usage, "total_tool_use_tokens")
-    if count(usage, "total_tokens") != input_tokens + output + by_tools:
+    unexplained = count(usage, "total_tokens") - (input_tokens + output + by_tools)
+    if unexplained:
+        thoughts = thoughts or max(0, unexplained)
         output += thoughts
     input_parts = by_modality(usage.get("input_tokens_by_modality"), "tokens")
     searches, map_searches = _searches(response, usage)

@@ -40,7 +40,9 @@ def read_gemini_usage(response: Fields, usage: Fields) -> Usage | None:
     output = candidates or spoken  # the Live API has the latter
     thoughts = _count(usage, "thoughts_token_count")
     by_tools = _count(usage, "tool_use_prompt_token_count")
-    if _count(usage, "total_token_count") != input_tokens + output + by_tools:
+    unexplained = _count(usage, "total_token_count") - (input_tokens + output + by_tools)
+    if unexplained:
+        thoughts = thoughts or max(0, unexplained)  # some answers have them in the total only
         output += thoughts
     input_parts = _by_modality(usage, "prompt_tokens_details")
     grounding = _grounding(response)

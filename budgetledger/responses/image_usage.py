@@ -1,4 +1,7 @@
-"""The usage of generated images that come without one: how many there are."""
+"""The usage of generated images that come without one: how many there are.
+
+Follows OpenAI's API reference, "The image generation response" (data).
+"""
 
 from __future__ import annotations
 

@@ -27,10 +27,13 @@ def read_langchain_usage(response: Fields, usage: Fields) -> Usage | None:
     written_1h = count(into, "ephemeral_1h_input_tokens")
     written = written_1h + count(into, "ephemeral_5m_input_tokens")
     written = max(written, count(into, f"{prefix}cache_creation"))
+    read, input_tokens = count(into, f"{prefix}cache_read"), count(usage, "input_tokens")
+    if read + written > input_tokens:  # an integration that counts them beside
+        input_tokens += read + written
     return Usage(
-        count(usage, "input_tokens"),
+        input_tokens,
         count(usage, "output_tokens"),
-        count(into, f"{prefix}cache_read"),
+        read,
         written - written_1h,
         written_1h,
         count(out, f"{prefix}reasoning"),

@@ -7,7 +7,10 @@ from budgetledger.responses.fields import Fields, fields_at, get, items, text
 
 def model_named(response: Fields) -> str | None:
     """The model that answered, by any of the field names in use; None if none is named."""
-    for name in ("model", "model_version", "modelVersion"):
+    model = text(response.get("model"))
+    if model is not None:
+        return model
+    for name in ("model_version", "modelVersion"):
         model = text(response.get(name))
         if model is not None:
             return model

@@ -30,11 +30,8 @@ _ONE_SEARCH = ToolUses(web_searches=1)
 _ONE_PREVIEW_SEARCH = ToolUses(preview_searches=1)
 
 
-def tools_of_search_model(response: Fields) -> ToolUses:
+def tools_of_search_model(model: str) -> ToolUses:
     """The search that each chat completion of a search model makes; it is stated nowhere else."""
-    model = response.get("model")
-    if not isinstance(model, str) or "-search-" not in model:
-        return NO_TOOLS
     if "-search-preview" in model:
         return _ONE_PREVIEW_SEARCH
     return _ONE_SEARCH if "-search-api" in model else NO_TOOLS
@@ -43,7 +40,7 @@ def tools_of_search_model(response: Fields) -> ToolUses:
 def tools_of_output(response: Fields) -> ToolUses:
     """What the output items of the Responses API and its ``tool_usage`` state."""
     searches = file_searches = images = 0
-    containers: set[object] = set()
+    containers: set[str] = set()
     for item in items(response.get("output")):
         kind = item.get("type")
         if kind == "web_search_call":
@@ -54,10 +51,10 @@ def tools_of_output(response: Fields) -> ToolUses:
         elif kind == "code_interpreter_call":
             containers.add(str(item.get("container_id")))
         elif kind == "shell_call":  # in a container, or on the caller's machine
-            containers.add(get(item.get("environment"), "container_id"))
+            container = get(item.get("environment"), "container_id")
+            containers.update(() if container is None else (str(container),))
         elif kind == "image_generation_call":
             images += 1
-    containers.discard(None)
     tool_usage = fields_at(response, "tool_usage", "web_search")
     if tool_usage.get("num_requests") is not None:
         searches = count(tool_usage, "num_requests")

@@ -130,12 +130,12 @@ def _output_of_one_kind(response: Fields, usage: Fields, output: int) -> tuple[i
 
 def _tools(response: Fields, usage: Fields, details: Fields, is_chat: bool) -> ToolUses:
     """What the provider's tools did for the call, beside its tokens."""
-    if is_chat:
-        tools = tools_of_search_model(response)
-    elif response.get("output") is not None:
-        tools = tools_of_output(response)
-    else:
-        tools = NO_TOOLS
+    tools = NO_TOOLS
+    if not is_chat:
+        if response.get("output") is not None:
+            tools = tools_of_output(response)
+    elif isinstance(model := response.get("model"), str) and "-search-" in model:
+        tools = tools_of_search_model(model)
     searches = web_searches(usage)
     if not searches and details is not NONE:
         searches = count(details, "web_search_requests")

@@ -35,7 +35,7 @@ def answer_of_stream(
     if used.reported or used.cost is not None:
         return answer, None
     usage = used.usage
-    if stream.is_unknown:
+    if stream.is_unrecognised:
         why = "the chunks of the stream have an unknown form"
     elif usage is None:
         why = "the stream was read elsewhere"

@@ -92,7 +92,7 @@ def read_fields(response: object, source: Fields, *, stream: bool, batch: bool =
             raise _not_an_answer(response) or UnreadableResponse(
                 _advice(response, source, sent_usage)
             )
-        if not (stream or cost is not None or usage is None or usage.output_tokens):
+        if cost is None and not (stream or usage is None or usage.output_tokens):
             _check_belief(response, source, sent_usage, usage)
     except UnreadableResponse:
         if cost is None:

@@ -65,12 +65,12 @@ class StreamReading:
     Understood are the chunks of OpenAI chat and text completions and of Gemini, the events of
     OpenAI Responses and of Anthropic messages, those of the two clients' stream helpers, LiteLLM's
     chunks, the events that `stream_events` lists, the dicts of all of these, and plain text as
-    ``str`` or ``bytes``. Anything else tells nothing, see `is_unknown`.
+    ``str`` or ``bytes``. Anything else tells nothing, see `is_unrecognised`.
     """
 
     def __init__(self) -> None:
         self._started = False
-        self._recognized = False  # some chunk had a known shape
+        self._recognised = False  # some chunk had a known shape
         self._failed = False  # some chunk says so
         self._model: str | None = None
         self._usage: Usage | None = None
@@ -92,9 +92,9 @@ class StreamReading:
         return self._started
 
     @property
-    def is_unknown(self) -> bool:
+    def is_unrecognised(self) -> bool:
         """Whether chunks came and none had a known shape, so that no usage can be estimated."""
-        return self._started and not self._recognized
+        return self._started and not self._recognised
 
     @property
     def is_failed(self) -> bool:
@@ -123,7 +123,7 @@ class StreamReading:
         told its own; None counts as 0. Neither matters once the usage was reported; without that
         the text is counted here, which may take half a second.
         """
-        if self.is_unknown:
+        if self.is_unrecognised:
             return StreamUsage(self._model, None, None, False)
         with suppress(Exception):
             self._read_hidden()
@@ -142,7 +142,7 @@ class StreamReading:
 
     def _read(self, chunk: object) -> None:
         if isinstance(chunk, (str, bytes)):
-            self._recognized = True
+            self._recognised = True
             self._write(chunk if isinstance(chunk, str) else self._decoder.decode(chunk))
             return
         told = fields(chunk)
@@ -162,7 +162,7 @@ class StreamReading:
 
     def _read_choices(self, chunk: object, told: Fields) -> None:
         """Chat, text or Gemini: its last usage comes with the finish, or in a chunk alone."""
-        self._recognized = True
+        self._recognised = True
         choices = [*items(told.get("choices")), *items(told.get("candidates"))]
         for choice in choices:
             index = choice.get("index")
@@ -177,7 +177,7 @@ class StreamReading:
         self._take(chunk, final=not choices or (self._finished and not self._writing))
 
     def _read_anthropic_event(self, event: object, kind: str) -> None:
-        self._recognized = True
+        self._recognised = True
         if kind == "message_start":
             self._name(_get(event, "message"))
             self._merge(_get(event, "message"), final=False)
@@ -200,12 +200,12 @@ class StreamReading:
         event = event_of(kind, told)
         if event is None:  # perhaps a usage alone, or LiteLLM's notes
             # The clients' helpers repeat what a raw event before it had.
-            self._recognized |= told.get("snapshot") is not None
+            self._recognised |= told.get("snapshot") is not None
             self._name(chunk)
             self._hidden = told.get("_hidden_params")
             self._take(chunk, final=True)
             return
-        self._recognized = True
+        self._recognised = True
         self._write(event.texts)
         answer = chunk if event.answer is told else event.answer
         if answer is not None:
@@ -214,7 +214,7 @@ class StreamReading:
                 self._note(answer, final=True)
 
     def _read_response_event(self, event: object, kind: str) -> None:
-        self._recognized = True
+        self._recognised = True
         if kind.endswith(".delta") and kind != "response.audio.delta":  # that is base64
             self._write(_get(event, "delta"))
         response = _get(event, "response")
@@ -261,14 +261,14 @@ class StreamReading:
         if usage is not None:
             self._searches = max(usage.web_searches, self._searches)
         if usage is not None and has_counts(usage):  # zeros stand for "not known"
-            self._recognized = True
+            self._recognised = True
             # No output for a text that arrived is not believed.
             told_all = usage.output_tokens or usage.input_audio_seconds or not self._length
             final = final and bool(told_all)
             self._usage, self._final = usage, final
         if final:
             self._cost = self._cost if cost is None else cost
-            self._recognized |= cost is not None
+            self._recognised |= cost is not None
 
     def _write(self, value: object) -> bool:
         """Note the text in a value of any shape; tell whether there was some."""

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from budgetledger.responses.fields import NONE, Fields, count, fields
 
+# Names among the details of DashScope, and of new-api, a gateway.
+_WRITTEN_ELSEWHERE = ("cache_creation_input_tokens", "cached_creation_tokens")
+
 
 def cache_counts(usage: Fields, input_details: Fields = NONE) -> tuple[int, int, int]:
     """Input tokens read from a cache, and written to it for 5 minutes and for an hour.
@@ -22,9 +25,10 @@ def cache_counts(usage: Fields, input_details: Fields = NONE) -> tuple[int, int,
             written,
             count(input_details, "cache_creation_tokens"),
             count(input_details, "cache_write_tokens"),
-            count(input_details, "cache_creation_input_tokens"),  # DashScope
-            count(input_details, "cached_creation_tokens"),  # new-api, a gateway
         )
+        for name in _WRITTEN_ELSEWHERE:
+            if input_details.get(name):
+                written = max(written, count(input_details, name))
         by_time = by_time or input_details.get("cache_creation_token_details")
     if by_time is not None:
         times = fields(by_time)

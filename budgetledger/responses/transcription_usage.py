@@ -1,4 +1,7 @@
-"""The usage of a transcription that is billed by the length of its sound."""
+"""The usage of a transcription that is billed by the length of its sound.
+
+Follows OpenAI's API reference, "Create transcription" (usage of type duration; verbose JSON).
+"""
 
 from __future__ import annotations
 

@@ -28,13 +28,13 @@ HELLO = {"messages": [{"role": "user", "content": "Hello."}]}
 
 
 @pytest.mark.parametrize("kind", [*ANSWERS, "embedding"])
-def test_a_price_that_is_not_stated_is_unknown(kind):
+def test_a_price_that_is_not_stated_is_unrecognised(kind):
     assert stated_rates(kind, None, {}, {IN: None, OUT: None}, {"mode": "chat"}) is None
     assert listed_rates(kind, "openai/m", {"m": {}}) is None
 
 
 @pytest.mark.parametrize("kind", ANSWERS)
-def test_half_a_price_is_unknown_and_asked_for_nowhere_else(kind):
+def test_half_a_price_is_unrecognised_and_asked_for_nowhere_else(kind):
     for half, missing in ({IN: 1e-6}, OUT), ({OUT: 1e-6}, IN):
         rates = stated_rates(kind, half, KNOWN)
         assert rates is not None
@@ -86,7 +86,7 @@ BAD = [
 
 
 @pytest.mark.parametrize("bad", BAD, ids=repr)
-def test_what_is_no_amount_is_unknown(bad):
+def test_what_is_no_amount_is_unrecognised(bad):
     assert stated_rates("chat", {IN: bad, OUT: 1e-6}, KNOWN).input is None
     assert stated_rates("chat", {IN: 1e-6, OUT: bad}, KNOWN).output is None
     assert stated_rates("chat", {**KNOWN, "cache_creation_input_token_cost": bad}).input is None

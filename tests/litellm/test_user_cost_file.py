@@ -195,7 +195,7 @@ def test_a_user_who_is_there_keeps_spending_and_gets_the_files_limit(ledger, sav
     assert (balance.limit, balance.posted) == (Decimal("10.00"), Decimal("0.85"))
 
 
-def test_what_no_model_accounts_for_is_unknown(ledger, saved):
+def test_what_no_model_accounts_for_is_unrecognised(ledger, saved):
     users = {"alice": record(current_cost=1.0), "bob": {"total_budget": 1, "current_cost": 0.5}}
     import_user_cost(ledger, saved(users))
     assert ledger.model_costs("alice")["unknown"] == Decimal("0.25")

@@ -157,7 +157,7 @@ def test_a_stream_is_read_whole_and_cut(name: str) -> None:
         cut.add(chunk)
     estimate = cut.usage("m", 777)
     if len(chunks) > 1 and name != "InvokeModel, Claude":
-        assert not cut.is_unknown
+        assert not cut.is_unrecognised
         assert estimate.usage is not None
         assert not estimate.reported
         assert (estimate.usage.input_tokens, estimate.usage.output_tokens > 0) == (777, True)
@@ -165,9 +165,9 @@ def test_a_stream_is_read_whole_and_cut(name: str) -> None:
 
 def test_a_stream_of_unknown_shape_says_so_and_is_not_priced_as_a_prompt() -> None:
     reading = StreamReading()
-    assert not reading.is_unknown  # nothing came
+    assert not reading.is_unrecognised  # nothing came
     reading.add({"kind": "piece", "words": "Hello there"})
-    assert reading.is_unknown
+    assert reading.is_unrecognised
     assert reading.usage("gpt-4o", 777) == (None, None, None, False)
     with Ledger(":memory:") as ledger:
         ledger.set_budget("alice", 100)
@@ -177,7 +177,7 @@ def test_a_stream_of_unknown_shape_says_so_and_is_not_priced_as_a_prompt() -> No
         assert hold.closed_by is not None
         assert (hold.closed_by.cost, hold.closed_by.usage) == (None, {})
     reading.add({"choices": []})
-    assert not reading.is_unknown
+    assert not reading.is_unrecognised
 
 
 KNOWN: list[object] = ["Hello", b"Hello.", {"choices": []}, {"candidates": []}]
@@ -188,7 +188,7 @@ KNOWN += [{"type": "message_start", "message": {}}, {"usage": CHAT}]
 def test_a_known_shape_is_known_before_it_says_anything(chunk: object) -> None:
     reading = StreamReading()
     reading.add(chunk)
-    assert not reading.is_unknown
+    assert not reading.is_unrecognised
     assert reading.usage("gpt-4o", 777).usage is not None
 
 

@@ -6,6 +6,7 @@ And what is not taken for the usage of a call: a count of tokens, and what canno
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from charging import charged, objects
 
 from budgetledger import Ledger
 from budgetledger.errors import UnreadableResponse
+from budgetledger.responses import usage_readers
 from budgetledger.responses.response import read_response
 from budgetledger.usage import Usage
 
@@ -148,6 +150,11 @@ SHAPES: dict[str, tuple[dict[str, Any], Usage]] = {
         {"model": "m", "usage": {"prompt_tokens": 10, "completion_tokens": 4, "total_tokens": 30}},
         Usage(10, 4),
     ),
+    "thoughts in the total only": (
+        {"usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 4,
+                           "totalTokenCount": 30}},
+        Usage(10, 20, reasoning_tokens=16),
+    ),
     "Interactions": (
         {"object": "interaction", "model": "gemini-3-flash-preview", "service_tier": "flex",
          "steps": [], "usage": {"total_input_tokens": 100, "total_output_tokens": 20,
@@ -282,6 +289,11 @@ SHAPES: dict[str, tuple[dict[str, Any], Usage]] = {
                                  "ephemeral_5m_input_tokens": 2000,
                                  "ephemeral_1h_input_tokens": 1000}},
         Usage(15003, 550, 12000, 2000, 1000),
+    ),
+    "LangChain, an integration that counts the cache beside": (
+        {"input_tokens": 3, "output_tokens": 5,
+         "input_token_details": {"cache_read": 12000, "cache_creation": 0}},
+        Usage(12003, 5, 12000),
     ),
     "LangChain with a tier": (
         {"usage_metadata": {"input_tokens": 100, "output_tokens": 50, "total_tokens": 150,
@@ -502,3 +514,11 @@ def test_no_output_is_believed_where_there_is_no_answer_in_text(answer: dict[str
 def test_litellms_cost_is_taken_whatever_the_usage_says() -> None:
     answer = DISBELIEVED[1] | {"_hidden_params": {"response_cost": 0.25}}
     assert read_response(answer).cost == Decimal("0.25")
+
+
+def test_every_reader_names_the_document_it_follows() -> None:
+    folder = Path(usage_readers.__file__).parent
+    readers = {*folder.glob("*_usage.py"), *folder.glob("*_interactions.py")}
+    readers -= {folder / "ledger_usage.py"}  # the ledger's own form
+    assert len(readers) == 20
+    assert not [file.name for file in readers if "\n\nFollows " not in file.read_text()]

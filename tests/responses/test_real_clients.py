@@ -29,7 +29,7 @@ def read(chunks: Iterable[object]) -> StreamUsage:
     reading = StreamReading()
     for chunk in chunks:
         reading.add(chunk)
-    assert not reading.is_unknown
+    assert not reading.is_unrecognised
     return reading.usage(None, 777)
 
 

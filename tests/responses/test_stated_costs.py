@@ -74,7 +74,7 @@ UNPRICED_TOOLS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("answer", UNPRICED_TOOLS)
-def test_a_tool_whose_price_is_unknown_leaves_the_row_unpriced(answer: dict[str, Any]) -> None:
+def test_a_tool_whose_price_is_unrecognised_leaves_the_row_unpriced(answer: dict[str, Any]) -> None:
     entry = charged(answer)
     assert entry.cost is None
     assert entry.usage["paid_tool_calls"] > 0

@@ -232,7 +232,7 @@ def test_differences_are_rows(server, raw):
     assert raw.get()["a"]["current_cost"] == 0.4
 
 
-def test_models_are_told_apart_and_what_no_model_cost_is_unknown(raw):
+def test_models_are_told_apart_and_what_no_model_cost_is_unrecognised(raw):
     now = time.time()
     own = {"created": now, "updated": now}
     raw.set(a=record(0.3, models={"m": 0.1, "n": 0.2}, **own))
