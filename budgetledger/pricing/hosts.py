@@ -69,7 +69,7 @@ _WORDS = {
 _UNLISTED_WORDS = """
 a2a a2a_agent ai21 ai21_chat aihubmix aiml aiohttp_openai amazon_nova anyscale apertis
 auto_router bytez charity_engine chatgpt chutes clarifai codestral cognition cometapi
-compactifai coralbricks cortecs crusoe custom custom_openai darkbloom dashscope
+compactifai coralbricks cortecs crusoe custom_openai darkbloom dashscope
 databricks_agent datarobot deepinfra docker_model_runner edenai empower featherless_ai
 friendliai galadriel gdc gigachat github gmi gradient_ai helicone heroku hosted_vllm humanloop
 hyperbolic inception inferenceapis infinity jina_ai lambda_ai langflow langgraph laya lemonade

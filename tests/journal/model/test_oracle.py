@@ -61,6 +61,7 @@ class Books:
             "kind": kind,
             "at_us": max(at_us, self.last_us(who)),
             "model": None,
+            "answered": None,
             "cost": None,
             "tokens": 0,
             "requests": 0,
@@ -124,12 +125,14 @@ class Books:
             if (start_us is None or start_us <= row["at_us"])
             and (end_us is None or row["at_us"] < end_us)
             and row["at_us"] <= known_us
-            and (names is None or row["model"] in names)
+            and (names is None or row["model"] in names or row["answered"] in names)
         ]
 
     def posted(self, who, window, known_us, names=None):
         """Cost, tokens and requests of the rows in a window."""
-        rows = self.within(who, window, known_us, names)
+        return self.summed(self.within(who, window, known_us, names))
+
+    def summed(self, rows):
         columns = ("cost", "tokens", "requests")
         return tuple(sum(row[column] or 0 for row in rows) for column in columns)
 
@@ -373,6 +376,17 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
         content = {"model": model, "cost": None if model == NOBODYS else cost, "tokens": sum(used)}
         self.charge(desk, call, content, (None, used))
 
+    @rule(desk=desks, used=usages, pause=pauses)
+    def charge_alias(self, desk, used, pause):
+        """A call that another model answered than the one asked for."""
+        self.clock.advance(**pause)
+        used = used[0] + 1, used[1] + 1
+        cost = used[0] * GPT_4O_INPUT_PICO + used[1] * GPT_4O_OUTPUT_PICO
+        usage = dict(zip(("prompt_tokens", "completion_tokens"), used, strict=True))
+        call = {"response": {"model": "gpt-4o", "usage": usage}, "model": "my-alias", "key": None}
+        content = {"model": "my-alias", "answered": "gpt-4o", "cost": cost, "tokens": sum(used)}
+        self.charge(desk, call, content, (None, used))
+
     def charge(self, desk, call, content, given):
         who, ledger, account = self.at(desk)
         expected = []
@@ -415,6 +429,7 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
             return
         facts = {
             "model": row["model"],
+            "answered": row["answered"],
             "cost": pico,
             "corrects": row["id"],
             "key": key,
@@ -525,14 +540,18 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
         window = balance.window[:2]
         assert sum(costs.values()) == usd(self.books.posted(who, window, known_us)[0])
         for model in {row["model"] for row in self.books.of(who)} - {None}:
-            posted = self.books.posted(who, window, known_us, {model})
+            rows = self.books.within(who, window, known_us)
+            posted = self.books.summed([row for row in rows if row["model"] == model])
             assert costs.pop(model, None) == (usd(posted[0]) if any(posted) else None)
         assert costs == {}
 
     def summed_by_sql(self, who, window, known_us, names):
         start_us, end_us = window
         names = sorted(names or ())
-        counting = f"AND model IN ({', '.join('?' * len(names))})" if names else ""
+        counting = f"AND (model IN ({', '.join('?' * len(names))})" if names else ""
+        if names:
+            answered = """ OR price LIKE '%"answered":"gpt-4o"%'""" if "gpt-4o" in names else ""
+            counting += f"{answered})"
         return self.sql.execute(
             f"""
             SELECT coalesce(sum(cost_pico), 0), coalesce(sum(input_tokens + output_tokens), 0),
