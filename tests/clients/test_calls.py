@@ -1,6 +1,9 @@
 """What is held for a call, found in its own arguments."""
 
+import json
+
 import pytest
+from pydantic import BaseModel
 
 from budgetledger import Ledger
 from budgetledger.clients.call_arguments import asking_for_usage, hold_arguments
@@ -9,6 +12,15 @@ from budgetledger.errors import InvalidInput
 ASKED = [{"role": "user", "content": "hi"}]
 TOLD = {"role": "system", "content": "be brief"}
 TOOL = {"type": "function", "function": {"name": "look", "parameters": {}}}
+
+
+class Form(BaseModel):
+    """A schema as clients take it."""
+
+    name: str
+
+
+SCHEMA = Form.model_json_schema()
 
 
 class NotGiven:
@@ -45,6 +57,21 @@ class NotGiven:
                 "response_format": {"type": "json_schema", "json_schema": {"name": "form"}},
             },
             {"messages": [*ASKED, {"role": "system", "content": '{"name": "form"}'}]},
+        ),
+        (
+            "chat",
+            {"messages": ASKED, "response_format": Form},  # as litellm and the parse methods take
+            {"messages": [*ASKED, {"role": "system", "content": json.dumps(SCHEMA)}]},
+        ),
+        (
+            "responses",
+            {"input": "hi", "text_format": Form},
+            {"messages": [*ASKED, {"role": "system", "content": json.dumps(SCHEMA)}]},
+        ),
+        (
+            "messages",
+            {"messages": ASKED, "output_format": Form},
+            {"messages": [*ASKED, {"role": "system", "content": json.dumps(SCHEMA)}]},
         ),
         ("responses", {"input": "hi"}, {"messages": ASKED}),
         (

@@ -10,6 +10,7 @@ import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SMALL = {
+    "bounds.py": ["--no-library"],
     "charge.py": ["--calls", "20", "--rounds", "2"],
     "reads.py": ["--rows", "2000", "--models", "3"],
     "cold.py": ["--rounds", "1"],
@@ -24,6 +25,7 @@ SMALL = {
     "wrap.py": ["--calls", "5", "--rounds", "1"],
 }
 LIMITS = {
+    "bounds.py": 0,
     "charge.py": 2,
     "reads.py": 2,
     "cold.py": 3,
@@ -33,7 +35,7 @@ LIMITS = {
     "loop.py": 2,
     "postgres.py": 4,
     "server.py": 4,
-    "tokens.py": 8,
+    "tokens.py": 12,
     "prices.py": 6,
     "wrap.py": 2,
 }
