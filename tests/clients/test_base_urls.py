@@ -136,15 +136,20 @@ def test_a_call_without_a_price_is_priced_later_at_its_host(ledger):
     lax = Ledger(ledger.path, enforce=False)
     client = chat_client(GROQ, lax, "no-such-model")
     with pytest.warns(budgetledger.errors.UnpricedWarning):
-        client.chat.completions.create(model=LLAMA, messages=HELLO, max_tokens=100)
+        client.chat.completions.create(model="no-such-model", messages=HELLO, max_tokens=100)
     settle, _ = row(ledger)
-    assert settle.price == {
-        "answered": "no-such-model", "model": "no-such-model", "provider": "groq",
-    }  # fmt: skip
+    assert settle.price == {"provider": "groq"}
     ledger.set_price("no-such-model", input=1, output=1, effective_at=settle.recorded_at)
     [repriced] = ledger.reprice()
     assert repriced.cost == Decimal("0.011")
     lax.close()
+
+
+def test_a_model_that_answers_without_a_price_costs_what_was_asked_at_that_host(ledger):
+    client = chat_client(GROQ, ledger, "no-such-model")
+    client.chat.completions.create(model=LLAMA, messages=HELLO, max_tokens=100)
+    settle, _ = row(ledger)
+    assert (settle.cost, settle.cost_basis) == (LLAMA_COST, "stated")
 
 
 def test_a_retry_that_was_settled_before_is_charged_at_the_same_host(ledger):

@@ -10,6 +10,7 @@ import pytest
 from charging import objects
 
 from budgetledger import Ledger
+from budgetledger.errors import UnpricedWarning
 from budgetledger.responses.stream import StreamReading, StreamUsage
 from budgetledger.usage import Usage
 
@@ -173,9 +174,10 @@ def test_a_stream_of_unknown_shape_says_so_and_is_not_priced_as_a_prompt() -> No
         ledger.set_budget("alice", 100)
         hello = [{"role": "user", "content": "Hello"}]
         hold = ledger.hold("alice", model="gpt-4o", messages=hello, max_output_tokens=9)
-        list(hold.stream([{"kind": "piece", "words": "Hello there"}]))
+        with pytest.warns(UnpricedWarning, match="unknown form"):
+            list(hold.stream([{"kind": "piece", "words": "Hello there"}]))
         assert hold.closed_by is not None
-        assert (hold.closed_by.cost, hold.closed_by.usage) == (None, {})
+        assert (hold.closed_by.cost, hold.closed_by.cost_basis) == (hold.amount, "assumed")
     reading.add({"choices": []})
     assert not reading.is_unrecognised
 
