@@ -14,8 +14,9 @@ def called_at(response: object) -> tuple[str, ...]:
     """
     try:
         hidden = fields(response).get("_hidden_params")
-        told = fields(hidden)
-        places = () if hidden is None else map(text, map(told.get, _PLACES))
+        if hidden is None:
+            return ()
+        places = map(text, map(fields(hidden).get, _PLACES))
         return tuple(place for place in places if place is not None)
     except Exception:  # a property that raises, a mapping that misbehaves, …
         return ()
