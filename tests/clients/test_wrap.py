@@ -9,6 +9,7 @@ import json
 import sys
 import threading
 from contextlib import nullcontext, suppress
+from decimal import Decimal
 from importlib.metadata import version
 from operator import attrgetter
 from types import SimpleNamespace
@@ -304,6 +305,58 @@ def test_a_model_without_price_is_refused_before_the_call(provider, url, ledger)
     client.chat.completions.create(**chat("[[answers=nobody-knows]]"))  # if only the answer tells
     (entry,) = settled(ledger)
     assert (entry.cost_basis, entry.price["model"]) == ("stated", GPT)
+
+
+def unknown_cost(monkeypatch):
+    """Let the provider tell no usage, and a model that nobody prices."""
+
+    async def answer(send, status, content):
+        await provider_answer(send, status, {**content, "model": "nobody-knows", "usage": None})
+
+    async def send_event(call, event):
+        await provider_event(call, {**event, "model": "nobody-knows", "usage": None, "choices": []})
+
+    provider_answer, provider_event = provider_module._answer, provider_module._Call._event
+    monkeypatch.setattr(provider_module, "_answer", answer)
+    monkeypatch.setattr(provider_module._Call, "_event", send_event)
+
+
+@pytest.mark.filterwarnings("ignore::budgetledger.errors.UnpricedWarning")
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("is_async", [False, True])
+def test_500_calls_of_unknown_cost_pass_as_often_as_their_holds_fit(
+    provider, url, ledger, monkeypatch, is_async, stream
+):
+    unknown_cost(monkeypatch)
+    ledger.set_budget("alice", "0.05")
+    call = chat(stream=stream)
+
+    async def acall(client):
+        answer = await client.chat.completions.create(**call)
+        if stream:
+            [chunk async for chunk in answer]
+
+    async def main():
+        async with async_client_for("chat", url, ledger) as client:
+            return await asyncio.gather(
+                *(acall(client) for _ in range(500)), return_exceptions=True
+            )
+
+    if is_async:
+        done = asyncio.run(main())
+        refused = [one for one in done if isinstance(one, BudgetExceededError)]
+        assert len(refused) + done.count(None) == 500
+    else:
+        client = client_for("chat", url, ledger)
+        for _ in range(500):
+            with suppress(BudgetExceededError):
+                answer = client.chat.completions.create(**call)
+                if stream:
+                    list(answer)
+    holds = [entry for entry in ledger.entries("alice") if entry.kind == "hold"]
+    assert len(holds) == provider.requests == Decimal("0.05") // holds[0].held
+    assert {entry.cost_basis for entry in settled(ledger)} == {"assumed"}
+    assert sum(entry.cost for entry in settled(ledger)) == ledger.balance("alice").assumed
 
 
 def test_calls_whose_cost_would_not_be_seen_are_refused(provider, url, ledger):
