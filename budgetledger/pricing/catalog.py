@@ -18,7 +18,14 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from budgetledger.errors import UnpricedModel
-from budgetledger.pricing.hosts import Host, host_in_url, provider_called, taken_apart
+from budgetledger.pricing.hosts import (
+    Host,
+    host_in_url,
+    names_host,
+    plain_url,
+    provider_called,
+    taken_apart,
+)
 from budgetledger.pricing.model_names import SEARCHES, is_version, spellings
 from budgetledger.pricing.rates import (
     Price,
@@ -133,10 +140,11 @@ def _host_of(place: str | Host) -> Host | None:
         named = taken_apart(place, listed).host
         provider = provider_called(place, listed)
         return named or (None if provider is None else Host(provider))
-    told = host_in_url(place)
-    if told is not None:
+    url = plain_url(place)
+    told = None if url is None else host_in_url(url)
+    if url is None or told is not None:
         return told
-    by_url = (each.id for each in providers if re.match(each.api_pattern, place))
+    by_url = (each.id for each in providers if names_host(each.api_pattern, url))
     provider = next(by_url, None)
     return None if provider is None else Host(provider, own_names=True)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 
 class Host(NamedTuple):
@@ -143,8 +144,33 @@ def provider_called(word: str, listed: Collection[str]) -> str | None:
     return _WORDS.get(word) or (word if word in _UNLISTED else None)
 
 
+def plain_url(url: str) -> str | None:
+    """A base *url* without user, port, query and the dot at the end of its host; None without host.
+
+    The dots of its path are escaped, so that no pattern finds a host there.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    name = (parts.hostname or "").rstrip(".")
+    return f"{parts.scheme}://{name}{parts.path.replace('.', '%2e')}" if name else None
+
+
+def names_host(pattern: str, url: str) -> bool:
+    """Whether a *pattern* of the price list matches the host of a `plain_url`, not a part of it.
+
+    It may end before the last part of the host: ``api.moonshot.`` is ``api.moonshot.cn``.
+    """
+    found = re.match(pattern, url)
+    if found is None:
+        return False
+    rest = url[found.end() :].partition("/")[0]
+    return not rest or found[0].endswith("/") or (found[0].endswith(".") and "." not in rest)
+
+
 def host_in_url(url: str) -> Host | None:
-    """The host of a base URL, where its text alone tells it."""
+    """The host of a `plain_url`, where its text alone tells it."""
     for pattern, provider in _URLS:
         if found := pattern.match(url):
             return Host(provider, found.groupdict().get("region"), own_names=True)
