@@ -396,8 +396,7 @@ def test_a_call_whose_tokens_nobody_counted_is_not_free(proxy, ledger, user, str
     while ledger.balance(user).held and time.monotonic() < until:
         time.sleep(0.05)
     balance = ledger.balance(user)
-    assert (balance.held, balance.unpriced) == (0, 0)
-    assert balance.posted == balance.assumed > 0
+    assert (balance.held, balance.posted, balance.unpriced) == (0, 0, 1)
 
 
 def sound(seconds):
@@ -547,7 +546,10 @@ def test_a_stream_of_generate_content_that_is_left_is_recorded_as_far_as_it_came
             if len(words_in(came)) > 4:
                 break
     [entry] = spent(ledger, user)
-    assert 4 <= entry.output_tokens < 30
+    if model == "gemini":  # its thoughts are not in the text
+        assert entry.cost_basis == "assumed"
+    else:
+        assert 4 <= entry.output_tokens < 30
     assert entry.cost > 0
 
 
@@ -583,10 +585,10 @@ BREAKING = {
     "responses": lambda knobs: (
         streamed("/v1/responses", model="cheap", input=messages(**knobs)[0]["content"]), 4,
     ),
-    "messages": lambda knobs: (streamed("/v1/messages", **asked_of("claude", knobs)), 6),
+    "messages": lambda knobs: (streamed("/v1/messages", **asked_of("claude", knobs)), 5),
     "messages of others": lambda knobs: (streamed("/v1/messages", **asked_of("cheap", knobs)), 4),
     "chat of Claude": lambda knobs: (
-        streamed("/v1/chat/completions", **asked_of("claude", knobs)), 6,
+        streamed("/v1/chat/completions", **asked_of("claude", knobs)), 5,
     ),
     "generate": lambda knobs: (
         streamed(
@@ -634,12 +636,15 @@ def test_a_stream_that_breaks_is_recorded_as_far_as_it_came(proxy, ledger, seen,
     if name == "pass-through" or not TODAY:
         counts |= {1, 4}  # LiteLLM's own: of words, or what Claude has told at the start
     assert entry.kind == "settle"
-    assert entry.output_tokens in counts
+    if name == "generate of Gemini":  # its thoughts are not in the text
+        assert entry.cost_basis == "assumed"
+    else:
+        assert entry.output_tokens in counts
     assert entry.cost > 0
 
 
 @pytest.mark.skipif(not TODAY, reason="no callback is told of it")
-def test_a_pass_through_stream_that_breaks_uncounted_is_assumed_and_one_refused_is_free(
+def test_a_pass_through_stream_that_breaks_uncounted_is_unpriced_and_one_refused_is_free(
     proxy, ledger, seen, user
 ):
     def call(**knobs):
@@ -652,11 +657,10 @@ def test_a_pass_through_stream_that_breaks_uncounted_is_assumed_and_one_refused_
     seen.may_break.set()
     call(output=10, **{"break": 4})
     until = time.monotonic() + 10
-    while not ledger.balance(user).assumed and time.monotonic() < until:
+    while not ledger.balance(user).unpriced and time.monotonic() < until:
         time.sleep(0.05)
     balance = ledger.balance(user)
-    assert (balance.held, balance.unpriced) == (0, 0)
-    assert balance.posted == balance.assumed > 0
+    assert (balance.held, balance.posted, balance.unpriced) == (0, 0, 1)
 
 
 @pytest.mark.skipif(not TODAY, reason="no cost is told of what failed")

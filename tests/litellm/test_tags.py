@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from budgetledger.litellm.proxy.accounts import ProxyCaller
-from budgetledger.litellm.proxy.handler import _tags
+from budgetledger.litellm.proxy.requests import tags_of
 from budgetledger.litellm.tags import call_tags
 
 CALL = {
@@ -28,7 +28,7 @@ def own(call):
 
 
 def proxied(call):
-    return _tags(ProxyCaller("app", end_user=call.get("user")), call)
+    return tags_of(ProxyCaller("app", end_user=call.get("user")), call)
 
 
 @pytest.mark.parametrize("tags", [own, proxied])
@@ -67,5 +67,5 @@ def test_the_proxy_tells_whose_key_it_was_and_its_own_notes_come_first():
         "metadata": {"tags": ["theirs"]},
         "litellm_metadata": {"tags": ["a"]},
     }
-    found = _tags(ProxyCaller("app", user="bob", end_user="alice"), call)
+    found = tags_of(ProxyCaller("app", user="bob", end_user="alice"), call)
     assert found == {"user": "alice", "key_user": "bob", "tags": ["a"]}

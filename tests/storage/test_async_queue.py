@@ -362,7 +362,8 @@ response = {"model": "gpt-4o", "usage": {"prompt_tokens": 1000, "completion_toke
 prompt = {"model": "gpt-4o", "text": "hello"}
 
 async def said():
-    yield "hello"
+    yield {"choices": [{"index": 0, "delta": {"content": "hello"}}]}
+    yield {"choices": [], **response}
 
 async def main():
     async with AsyncLedger(sys.argv[1]) as ledger:

@@ -1003,6 +1003,7 @@ def test_a_stream_that_is_cut_at_each_step(case, how, step):
     assert_not_stuck(struck.path, struck.clock)
 
 
+@pytest.mark.filterwarnings("ignore::budgetledger.errors.UnpricedWarning")
 @pytest.mark.parametrize(
     ("strike", "raised"), [(broken, UnrecordedWarning), (interrupted, KeyboardInterrupt)]
 )

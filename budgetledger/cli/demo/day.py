@@ -211,4 +211,4 @@ def _asking(model: str, tokens: int, most: int) -> dict[str, Any]:
 
 
 def _handbook(tokens: int) -> dict[str, Any]:
-    return _asking("claude-sonnet-4-6", tokens, 1_000)
+    return _asking("claude-sonnet-4-6", tokens, 1_600)
