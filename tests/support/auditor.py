@@ -356,7 +356,7 @@ class Auditor:
         named = None if model == "unknown" else model
         for level in self.line(who):
             for one in self.all_stand(now, level):
-                if one["measure"] == "usd" and one["model"] in (None, named):
+                if one["measure"] == "usd" and named in (names_of(one["model"]) or {named}):
                     rows = self.unpriced(level, one["window"], named)
                     if any(row["minimal"] for row in rows):
                         return True

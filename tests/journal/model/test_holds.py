@@ -542,7 +542,7 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
         if how == "unknown":
             filed = filed or size
             return (
-                lambda: hold.settle({"model": size, "id": "x"}, model=model),
+                lambda: hold.settle({"model": filed, "id": "x"}, model=model),
                 lambda auditor: auditor.settle(self.clock(), hold.id, filed, None, None),
             )
         used = (0, 0) if how == "cost" else size
