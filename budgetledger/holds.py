@@ -310,10 +310,9 @@ class Hold(BaseHold):
 
         If the stream breaks or the loop is left early, it settles with the usage reported so
         far, or else with an estimate from the text received; with what was held if there is none:
-        the chunks have an unknown form, the prompt was not counted, or the model's reasoning is
-        hidden. A stream that breaks before its
-        first chunk leaves the hold open. If the settle fails, it warns with `UnrecordedWarning`
-        instead of raising.
+        the chunks have an unknown form or no text, the prompt was not counted, or the model's
+        reasoning is hidden. A stream that breaks before its first chunk leaves the hold open. If
+        the settle fails, it warns with `UnrecordedWarning` instead of raising.
         """
         self._got_response = True  # the call was sent
         passing = self._pass_on(chunks)

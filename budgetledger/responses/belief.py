@@ -8,14 +8,22 @@ from budgetledger.responses.fields import Fields, fields, items
 from budgetledger.usage import Usage, has_counts
 
 # Where an answer has its text, beside the places that are searched below.
-_TEXTS = ("text", "generation", "outputText", "response", "content")
+_TEXTS = (
+    *("text", "generation", "outputText", "response", "content"),
+    *("reasoning_content", "reasoning", "refusal"),
+)
+# A call of a tool: OpenAI's in a message, and as an item of the Responses …
+_CALLS = ("tool_calls", "function_call", "arguments")
+# … and in the parts of Bedrock's Converse, of Gemini, and of Anthropic, whose ``tool_use`` has a
+# name. Thinking is none, but is output too.
+_PARTS = ("toolUse", "functionCall", "function_call", "name", "thinking")
 
 
 def is_believed(response: Fields, used: Usage) -> bool:
     """Whether *used*, which has no output, may be true for a *response*.
 
-    It has counts, and the response no answer in text. What is billed by sound, by character or by
-    image has no output tokens.
+    It has counts, and the response no answer in text or as a call of a tool. What is billed by
+    sound, by character or by image has no output tokens.
     """
     if not has_counts(used):
         return False
@@ -42,10 +50,10 @@ def _answers(response: Fields) -> Iterator[bool]:
 
 
 def _is_text(part: Fields) -> bool:
-    return any(_has_text(part.get(name)) for name in _TEXTS) or bool(part.get("tool_calls"))
+    return any(_has_text(part.get(name)) for name in _TEXTS) or any(map(part.get, _CALLS))
 
 
 def _has_text(value: object) -> bool:
     if isinstance(value, str):
         return bool(value.strip())
-    return any(_has_text(part.get("text")) or part.get("toolUse") for part in items(value))
+    return any(_has_text(part.get("text")) or any(map(part.get, _PARTS)) for part in items(value))

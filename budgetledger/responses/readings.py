@@ -41,6 +41,8 @@ def answer_of_stream(
         why = "the stream was read elsewhere"
     elif not usage.input_tokens and input_tokens is None:
         why = "no usage came with the stream, and its prompt was not counted"
+    elif stream.started and stream.is_empty:
+        why = "the chunks of the stream had neither text nor usage"
     elif hides_reasoning(answer.model):
         why = "no usage came with the stream, and the model's reasoning is hidden"
     else:

@@ -99,10 +99,11 @@ class StreamReading:
     @property
     def is_failed(self) -> bool:
         """Whether the stream says that the call failed, and has no text and no usage."""
-        return self._failed and self._is_empty
+        return self._failed and self.is_empty
 
     @property
-    def _is_empty(self) -> bool:
+    def is_empty(self) -> bool:
+        """Whether it has no text and no usage, as far as it was added."""
         return not self._length and self._usage is None
 
     def add(self, chunk: object) -> None:
@@ -113,7 +114,7 @@ class StreamReading:
         self._started = True
         with suppress(Exception):  # a chunk that cannot be read must not break the stream
             self._read(chunk)
-            self._failed = self._failed or (self._is_empty and is_failure(chunk))
+            self._failed = self._failed or (self.is_empty and is_failure(chunk))
 
     def usage(self, model: str | None, input_tokens: int | None) -> StreamUsage:
         """Tell what the stream used, as far as it was added.

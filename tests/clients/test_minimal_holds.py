@@ -177,6 +177,30 @@ def test_a_stream_of_unknown_form_is_assumed_and_warned_of(ledger):
     assert (settle.input_tokens, settle.output_tokens) == (8, 50)
 
 
+def chat(**delta):
+    return {"model": "gpt-4o", "choices": [{"index": 0, "delta": delta}]}
+
+
+WITHOUT_TEXT = {
+    "another word for text": [chat(role="assistant"), chat(answer="row row")],
+    "sound": [{"type": "response.created", "response": {"model": "gpt-4o"}},
+              {"type": "response.audio.delta", "delta": "AAAA"}],
+    "an image": [{"candidates": [{"content": {"parts": [{"inlineData": {"data": "AAAA"}}]}}]}],
+    "another form": [chat(role="assistant"), {"token": "row"}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("chunks", WITHOUT_TEXT.values(), ids=WITHOUT_TEXT)
+def test_a_stream_without_text_and_usage_is_assumed_and_not_priced_as_a_prompt(ledger, chunks):
+    with (
+        pytest.warns(UnpricedWarning, match="neither text nor usage"),
+        ledger.hold("alice", **HELLO, max_output_tokens=50) as hold,
+    ):
+        list(hold.stream(chunks))
+    settle = hold.closed_by
+    assert (settle.cost, settle.cost_basis) == (hold.amount, "assumed")
+
+
 @pytest.mark.parametrize(
     ("model", "basis"), [("gpt-4o", "estimated"), ("o3", "assumed"), ("gemini-2.5-pro", "assumed")]
 )

@@ -484,6 +484,17 @@ DISBELIEVED: list[dict[str, Any]] = [
     {"generation": "Hi", "prompt_token_count": 9, "generation_token_count": 0},
     {"message": {"content": [{"type": "text", "text": "Hi"}]},
      "usage": {"billed_units": {"input_tokens": 5, "output_tokens": 0}}},
+    # A call of a tool, thinking or a refusal instead of a text.
+    {"choices": [{"message": {"content": None, "function_call": {"name": "f"}}}],
+     "usage": NO_OUTPUT},
+    {"choices": [{"message": {"content": None, "reasoning_content": "Well"}}], "usage": NO_OUTPUT},
+    {"choices": [{"message": {"content": None, "refusal": "No"}}], "usage": NO_OUTPUT},
+    {"type": "message", "content": [{"type": "tool_use", "name": "f", "input": {}}],
+     "usage": {"input_tokens": 9, "output_tokens": 0}},
+    {"output": [{"type": "function_call", "name": "f", "arguments": "{}"}],
+     "usage": {"input_tokens": 9, "output_tokens": 0}},
+    {"candidates": [{"content": {"parts": [{"functionCall": {"name": "f"}}]}}],
+     "usageMetadata": {"promptTokenCount": 9}},
 ]  # fmt: skip
 
 
