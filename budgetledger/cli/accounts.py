@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from budgetledger.cli.options import Where, Whole, examples, names_a_ledger, to_share
+from budgetledger.errors import UnknownAccount
 
 if TYPE_CHECKING:
     from budgetledger.entries import Account, Balance, BudgetStatus
@@ -35,7 +36,7 @@ NEAR, EXCEEDED = 6, 3
 @click.option("--top", type=Whole(min=1), metavar="N", help="Only the first N of them.")
 @click.option(
     "--over", metavar="SHARE", callback=to_share,
-    help="Only those that used at least this share of their limit: 0.8 or 80%.",
+    help="Only those that used at least this share of their limit in dollars: 0.8 or 80%.",
 )  # fmt: skip
 @click.option("--match", metavar="TEXT", help="Only names with this text, in any case.")
 @names_a_ledger
@@ -44,7 +45,8 @@ def accounts(
 ) -> None:
     """List the accounts and how full their budgets are.
 
-    Also shows what is held on each, its parent, and whether it is frozen.
+    Shows the budgets in US dollars; `budgetledger status` has those of tokens and requests too.
+    Also shows what is held on each account, its parent, and whether it is frozen.
     """
     from budgetledger.journal.journal import journal_of
     from budgetledger.render.documents import account_json, print_json
@@ -107,6 +109,7 @@ def status(account: str | None, near: Decimal, where: Where) -> None:
     from budgetledger.render.text import exact_percent, used
 
     with where.existing() as ledger:
+        _check_project(ledger)
         every = _statuses(ledger, account)
     shown = [one for one in every if used(one.posted, one.budget.limit) >= near]
     exceeded = [one for one in shown if one.posted >= one.budget.limit]
@@ -125,6 +128,20 @@ def status(account: str | None, near: Decimal, where: Where) -> None:
         click.echo(f"none of {len(every):,} budgets has used {exact_percent(near)} of its limit")
     if shown:
         sys.exit(EXCEEDED if exceeded else NEAR)
+
+
+def _check_project(ledger: Ledger) -> None:
+    """Raise `UnknownAccount` for a project without accounts: a misspelt one is never near."""
+    from budgetledger.journal.journal import journal_of
+    from budgetledger.verbs.listing import projects
+
+    if not ledger.accounts():
+        known = ", ".join(projects(journal_of(ledger))) or "none yet"
+        raise UnknownAccount(
+            f"there are no accounts in project {ledger.project!r}; projects: {known}",
+            account="",
+            project=ledger.project,
+        )
 
 
 def _statuses(ledger: Ledger, account: str | None) -> Sequence[BudgetStatus]:

@@ -294,6 +294,13 @@ def reprice(account: str | None, model: str | None, apply: bool, where: Where) -
         out.print(repriced_table(out, priced))
     state = "priced" if apply else "to be priced; pass --apply to do so"
     click.echo(f"{len(priced):,} {'call' if len(priced) == 1 else 'calls'} {state}", err=True)
+    untold = [call.entry for call in unknown if call.usage is None]
+    if untold:
+        ids = _some([str(entry.id) for entry in untold])
+        calls = "1 call reports" if len(untold) == 1 else f"{len(untold):,} calls report"
+        remark = f"{calls} no usage (entries {ids})"
+        click.echo(f"{remark}: `budgetledger adjust ENTRY AMOUNT --reason ...`", err=True)
+    unknown = [call for call in unknown if call.usage is not None]
     models = sorted({call.model for call in unknown})
     if models:
         click.echo(plain(f"{len(unknown):,} still without a price: {_some(models)}"), err=True)

@@ -22,7 +22,7 @@ from budgetledger.cli.options import (
     to_reason,
     to_tags,
 )
-from budgetledger.cli.wording import warnings_as_remarks
+from budgetledger.cli.wording import did_you_mean, warnings_as_remarks
 from budgetledger.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -79,14 +79,20 @@ def charge(
         raise click.UsageError("pass COST in US dollars, or --model with --input-tokens")
     from budgetledger.journal.drafts import draft_charge
     from budgetledger.journal.journal import journal_of
+    from budgetledger.render.text import plain
     from budgetledger.usage import Usage
     from budgetledger.verbs.charging import charge as record
     from budgetledger.verbs.charging import charging
     from budgetledger.verbs.rehearsing import rehearsed
 
+    if (cached_tokens or 0) > (input_tokens or 0):
+        raise click.UsageError("--cached-tokens must not exceed --input-tokens, of which they are")
     usage = Usage(input_tokens or 0, output_tokens or 0, cached_tokens or 0) if counted else None
     with where.existing() as ledger, warnings_as_remarks():
         journal = journal_of(ledger)
+        names = [one.name for one in ledger.accounts()]
+        if account not in names:
+            click.echo(plain(f"{account} is a new account{did_you_mean(account, names)}"), err=True)
         draft = draft_charge(
             None, cost, model, usage, key, tags, occurred_at, journal.clock, journal.prices
         )

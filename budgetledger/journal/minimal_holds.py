@@ -24,8 +24,9 @@ from budgetledger.journal.transaction import Transaction
 from budgetledger.storage.dialect import compiled
 
 _STATE = (
-    "state what it cost: set_price(model, ...) with effective_at= before the call, and reprice, "
-    "or adjust({entry_id}, cost, reason=...)"
+    "state what it cost: adjust({entry_id}, cost, reason=...), or, if it reported its usage, "
+    "set_price(model, ...) with effective_at= before the call, and reprice; with an amount, such "
+    "as metered(..., amount=...), a call is an estimate"
 )
 _WAIT = (
     "retry when it is settled; or pass an amount, or a model with its prompt, so that the call can "

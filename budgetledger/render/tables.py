@@ -171,13 +171,16 @@ def show_balance(out: Console, balance: Balance, project: str, now: datetime) ->
         out.print()
         remark = (
             f"{usd(balance.assumed)} of it is assumed: what was held, as the cost is not known; "
-            "see `budgetledger reprice`"
+            "`budgetledger reprice` or `adjust` states it"
         )
         out.print(Text(remark, "yellow"), soft_wrap=True)
     if balance.unpriced:
         out.print()
         calls = "1 call is" if balance.unpriced == 1 else f"{balance.unpriced:,} calls are"
-        remark = f"{calls} without a price, and not in these figures; see `budgetledger reprice`"
+        remark = (
+            f"{calls} without a price, and not in these figures; `budgetledger reprice` or "
+            "`adjust` states it"
+        )
         out.print(Text(remark, "yellow"), soft_wrap=True)
 
 

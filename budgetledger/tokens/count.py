@@ -69,6 +69,7 @@ def count_tokens(
 
     ``model`` may carry a provider (``openai/gpt-4o``) and be of any case. Messages are dicts, or
     the message objects clients return, with content as OpenAI, Anthropic or Gemini take it. The
+    result's ``tokens`` are those to expect, its ``at_most`` is the bound that holds use. The
     size of an image is read from a ``data:`` URL or base64. Nothing is sent, no text is kept.
 
     *Raises* ``InvalidInput`` unless exactly one of messages and text is given, the model is a

@@ -34,14 +34,14 @@ def warn_of(appended: Appended) -> None:
 def warn_if_unknown(entry: Entry) -> None:
     """Warn of a cost that is not known. The text names no row: Python shows equal ones once."""
     basis = entry.cost_basis
+    price = f"{_STATED}, or " if entry.usage_json is not None else ""
     if basis == "unpriced":
         warn(
             f"a call is recorded without a price, as {_cause(entry)}; no budget counts it until "
-            f"{_STATED}, or adjust(entry, cost, reason=...) states its cost",
+            f"{price}adjust(entry, cost, reason=...) states its cost",
             UnpricedWarning,
         )
     elif basis == "assumed":
-        price = f"{_STATED}, or " if entry.usage_json is not None else ""
         warn(
             f"a call is recorded with what was held for it, as {_cause(entry)}; its cost is "
             f"assumed until {price}adjust(entry, difference, reason=...) states it",

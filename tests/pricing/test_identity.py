@@ -17,6 +17,11 @@ SAME = {
         "openai/GPT-4o-2024-08-06", "gpt-4o-20240806", "gpt-4o-latest", "github/gpt-4o",
     ],
     "GPT-4o": ["gpt-4o", "openai/gpt-4o"],
+    "openai/gpt-4o": ["gpt-4o", "GPT-4o-2024-08-06", "openai/gpt-4o-2024-08-06"],
+    "openai/o3": ["o3", "o3-2025-04-16"],
+    "anthropic/claude-opus-4": ["claude-opus-4-20250514"],
+    "google/gemini-2.5-pro": ["gemini-2.5-pro", "gemini/gemini-2.5-pro"],
+    "mistral/codestral-latest": ["codestral-latest"],
     "gpt-4": ["gpt-4-0613", "gpt-4-1106-preview"],
     "gpt-3.5-turbo": ["azure/gpt-35-turbo", "gpt-3.5-turbo-0125"],
     "claude-sonnet-4-5": [
@@ -47,7 +52,9 @@ OTHER = {
     "claude-opus-4": ["claude-opus-4-1", "claude-opus-4-1-20250805", "claude-opus-4.5"],
     "glm-4": ["glm-4.5", "glm-4-plus"],
     "azure/gpt-4o": ["gpt-4o", "openai/gpt-4o", "openrouter/openai/gpt-4o"],
-    "openai/gpt-4o": ["azure/gpt-4o", "openrouter/openai/gpt-4o"],
+    "openai/gpt-4o": ["azure/gpt-4o", "openrouter/openai/gpt-4o", "gpt-4o-mini"],
+    "azure/o3": ["o3", "o3-2025-04-16"],
+    "groq/llama-3.3-70b-versatile": ["llama-3.3-70b-versatile"],
     "openrouter/x:free": ["openrouter/x"],
     "gpt-oss:20b": ["gpt-oss:120b"],
 }  # fmt: skip
