@@ -24,10 +24,10 @@ def holds(account: str, where: Where) -> None:
     if where.as_json:
         print_json([hold_json(hold) for hold in open_holds])
     elif open_holds:
-        from budgetledger.render.tables import console, holds_table
+        from budgetledger.render.tables import console, show_holds
 
         out = console()
-        out.print(holds_table(out, open_holds))
+        show_holds(out, open_holds)
     else:
         click.echo("no open holds", err=True)
 

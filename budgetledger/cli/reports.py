@@ -57,14 +57,14 @@ def entries(
             for entry in rows:
                 print_json(entry_json(entry), indent=None)
             return
-        from budgetledger.render.tables import console, entries_table
+        from budgetledger.render.tables import console, show_entries
 
         out = console()
         page = list(islice(rows, _PAGE))
         if not page:
             click.echo("no entries", err=True)
         while page:
-            out.print(entries_table(out, page))
+            show_entries(out, page)
             page = list(islice(rows, _PAGE))
 
 
@@ -122,9 +122,9 @@ def alerts(account: str | None, where: Where) -> None:
     if where.as_json:
         print_json([alert_json(alert, where.project) for alert in listed])
     elif listed:
-        from budgetledger.render.tables import alerts_table, console
+        from budgetledger.render.tables import console, show_alerts
 
         out = console()
-        out.print(alerts_table(out, listed, datetime.now(UTC)))
+        show_alerts(out, listed, datetime.now(UTC))
     else:
         click.echo("no alerts", err=True)

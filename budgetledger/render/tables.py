@@ -135,11 +135,11 @@ def shares(out: Console, amounts: Mapping[str, Decimal], what: str, style: str) 
     return grid
 
 
-def entries_table(out: Console, entries: Sequence[Entry]) -> Table:
+def show_entries(out: Console, entries: Sequence[Entry]) -> None:
     """Rows of a journal, times in UTC."""
     headers = ">id", "|UTC", "account", "model", ">in", ">out", ">USD", "note"
-    grid = table(out, *headers)
     decimals = decimals_of(entry.cost for entry in entries)
+    rows: list[list[RenderableType]] = []
     for entry in entries:
         cost = Text("" if entry.cost is None else usd(entry.cost, decimals))
         if entry.cost_basis == "unpriced":
@@ -147,7 +147,7 @@ def entries_table(out: Console, entries: Sequence[Entry]) -> Table:
         elif entry.cost_basis == "assumed":
             cost.stylize("yellow")
         tokens = (f"{n:,}" if n else "" for n in (entry.input_tokens, entry.output_tokens))
-        grid.add_row(
+        row: list[RenderableType] = [
             str(entry.id),
             clock_time(entry.recorded_at),
             label(out, entry.account),
@@ -155,8 +155,9 @@ def entries_table(out: Console, entries: Sequence[Entry]) -> Table:
             *tokens,
             cost,
             label(out, entry_text(entry)),
-        )
-    return grid
+        ]
+        rows.append(row)
+    _print_rows(out, headers, rows)
 
 
 def show_balance(out: Console, balance: Balance, project: str, now: datetime) -> None:
@@ -253,24 +254,32 @@ def _accounts_rows(
 def _print_rows(
     out: Console, headers: Sequence[str], rows: Sequence[Sequence[RenderableType]]
 ) -> None:
-    """Print a table, or the same as plain lines if there are many rows.
+    """Print a table; on a terminal that is too narrow for its words, a few lines for each row.
 
-    rich takes seconds for thousands of them.
+    Many rows are plain lines, as rich takes seconds for thousands of them.
     """
     if len(rows) <= _MANY:
         grid = table(out, *headers)
         for row in rows:
             grid.add_row(*row)
-        out.print(grid)
+        if Measurement.get(out, out.options.update(width=_ENDLESS), grid).minimum <= out.width:
+            out.print(grid)
+            return
+        for row in rows:
+            named = zip(headers, row, strict=True)
+            facts = [Text(f"{name.lstrip('|>')} {cell}") for name, cell in named if str(cell)]
+            first, *more = _lines_of(facts, out.width)
+            for line in (first[2:], *more):
+                out.print(line, soft_wrap=True)
         return
-    lines = [[header.lstrip("|>") for header in headers], *([str(one) for one in r] for r in rows)]
-    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+    texts = [[header.lstrip("|>") for header in headers], *([str(one) for one in r] for r in rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*texts, strict=True)]
     shown = [at for at, width in enumerate(widths) if width]
-    for line in lines:
+    for text in texts:
         cells = (
-            " " * (widths[at] - cell_len(line[at])) + line[at]
+            " " * (widths[at] - cell_len(text[at])) + text[at]
             if headers[at].startswith(">")
-            else line[at] + " " * (widths[at] - cell_len(line[at]))
+            else text[at] + " " * (widths[at] - cell_len(text[at]))
             for at in shown
         )
         click.echo("  ".join(cells).rstrip(), file=out.file)
@@ -359,13 +368,13 @@ def show_statuses(out: Console, statuses: Sequence[BudgetStatus], now: datetime)
     _print_rows(out, headers, rows)
 
 
-def holds_table(out: Console, holds: Sequence[Hold]) -> Table:
+def show_holds(out: Console, holds: Sequence[Hold]) -> None:
     """Open holds: amount, account, call and deadline; times in UTC."""
     headers = ">id", "account", "model", ">USD", ">tokens", "|recorded", "|expires", "key"
-    grid = table(out, *headers)
+    rows: list[list[RenderableType]] = []
     decimals = decimals_of(hold.amount for hold in holds)
     for hold in holds:
-        grid.add_row(
+        row: list[RenderableType] = [
             str(hold.id),
             label(out, hold.account),
             label(out, hold.model or ""),
@@ -374,23 +383,23 @@ def holds_table(out: Console, holds: Sequence[Hold]) -> Table:
             clock_time(hold.entry.recorded_at),
             clock_time(hold.expires_at),
             label(out, hold.entry.idempotency_key or ""),
-        )
+        ]
+        rows.append(row)
     if len(holds) > 1:
         amount = sum((hold.amount for hold in holds), Decimal(0))
         tokens = sum(hold.tokens for hold in holds)
-        grid.add_row(
-            "", "total", "", usd(amount, decimals), f"{tokens:,}" if tokens else "", style="bold"
-        )
-    return grid
+        total = usd(amount, decimals), f"{tokens:,}" if tokens else ""
+        rows.append([Text(cell, "bold") for cell in ("", "total", "", *total, "", "", "")])
+    _print_rows(out, headers, rows)
 
 
-def alerts_table(out: Console, alerts: Sequence[Alert], now: datetime) -> Table:
+def show_alerts(out: Console, alerts: Sequence[Alert], now: datetime) -> None:
     """Thresholds that were reached or resolved; times in UTC."""
-    headers = "|UTC", "account", "budget", "", ">share", ">posted", ">limit", "window"
-    grid = table(out, *headers)
+    headers = "|UTC", "account", "budget", "state", ">share", ">posted", ">limit", "window"
+    rows: list[list[RenderableType]] = []
     for alert in alerts:
         reached = alert.state == "alert"
-        grid.add_row(
+        row: list[RenderableType] = [
             clock_time(alert.recorded_at),
             label(out, alert.account),
             label(out, alert.budget),
@@ -399,8 +408,9 @@ def alerts_table(out: Console, alerts: Sequence[Alert], now: datetime) -> Table:
             _amount(alert.posted),
             _amount(alert.limit),
             window_text(alert.window, now),
-        )
-    return grid
+        ]
+        rows.append(row)
+    _print_rows(out, headers, rows)
 
 
 def _amount(amount: Decimal | int) -> str:

@@ -784,7 +784,7 @@ def test_alerts(team):
     assert documents("alerts") == found
     assert documents("alerts", "alice") == []
     lines = [line.split() for line in run("alerts").stdout.splitlines()]
-    assert lines[0] == ["UTC", "account", "budget", "share", "posted", "limit", "window"]
+    assert lines[0] == ["UTC", "account", "budget", "state", "share", "posted", "limit", "window"]
     told = ["team:docs", "usd", "reached", "50", "%", "$2.75", "$5.00", "for", "ever"]
     assert lines[1][2:] == told
     assert "resolved" in lines[2]
@@ -1010,4 +1010,7 @@ def test_calls_without_a_price_are_priced_later_if_that_is_wanted(unpriced, spen
 
 
 def test_a_balance_tells_how_calls_get_a_price(unpriced):
-    assert "see `budgetledger reprice`" in run("balance", "alice", "--at", "2026-03-02T12").stdout
+    assert (
+        "`budgetledger reprice` or `adjust`"
+        in run("balance", "alice", "--at", "2026-03-02T12").stdout
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -10,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from budgetledger.cli import main
+from budgetledger.errors import UnpricedWarning
 from budgetledger.ledger import Ledger
 from budgetledger.testing import FakeClock
 
@@ -33,6 +35,13 @@ def run(*arguments: str, code: int = 0, **more: object) -> Result:
     result = CliRunner().invoke(main, list(arguments), catch_exceptions=False, **more)
     assert result.exit_code == code, (result.exit_code, result.output)
     return result
+
+
+def on_terminal(columns: int, *arguments: str) -> str:
+    """What a terminal shows, without its colours."""
+    forced = {"COLUMNS": str(columns), "FORCE_COLOR": "1", "TERM": "xterm"}
+    shown = CliRunner(env=forced).invoke(main, list(arguments)).stdout
+    return re.sub("\x1b\\[[0-9;]*m", "", shown)
 
 
 def document(*arguments: str, code: int = 0):
@@ -159,6 +168,43 @@ def test_status_says_what_is_near_or_over_and_by_its_exit_code():
     assert [one["state"] for one in document("status", "alice", code=6)] == ["near"]
     assert run("status", "carol").stdout == "none of 1 budgets has used 80 % of its limit\n"
     assert run("status", "alice", "--near", "95%").stdout.startswith("none of 1 budgets")
+
+
+def test_status_of_a_misspelt_project_fails():
+    assert (
+        "there are no accounts in project 'dfault'; projects: default"
+        in run("status", "--project", "dfault", code=1).stderr
+    )
+
+
+def test_a_charge_to_a_new_account_asks_whether_another_was_meant():
+    question = "alcie is a new account; did you mean 'alice'?"
+    assert question in run("charge", "alcie", "1", "--dry-run").stderr
+    assert question in run("charge", "alcie", "1").stderr
+    assert "new account" not in run("charge", "alcie", "1").stderr
+
+
+def test_a_call_without_usage_is_told_from_one_without_a_price(path):
+    with Ledger(path) as ledger, pytest.warns(UnpricedWarning):
+        ledger.charge("alice", {"model": "m", "id": "x"})
+    said = run("reprice").stderr
+    assert "1 call reports no usage (entries" in said
+    assert "`budgetledger adjust ENTRY AMOUNT --reason ...`" in said
+    assert "prices set" not in said
+
+
+@pytest.mark.parametrize("command", ["status", "entries", "holds alice", "alerts"])
+def test_a_narrow_terminal_breaks_no_word(path, command):
+    with Ledger(path) as ledger:
+        ledger.set_budget("team:research-and-development", 1, alert_at=["0.5"])
+        ledger.charge("team:research-and-development", cost="0.9", model="a-model-of-mine")
+        ledger.hold("alice", "0.01", model="a-model-with-a-rather-long-name")
+    told = on_terminal(40, *command.split())
+    assert "\u2026" not in told
+    if command in ("status", "entries", "alerts"):
+        assert "account team:research-and-development\n" in told
+    else:
+        assert "model a-model-with-a-rather-long-name\n" in told
 
 
 def test_accounts_are_sorted_and_chosen():
