@@ -63,8 +63,10 @@ def serving(page, folder):
     with subprocess.Popen(
         [*alone.command("server"), *arguments], cwd=folder, stderr=subprocess.PIPE, text=True
     ) as process:
-        yield re.search("127.0.0.1:[0-9]+", process.stderr.readline())[0]
-        process.terminate()
+        try:
+            yield re.search("127.0.0.1:[0-9]+", process.stderr.readline())[0]
+        finally:
+            process.terminate()
 
 
 def run(command, folder, typed=None, **variables):

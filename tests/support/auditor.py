@@ -13,7 +13,8 @@ MONEY = ("charge", "settle", "adjustment")
 CLOSING = ("settle", "release", "expire")
 STEPS = {"minute": 60 * SECOND, "hour": 3600 * SECOND, "day": 86_400 * SECOND}
 # openai.com/api/pricing, 2026-01: gpt-4o, 2.50 and 10.00 USD a million tokens.
-NAMES = {"gpt-4o": {"gpt-4o", "openai/gpt-4o", "GPT-4o-2024-08-06"}}
+_GPT_4O = {"gpt-4o", "openai/gpt-4o", "GPT-4o-2024-08-06"}
+NAMES = {"gpt-4o": _GPT_4O, "openai/gpt-4o": _GPT_4O}
 """The names that a budget on a model counts, where it is more than the name itself."""
 RATES = dict.fromkeys(NAMES["gpt-4o"], (2_500_000, 10_000_000))
 ROW = {
