@@ -26,10 +26,12 @@ SERVER = os.environ.get("BUDGETLEDGER_TEST_POSTGRES_URL")
 TESTS = Path(__file__).parent
 SLOW = {  # what pytest -m "not slow" leaves out, with PostgreSQL and tests that are marked
     "cli/test_demo.py",
+    "clients/test_wrap.py",
     "contract/test_benchmarks.py",
     "contract/test_manager.py",
     "contract/test_quality.py",
     "contract/test_readme.py",
+    "hosted/test_hostile_servers.py",
     "hosted/test_plain_server.py",
     "journal/model",
     "litellm",

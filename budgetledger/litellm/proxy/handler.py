@@ -293,6 +293,8 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         if call is None:
             return
         call.broken = of_failure(kwargs) or call.broken
+        if call.is_streaming:  # the hook that sees its chunks settles with the larger count
+            return
         is_begun = kwargs.get("completion_start_time") is not None
         if kwargs.get("call_type") == "pass_through_endpoint" and is_begun:
             await self._settle(call, call.broken or Paid(kwargs.get("model"), None, None))

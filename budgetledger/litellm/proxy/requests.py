@@ -48,6 +48,11 @@ class Call(str):
     """Whether it was recorded with a cost or a usage."""
     settling: asyncio.Task[None] | None = None
 
+    @property
+    def is_streaming(self) -> bool:
+        """Whether chunks of its answer have passed a hook, which settles when they end."""
+        return self.stream is not None and self.stream.started
+
     def turn(self, id: str) -> Call:
         """A further call of the same connection, whose hold is closed; the same for the same id."""
         turn = Call(f"{self}:{id}")
