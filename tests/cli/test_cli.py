@@ -22,6 +22,7 @@ from budgetledger import __version__
 from budgetledger.cli import main
 from budgetledger.errors import AccountFrozen
 from budgetledger.ledger import Ledger
+from budgetledger.render.text import clock_time
 from budgetledger.testing import FakeClock
 from budgetledger.usage import Usage
 
@@ -652,7 +653,7 @@ def test_holds_of_an_account_and_of_those_under_it(team):
     assert lines[1][:4] == [str(first.id), "alice", "gpt-4o", "$0.250"]
     assert lines[1][-1] == "job-7"
     assert lines[2][:4] == [str(second.id), "bob", "$0.125", "1,500"]
-    assert lines[2][-2:] == f"{second.expires_at:%Y-%m-%d} {second.expires_at:%H:%M:%S}".split()
+    assert lines[2][-2:] == clock_time(second.expires_at).split()
     assert lines[3] == ["total", "$0.375", "1,500"]
     assert "total" not in run("holds", "alice").stdout
 
