@@ -2,7 +2,7 @@
 
 In reading order:
     rules               the next row, and whether a hold is granted; pure
-    basis               what a settle costs that nobody states; pure
+    basis               the cost of a settle for which no price or amount is known; pure
     drafts              a caller's arguments as the draft of a row
     budget_terms        checks the arguments of set_budget; pure
     journal             Journal: an open ledger of one project, and transactions on it
