@@ -97,6 +97,11 @@ class StreamReading:
         return self._started and not self._recognised
 
     @property
+    def is_whole(self) -> bool:
+        """Whether its end arrived: its last usage, or the finish of every choice."""
+        return self._final or (self._finished and not self._writing)
+
+    @property
     def is_failed(self) -> bool:
         """Whether the stream says that the call failed, and has no text and no usage."""
         return self._failed and self.is_empty
@@ -226,7 +231,7 @@ class StreamReading:
     def _read_hidden(self) -> None:
         """LiteLLM not asked for the usage notes it on the last chunk, after handing that out."""
         usage = _get(self._hidden, "usage")
-        if self._finished and not self._writing and not self._final and usage is not None:
+        if self.is_whole and not self._final and usage is not None:
             is_whole = bool(_get(usage, "prompt_tokens"))  # which LiteLLM 1.80 may leave out
             self._take({"usage": usage, "_hidden_params": self._hidden}, final=is_whole)
 

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import logging
 from collections import Counter
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -18,6 +19,7 @@ from proxy_requests import Request
 
 import budgetledger.proxy
 from budgetledger.errors import InvalidInput, StoreBusy
+from budgetledger.litellm.proxy import costs
 from budgetledger.litellm.proxy.settings import Limit
 
 pytestmark = pytest.mark.usefixtures("router")
@@ -212,6 +214,142 @@ def test_a_stream_that_broke_costs_what_came_or_what_litellm_counts_if_that_is_m
     assert kinds(ledger) == ["hold", "settle"]
     [_, entry] = [e for e in ledger.entries("alice") if e.kind in ("hold", "settle")]
     assert entry.output_tokens == expected
+
+
+async def chunks(words, then=None, model="gpt-4o"):
+    """A stream of *words*, which then awaits *then*, and ends well."""
+
+    def chunk(**choice):
+        choices = [{"index": 0, **choice}]
+        return {"object": "chat.completion.chunk", "model": model, "choices": choices}
+
+    for word in words:
+        yield chunk(delta={"content": word})
+    if then is not None:
+        await then()
+    yield chunk(delta={}, finish_reason="stop")
+
+
+def counted(output_tokens):
+    """A whole answer, as LiteLLM's success event has it."""
+    usage = litellm.Usage(prompt_tokens=20, completion_tokens=output_tokens)
+    return litellm.ModelResponse(model="gpt-4o", usage=usage)
+
+
+FOUR = ("one", " two", " three", " four")
+
+
+@pytest.mark.parametrize("ending", ["whole", "broken", "left"])
+@pytest.mark.parametrize(("reported", "expected"), [(1, 4), (9, 9)])
+def test_a_success_event_in_mid_stream_never_settles_with_less_than_what_came(
+    handler, ledger, router, ending, reported, expected
+):
+    """LiteLLM reads Anthropic streams ahead, and logs a broken one with its first count."""
+    ledger.set_budget("alice", 1)
+
+    async def call():
+        request = Request(proxy := handler())
+        await request.admit()
+
+        async def told():
+            await request.log(counted(reported), 0.01)
+            if ending == "broken":
+                raise ConnectionError
+            if ending == "left":
+                raise asyncio.CancelledError
+
+        hook = proxy.async_post_call_streaming_iterator_hook
+        with suppress(ConnectionError, asyncio.CancelledError):
+            async for _ in hook(request.key, chunks(FOUR, told), request.data):
+                pass
+        if ending == "broken":
+            await request.fail()
+        await asyncio.gather(*proxy._tasks)
+
+    asyncio.run(call())
+    assert kinds(ledger) == ["hold", "settle"]
+    [entry] = [entry for entry in ledger.entries("alice") if entry.kind == "settle"]
+    assert entry.output_tokens == (reported if ending == "whole" else expected)
+
+
+def test_a_success_event_while_the_text_is_counted_waits_for_the_count(
+    handler, ledger, router, monkeypatch
+):
+    ledger.set_budget("alice", 1)
+
+    async def call():
+        request = Request(proxy := handler())
+        await request.admit()
+        in_thread = asyncio.to_thread
+
+        async def slow(work, *arguments, **named):
+            if work is costs.of_stream:
+                await request.log(counted(1), 0.01)
+            return await in_thread(work, *arguments, **named)
+
+        async def breaks():
+            monkeypatch.setattr(asyncio, "to_thread", slow)
+            raise ConnectionError
+
+        hook = proxy.async_post_call_streaming_iterator_hook
+        with suppress(ConnectionError):
+            async for _ in hook(request.key, chunks(FOUR, breaks), request.data):
+                pass
+
+    asyncio.run(call())
+    assert kinds(ledger) == ["hold", "settle"]
+    assert [entry.output_tokens for entry in ledger.entries("alice")][-1] == 4
+
+
+def test_a_part_of_a_stream_whose_reasoning_is_hidden_is_assumed_whatever_litellm_counts(
+    handler, ledger, router
+):
+    ledger.set_budget("alice", 1)
+
+    async def call():
+        request = Request(proxy := handler())
+        await request.admit()
+
+        async def told():
+            await request.log(counted(1), 0.0001)
+            raise ConnectionError
+
+        hook = proxy.async_post_call_streaming_iterator_hook
+        with suppress(ConnectionError):
+            async for _ in hook(request.key, chunks(FOUR, told, model="o3"), request.data):
+                pass
+
+    asyncio.run(call())
+    [hold, entry] = [entry for entry in ledger.entries("alice") if entry.kind in ("hold", "settle")]
+    assert (entry.cost_basis, entry.cost) == ("assumed", hold.held)
+
+
+@pytest.mark.parametrize(("reported", "cost", "posted"), [(9, "0.01", "0.01"), (1, "0.01", None)])
+def test_a_stream_that_the_client_left_costs_what_litellm_reads_of_it_afterwards(
+    handler, ledger, router, reported, cost, posted
+):
+    """LiteLLM reads some streams to their end, as their provider bills them whole."""
+    ledger.set_budget("alice", 1)
+
+    async def call():
+        request = Request(proxy := handler())
+        await request.admit()
+        passing = proxy.async_post_call_streaming_iterator_hook(
+            request.key, chunks(FOUR), request.data
+        )
+        async for chunk in passing:
+            if chunk["choices"][0]["delta"]["content"] == " four":
+                break
+        await passing.aclose()
+        await asyncio.gather(*proxy._tasks)
+        for _ in range(2):
+            await request.log(counted(reported), float(cost))
+
+    asyncio.run(call())
+    rows = [entry for entry in ledger.entries("alice") if entry.kind in ("settle", "adjustment")]
+    assert [row.kind for row in rows] == ["settle", "adjustment"][: 2 if posted else 1]
+    assert ledger.balance("alice").posted == (Decimal(posted) if posted else rows[0].cost)
+    ledger.verify()
 
 
 @pytest.mark.filterwarnings("ignore::budgetledger.errors.UnpricedWarning")

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from budgetledger.errors import UnreadableResponse
 from budgetledger.responses.called_at import called_at
+from budgetledger.responses.hidden_reasoning import hides_reasoning
 from budgetledger.responses.readings import answer_of_stream
 from budgetledger.responses.response import Reading, model_of, read_response
 from budgetledger.responses.stream import StreamReading
@@ -61,14 +62,15 @@ def of_stream(
 ) -> Paid:
     """The cost of the part of a stream that arrived; an estimate unless it had its usage.
 
-    *billed*: LiteLLM's figure for a broken stream, which may include only the count at its start.
-    The larger of each count is used.
+    *billed*: LiteLLM's figure for a part of the stream, perhaps only for the count at its start.
+    The larger of each count is used. Neither is known of a model that hides its reasoning.
     """
     answered = _answering(data)
     answer, _ = answer_of_stream(reading, answered or model, input_tokens)
     answered = answered or answer.model
     usage, figure = _counted(answer.usage), _usd(answer.cost)
-    if billed is not None and billed.usage is not None:
+    is_hidden = answer.usage is None and hides_reasoning(answered) and not reading.is_unrecognised
+    if billed is not None and billed.usage is not None and not is_hidden:
         larger = _larger(usage or Usage(), billed.usage)
         if larger == billed.usage:
             return billed._replace(model=answered)

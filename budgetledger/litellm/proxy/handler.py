@@ -33,7 +33,6 @@ from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy._types import ProxyException
 
 from budgetledger.aio import AsyncLedger, requested_ahold
-from budgetledger.entries import Entry
 from budgetledger.errors import (
     BudgetledgerError,
     HoldAlreadyClosed,
@@ -54,7 +53,6 @@ from budgetledger.litellm.proxy.costs import (
     of_event,
     of_failure,
     of_response,
-    of_stream,
 )
 from budgetledger.litellm.proxy.gate import install, spends_nothing
 from budgetledger.litellm.proxy.quotes import LEAST, Quote, quote
@@ -73,6 +71,7 @@ from budgetledger.litellm.proxy.requests import (
     tags_of,
 )
 from budgetledger.litellm.proxy.settings import Settings
+from budgetledger.litellm.proxy.streams import paid_for_stream, rest_of_stream
 from budgetledger.money import to_usd
 from budgetledger.pricing.sources import extreme
 from budgetledger.responses.stream import StreamReading
@@ -244,14 +243,19 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         call = noted(request_data)
         reading, events = StreamReading(), Events()
         if call is not None:
-            call.stream = reading
+            call.stream, call.is_passing = reading, True
 
         async def settle(*, is_broken: bool = False) -> None:
-            if call is not None and reading.started:
-                billed = of_failure(request_data) or call.broken if is_broken else None
-                paid = await _paid_for_stream(call, request_data, billed)
-                if paid is not None:
-                    await self._settle(call, paid)
+            if call is None:
+                return
+            try:
+                paid = await paid_for_stream(call, request_data, is_broken=is_broken)
+            finally:
+                call.is_passing = False  # only now, as an event may come while the text is counted
+            if paid is not None:
+                await self._settle(call, paid)
+                if call.reported is not None:
+                    await self._add_rest(call, call.reported)
 
         try:
             async for chunk in response:
@@ -272,15 +276,22 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
     async def async_log_success_event(
         self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any
     ) -> None:
-        """Settle answers that the hooks above did not see, and those after a failure."""
+        """Settle answers that the hooks above did not see, and those after a failure.
+
+        LiteLLM reads some streams ahead of the client, or on after the client left: the first are
+        left to the hook that sees their chunks, the rest of the second is added.
+        """
         call = noted(kwargs)
         if call is not None:
             is_free = call.quote.is_free or call.kind in STATED
             paid = of_event(kwargs, response_obj, is_free=is_free)
+            if call.is_passing:
+                call.reported = paid
+                return
             if _is_another(call, paid):
                 call = call.turn(str(kwargs.get("litellm_call_id")))
-            if not _leaves_text_out(call, paid):
-                await self._settle(call, paid)
+            await self._settle(call, paid)
+            await self._add_rest(call, paid)
 
     async def async_log_failure_event(
         self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any
@@ -293,7 +304,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         if call is None:
             return
         call.broken = of_failure(kwargs) or call.broken
-        if call.is_streaming:  # the hook that sees its chunks settles with the larger count
+        if call.is_passing:  # the hook that sees its chunks settles with the larger count
             return
         is_begun = kwargs.get("completion_start_time") is not None
         if kwargs.get("call_type") == "pass_through_endpoint" and is_begun:
@@ -318,8 +329,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         if call is None or call.settling is not None:
             return
         call.has_failed = True
-        billed = of_failure(request_data) or call.broken
-        paid = await _paid_for_stream(call, request_data, billed)
+        paid = await paid_for_stream(call, request_data, is_broken=True)
         if paid is not None:
             await self._settle(call, paid)
             return
@@ -351,17 +361,18 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         tags = call.tags | ({"answered_by": paid.model} if paid.model else {})
         reading = None if paid.cost == 0 else paid.reading
 
-        async def record() -> Entry:
+        async def record() -> None:
             if call.hold is not None:
                 called_at(call.hold, *paid.places)
-                return await call.hold.settle(
+                call.entry = await call.hold.settle(
                     0 if reading is None else reading,
                     model=call.model,
                     usage=paid.usage if reading is None else None,
                     tags=tags,
                 )
+                return
             ledger = AsyncLedger(ledger_at(self._ledger.ledger, *paid.places))
-            return await ledger.charge(
+            call.entry = await ledger.charge(
                 call.account,
                 reading,
                 cost=0 if reading is None else None,
@@ -379,6 +390,19 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         except Exception:
             _log.exception("%s of %r is not recorded: %s", call.model, call.account, paid)
 
+    async def _add_rest(self, call: Call, paid: Paid) -> None:
+        """Correct the cost of a stream that was left or broke, by what LiteLLM read of the rest."""
+        entry = call.entry
+        rest = None if entry is None else rest_of_stream(call, entry, paid)
+        if entry is None or rest is None:
+            return
+        try:
+            await self._ledger.adjust(
+                entry, rest, reason="LiteLLM read the stream on", key=f"proxy:{call}:rest"
+            )
+        except Exception:
+            _log.exception("%s of %r lacks %s USD of its stream", call.model, call.account, rest)
+
     def _later(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)  # the loop keeps only weak references
@@ -393,18 +417,7 @@ def _requested(call: Call) -> HoldRequest:
     return HoldRequest(amount, call.model, tokens=tokens, tags=call.tags)
 
 
-async def _paid_for_stream(call: Call, data: Mapping[str, Any], billed: Paid | None) -> Paid | None:
-    """The cost of the arrived part of a stream; *billed*, LiteLLM's figure, if none arrived."""
-    if call.stream is None or not call.stream.started:
-        return billed
-    quoted = call.quote
-    return await asyncio.to_thread(
-        of_stream, call.stream, call.model, quoted.input_tokens or None, data,
-        is_free=quoted.is_free, billed=billed,
-    )  # fmt: skip
-
-
-async def _again(record: Callable[[], Awaitable[Entry]], paid: Paid) -> None:
+async def _again(record: Callable[[], Awaitable[None]], paid: Paid) -> None:
     for pause in _PAUSES:
         await asyncio.sleep(pause)
         try:
@@ -416,13 +429,6 @@ async def _again(record: Callable[[], Awaitable[Entry]], paid: Paid) -> None:
         else:
             return
     _log.error("%s could not be recorded; record it with Ledger.charge", paid)
-
-
-def _leaves_text_out(call: Call, paid: Paid) -> bool:
-    """Whether LiteLLM counts no output although text arrived; the end of the stream counts it."""
-    if call.stream is None or not call.stream.started or not paid.cost:
-        return False
-    return paid.usage is not None and not paid.usage.output_tokens
 
 
 def _is_another(call: Call, paid: Paid) -> bool:
