@@ -43,7 +43,7 @@ class Reading(NamedTuple):
 def read_response(response: object) -> Reading:
     """Read model, usage and stated cost from a response object, its dict, or a usage.
 
-    It reads the responses of the providers, gateways and frameworks that `usage` lists,
+    It reads the responses of the providers, gateways and frameworks that `readers` lists,
     the chunk or event that ends a stream of theirs, and a line of a batch's results.
 
     *Raises* ``UnreadableResponse``, and nothing else, when neither a usage nor a cost can be
