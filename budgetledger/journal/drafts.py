@@ -155,8 +155,8 @@ def estimated(
         n=request.n,
         default_output_tokens=default_output_tokens,
         at=from_us(clock()),
-        dearest=partial(extreme, prices=prices, dearest=True),
-        cheapest=partial(extreme, prices=prices, dearest=False),
+        most_expensive=partial(extreme, prices=prices, most=True),
+        cheapest=partial(extreme, prices=prices, most=False),
     )
 
 

@@ -99,23 +99,23 @@ def price_of(model: str, usage: Usage, at: datetime, prices: Prices) -> Price:
 
 
 def extreme(
-    model: str, input_tokens: int, at: datetime, *, prices: Prices, dearest: bool
+    model: str, input_tokens: int, at: datetime, *, prices: Prices, most: bool
 ) -> tuple[str, dict[str, str]]:
     """Source and unit prices of the most that a call may cost, or the least.
 
-    As ``catalog.dearest`` and ``catalog.cheapest``, with own prices first, at the calls' host.
+    As ``catalog.most_expensive`` and ``catalog.cheapest``, with own prices first, at the host.
     """
     own = prices.book().find(model, to_us(at))
     if own is not None:
-        return own_rates.extreme(own, model, input_tokens, dearest=dearest)
-    look_up = catalog.dearest if dearest else catalog.cheapest
+        return own_rates.extreme(own, model, input_tokens, most=most)
+    look_up = catalog.most_expensive if most else catalog.cheapest
     try:
         return look_up(model, input_tokens, at, prices.host)
     except UnpricedModel:
         registered = prices.registered and prices.registered(model)
         if not registered:
             raise
-        _, unit_prices = own_rates.extreme(registered, model, input_tokens, dearest=dearest)
+        _, unit_prices = own_rates.extreme(registered, model, input_tokens, most=most)
         return "litellm", unit_prices
 
 

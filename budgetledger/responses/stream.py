@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 from budgetledger.responses.enclosed import decoded_chunk
 from budgetledger.responses.failures import is_failure
-from budgetledger.responses.fields import Fields, fields, items
-from budgetledger.responses.fields import get as _get
+from budgetledger.responses.fields.by_name import Fields, fields, items
+from budgetledger.responses.fields.by_name import get as _get
+from budgetledger.responses.fields.service_tiers import tier_word
 from budgetledger.responses.response import model_of, read_fields
-from budgetledger.responses.service_tiers import tier_word
 from budgetledger.responses.stream_events import event_of
 from budgetledger.responses.usage_field import usage_field
 from budgetledger.tokens import count_tokens

@@ -141,9 +141,9 @@ def quoted(*deployments, call_type="acompletion", call=CALL):
     return quote(call_type, call, deployments, LISTED, 4096, datetime.now(UTC))
 
 
-def test_the_dearest_deployment_is_held_for():
-    cheap, dear = deployment("openai/gpt-4o-mini"), deployment("gpt-4")
-    assert quoted(cheap, dear).pico == quoted(dear).pico > 10 * quoted(cheap).pico
+def test_the_most_expensive_deployment_is_held_for():
+    cheap, costly = deployment("openai/gpt-4o-mini"), deployment("gpt-4")
+    assert quoted(cheap, costly).pico == quoted(costly).pico > 10 * quoted(cheap).pico
 
 
 def test_prices_in_the_configuration_come_first_and_alone():
@@ -159,7 +159,7 @@ def test_what_a_deployment_is_given_with_every_call_counts():
     assert quoted(deployment("gpt-4", max_tokens=100), call=call) == quoted(deployment("gpt-4"))
 
 
-def test_of_two_lists_the_dearer_is_held_for():
+def test_of_two_lists_the_more_expensive_is_held_for():
     assert quoted(deployment("openai/gpt-4o")).pico > 100 * 10**12
 
 

@@ -158,7 +158,7 @@ def test_streams_and_coroutines_of_each_kind(kind, ledger, provider, to):
     assert ledger.balance("alice").held == 0
 
 
-def test_a_router_holds_for_the_dearest_behind_a_name(ledger, provider, router):
+def test_a_router_holds_for_the_most_expensive_behind_a_name(ledger, provider, router):
     routed = wrap(router, ledger, user="alice")
     assert isinstance(routed, litellm.Router)
     for _ in range(8):

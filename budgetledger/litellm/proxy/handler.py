@@ -201,9 +201,9 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
             models.get_model_list(model_name=call.model, team_id=caller.team) if is_named else []
         )
         now = datetime.now(UTC)
-        dearest = partial(extreme, prices=journal.prices, dearest=True)
+        most_expensive = partial(extreme, prices=journal.prices, most=True)
         assumed = journal.default_output_tokens
-        return quote(kind, data, found or [], litellm.model_cost, assumed, now, dearest)
+        return quote(kind, data, found or [], litellm.model_cost, assumed, now, most_expensive)
 
     async def _meet(self, accounts: tuple[str, ...], *, is_user: bool) -> None:
         """Set the parents of accounts that are new to this process, and a new user's budget."""

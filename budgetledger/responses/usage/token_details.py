@@ -5,7 +5,7 @@ LiteLLM reports Anthropic's names inside OpenAI's form, so both readers need bot
 
 from __future__ import annotations
 
-from budgetledger.responses.fields import NONE, Fields, count, fields
+from budgetledger.responses.fields.by_name import NONE, Fields, count, fields
 
 # Names among the details of DashScope, and of new-api, a gateway.
 _WRITTEN_ELSEWHERE = ("cache_creation_input_tokens", "cached_creation_tokens")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from budgetledger.responses.fields import Fields, count, fields, items
+from budgetledger.responses.fields.by_name import Fields, count, fields, items
 from budgetledger.usage import Usage
 
 _SEARCHES = ("web_search_calls", "x_search_calls")

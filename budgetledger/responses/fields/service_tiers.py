@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from budgetledger.responses.fields import is_absent
+from budgetledger.responses.fields.by_name import is_absent
 
 _WORD = re.compile(r"[a-z0-9_-]{1,32}")
 _USUAL = frozenset(  # the last two are values of Anthropic's inference_geo

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from budgetledger.errors import UnreadableResponse
-from budgetledger.responses.fields import Fields
+from budgetledger.responses.fields.by_name import Fields
 from budgetledger.usage import MAX_TOKENS, Usage
 
 

@@ -6,8 +6,8 @@ Follows Model Studio's "Qwen API reference", DashScope response object (usage), 
 
 from __future__ import annotations
 
-from budgetledger.responses.fields import Fields, count, fields, fields_at
-from budgetledger.responses.token_details import cache_counts, output_counts
+from budgetledger.responses.fields.by_name import Fields, count, fields, fields_at
+from budgetledger.responses.usage.token_details import cache_counts, output_counts
 from budgetledger.usage import Usage
 
 

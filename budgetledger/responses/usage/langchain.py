@@ -7,7 +7,7 @@ their time.
 
 from __future__ import annotations
 
-from budgetledger.responses.fields import NONE, Fields, count, fields
+from budgetledger.responses.fields.by_name import NONE, Fields, count, fields
 from budgetledger.usage import Usage
 
 _NAMES = frozenset({"cache_read", "cache_creation", "audio", "reasoning"})

@@ -6,7 +6,7 @@ and voyageai's EmbeddingsObject and RerankingObject.
 
 from __future__ import annotations
 
-from budgetledger.responses.fields import Fields, count
+from budgetledger.responses.fields.by_name import Fields, count
 from budgetledger.usage import Usage
 
 

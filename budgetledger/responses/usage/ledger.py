@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from budgetledger.responses.fields import Fields, count, first
-from budgetledger.responses.service_tiers import service_tier
+from budgetledger.responses.fields.by_name import Fields, count, first
+from budgetledger.responses.fields.service_tiers import service_tier
 from budgetledger.usage import COUNT_NAMES, Usage, usage_from
 
 _USED_BY_NO_PROVIDER = frozenset(COUNT_NAMES) - {"input_tokens", "output_tokens"}

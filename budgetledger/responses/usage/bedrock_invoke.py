@@ -10,7 +10,7 @@ Llama, Amazon Titan Text, Titan Embeddings), and "Monitoring: runtime metrics" f
 
 from __future__ import annotations
 
-from budgetledger.responses.fields import NONE, Fields, count, fields, fields_at, items
+from budgetledger.responses.fields.by_name import NONE, Fields, count, fields, fields_at, items
 from budgetledger.usage import Usage, checked_count
 
 METRICS = "amazon-bedrock-invocationMetrics"

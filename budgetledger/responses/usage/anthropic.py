@@ -9,9 +9,9 @@ Follows Anthropic's API reference, "Create a Message" (usage), and its pages "Pr
 from __future__ import annotations
 
 from budgetledger.errors import UnreadableResponse
-from budgetledger.responses.fields import NONE, Fields, count, first, items
-from budgetledger.responses.service_tiers import service_tier
-from budgetledger.responses.token_details import cache_counts, output_counts, web_searches
+from budgetledger.responses.fields.by_name import NONE, Fields, count, first, items
+from budgetledger.responses.fields.service_tiers import service_tier
+from budgetledger.responses.usage.token_details import cache_counts, output_counts, web_searches
 from budgetledger.usage import Usage, counts_of, usage_from
 
 

@@ -6,7 +6,7 @@ of the ollama client 0.6.
 
 from __future__ import annotations
 
-from budgetledger.responses.fields import Fields, count
+from budgetledger.responses.fields.by_name import Fields, count
 from budgetledger.usage import Usage
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from budgetledger.responses.fields import Fields, count, fields_at, get, items
+from budgetledger.responses.fields.by_name import Fields, count, fields_at, get, items
 
 _GIGABYTES = re.compile(r"(\d{1,3})g")
 

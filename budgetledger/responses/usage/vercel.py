@@ -5,7 +5,7 @@ Follows the AI SDK reference, "generateText" (usage: LanguageModelUsage) of vers
 
 from __future__ import annotations
 
-from budgetledger.responses.fields import NONE, Fields, count, fields
+from budgetledger.responses.fields.by_name import NONE, Fields, count, fields
 from budgetledger.usage import Usage
 
 _OWN = (

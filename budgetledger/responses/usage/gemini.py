@@ -13,9 +13,9 @@ import re
 from collections import Counter
 from typing import NamedTuple
 
-from budgetledger.responses.fields import Fields, count, fields, fields_at, get, items
-from budgetledger.responses.model_name import model_named
-from budgetledger.responses.service_tiers import service_tier
+from budgetledger.responses.fields.by_name import Fields, count, fields, fields_at, get, items
+from budgetledger.responses.fields.model_name import model_named
+from budgetledger.responses.fields.service_tiers import service_tier
 from budgetledger.usage import Usage, checked_count
 
 _PLAIN = ("prompt_tokens", "completion_tokens", "total_tokens")

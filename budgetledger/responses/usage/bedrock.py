@@ -9,8 +9,8 @@ Amazon Nova user guide, "Complete request schema" (2026-11).
 
 from __future__ import annotations
 
-from budgetledger.responses.fields import Fields, count, get, items
-from budgetledger.responses.service_tiers import service_tier
+from budgetledger.responses.fields.by_name import Fields, count, get, items
+from budgetledger.responses.fields.service_tiers import service_tier
 from budgetledger.usage import Usage
 
 

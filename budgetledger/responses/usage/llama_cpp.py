@@ -5,7 +5,7 @@ Follows llama.cpp's server README, "POST /completion" (tokens_evaluated, tokens_
 
 from __future__ import annotations
 
-from budgetledger.responses.fields import Fields, count
+from budgetledger.responses.fields.by_name import Fields, count
 from budgetledger.usage import Usage
 
 

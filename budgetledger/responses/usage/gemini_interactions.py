@@ -1,7 +1,7 @@
 """The usage of Gemini's Interactions API.
 
 The input includes what was cached. Thoughts and what tools read are beside the output and the
-input, as in `gemini_usage`.
+input, as in `gemini`.
 
 Follows the Gemini API reference, "Interactions" (Usage, GroundingToolCount), and the types of
 google-genai 3.6; 1.55 called thoughts ``total_reasoning_tokens``.
@@ -9,9 +9,9 @@ google-genai 3.6; 1.55 called thoughts ``total_reasoning_tokens``.
 
 from __future__ import annotations
 
-from budgetledger.responses.fields import Fields, count, items
-from budgetledger.responses.gemini_usage import billed_searches, by_modality
-from budgetledger.responses.service_tiers import service_tier
+from budgetledger.responses.fields.by_name import Fields, count, items
+from budgetledger.responses.fields.service_tiers import service_tier
+from budgetledger.responses.usage.gemini import billed_searches, by_modality
 from budgetledger.usage import Usage
 
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 import math
 from decimal import Decimal
 
-from budgetledger.responses.fields import Fields, count, fields, fields_at, values
-from budgetledger.responses.model_name import model_named
+from budgetledger.responses.fields.by_name import Fields, count, fields, fields_at, values
+from budgetledger.responses.fields.model_name import model_named
 from budgetledger.usage import Usage
 
 

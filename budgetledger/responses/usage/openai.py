@@ -8,17 +8,17 @@ Follows OpenAI's API reference, "The chat completion object" and "The response o
 
 from __future__ import annotations
 
-from budgetledger.responses.anthropic_usage import check_one_model, with_compactions
-from budgetledger.responses.fields import NONE, Fields, count, fields, first
-from budgetledger.responses.gemini_usage import hidden_thoughts
-from budgetledger.responses.openai_tools import (
+from budgetledger.responses.fields.by_name import NONE, Fields, count, fields, first
+from budgetledger.responses.fields.service_tiers import service_tier
+from budgetledger.responses.usage.anthropic import check_one_model, with_compactions
+from budgetledger.responses.usage.gemini import hidden_thoughts
+from budgetledger.responses.usage.openai_tools import (
     NO_TOOLS,
     ToolUses,
     tools_of_output,
     tools_of_search_model,
 )
-from budgetledger.responses.service_tiers import service_tier
-from budgetledger.responses.token_details import cache_counts, output_counts, web_searches
+from budgetledger.responses.usage.token_details import cache_counts, output_counts, web_searches
 from budgetledger.usage import Usage, positional
 
 _usage = positional(Usage)

@@ -6,7 +6,7 @@ google-genai's EmbedContentResponse.
 
 from __future__ import annotations
 
-from budgetledger.responses.fields import Fields, fields, items
+from budgetledger.responses.fields.by_name import Fields, fields, items
 from budgetledger.usage import Usage, checked_count
 
 

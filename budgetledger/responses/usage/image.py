@@ -5,7 +5,7 @@ Follows OpenAI's API reference, "The image generation response" (data).
 
 from __future__ import annotations
 
-from budgetledger.responses.fields import Fields, items
+from budgetledger.responses.fields.by_name import Fields, items
 from budgetledger.usage import Usage
 
 

@@ -9,7 +9,7 @@ Conversations: Connectors" (usage.connector_tokens, usage.connectors) and "Prici
 
 from __future__ import annotations
 
-from budgetledger.responses.fields import Fields, count, is_absent, values
+from budgetledger.responses.fields.by_name import Fields, count, is_absent, values
 from budgetledger.usage import Usage, checked_count
 
 

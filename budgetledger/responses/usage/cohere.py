@@ -7,7 +7,7 @@ Follows Cohere's API reference, "Chat" of v2 (usage.billed_units) and "Embed", "
 
 from __future__ import annotations
 
-from budgetledger.responses.fields import Fields, count, fields
+from budgetledger.responses.fields.by_name import Fields, count, fields
 from budgetledger.usage import Usage
 
 

@@ -6,7 +6,7 @@ Follows the Codex documentation, "Non-interactive mode" (``turn.completed`` of `
 
 from __future__ import annotations
 
-from budgetledger.responses.fields import Fields, count
+from budgetledger.responses.fields.by_name import Fields, count
 from budgetledger.usage import Usage
 
 

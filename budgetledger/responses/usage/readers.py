@@ -12,28 +12,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from budgetledger.responses.anthropic_usage import read_anthropic_usage
-from budgetledger.responses.bedrock_invoke_usage import read_invoke_usage
-from budgetledger.responses.bedrock_usage import read_bedrock_usage
-from budgetledger.responses.codex_usage import read_codex_usage
-from budgetledger.responses.cohere_usage import read_cohere_usage
-from budgetledger.responses.dashscope_usage import read_dashscope_usage
-from budgetledger.responses.embedding_usage import read_embedding_usage
-from budgetledger.responses.fields import Fields
-from budgetledger.responses.gemini_interactions import read_interactions_usage
-from budgetledger.responses.gemini_usage import read_gemini_usage, with_traffic_type
-from budgetledger.responses.image_usage import read_image_usage
-from budgetledger.responses.langchain_usage import read_langchain_usage
-from budgetledger.responses.ledger_usage import read_ledger_usage
-from budgetledger.responses.llama_cpp_usage import read_llama_cpp_usage
-from budgetledger.responses.mistral_usage import with_sound_and_connectors
-from budgetledger.responses.ollama_usage import read_ollama_usage
-from budgetledger.responses.openai_usage import read_chat_usage, read_responses_usage
-from budgetledger.responses.perplexity_usage import with_research
-from budgetledger.responses.transcription_usage import read_transcription_usage
-from budgetledger.responses.vercel_usage import read_vercel_usage
-from budgetledger.responses.vertex_usage import read_vertex_usage
-from budgetledger.responses.xai_usage import with_server_tools
+from budgetledger.responses.fields.by_name import Fields
+from budgetledger.responses.usage.anthropic import read_anthropic_usage
+from budgetledger.responses.usage.bedrock import read_bedrock_usage
+from budgetledger.responses.usage.bedrock_invoke import read_invoke_usage
+from budgetledger.responses.usage.codex import read_codex_usage
+from budgetledger.responses.usage.cohere import read_cohere_usage
+from budgetledger.responses.usage.dashscope import read_dashscope_usage
+from budgetledger.responses.usage.embedding import read_embedding_usage
+from budgetledger.responses.usage.gemini import read_gemini_usage, with_traffic_type
+from budgetledger.responses.usage.gemini_interactions import read_interactions_usage
+from budgetledger.responses.usage.image import read_image_usage
+from budgetledger.responses.usage.langchain import read_langchain_usage
+from budgetledger.responses.usage.ledger import read_ledger_usage
+from budgetledger.responses.usage.llama_cpp import read_llama_cpp_usage
+from budgetledger.responses.usage.mistral import with_sound_and_connectors
+from budgetledger.responses.usage.ollama import read_ollama_usage
+from budgetledger.responses.usage.openai import read_chat_usage, read_responses_usage
+from budgetledger.responses.usage.perplexity import with_research
+from budgetledger.responses.usage.transcription import read_transcription_usage
+from budgetledger.responses.usage.vercel import read_vercel_usage
+from budgetledger.responses.usage.vertex import read_vertex_usage
+from budgetledger.responses.usage.xai import with_server_tools
 from budgetledger.usage import Usage, fitting, has_counts
 
 _Reader: TypeAlias = Callable[[Fields, Fields], Usage | None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from budgetledger.responses.fields import Fields, fields_at, get, items, text
+from budgetledger.responses.fields.by_name import Fields, fields_at, get, items, text
 
 
 def model_named(response: Fields) -> str | None:
