@@ -92,7 +92,7 @@ def _retry_at(tx: Transaction, level: Level, refused: Check, need: Need) -> int 
     room = budget.limit_units - need.of(measure)
     shift_us = level.settings.shifts.get(budget.name, 0)
     deadlines, held_after = _held_after(tx, level, budget)
-    everything, counted = posted, None
+    everything, counted, has_late = posted, None, level.head.late_id is not None
     if span_us is not None:
         counted = counted_by(execute, account_id, budget)
         everything = _units(totals_before(execute, account_id, EVER, counted), measure)
@@ -103,7 +103,8 @@ def _retry_at(tx: Transaction, level: Level, refused: Check, need: Need) -> int 
             turned = window.end_us is not None and at_us >= window.end_us
             return held + (0 if turned else posted) <= room
         start_us = max(shift_us, max(at_us, level.head.recorded_at_us) - span_us)
-        gone = _units(totals_before(execute, account_id, start_us, counted), measure)
+        before = totals_before(execute, account_id, start_us, counted, has_late=has_late)
+        gone = _units(before, measure)
         return held + everything - gone <= room
 
     moment_us = next_time(level.head, tx.now_us)

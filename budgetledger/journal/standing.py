@@ -62,7 +62,7 @@ def head_of(tx: Transaction, account: Ref) -> Head:
 
 
 def _read_head(tx: Transaction, account: Ref) -> Head:
-    row = tx.execute(_HEAD, (account.project_id, account.id)).fetchone()
+    row = tx.execute(_HEAD, (account.project_id, account.id, account.id)).fetchone()
     if row is not None:
         head = head_in(row)
     else:
@@ -217,8 +217,8 @@ def _posted(tx: Transaction, level: Level, budget: Budget) -> tuple[Window, tupl
     else:
         until = totals_before(tx.execute, account.id, EVER, counted)
     cut = settings.cuts.get(budget.name)
-    if cut is not None and _within(cut[0], moment_us):
-        window, before = cut
+    if cut is not None and _within(cut[0], moment_us) and cut[2] == head.late_id:
+        window, before, _ = cut
     else:
         window, before = _cut(tx, level, budget, counted, moment_us, until)
     if before is NOTHING:
@@ -245,9 +245,10 @@ def _cut(
     elif head.recorded_at_us < start_us:
         return window, until  # nothing posted yet, but rows may still come before the start
     else:
-        before = totals_before(tx.execute, account.id, start_us, counted)
+        has_late = head.late_id is not None
+        before = totals_before(tx.execute, account.id, start_us, counted, has_late=has_late)
     if budget.period.per != "rolling":
-        settings.cuts[budget.name] = window, before
+        settings.cuts[budget.name] = window, before, head.late_id
     return window, before
 
 

@@ -15,8 +15,9 @@ _MOST_REMEMBERED = 20_000  # accounts; a little over a kilobyte each
 class Settings:
     """The cached settings of an account, valid while its `settings_count` equals *version*.
 
-    ``cuts``, by budget: the last active window, and what was posted before it. ``stated``, by
-    model: between which moments every settle of a minimal hold has a price.
+    ``cuts``, by budget: the last active window, what belongs before it, and the account's last
+    late row, which a later one may change. ``stated``, by model: between which moments every
+    settle of a minimal hold has a price.
     """
 
     __slots__ = (
@@ -49,7 +50,7 @@ class Settings:
         self.standing = standing
         self.has_alerts = bool(standing) or any(budget.alert_at for budget in budgets)
         self.plain_version = -1 if self.has_alerts or parent_id is not None else version
-        self.cuts: dict[str, tuple[Window, tuple[int, ...]]] = {}
+        self.cuts: dict[str, tuple[Window, tuple[int, ...], int | None]] = {}
         self.stated: dict[str | None, tuple[int, int]] = {}
 
 
