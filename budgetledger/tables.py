@@ -384,16 +384,20 @@ class LateEntry(_Row, table=True):
     """An entry that belongs to an earlier time than it was recorded.
 
     An index over the entries, which ``verify`` recounts: budgets and reports count such a row
-    where it belongs. ``within_us`` is the least power of two above the delay.
+    where it belongs. ``within_us`` is the least power of two above the delay; ``names`` as in
+    ``answers``.
     """
 
     __tablename__ = "late_entries"
     __table_args__ = (
-        # The late rows that belong before a moment and were recorded since: windows, balances.
+        # The late rows that belong before a moment and were recorded since: balances, the first
+        # hold in a window; and as the start of a rolling window moves: holds.
         Index(
             "late_entries_by_delay",
             *("account_id", "within_us", "recorded_at_us", "belongs_at_us"),
         ),
+        Index("late_entries_by_time", "account_id", "recorded_at_us"),
+        Index("late_entries_by_belonging", "account_id", "belongs_at_us"),
         CheckConstraint("belongs_at_us < recorded_at_us"),
         {"sqlite_strict": True, "sqlite_with_rowid": False},
     )
@@ -403,6 +407,7 @@ class LateEntry(_Row, table=True):
     recorded_at_us: int = Field(sa_column=Column(_BIG, nullable=False))
     belongs_at_us: int = Field(sa_column=Column(_BIG, nullable=False))
     within_us: int = Field(sa_column=Column(_BIG, nullable=False))
+    names: str | None = Field(default=None, sa_column=Column(_TEXT))
 
 
 class OpenHold(_Row, table=True):

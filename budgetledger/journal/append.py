@@ -82,9 +82,7 @@ def append(
     if head.model != draft.model:  # usually the model of the row before
         head = _another_model(tx, account, head, draft.model)
     at_us = max(tx.now_us, head.recorded_at_us, not_before_us)
-    entry, follower = insert_after(
-        tx.execute, account, head, at_us, draft, detail, belongs_us
-    )
+    entry, follower = insert_after(tx.execute, account, head, at_us, draft, detail, belongs_us)
     tx.memory.heads[account.id] = follower
     behind_us = head.recorded_at_us - tx.now_us
     return _appended((entry, behind_us, True, follower.settings_count, head.whole_id, False))
@@ -124,7 +122,7 @@ def insert_after(
     late_id = head.late_id
     belongs_us = draft.occurred_at_us if belongs_us is None else belongs_us
     if belongs_us is not None and belongs_us < at_us:
-        execute(statements.INSERT_LATE, late_row(account_id, entry_id, at_us, belongs_us))
+        execute(statements.INSERT_LATE, late_row(account_id, entry_id, at_us, belongs_us, draft))
         late_id = entry_id
     entry = _entry((entry_id, project, name, at_us, *draft, digest))
     follower = digest, at_us, *totals, count, entry_id, draft.model, head.whole_id, late_id

@@ -23,9 +23,7 @@ from budgetledger.storage.dialect import compiled
 _SOME = 50  # rows read at once; an entry has fewer repetitions and alerts
 
 
-def post(
-    tx: Transaction, account: Ref, draft: Draft, belongs_us: int | None = None
-) -> Appended:
+def post(tx: Transaction, account: Ref, draft: Draft, belongs_us: int | None = None) -> Appended:
     """Append *draft*, repeat it in the journals above, and raise the alerts it leads to.
 
     *belongs_us*: see `append`.

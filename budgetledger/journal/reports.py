@@ -7,7 +7,6 @@ those that belong before the window or its end and were recorded after that.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from decimal import Decimal
 from operator import add
 from typing import NamedTuple
@@ -15,7 +14,7 @@ from typing import NamedTuple
 from budgetledger.entries import Balance, Budget, BudgetStatus, Measure
 from budgetledger.journal import statements
 from budgetledger.journal.accounts import Ref, no_budget
-from budgetledger.journal.answers import answers_counted
+from budgetledger.journal.answers import Counted, answers_counted
 from budgetledger.journal.late import late_totals
 from budgetledger.journal.rules import of_measure
 from budgetledger.money import PICO, Sum, to_usd
@@ -49,13 +48,6 @@ class Posted(NamedTuple):
     def of(self, measure: Measure) -> int:
         """Picodollars or a count."""
         return of_measure(measure, *self)
-
-
-class Counted(NamedTuple):
-    """What of an account is added up: the ``models`` asked for, and pairs in ``answers``."""
-
-    models: Sequence[str]
-    answers: Sequence[str] = ()
 
 
 class Revision(NamedTuple):
@@ -161,22 +153,19 @@ def totals_before(
     moment_us: int,
     counted: Counted | None,
     known_us: int = EVER,
-    *,
-    has_late: bool = True,
 ) -> tuple[int, ...]:
     """The sum of the rows that belong before a moment, as known at another, in `Head`'s order.
 
-    Of *counted*, unless None. *has_late*: whether the account may have late rows.
+    Of *counted*, unless None.
     """
-    totals = _recorded_before(execute, account_id, min(moment_us, known_us + 1), counted)
-    if not has_late or moment_us > known_us or moment_us == EVER:
+    totals = recorded_before(execute, account_id, min(moment_us, known_us + 1), counted)
+    if moment_us > known_us or moment_us == EVER:
         return totals  # no known row is recorded later
-    models, answers = (None, ()) if counted is None else counted
-    late = late_totals(execute, account_id, moment_us, known_us, models, answers)
+    late = late_totals(execute, account_id, moment_us, known_us, counted)
     return tuple(map(add, totals, late)) if any(late) else totals
 
 
-def _recorded_before(
+def recorded_before(
     execute: Execute, account_id: int, moment_us: int, counted: Counted | None
 ) -> tuple[int, ...]:
     """The running totals just before a moment, of *counted* unless None, in `Head`'s order."""

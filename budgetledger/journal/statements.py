@@ -96,7 +96,8 @@ INSERT_ANSWER = _insert(
     "answers", "account_id", "names", "recorded_at_us", "entry_id", *_TOTALS.split(", ")
 )
 INSERT_LATE = _insert(
-    "late_entries", "account_id", "entry_id", "recorded_at_us", "belongs_at_us", "within_us"
+    "late_entries",
+    *("account_id", "entry_id", "recorded_at_us", "belongs_at_us", "within_us", "names"),
 )
 INSERT_OPEN_HOLD = _insert(
     "open_holds",
@@ -251,33 +252,35 @@ WHERE e.account_id = :account_id AND e.price_source = 'assumed'
                       WHERE later.corrects_id = coalesce(e.origin_id, e.id)
                       AND later.recorded_at_us <= :known_us_2)"""
 
-# balance, hold: by model, the late rows that belong before a moment and were recorded since. One
+# balance, hold: the late rows that belong before a moment and were recorded at or after it. One
 # index seek for each power of two that bounds delays of the account (see journal.late).
-_LATE_SCALES = """
-WITH RECURSIVE scales(within_us) AS (
-    SELECT min(within_us) FROM late_entries WHERE account_id = :account_id
-    UNION ALL
-    SELECT (SELECT min(within_us) FROM late_entries WHERE account_id = :account_id_2
-            AND within_us > scales.within_us)
-    FROM scales WHERE scales.within_us IS NOT NULL
-)"""
-_LATE_SINCE = """
-FROM scales CROSS JOIN late_entries l JOIN entries e ON e.id = l.entry_id
-WHERE l.account_id = :account_id_3 AND l.within_us = scales.within_us
-      AND l.recorded_at_us >= :moment_us AND l.recorded_at_us < :moment_us_2 + scales.within_us
-      AND l.recorded_at_us <= :known_us AND l.belongs_at_us < :moment_us_3"""
-_SUMS = """CAST(coalesce(sum(e.cost_pico / 1000000), 0) AS BIGINT),
+_LATE = """
+SELECT e.model, l.names, CAST(coalesce(sum(e.cost_pico / 1000000), 0) AS BIGINT),
        CAST(coalesce(sum(e.cost_pico % 1000000), 0) AS BIGINT),
        CAST(coalesce(sum(e.input_tokens + e.output_tokens), 0) AS BIGINT),
-       CAST(coalesce(sum(e.requests), 0) AS BIGINT)"""
-LATE = f"""{_LATE_SCALES}
-SELECT e.model, {_SUMS} {_LATE_SINCE} GROUP BY e.model"""
+       CAST(coalesce(sum(e.requests), 0) AS BIGINT)
+FROM late_entries l JOIN entries e ON e.id = l.entry_id WHERE l.account_id = :account_id"""
+_BY_NAME = "GROUP BY e.model, l.names"
+LATE = f"""
+WITH RECURSIVE scales(within_us) AS (
+    SELECT min(within_us) FROM late_entries WHERE account_id = :account_id_2
+    UNION ALL
+    SELECT (SELECT min(within_us) FROM late_entries WHERE account_id = :account_id_3
+            AND within_us > scales.within_us)
+    FROM scales WHERE scales.within_us IS NOT NULL
+)
+{_LATE.replace("FROM", "FROM scales CROSS JOIN")} AND l.within_us = scales.within_us
+      AND l.recorded_at_us >= :moment_us AND l.recorded_at_us < :moment_us_2 + scales.within_us
+      AND l.recorded_at_us <= :known_us AND l.belongs_at_us < :moment_us_3 {_BY_NAME}"""
 
-# The same of a pair of names in answers.
-LATE_ANSWERS = f"""{_LATE_SCALES}
-SELECT NULL, {_SUMS} {_LATE_SINCE}
-      AND EXISTS (SELECT 1 FROM answers a WHERE a.account_id = l.account_id AND a.names = :names
-                  AND a.recorded_at_us = l.recorded_at_us AND a.entry_id = l.entry_id)"""
+# hold: those that were recorded since the last look; and where the window's start has moved from
+# one moment to another, those that come to belong before it, and those recorded before it by now.
+LATE_SINCE = f"""{_LATE} AND l.entry_id > :late_id
+      AND l.belongs_at_us < :moment_us AND l.recorded_at_us >= :moment_us_2 {_BY_NAME}"""
+LATE_ADDED = f"""{_LATE} AND l.belongs_at_us >= :from_us AND l.belongs_at_us < :moment_us
+      AND l.recorded_at_us >= :moment_us_2 {_BY_NAME}"""
+LATE_GONE = f"""{_LATE} AND l.recorded_at_us >= :from_us AND l.recorded_at_us < :moment_us
+      AND l.belongs_at_us < :from_us_2 {_BY_NAME}"""
 
 # settle with the time of the call: when its hold was granted.
 RECORDED_AT = "SELECT recorded_at_us FROM entries WHERE id = :id"
@@ -441,7 +444,7 @@ PRICE_HEAD = "SELECT hash, recorded_at_us FROM price_revisions ORDER BY id DESC 
 # reprice: the calls without a price, and those of assumed cost that reported their usage, that
 # count on an account, or in the project. Each account by itself, and in an order without an index,
 # so that only such rows are read.
-_STILL_UNPRICED = f"""
+_STILL_UNPRICED = """
 WHERE e.cost_pico IS NULL AND e.kind IN ('charge', 'settle')
       AND NOT EXISTS (SELECT 1 FROM entries later
                       WHERE later.corrects_id = coalesce(e.origin_id, e.id))"""
@@ -540,7 +543,7 @@ MODEL_RUNS = "SELECT model, recorded_at_us, entry_id FROM model_runs WHERE accou
 ALL_ANSWERS = f"""
 SELECT names, recorded_at_us, entry_id, {_TOTALS} FROM answers WHERE account_id = :account_id"""
 ALL_LATE = """
-SELECT account_id, entry_id, recorded_at_us, belongs_at_us, within_us FROM late_entries
+SELECT account_id, entry_id, recorded_at_us, belongs_at_us, within_us, names FROM late_entries
 WHERE account_id = :account_id"""
 PARENT_CHANGES = "SELECT entry_id, parent_id FROM parent_changes"
 CORRECTED = "SELECT DISTINCT corrects_id FROM entries WHERE corrects_id IS NOT NULL"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from budgetledger.entries import Alert, Budget
 from budgetledger.journal.accounts import Ref
+from budgetledger.journal.late import Kept
 from budgetledger.journal.rules import Crossed, Head
 from budgetledger.prices import PriceBook
 from budgetledger.storage.protocols import Execute
@@ -15,8 +16,8 @@ _MOST_REMEMBERED = 20_000  # accounts; a little over a kilobyte each
 class Settings:
     """The cached settings of an account, valid while its `settings_count` equals *version*.
 
-    ``cuts``, by budget: the last active window, what belongs before it, and the account's last
-    late row, which a later one may change. ``stated``, by model: between which moments every
+    ``cuts``, by budget: the last active window, and what was recorded before it; ``late``: which
+    of the rows recorded since belong before it. ``stated``, by model: between which moments every
     settle of a minimal hold has a price.
     """
 
@@ -25,6 +26,7 @@ class Settings:
         "cuts",
         "frozen",
         "has_alerts",
+        "late",
         "parent_id",
         "plain_version",
         "shifts",
@@ -50,7 +52,8 @@ class Settings:
         self.standing = standing
         self.has_alerts = bool(standing) or any(budget.alert_at for budget in budgets)
         self.plain_version = -1 if self.has_alerts or parent_id is not None else version
-        self.cuts: dict[str, tuple[Window, tuple[int, ...], int | None]] = {}
+        self.cuts: dict[str, tuple[Window, tuple[int, ...]]] = {}
+        self.late: dict[str, Kept] = {}
         self.stated: dict[str | None, tuple[int, int]] = {}
 
 

@@ -164,9 +164,7 @@ def _journal_problems(
             Problem("the totals of what another model answered are wrong", account, entry_id)
         )
     for entry_id in late.astray():
-        problems.append(
-            Problem("the list of late rows is wrong about this row", account, entry_id)
-        )
+        problems.append(Problem("the list of late rows is wrong about this row", account, entry_id))
     return problems
 
 

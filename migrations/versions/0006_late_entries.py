@@ -17,6 +17,7 @@ branch_labels = None
 depends_on = None
 
 BIG = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")  # in SQLite's order
 TABLE, KEY = "late_entries", ("account_id", "entry_id")
 
 
@@ -28,6 +29,7 @@ def upgrade() -> None:
         sa.Column("entry_id", BIG, sa.ForeignKey("entries.id"), primary_key=True),
         *(sa.Column(name, BIG, nullable=False)
           for name in ("recorded_at_us", "belongs_at_us", "within_us")),
+        sa.Column("names", TEXT),
         sa.CheckConstraint("belongs_at_us < recorded_at_us"),
         sqlite_strict=True,
         sqlite_with_rowid=False,
@@ -37,6 +39,8 @@ def upgrade() -> None:
         TABLE,
         ["account_id", "within_us", "recorded_at_us", "belongs_at_us"],
     )
+    op.create_index("late_entries_by_time", TABLE, ["account_id", "recorded_at_us"])
+    op.create_index("late_entries_by_belonging", TABLE, ["account_id", "belongs_at_us"])
     list_late(CALLS)
     list_late(ADJUSTMENTS)
     rename_count(on_postgres)
@@ -57,9 +61,11 @@ def list_late(rows: str) -> None:
         WITH RECURSIVE powers(us) AS (
             SELECT CAST(2 AS BIGINT) UNION ALL SELECT us * 2 FROM powers WHERE us < {2**60}
         )
-        SELECT account_id, entry_id, recorded_at_us, belongs_at_us,
-               (SELECT min(us) FROM powers WHERE us > recorded_at_us - belongs_at_us)
-        FROM ({rows}) AS late WHERE belongs_at_us < recorded_at_us""")
+        SELECT late.account_id, late.entry_id, late.recorded_at_us, late.belongs_at_us,
+               (SELECT min(us) FROM powers WHERE us > late.recorded_at_us - late.belongs_at_us),
+               (SELECT a.names FROM answers a
+                WHERE a.account_id = late.account_id AND a.entry_id = late.entry_id)
+        FROM ({rows}) AS late WHERE late.belongs_at_us < late.recorded_at_us""")
 
 
 # A settle belongs at the earliest where its hold was granted.

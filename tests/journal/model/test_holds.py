@@ -593,9 +593,7 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
         filed = model or "unknown"
         content = (who, "charge", filed, given)
         return (
-            lambda: ledger.charge(
-                account, **asked, model=model, key=key, occurred_at=occurred_at
-            ),
+            lambda: ledger.charge(account, **asked, model=model, key=key, occurred_at=occurred_at),
             lambda auditor: auditor.charge(
                 self.clock(), who, filed, cost, used, key, content, occurred_us
             ),

@@ -223,6 +223,7 @@ CREATE TABLE late_entries (
 	recorded_at_us INTEGER NOT NULL, 
 	belongs_at_us INTEGER NOT NULL, 
 	within_us INTEGER NOT NULL, 
+	names TEXT, 
 	PRIMARY KEY (account_id, entry_id), 
 	CHECK (belongs_at_us < recorded_at_us), 
 	FOREIGN KEY(account_id) REFERENCES accounts (id), 
@@ -232,11 +233,11 @@ CREATE TABLE late_entries (
  STRICT
 
 ;
-INSERT INTO "late_entries" VALUES(1,9,1769902200000000,1769891400000000,17179869184);
-INSERT INTO "late_entries" VALUES(3,8,1769902200000000,1769891400000000,17179869184);
-INSERT INTO "late_entries" VALUES(5,46,1769906100000000,1769905800000000,536870912);
-INSERT INTO "late_entries" VALUES(6,45,1769906100000000,1769905800000000,536870912);
-INSERT INTO "late_entries" VALUES(7,44,1769906100000000,1769905800000000,536870912);
+INSERT INTO "late_entries" VALUES(1,9,1769902200000000,1769891400000000,17179869184,NULL);
+INSERT INTO "late_entries" VALUES(3,8,1769902200000000,1769891400000000,17179869184,NULL);
+INSERT INTO "late_entries" VALUES(5,46,1769906100000000,1769905800000000,536870912,NULL);
+INSERT INTO "late_entries" VALUES(6,45,1769906100000000,1769905800000000,536870912,NULL);
+INSERT INTO "late_entries" VALUES(7,44,1769906100000000,1769905800000000,536870912,NULL);
 CREATE TABLE model_runs (
 	account_id INTEGER NOT NULL, 
 	model TEXT NOT NULL, 
@@ -530,6 +531,8 @@ CREATE TRIGGER answers_no_replace BEFORE INSERT ON answers
         WHEN EXISTS (SELECT 1 FROM answers WHERE account_id = NEW.account_id AND names = NEW.names AND recorded_at_us = NEW.recorded_at_us AND entry_id = NEW.entry_id)
         BEGIN SELECT RAISE(ABORT, 'budgetledger: this row is recorded already'); END;
 CREATE INDEX late_entries_by_delay ON late_entries (account_id, within_us, recorded_at_us, belongs_at_us);
+CREATE INDEX late_entries_by_time ON late_entries (account_id, recorded_at_us);
+CREATE INDEX late_entries_by_belonging ON late_entries (account_id, belongs_at_us);
 CREATE TRIGGER entries_no_replace BEFORE INSERT ON entries
         WHEN NEW.settings_rows IS NULL
             OR (NEW.id >= 0 AND EXISTS (SELECT 1 FROM entries WHERE id = NEW.id))
