@@ -27,6 +27,7 @@
         └── ServerRefused                  it answers with an error; the message says what to set
 
     BudgetledgerWarning (UserWarning)
+    ├── AddedBudgetWarning                 a budget was added beside others that limit the same
     ├── ClockWarning                       the clock stepped back; times did not
     ├── UnknownAccountWarning              a cost was recorded for an account without a budget
     ├── UnpricedWarning                    a call was recorded without a price, or as assumed
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccountFrozen",
+    "AddedBudgetWarning",
     "BudgetExceededError",
     "BudgetledgerError",
     "BudgetledgerWarning",
@@ -279,6 +281,10 @@ class ServerRefused(StoreError):
 
 class BudgetledgerWarning(UserWarning):
     """The base class of all budgetledger warnings."""
+
+
+class AddedBudgetWarning(BudgetledgerWarning):
+    """`Ledger.set_budget` without ``per=`` added a budget; it may have been meant to change one."""
 
 
 class ClockWarning(BudgetledgerWarning):

@@ -49,6 +49,13 @@ class Budget(TypedDict):
     created_at: datetime
 
 
+class NewBudget(Budget):
+    """A budget that was set."""
+
+    remark: str | None
+    """What the request may have meant instead; null if nothing is remarkable."""
+
+
 class BudgetStatus(Budget):
     """A budget and the use of its active window, in US dollars or counts, as its limit."""
 

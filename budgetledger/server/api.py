@@ -13,10 +13,13 @@ from budgetledger.aio import AsyncHold
 from budgetledger.entries import Account, Alert
 from budgetledger.errors import HoldAlreadyClosed, InvalidInput, UnknownEntry
 from budgetledger.holds import granted_of
+from budgetledger.journal import settings
 from budgetledger.journal.accounts import find_project
+from budgetledger.journal.budget_terms import budget_change
 from budgetledger.journal.entry_rows import entry_with_key, page
 from budgetledger.journal.holding import find_hold
 from budgetledger.journal.reports import EVER
+from budgetledger.names import checked_name
 from budgetledger.render import document_types as doc
 from budgetledger.render.documents import (
     account_settings_json,
@@ -34,6 +37,7 @@ from budgetledger.server.price_api import PRICE_OPERATIONS
 from budgetledger.verbs import charging
 from budgetledger.verbs.awaiting import AsyncJournal
 from budgetledger.verbs.balances import snapshot
+from budgetledger.verbs.remarks import added_beside
 from budgetledger.windows import from_us, to_us
 
 _ROWS = 100
@@ -112,13 +116,22 @@ async def adjust(call: Call) -> doc.Entry:
 # -- settings -------------------------------------------------------------------------------------
 
 
-async def set_budget(call: Call) -> doc.Budget:
-    """Limit what the account may use in a window. The same name again revises the budget."""
+async def set_budget(call: Call) -> doc.NewBudget:
+    """Limit what the account may use in a window. The same name again changes what is sent."""
     fields = dict(call.fields)
     span = fields.pop("span", None)
     if span is not None:
         fields.setdefault("per", span)
-    return budget_json(await call.ledger.set_budget(call.account, **fields))
+    checked_name(call.account, "account")
+    change = budget_change(**fields)
+    journal = AsyncJournal(call.journal).off_loop()
+    changing = partial(settings.change_budget_of, journal, call.account, change)
+    budget, beside = await asyncio.to_thread(changing)
+    remark = f"{added_beside(budget, beside)}; {_TO_CHANGE_ONE}" if beside else None
+    return {**budget_json(budget), "remark": remark}
+
+
+_TO_CHANGE_ONE = "to change one of those send its per or name, for a budget for ever per: null"
 
 
 async def list_budgets(call: Call) -> doc.Budgets:

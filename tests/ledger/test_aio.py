@@ -921,7 +921,7 @@ STEPS = {
     "leave": lambda shared, hold: hold.__aexit__(None, None, None),
     "charge": lambda shared, hold: shared.charge("alice", RESPONSE),
     "adjust": lambda shared, hold: shared.adjust(2, 1, reason="more"),
-    "set_budget": lambda shared, hold: shared.set_budget("alice", 20),
+    "set_budget": lambda shared, hold: shared.set_budget("alice", 20, per=None),
     "remove_budget": lambda shared, hold: shared.remove_budget("alice", "usd/month"),
     "shift_window": lambda shared, hold: shared.shift_window("alice"),
     "set_parent": lambda shared, hold: shared.set_parent("alice", "team"),

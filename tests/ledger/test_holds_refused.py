@@ -113,7 +113,7 @@ def test_of_several_that_refuse_the_one_that_turns_last_is_told(opened, order):
     assert refused(ledger, "alice", 1).budget.name == "usd/week"
     ledger.set_budget("team", 5, per="year")
     assert refused(ledger, "alice", 1).budget.account == "team"
-    ledger.set_budget("alice", 5)
+    ledger.set_budget("alice", 5, per=None)
     error = refused(ledger, "alice", 1)
     assert (error.budget.name, error.retry_after) == ("usd", None)
 

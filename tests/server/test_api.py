@@ -50,6 +50,36 @@ def key(text):
     return {"Idempotency-Key": text}
 
 
+def test_a_budget_keeps_what_a_request_leaves_out(api):
+    path = "accounts/alice/budgets"
+    plan = {"name": "plan", "per": "month", "timezone": "Asia/Tokyo", "model": "gpt-4o"}
+    first = done(api.post(path, json={"limit": 10, "anchor": "creation", **plan}))
+    assert first["remark"] is None
+    raised = done(api.post(path, json={"limit": "20", "name": "plan"}))
+    assert raised == first | {"limit": "20.00"}
+    assert done(api.post(path, json={"name": "plan"})) == raised
+    calendar = done(api.post(path, json={"name": "plan", "anchor": None}))
+    assert calendar == raised | {"anchor": None}
+    every = done(api.post(path, json={"name": "plan", "model": None, "timezone": None}))
+    assert every == calendar | {"model": None}
+    assert done(api.post(path, json={"name": "plan", "per": None})) == every | {"per": None}
+    assert done(api.get(path))["budgets"][0]["per"] is None
+    refused(api.post(path, json={"per": "month"}), 422, "InvalidInput")
+    refused(api.post(path, json={"name": "other"}), 422, "InvalidInput")
+
+
+def test_a_budget_beside_others_is_remarked(api):
+    path = "accounts/alice/budgets"
+    done(api.post(path, json={"limit": 10, "per": "month"}))
+    remark = done(api.post(path, json={"limit": 20}))["remark"]
+    assert "'usd' of 'alice', for ever, beside 'usd/month'" in remark
+    assert "send its per or name" in remark
+    assert done(api.post(path, json={"limit": 20}))["remark"] is None
+    assert done(api.post("accounts/bob/budgets", json={"limit": 1, "per": "day"}))["per"] == "day"
+    sent = {"limit": 10, "per": None}
+    assert done(api.post("accounts/bob/budgets", json=sent))["remark"] is None
+
+
 def test_a_hold_and_its_settle(api):
     budget = done(api.post("accounts/alice/budgets", json={"limit": "0.02", "per": "month"}))
     assert (budget["name"], budget["limit"]) == ("usd/month", "0.02")

@@ -79,6 +79,20 @@ def test_every_method_and_the_details_of_calls_reach_the_server(server, connect)
     assert connect("elsewhere").get_total_budget("u") == 20
 
 
+def test_creating_a_budget_again_replaces_its_limit_and_windows(server, connect):
+    manager = connect()
+    manager.create_budget(10, "u", "monthly")
+    with at_server(server) as ledger:
+        ledger.set_budget("u", name="default", timezone="Asia/Tokyo", model="gpt-4o")
+        manager.create_budget(20, "u")
+        [budget] = ledger.budgets("u")
+    assert (budget.limit, budget.model) == (20, None)
+    assert (budget.period.per, budget.period.anchor_us, budget.period.timezone) == (
+        *(None, None),
+        "UTC",
+    )
+
+
 def test_a_user_without_budget_is_recorded(server, connect):
     manager = connect()
     with pytest.warns(UnknownAccountWarning):
