@@ -183,8 +183,8 @@ class AsyncLedger:
 
         Use ``async with`` on the result, or ``await`` it for an `AsyncHold`. Arguments and
         errors are those of `Ledger.hold`: `amount` in USD, or `model` with `messages` or `text`
-        for an estimate. Raises, with nothing recorded: `BudgetExceededError`, `AccountFrozen`,
-        `UnknownAccount`, `UnpricedModel`, `HoldAlreadyClosed`, `IdempotencyConflict`.
+        for an estimate. Raises, with nothing recorded: a `HoldRefused`, `HoldAlreadyClosed`,
+        `IdempotencyConflict`.
         """
         request = HoldRequest(
             amount, model, messages, text, tools, max_output_tokens, n, tokens, key, tags

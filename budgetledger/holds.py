@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from budgetledger.caller_warnings import say, warn
 from budgetledger.entries import Alert, Entry
 from budgetledger.errors import (
-    BudgetledgerError,
     BudgetledgerWarning,
     HoldAlreadyClosed,
+    HoldRefused,
     InvalidInput,
     StoreError,
     UnreadableResponse,
@@ -59,7 +59,7 @@ class BaseHold:
         self._estimate = estimate
         self.entry = granted.entry
         """The entry that records the hold."""
-        self.refusal: BudgetledgerError | None = granted.refusal
+        self.refusal: HoldRefused | None = granted.refusal
         """The error that would have refused it, in a ledger with ``enforce=False``; else None."""
         self.closed_by: Entry | None = None
         """The entry by which this object closed the hold; None before that."""

@@ -137,9 +137,9 @@ class Ledger:
         a timedelta) has passed. `key`: a retry with the same key and content returns the same
         hold while it is open. `tags`: JSON values, stored with its rows.
 
-        Returns the `Hold`, durable on return. Raises, with nothing recorded:
+        Returns the `Hold`, durable on return. Raises, with nothing recorded, a `HoldRefused`:
         `BudgetExceededError` (has ``retry_after`` and ``largest_output``), `AccountFrozen`,
-        `UnknownAccount` if neither the account nor one above it has a budget, `UnpricedModel`,
+        `NoBudget` if neither the account nor one above it has a budget, or `UnpricedModel`;
         `HoldAlreadyClosed` if the hold of `key` is closed or expired, `IdempotencyConflict`.
         """
         request = HoldRequest(
@@ -163,7 +163,7 @@ class Ledger:
         """Whether `hold` with these arguments would be granted now, if budgets are enforced.
 
         Writes nothing and sets nothing aside, so a later hold can still be refused. Raises
-        `UnknownAccount`, `UnpricedModel`.
+        `NoBudget`, `UnpricedModel`.
         """
         request = HoldRequest(amount, model, messages, text, tools, max_output_tokens, n, tokens)
         return hold_requests.can_afford(self._journal, account, request)

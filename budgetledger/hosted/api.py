@@ -30,8 +30,10 @@ _SAME_HERE = (
     errors.InvalidAmount,
     errors.InvalidName,
     errors.InvalidPeriod,
+    errors.NoBudget,
     errors.UnknownAccount,
     errors.UnknownEntry,
+    errors.UnpricedModel,
     errors.AccountFrozen,
     errors.HoldAlreadyClosed,
     errors.IdempotencyConflict,
@@ -183,7 +185,9 @@ class Api:
             facts |= _refusal(facts, error["message"])
         elif facts.get("entry") is not None:
             facts["entry"] = read_entry(facts["entry"])
-        raise kind(error["message"], **facts)
+        refused = kind.__new__(kind, error["message"])  # their constructors differ
+        errors.BudgetledgerError.__init__(refused, error["message"], **facts)
+        raise refused
 
 
 def _hold_entry(hold: Mapping[str, Any], draft: Draft) -> Entry:

@@ -12,10 +12,8 @@ from typing import NamedTuple, NoReturn
 from budgetledger.entries import Entry
 from budgetledger.errors import (
     AccountFrozen,
-    BudgetExceededError,
-    BudgetledgerError,
     HoldAlreadyClosed,
-    UnknownAccount,
+    HoldRefused,
     UnknownEntry,
     UnpricedModel,
 )
@@ -46,7 +44,7 @@ class Granted(NamedTuple):
 
     entry: Entry
     account: Ref
-    refusal: BudgetledgerError | None = None
+    refusal: HoldRefused | None = None
 
 
 def hold(
@@ -66,7 +64,7 @@ def hold(
     Unless *enforce*, a refusal is noted on the row and does not prevent the hold.
 
     With the key of an open hold, returns that hold. Raises `BudgetExceededError`,
-    `AccountFrozen`, `UnknownAccount` if there is no budget to count against, `UnpricedModel`
+    `AccountFrozen`, `NoBudget` if there is no budget to count against, `UnpricedModel`
     for one minimal hold too many (see `minimal_holds`),
     `HoldAlreadyClosed` for a key whose hold is closed or past its deadline.
     """
@@ -122,13 +120,13 @@ def need_of(draft: Draft) -> Need:
 
 def judged(
     tx: Transaction, name: str, levels: list[Level], model: str | None, need: Need
-) -> BudgetExceededError | AccountFrozen | UnknownAccount | None:
+) -> HoldRefused | None:
     """The refusal of *need* for the account *name*, or None if every level grants it."""
     for level in levels:
         if level.settings.budgets:
             break
     else:
-        return accounts.no_budget(levels[0].account.project, name, or_above=True)
+        return accounts.no_budget_to_hold(levels[0].account.project, name)
     for level in levels:
         if level.settings.frozen is not None:
             why = f" ({level.settings.frozen})" if level.settings.frozen else ""

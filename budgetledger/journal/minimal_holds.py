@@ -86,14 +86,23 @@ def _unproven(tx: Transaction, level: Level, budget: Budget, draft: Draft) -> Un
         row = tx.execute(compiled(statements.LAST_MINIMAL), last).fetchone()
         if row is None or row[0] is None:
             why = f"hold {hold_id}, of such a call, is open, and may end without a price"
-            return _refusal(level, budget, draft, why, _WAIT)
+            return _refusal(level, budget, draft, why, _WAIT, blocked_by_holds=True)
     return None
 
 
-def _refusal(level: Level, budget: Budget, draft: Draft, why: str, advice: str) -> UnpricedModel:
+def _refusal(
+    level: Level,
+    budget: Budget,
+    draft: Draft,
+    why: str,
+    advice: str,
+    *,
+    blocked_by_holds: bool = False,
+) -> UnpricedModel:
     name = note_of(draft.model, draft.price_json).removeprefix(f"{NO_ESTIMATE} for ")
     return UnpricedModel(
         name,
         f"nothing can be estimated for this call of {name!r}, and budget {budget.name!r} of "
         f"{level.account.name!r} cannot limit it: {why}; {advice}",
+        blocked_by_holds=blocked_by_holds,
     )

@@ -12,7 +12,13 @@ from budgetledger.entries import Budget, Measure
 from budgetledger.errors import BudgetExceededError
 from budgetledger.journal import statements
 from budgetledger.journal.reports import EVER, counted_by, counts, totals_before
-from budgetledger.journal.rules import Check, Need, next_time, of_measure
+from budgetledger.journal.rules import (
+    Check,
+    Need,
+    next_time,
+    of_measure,
+    would_fit_without_holds,
+)
 from budgetledger.journal.standing import Level
 from budgetledger.journal.transaction import Transaction
 from budgetledger.money import PICO
@@ -32,6 +38,7 @@ def refusal(
     (check, level), retry_at_us = refused[longest], waits[longest]
     budget, window, posted, held = check
     requested = need.of(budget.measure)
+    is_blocked = would_fit_without_holds([one for one, _ in refused], need)
     retry_after = None if retry_at_us is None else max(0, retry_at_us - tx.now_us) / 1e6
     unit = {"usd": " USD", "tokens": " tokens", "requests": " requests"}[budget.measure]
     amounts = [
@@ -43,7 +50,7 @@ def refusal(
     message = (
         f"budget {budget.name!r} of {level.account.name!r} refuses {figures[4]}{unit}: limit "
         f"{figures[0]}, posted {figures[1]}, held {figures[2]}, available {figures[3]}; "
-        f"{_advice(check, requested, retry_after)}"
+        f"{_advice(check, requested, retry_after, is_blocked)}"
     )
     return BudgetExceededError(
         message,
@@ -57,6 +64,7 @@ def refusal(
         available=left,
         requested=amount_requested,
         retry_after=retry_after,
+        blocked_by_holds=is_blocked,
         largest_output=None,
         least_available={
             measure: min(
@@ -71,13 +79,14 @@ def refusal(
     )
 
 
-def _advice(refused: Check, requested: int, retry_after: float | None) -> str:
+def _advice(refused: Check, requested: int, retry_after: float | None, is_blocked: bool) -> str:
     if requested > refused.budget.limit_units:
         return "it is more than the whole limit; ask for less, or raise the limit"
     if retry_after is None:
         return "raise the limit, or ask for less"
     wait = timedelta(seconds=-(-retry_after // 1))  # whole seconds, upwards
-    return f"retry in {wait}, ask for less, or raise the limit"
+    when = f"once open holds end, in {wait} at the latest" if is_blocked else f"in {wait}"
+    return f"retry {when}, ask for less, or raise the limit"
 
 
 def _retry_at(tx: Transaction, level: Level, refused: Check, need: Need) -> int | None:

@@ -205,6 +205,11 @@ def refusing(checks: Sequence[Check], need: Need) -> list[Check]:
     return [check for check in checks if 0 < need.of(check.budget.measure) > check.available]
 
 
+def would_fit_without_holds(refused: Sequence[Check], need: Need) -> bool:
+    """Whether the budgets that refuse *need* would grant it if their open holds cost nothing."""
+    return all(need.of(check.budget.measure) <= check.available + check.held for check in refused)
+
+
 class Crossed(NamedTuple):
     """An alert that was raised, as its row records it."""
 

@@ -358,6 +358,8 @@ class Fault(TypedDict):
     """Seconds until a hold may be granted; null if never."""
     largest_output: NotRequired[int | None]
     """The largest `max_output_tokens` that would be granted; null if there is none."""
+    blocked_by_holds: NotRequired[bool]
+    """Whether waiting for open holds may help: without them the hold would be granted now."""
     budget: NotRequired[str]
     measure: NotRequired[Measure]
     window: NotRequired[Window]

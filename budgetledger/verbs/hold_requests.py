@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from budgetledger.entries import Entry
-from budgetledger.errors import BudgetExceededError, UnknownAccount, UnknownEntry, UnpricedModel
+from budgetledger.errors import BudgetExceededError, NoBudget, UnknownEntry, UnpricedModel
 from budgetledger.journal import accounts, holding, statements
 from budgetledger.journal.accounts import Ref
 from budgetledger.journal.drafts import HoldRequest, draft_hold
@@ -84,7 +84,7 @@ def taken(journal: Journal, granted: Granted, estimate: Estimate | None) -> Gran
 
 
 def can_afford(journal: Journal, account: str, request: HoldRequest) -> bool:
-    """Whether *request* would be granted now. Raises `UnknownAccount`, `UnpricedModel`."""
+    """Whether *request* would be granted now. Raises `NoBudget`, `UnpricedModel`."""
     checked_name(account, "account")
     draft, _ = draft_hold(request, journal.default_output_tokens, journal.clock, journal.prices)
 
@@ -95,10 +95,10 @@ def can_afford(journal: Journal, account: str, request: HoldRequest) -> bool:
             execute, journal.project, WHOLE_PROJECT
         )
         if ref is None:
-            raise accounts.no_budget(journal.project, account, or_above=True)
+            raise accounts.no_budget_to_hold(journal.project, account)
         need = holding.need_of(draft)
         refused = holding.judged(tx, account, ancestors(tx, ref), draft.model, need)
-        if isinstance(refused, UnknownAccount):
+        if isinstance(refused, NoBudget):
             raise refused
         return refused is None
 

@@ -41,7 +41,8 @@ def test_a_refusal_in_usd(ledger):
     assert str(error) == error.message == error.args[0]
     assert error.message == (
         "budget 'usd/month' of 'alice' refuses 2.26 USD: limit 10.00, posted 5.25, held 2.50, "
-        "available 2.25; retry in 0:30:00, ask for less, or raise the limit"
+        "available 2.25; retry once open holds end, in 0:30:00 at the latest, ask for less, or "
+        "raise the limit"
     )
     # LiteLLM's error of this name has these three.
     assert (error.current_cost, error.max_budget) == (5.25, 10.0)
@@ -409,4 +410,5 @@ def test_a_refusal_knows_the_facts_and_nothing_else(ledger):
     assert refused(ledger, "alice", 11).__dict__.keys() == {
         *("account", "project", "budget", "window", "limit", "posted", "held", "available"),
         *("requested", "retry_after", "largest_output", "current_cost", "max_budget", "message"),
+        "blocked_by_holds",
     }

@@ -17,8 +17,10 @@ from budgetledger.errors import (
     AccountFrozen,
     BudgetExceededError,
     HoldAlreadyClosed,
+    HoldRefused,
     IdempotencyConflict,
     InvalidInput,
+    NoBudget,
     ServerRefused,
     ServerUnavailable,
     UnknownAccount,
@@ -183,8 +185,15 @@ def test_holds_are_as_those_of_a_ledger(server, connect):
     assert manager.hold("u", "0.5", key="job").id == first.id
     with pytest.raises(IdempotencyConflict):
         manager.hold("u", "0.6", key="job")
-    with pytest.raises(UnknownAccount):
+    with pytest.raises(NoBudget) as unknown:
         manager.hold("nobody", "0.1")
+    assert isinstance(unknown.value, UnknownAccount)
+    with pytest.raises(HoldRefused) as exceeded:
+        manager.hold("u", "0.9")
+    assert exceeded.value.blocked_by_holds
+    with pytest.raises(HoldRefused) as exceeded:
+        manager.hold("u", "1.1")
+    assert not exceeded.value.blocked_by_holds
     with at_server(server) as ledger:
         ledger.freeze("u", reason="stolen key")
     with pytest.raises(AccountFrozen, match="stolen key"):
