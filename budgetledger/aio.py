@@ -18,6 +18,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial, wraps
 from inspect import isawaitable
@@ -368,25 +369,21 @@ class AsyncHold(BaseHold):
         As `Hold.stream`, read with ``async for``: it also settles if the stream breaks or the
         loop is left early, and warns with `UnrecordedWarning` instead of raising.
         """
-        self._got_response = True  # the call was sent
         passing = self._pass_on(chunks)
-        self._stream = weakref.ref(passing)
+        self._stream, self._unread = weakref.ref(passing), chunks
         return passing
 
     async def _pass_on(self, chunks: AsyncIterable[T]) -> AsyncGenerator[T, None]:
         reading, before = StreamReading(), self.closed_by
-        self._streaming, self._stream_ended = True, asyncio.Event()
+        self._got_response = self._streaming = True  # the call was sent
+        self._stream_ended, self._unread = asyncio.Event(), None
         try:
             async for chunk in chunks:
                 reading.add(chunk)
                 yield chunk
         finally:
-            close = getattr(chunks, "aclose", None) or getattr(chunks, "close", None)
             try:
-                if callable(close):  # so that the provider stops
-                    closing = close()
-                    if isawaitable(closing):
-                        await closing
+                await _close(chunks)
             finally:
                 self._got_response = reading.started
                 try:
@@ -410,6 +407,9 @@ class AsyncHold(BaseHold):
                 await passing.aclose()
         elif self._streaming and self._stream_ended is not None:
             await self._stream_ended.wait()  # it was left early, and the loop closes it
+        unread, self._unread = self._unread, None
+        with suppress(Exception):
+            await _close(unread)
 
     async def _give_back(self, error: BaseException | None = None) -> None:
         left = self._left_to_do()
@@ -438,6 +438,15 @@ class AsyncHold(BaseHold):
             await self._end_stream()
         finally:
             await self._give_back(error)
+
+
+async def _close(chunks: object) -> None:
+    """Close a stream, so that the provider stops."""
+    close = getattr(chunks, "aclose", None) or getattr(chunks, "close", None)
+    if callable(close):
+        closing = close()
+        if isawaitable(closing):
+            await closing
 
 
 class PendingHold(Coroutine[Any, Any, AsyncHold]):

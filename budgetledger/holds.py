@@ -67,6 +67,7 @@ class BaseHold:
         self._got_response = False  # whether the call was answered, as far as is known here
         self._unrecorded: Draft | None = None  # the settle that the store failed to record
         self._streaming = False  # between a stream's first chunk and its settle
+        self._unread: object = None  # the chunks of a stream until its first is asked for
 
     @property
     def id(self) -> int:
@@ -311,17 +312,18 @@ class Hold(BaseHold):
         If the stream breaks or the loop is left early, it settles with the usage reported so
         far, or else with an estimate from the text received; with what was held if there is none:
         the chunks have an unknown form or no text, the prompt was not counted, or the model's
-        reasoning is hidden. A stream that breaks before its first chunk leaves the hold open. If
-        the settle fails, it warns with `UnrecordedWarning` instead of raising.
+        reasoning is hidden. A stream that breaks before its first chunk, or is never read, leaves
+        the hold open, until the ``with`` block ends. If the settle fails, it warns with
+        `UnrecordedWarning` instead of raising.
         """
-        self._got_response = True  # the call was sent
         passing = self._pass_on(chunks)
-        self._stream = weakref.ref(passing)
+        self._stream, self._unread = weakref.ref(passing), chunks
         return passing
 
     def _pass_on(self, chunks: Iterable[T]) -> Generator[T, None, None]:
         reading, before = StreamReading(), self.closed_by
-        self._streaming = True
+        self._got_response = self._streaming = True  # the call was sent
+        self._unread = None
         try:
             for chunk in chunks:
                 reading.add(chunk)
@@ -370,6 +372,7 @@ class Hold(BaseHold):
         if passing is not None:
             with suppress(ValueError):  # another thread reads and settles it
                 passing.close()
+        self._close_unread()
         left = self._left_to_do()
         try:
             if left == "settle":
@@ -382,6 +385,13 @@ class Hold(BaseHold):
             if left == "settle" and error is None:
                 raise
             self._not_recorded(failure)
+
+    def _close_unread(self) -> None:
+        """Close a stream of which nothing was read, so that the provider stops."""
+        close, self._unread = getattr(self._unread, "close", None), None
+        if callable(close):
+            with suppress(Exception):
+                close()
 
 
 # -- for the packages that meter calls ------------------------------------------------------------
@@ -416,5 +426,6 @@ def is_unanswered(hold: BaseHold) -> bool:
 
 def settle_stream(hold: BaseHold, reading: StreamReading) -> None:
     """Settle with what `reading` has of a stream. Warns instead of raising."""
+    hold._unread = None  # it may refer to the hold: a cycle keeps its connection open
     plain = hold if isinstance(hold, Hold) else plain_hold(hold)
     plain._settle_stream(reading)
