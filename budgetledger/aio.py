@@ -37,7 +37,7 @@ from budgetledger.errors import (
     InvalidInput,
     StoreError,
 )
-from budgetledger.holds import BaseHold, estimate_of, granted_of
+from budgetledger.holds import BaseHold, estimate_of, granted_of, in_scope_of
 from budgetledger.journal import holding, statements
 from budgetledger.journal.drafts import (
     DEFAULT_EXPIRY_SECONDS,
@@ -426,6 +426,7 @@ class AsyncHold(BaseHold):
             self._not_recorded(failure)
 
     async def __aenter__(self) -> AsyncHold:
+        self._enter()
         return self
 
     async def __aexit__(
@@ -434,6 +435,7 @@ class AsyncHold(BaseHold):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._leave()
         try:
             await self._end_stream()
         finally:
@@ -475,7 +477,7 @@ class PendingHold(Coroutine[Any, Any, AsyncHold]):
 
     async def __aenter__(self) -> AsyncHold:
         self._hold = await self._taking
-        return self._hold
+        return await self._hold.__aenter__()
 
     async def __aexit__(
         self,
@@ -514,7 +516,8 @@ async def requested_ahold(
 
 def awaited_hold(hold: BaseHold) -> AsyncHold:
     """The same hold as an `AsyncHold`; for the packages that meter calls."""
-    return AsyncHold(AsyncJournal(journal_of(hold)), granted_of(hold), estimate_of(hold))
+    same = AsyncHold(AsyncJournal(journal_of(hold)), granted_of(hold), estimate_of(hold))
+    return in_scope_of(hold, same)
 
 
 async def asettle_stream(hold: AsyncHold, reading: StreamReading) -> None:

@@ -30,6 +30,7 @@
 
     BudgetledgerWarning (UserWarning)
     ├── AddedBudgetWarning                 a budget was added beside others that limit the same
+    ├── MeteredTwiceWarning                a call was metered inside another one; it counts once
     ├── ClockWarning                       the clock stepped back; times did not
     ├── UnknownAccountWarning              a cost was recorded for an account without a budget
     ├── UnpricedWarning                    a call was recorded without a price, or as assumed
@@ -63,6 +64,7 @@ __all__ = [
     "InvalidInput",
     "InvalidName",
     "InvalidPeriod",
+    "MeteredTwiceWarning",
     "NoBudget",
     "NotALedger",
     "SchemaTooNew",
@@ -308,6 +310,10 @@ class AddedBudgetWarning(BudgetledgerWarning):
 
 class ClockWarning(BudgetledgerWarning):
     """The clock stepped back, so a row got the time of the row before it."""
+
+
+class MeteredTwiceWarning(BudgetledgerWarning):
+    """A call was metered inside another metered call. It is counted once, by the inner one."""
 
 
 class UnknownAccountWarning(BudgetledgerWarning):

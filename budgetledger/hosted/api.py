@@ -80,9 +80,16 @@ class Api:
         except errors.UnknownEntry:
             return self.charge(account, draft, key)
 
-    def release(self, account: str, hold_id: int, reason: str | None, key: str) -> Entry:
-        """Close a hold without a cost."""
-        fields = {"reason": reason}
+    def release(
+        self,
+        account: str,
+        hold_id: int,
+        reason: str | None,
+        key: str,
+        counted_by: int | None = None,
+    ) -> Entry:
+        """Close a hold without a cost; *counted_by*: the entry that counts its call."""
+        fields = {"reason": reason, "counted_by": counted_by}
         return read_entry(self._write(account, f"holds/{hold_id}/release", fields, key))
 
     def extend(self, account: str, hold_id: int, expires_in_us: int, key: str) -> datetime:

@@ -192,6 +192,12 @@ class OnJournal(Protocol):
     _journal: Journal
 
 
+def books_of(journal: Journal) -> object:
+    """The ledger and the project of *journal*, to compare: another object may be of the same."""
+    store = journal.store
+    return store.path if store.path != ":memory:" else id(store), journal.project
+
+
 def journal_of(face: OnJournal) -> Journal:
     """The journal behind a ledger or a hold, whose public face is verbs only."""
     return face._journal

@@ -17,7 +17,7 @@ from budgetledger.journal.rules import (
     Need,
     next_time,
     of_measure,
-    would_fit_without_holds,
+    would_fit_without,
 )
 from budgetledger.journal.standing import Level
 from budgetledger.journal.transaction import Transaction
@@ -27,18 +27,25 @@ from budgetledger.storage.dialect import compiled
 
 
 def refusal(
-    tx: Transaction, refused: Sequence[tuple[Check, Level]], need: Need, checks: Sequence[Check]
+    tx: Transaction,
+    refused: Sequence[tuple[Check, Level]],
+    need: Need,
+    checks: Sequence[Check],
+    around: Sequence[int] = (),
 ) -> BudgetExceededError:
     """The error for *need*, about the budget that refuses it longest, so that one wait is enough.
 
-    *refused*: the budgets that refuse it. *checks*: all budgets that apply.
+    *refused*: the budgets that refuse it. *checks*: all budgets that apply. *around*: the holds
+    of the calls around this one, which waits for none of them.
     """
     waits = [_retry_at(tx, level, check, need) for check, level in refused]
     longest = max(range(len(waits)), key=lambda n: inf if waits[n] is None else waits[n] or 0)
     (check, level), retry_at_us = refused[longest], waits[longest]
     budget, window, posted, held = check
     requested = need.of(budget.measure)
-    is_blocked = would_fit_without_holds([one for one, _ in refused], need)
+    refusing, own = [one for one, _ in refused], _held_around(tx, refused, around)
+    others = [one.held - held for one, held in zip(refusing, own, strict=True)]
+    is_blocked = would_fit_without(refusing, others, need)
     retry_after = None if retry_at_us is None else max(0, retry_at_us - tx.now_us) / 1e6
     unit = {"usd": " USD", "tokens": " tokens", "requests": " requests"}[budget.measure]
     amounts = [
@@ -52,6 +59,8 @@ def refusal(
         f"{figures[0]}, posted {figures[1]}, held {figures[2]}, available {figures[3]}; "
         f"{_advice(check, requested, retry_after, is_blocked)}"
     )
+    if any(own) and would_fit_without(refusing, own, need):
+        message += _OWN.format(hold_id=around[0])
     return BudgetExceededError(
         message,
         account=level.account.name,
@@ -87,6 +96,28 @@ def _advice(refused: Check, requested: int, retry_after: float | None, is_blocke
     wait = timedelta(seconds=-(-retry_after // 1))  # whole seconds, upwards
     when = f"once open holds end, in {wait} at the latest" if is_blocked else f"in {wait}"
     return f"retry {when}, ask for less, or raise the limit"
+
+
+_OWN = (
+    "; it would be granted without hold {hold_id} of a call around this one: if both are for the "
+    "same call, meter it once (metered, wrap, or a hold's with block)"
+)
+
+
+def _held_around(
+    tx: Transaction, refused: Sequence[tuple[Check, Level]], around: Sequence[int]
+) -> list[int]:
+    """What the holds *around* take from each of the budgets that refuse."""
+    held = []
+    for check, level in refused:
+        units = 0
+        for hold_id in around:
+            where = (level.account.id, hold_id, tx.now_us)
+            row = tx.execute(compiled(statements.HELD_AROUND), where).fetchone()
+            if row is not None and counts(check.budget, row[0]):
+                units += Need(row[1], row[2]).of(check.budget.measure)
+        held.append(units)
+    return held
 
 
 def _retry_at(tx: Transaction, level: Level, refused: Check, need: Need) -> int | None:

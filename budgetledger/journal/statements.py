@@ -119,6 +119,10 @@ WHERE o.account_id = :account_id AND o.expires_at_us > :now_us AND e.recorded_at
 OPEN_HOLD = """
 SELECT path, expires_at_us FROM open_holds
 WHERE account_id = :account_id AND hold_id = :hold_id"""
+# hold, refused: what a hold of a call around this one sets aside.
+HELD_AROUND = """
+SELECT model, held_pico, held_tokens FROM open_holds
+WHERE account_id = :account_id AND hold_id = :hold_id AND expires_at_us > :now_us"""
 CLOSE_HOLD = """
 DELETE FROM open_holds WHERE account_id = :account_id AND hold_id = :hold_id RETURNING path"""
 EXTEND_HOLD = """

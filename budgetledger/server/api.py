@@ -13,13 +13,13 @@ from budgetledger.aio import AsyncHold
 from budgetledger.entries import Account, Alert
 from budgetledger.errors import HoldAlreadyClosed, InvalidInput, UnknownEntry
 from budgetledger.holds import granted_of
-from budgetledger.journal import settings
+from budgetledger.journal import holding, settings
 from budgetledger.journal.accounts import find_project
 from budgetledger.journal.budget_terms import budget_change
 from budgetledger.journal.entry_rows import entry_with_key, page
 from budgetledger.journal.holding import find_hold
 from budgetledger.journal.reports import EVER
-from budgetledger.names import checked_name
+from budgetledger.names import checked_name, checked_reason
 from budgetledger.render import document_types as doc
 from budgetledger.render.documents import (
     account_settings_json,
@@ -69,10 +69,15 @@ async def settle(call: Call) -> doc.Entry:
 
 
 async def release(call: Call) -> doc.Entry:
-    """Close the hold without a cost."""
-    held = await _held(call)
+    """Close the hold without a cost. Settling it later is refused if another entry counts it."""
+    account = granted_of(await _held(call)).account
+    reason, counted_by = call.fields.get("reason"), call.fields.get("counted_by")
+    note = None if reason is None else checked_reason(reason)
     try:
-        return entry_json(await held.release(**call.fields))
+        entry = await AsyncJournal(call.journal).write(
+            lambda tx: holding.release(tx, account, call.number, note, counted_by)
+        )
+        return entry_json(entry)
     except HoldAlreadyClosed as closed:
         # A retry. Releases have no content to compare, so the first one is the answer.
         if call.key is None or closed.entry is None or closed.entry.kind != "release":
@@ -290,7 +295,7 @@ OPERATIONS = (
     Operation("GET", _HOLDS, list_holds),
     Operation("POST", _HOLDS, hold, 201, requests.NewHold, has_key=True),
     Operation("POST", f"{_HOLD}/settle", settle, 201, requests.Paid, has_key=True),
-    Operation("POST", f"{_HOLD}/release", release, 201, requests.Reason, has_key=True),
+    Operation("POST", f"{_HOLD}/release", release, 201, requests.Release, has_key=True),
     Operation("POST", f"{_HOLD}/extend", extend, body=requests.Extension),
     Operation("POST", f"{_ACCOUNT}/can-afford", can_afford, body=requests.HowMuch),
     Operation("POST", f"{_ACCOUNT}/charges", charge, 201, requests.Paid, has_key=True),

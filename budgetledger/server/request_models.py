@@ -161,6 +161,12 @@ class Reason(Fields):
     reason: Name | None = None
 
 
+class Release(Reason):
+    """The reason; and the entry of the same account that counts the call, if one does."""
+
+    counted_by: Count | None = None
+
+
 class Shift(Reason):
     """The budget whose window starts anew, and the reason; without a budget, all of them."""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -73,8 +74,8 @@ def test_one_budget_that_is_spent_is_enough_not_to_wait(ledger):
 def test_an_open_call_without_an_estimate_is_a_hold_to_wait_for(ledger):
     @metered(ledger, user="alice")
     def ask():
-        with pytest.raises(UnpricedModel) as caught:
-            other()
+        with ThreadPoolExecutor(1) as pool, pytest.raises(UnpricedModel) as caught:
+            pool.submit(other).result()  # no call inside this one
         assert caught.value.blocked_by_holds
         return {"model": "gpt-4o", "usage": {"prompt_tokens": 1, "completion_tokens": 1}}
 

@@ -97,6 +97,23 @@ def test_a_refusal_says_whether_waiting_would_help(api):
     refused(api.post("accounts/bob/can-afford", json={"amount": 1}), 403, "NoBudget")
 
 
+def test_a_release_names_the_entry_that_counts_its_call(api):
+    done(api.post("accounts/alice/budgets", json={"limit": 2}))
+    path = "accounts/alice/holds"
+    outer = done(api.post(path, json={"amount": 1}), 201)
+    paid = done(api.post("accounts/alice/charges", json={"cost": 1}), 201)
+    where = f"{path}/{outer['id']}"
+    for counted_by in (outer["id"], 10**6):
+        sent = {"counted_by": counted_by}
+        refused(api.post(f"{where}/release", json=sent), 404, "UnknownEntry")
+    sent = {"counted_by": paid["id"]}
+    released = done(api.post(f"{where}/release", json=sent, headers=key("r")), 201)
+    assert released["tags"] == {"counted_by": paid["id"]}
+    assert done(api.post(f"{where}/release", json=sent, headers=key("r")), 201) == released
+    error = refused(api.post(f"{where}/settle", json={"cost": 1}), 409, "HoldAlreadyClosed")
+    assert error["entry"]["id"] == paid["id"]
+
+
 def test_a_hold_and_its_settle(api):
     budget = done(api.post("accounts/alice/budgets", json={"limit": "0.02", "per": "month"}))
     assert (budget["name"], budget["limit"]) == ("usd/month", "0.02")

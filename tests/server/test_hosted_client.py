@@ -20,6 +20,7 @@ from budgetledger.errors import (
     HoldRefused,
     IdempotencyConflict,
     InvalidInput,
+    MeteredTwiceWarning,
     NoBudget,
     ServerRefused,
     ServerUnavailable,
@@ -198,6 +199,25 @@ def test_holds_are_as_those_of_a_ledger(server, connect):
         ledger.freeze("u", reason="stolen key")
     with pytest.raises(AccountFrozen, match="stolen key"):
         manager.hold("u", "0.1")
+
+
+def test_holds_inside_one_another_count_a_call_once(server, connect):
+    manager = connect()
+    manager.create_budget(1, "u")
+    with manager.hold("u", "0.5") as outer:
+        with manager.hold("u", "0.25") as inner:
+            inner.settle(CALL)
+        with pytest.warns(MeteredTwiceWarning):
+            entry = outer.settle(CALL)
+        assert entry == inner.closed_by
+        with pytest.raises(HoldAlreadyClosed) as second:
+            outer.settle("0.1")
+        assert second.value.entry.id == entry.id
+    assert manager.get_current_cost("u") == COST
+    with at_server(server) as ledger:
+        kinds = [row.kind for row in ledger.entries("u")]
+        assert kinds == ["budget", "hold", "hold", "settle", "release"]
+        assert ledger.holds("u") == []
 
 
 def test_a_stream_is_settled_on_the_server(connect):
