@@ -28,7 +28,7 @@ from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
 
-from budgetledger.callers import AsUser
+from budgetledger.callers import AsUser, Outside
 from budgetledger.entries import Entry
 from budgetledger.errors import (
     BudgetExceededError,
@@ -380,7 +380,8 @@ class AsyncHold(BaseHold):
         try:
             async for chunk in chunks:
                 reading.add(chunk)
-                yield chunk
+                with Outside(self._scope):
+                    yield chunk
         finally:
             try:
                 await _close(chunks)

@@ -138,6 +138,24 @@ class Inside:
                 _current.reset(self._keyless)
 
 
+class Outside:
+    """A context manager: code in its block is not inside *scope*, but where the scope itself is.
+
+    For the reader of a stream: a generator's caller shares its context.
+    """
+
+    def __init__(self, scope: Scope | None) -> None:
+        self._scope = scope
+
+    def __enter__(self) -> None:
+        self._left = None if self._scope is None else _scope.set(self._scope._outer)
+
+    def __exit__(self, *error: object) -> None:
+        if self._left is not None:
+            with suppress(ValueError):  # read on, or closed, in another context
+                _scope.reset(self._left)
+
+
 class AsUser:
     """The context manager that `Ledger.as_user` returns. Enter it once, with plain ``with``."""
 

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from budgetledger.caller_warnings import say, warn
-from budgetledger.callers import Inside, Scope
+from budgetledger.callers import Inside, Outside, Scope
 from budgetledger.entries import MONEY_KINDS, Alert, Entry
 from budgetledger.errors import (
     BudgetledgerWarning,
@@ -381,7 +381,8 @@ class Hold(BaseHold):
         try:
             for chunk in chunks:
                 reading.add(chunk)
-                yield chunk
+                with Outside(self._scope):
+                    yield chunk
         finally:
             close = getattr(chunks, "close", None)
             try:

@@ -23,16 +23,19 @@ _COUNTED_BY = "counted_by"  # key in the tags of a release by nesting
 def counting(draft: Draft | None, inside: Sequence[Entry]) -> Entry | None:
     """The entry of *inside* that has the cost of *draft*; None if *draft* is owed as well.
 
-    *draft*: the settle, before a cost is assumed for it; None if nothing could be read. Several
-    entries count it if their sum is its usage; then this is the last of them.
+    *draft*: the settle, before a cost is assumed for it; None if nothing could be read. A usage
+    that was estimated from the text of a stream is no usage, but the model has to be the same.
+    Several entries count it if their sum is its usage; then this is the last of them.
     """
     if not inside:
         return None
-    if draft is None or states_nothing(draft):
+    if draft is None or (draft.usage_json is None and draft.cost_pico is None):
         return inside[-1]
     if draft.price_source == "given" and draft.cost_pico is not None:
         return None
     alike = [entry for entry in inside if _is_of_model(draft, entry)]
+    if f'"{ESTIMATED_USAGE}":' in (draft.usage_json or ""):  # a text came, of some call
+        return alike[-1] if alike else None
     usage = _usage(draft.usage_json)
     for entry in reversed(alike):
         if _usage(entry.usage_json) == usage and (usage or entry.cost_pico == draft.cost_pico):
@@ -41,13 +44,6 @@ def counting(draft: Draft | None, inside: Sequence[Entry]) -> Entry | None:
         if alike and usage and sum(map(_counter, several), Counter()) == Counter(usage):
             return several[-1]
     return None
-
-
-def states_nothing(draft: Draft) -> bool:
-    """Whether a settle has neither an amount nor a usage, or only one that was estimated."""
-    if draft.usage_json is None:
-        return draft.cost_pico is None
-    return f'"{ESTIMATED_USAGE}":' in draft.usage_json
 
 
 def release_by_nesting(hold_id: int, entry_id: int | None) -> Draft:

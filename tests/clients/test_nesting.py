@@ -344,6 +344,43 @@ def test_a_generator_is_a_scope_and_its_reader_is_not(ledger, ask):
     assert rows(ledger)[-1] == "release"
 
 
+TEXT = {"choices": [{"index": 0, "delta": {"content": "Once upon a time"}}]}
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "gpt-4o-mini"])
+def test_the_reader_of_a_stream_in_a_block_is_outside(ledger, ask, model):
+    def chat():
+        with ledger.hold("alice", model="gpt-4o", messages=MESSAGES) as hold:
+            yield from hold.stream(iter([TEXT | {"model": "gpt-4o"}] * 2))
+
+    for _ in chat():
+        ask(model)
+    assert rows(ledger).count("settle") == 3  # the text that came is owed
+
+    async def achat():
+        async def chunks():
+            yield TEXT | {"model": "gpt-4o"}
+
+        async with AsyncLedger(ledger).hold("alice", model="gpt-4o", messages=MESSAGES) as hold:
+            async for chunk in hold.stream(chunks()):
+                yield chunk
+
+    async def main():
+        async for _ in achat():
+            ask(model)
+
+    asyncio.run(main())
+    assert rows(ledger).count("settle") == 5
+    assert "release" not in rows(ledger)
+
+
+def test_a_text_of_another_model_than_those_inside_is_owed(ledger, ask):
+    with ledger.hold("alice", model="gpt-4o", messages=MESSAGES) as hold:
+        ask("gpt-4o-mini")
+        list(hold.stream([TEXT]))
+    assert rows(ledger) == BOTH
+
+
 @once
 def test_tasks_and_threads_are_inside(ledger, ask):
     async def main():
