@@ -16,7 +16,7 @@ from budgetledger.callers import AsUser
 from budgetledger.entries import Account, Alert, Balance, Budget, Entry
 from budgetledger.holds import Hold
 from budgetledger.journal import price_rows, reports, settings
-from budgetledger.journal.budget_terms import budget_terms
+from budgetledger.journal.budget_terms import KEPT, Kept, budget_change
 from budgetledger.journal.drafts import (
     DEFAULT_EXPIRY_SECONDS,
     HoldRequest,
@@ -35,6 +35,7 @@ from budgetledger.usage import Usage
 from budgetledger.verbs import balances, charging, hold_requests, listing
 from budgetledger.verbs.copying import backup
 from budgetledger.verbs.price_terms import price_revision, rates_json
+from budgetledger.verbs.remarks import warn_if_beside
 from budgetledger.verbs.repricing import Progress, reprice
 from budgetledger.windows import Unit, Window, to_us
 
@@ -136,9 +137,9 @@ class Ledger:
         a timedelta) has passed. `key`: a retry with the same key and content returns the same
         hold while it is open. `tags`: JSON values, stored with its rows.
 
-        Returns the `Hold`, durable on return. Raises, with nothing recorded:
+        Returns the `Hold`, durable on return. Raises, with nothing recorded, a `HoldRefused`:
         `BudgetExceededError` (has ``retry_after`` and ``largest_output``), `AccountFrozen`,
-        `UnknownAccount` if neither the account nor one above it has a budget, `UnpricedModel`,
+        `NoBudget` if neither the account nor one above it has a budget, or `UnpricedModel`;
         `HoldAlreadyClosed` if the hold of `key` is closed or expired, `IdempotencyConflict`.
         """
         request = HoldRequest(
@@ -162,7 +163,7 @@ class Ledger:
         """Whether `hold` with these arguments would be granted now, if budgets are enforced.
 
         Writes nothing and sets nothing aside, so a later hold can still be refused. Raises
-        `UnknownAccount`, `UnpricedModel`.
+        `NoBudget`, `UnpricedModel`.
         """
         request = HoldRequest(amount, model, messages, text, tools, max_output_tokens, n, tokens)
         return hold_requests.can_afford(self._journal, account, request)
@@ -267,11 +268,11 @@ class Ledger:
         *,
         tokens: int | None = None,
         requests: int | None = None,
-        per: Unit | str | timedelta | None = None,
-        timezone: str = "UTC",
-        week_start: str | int = "monday",
-        anchor: datetime | Literal["creation"] | None = None,
-        model: str | None = None,
+        per: Unit | str | timedelta | Kept | None = KEPT,
+        timezone: str | None = None,
+        week_start: str | int | None = None,
+        anchor: datetime | Literal["creation"] | Kept | None = KEPT,
+        model: str | Kept | None = KEPT,
         alert_at: Sequence[Amount] | None = None,
         name: str | None = None,
         created_at: datetime | None = None,
@@ -280,20 +281,23 @@ class Ledger:
 
         Pass the limit as one of `limit` (USD), `tokens` or `requests`; with `model` it applies
         to calls of that model only. `per`: ``"minute"``, ``"hour"``, ``"day"``, ``"week"``,
-        ``"month"`` or ``"year"`` by the calendar of `timezone`, or in steps from `anchor`; a
-        timedelta, for the span that ends now; or None, for ever. `alert_at`: shares of the
+        ``"month"`` or ``"year"`` by the calendar of `timezone` (UTC), or in steps from `anchor`;
+        a timedelta, for the span that ends now; or None, for ever. `alert_at`: shares of the
         limit, such as ``(0.5, 0.8, 1)``, each of which raises an `Alert` once a window, and again
-        after the limit is raised; None keeps the present ones.
+        after the limit is raised.
 
         A parent's budget limits all accounts under it together; a budget of ``"*"`` limits the
-        project. The same `name` again revises the budget and keeps what was spent; another name
-        adds a budget. The default name is what it limits: ``usd/month``, ``tokens/day/gpt-4o``.
-        `created_at`: when it counts as created; by default when its name was first set.
+        project. The same `name` again changes what is passed, and keeps the rest and what was
+        spent; another name adds a budget. The default name is what it limits: ``usd/month``,
+        ``tokens/day/gpt-4o``; pass `name` to change a budget without its limit or `per`. None
+        ends an `anchor` or a `model`. Without `per` a new budget is for ever, with an
+        `AddedBudgetWarning` if it has no `name` and another limits the same. `created_at`: when
+        it counts as created; by default when its name was first set.
 
         Returns the budget in force.
         """
         checked_name(account, "account")
-        terms = budget_terms(
+        change = budget_change(
             limit,
             tokens=tokens,
             requests=requests,
@@ -306,7 +310,9 @@ class Ledger:
             name=name,
             created_at=created_at,
         )
-        return settings.set_budget_of(self._journal, account, terms)
+        budget, beside = settings.change_budget_of(self._journal, account, change)
+        warn_if_beside(budget, beside)
+        return budget
 
     def remove_budget(self, account: str, name: str) -> None:
         """End the budget `name` of `account`. Its entries and other budgets are not affected.

@@ -17,6 +17,7 @@ from budgetledger.cli.options import (
     to_shares,
     to_span,
 )
+from budgetledger.cli.wording import warnings_as_remarks
 
 if TYPE_CHECKING:
     from budgetledger.entries import Account
@@ -32,6 +33,7 @@ _COUNT = Whole(0, 2**63 - 1)
         "set-budget alice 10 --per month --alert-at 50% --alert-at 80%",
         "set-budget team:research --tokens 2000000 --per day",
         "set-budget '*' 100 --per month",
+        "set-budget alice --name usd/month --timezone Europe/Berlin",
     )
 )
 @click.argument("account")
@@ -40,8 +42,8 @@ _COUNT = Whole(0, 2**63 - 1)
 @click.option("--requests", type=_COUNT, help="Limit calls instead of US dollars.")
 @click.option(
     "--per",
-    type=click.Choice(["minute", "hour", "day", "week", "month", "year"]),
-    help="Calendar window; without it (and without --rolling) the budget is for ever.",
+    type=click.Choice(["minute", "hour", "day", "week", "month", "year", "forever"]),
+    help="Calendar window. A new budget without it (and without --rolling) is for ever.",
 )
 @click.option(
     "--rolling",
@@ -51,17 +53,16 @@ _COUNT = Whole(0, 2**63 - 1)
 )
 @click.option(
     "--timezone",
-    default="UTC",
-    show_default=True,
     is_eager=True,
-    help="Time zone of the calendar: IANA name.",
+    help="Time zone of the calendar: IANA name. A new budget without it has UTC.",
 )
-@click.option("--week-start", default="monday", show_default=True, help="First day of a week.")
+@click.option("--week-start", help="First day of a week; monday for a new budget without it.")
 @click.option(
     "--anchor",
-    metavar="ISO|creation",
+    metavar="ISO|creation|none",
     callback=to_anchor,
-    help="Count windows from this moment (in --timezone), or from the budget's creation.",
+    help="Count windows from this moment (in --timezone, else UTC), from the budget's creation, or "
+    "by the calendar.",
 )
 @click.option("--model", help="Limit only this model.")
 @click.option(
@@ -80,24 +81,31 @@ def set_budget(
     requests: int | None,
     per: str | None,
     rolling: timedelta | None,
-    anchor: datetime | Literal["creation"] | None,
+    anchor: datetime | Literal["creation", "none"] | None,
+    model: str | None,
     where: Where,
     **options: Any,
 ) -> None:
     """Limit what ACCOUNT may use.
 
-    The limit is LIMIT in US dollars, or --tokens, or --requests. The same name again revises
-    the budget and keeps what was spent; another name adds a budget. A budget of '*' limits all
-    accounts of the project together.
+    The limit is LIMIT in US dollars, or --tokens, or --requests. The same name again changes what
+    is passed, and keeps the rest and what was spent; another name adds a budget. A budget of '*'
+    limits all accounts of the project together.
     """
-    if [limit, tokens, requests].count(None) != 2:
+    left_out = [limit, tokens, requests].count(None)
+    if left_out != 2 and (left_out < 2 or options["name"] is None):
         raise click.UsageError("pass one of LIMIT (US dollars), --tokens or --requests")
     if rolling is not None and (per is not None or anchor is not None):
         raise click.UsageError("--rolling cannot be combined with --per or --anchor")
-    if anchor is not None and per is None:
+    if anchor not in (None, "none") and per is None and options["name"] is None:
         raise click.UsageError("--anchor needs --per: the windows that step from it")
-    options |= {"tokens": tokens, "requests": requests, "anchor": anchor}
-    options["per"] = per if rolling is None else rolling
+    options |= {"tokens": tokens, "requests": requests}
+    if model is not None:
+        options["model"] = model
+    if anchor is not None:
+        options["anchor"] = None if anchor == "none" else anchor
+    if per is not None or rolling is not None:
+        options["per"] = rolling or (None if per == "forever" else per)
     from budgetledger.ledger import Ledger
     from budgetledger.render.documents import budget_json, print_json
     from budgetledger.render.text import alerts_text, exact_percent, limit_text, plain
@@ -106,7 +114,7 @@ def set_budget(
     if not exists:  # try it in memory first, so that a misuse creates no file
         with Ledger(":memory:", project=where.project) as draft:
             draft.set_budget(account, limit, **options)
-    with Ledger(path, project=where.project) as ledger:
+    with Ledger(path, project=where.project) as ledger, warnings_as_remarks():
         budget = ledger.set_budget(account, limit, **options)
         if not exists:
             click.echo(f"created {ledger.path}", err=True)

@@ -174,7 +174,7 @@ def to_moment(context: click.Context, _: click.Parameter, value: str | None) -> 
         return None
     if moment.tzinfo is None:
         try:
-            moment = moment.replace(tzinfo=ZoneInfo(context.params.get("timezone", "UTC")))
+            moment = moment.replace(tzinfo=ZoneInfo(context.params.get("timezone") or "UTC"))
         except (LookupError, ValueError, OSError):
             return moment  # set_budget reports the unknown zone
     try:
@@ -185,8 +185,8 @@ def to_moment(context: click.Context, _: click.Parameter, value: str | None) -> 
 
 
 def to_anchor(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
-    """A moment, or the word ``creation``."""
-    return value if value == "creation" else to_moment(context, parameter, value)
+    """A moment, or one of the words ``creation`` and ``none``."""
+    return value if value in ("creation", "none") else to_moment(context, parameter, value)
 
 
 def to_span(_: click.Context, __: click.Parameter, value: str | None) -> timedelta | None:

@@ -30,8 +30,10 @@ _SAME_HERE = (
     errors.InvalidAmount,
     errors.InvalidName,
     errors.InvalidPeriod,
+    errors.NoBudget,
     errors.UnknownAccount,
     errors.UnknownEntry,
+    errors.UnpricedModel,
     errors.AccountFrozen,
     errors.HoldAlreadyClosed,
     errors.IdempotencyConflict,
@@ -78,9 +80,16 @@ class Api:
         except errors.UnknownEntry:
             return self.charge(account, draft, key)
 
-    def release(self, account: str, hold_id: int, reason: str | None, key: str) -> Entry:
-        """Close a hold without a cost."""
-        fields = {"reason": reason}
+    def release(
+        self,
+        account: str,
+        hold_id: int,
+        reason: str | None,
+        key: str,
+        counted_by: int | None = None,
+    ) -> Entry:
+        """Close a hold without a cost; *counted_by*: the entry that counts its call."""
+        fields = {"reason": reason, "counted_by": counted_by}
         return read_entry(self._write(account, f"holds/{hold_id}/release", fields, key))
 
     def extend(self, account: str, hold_id: int, expires_in_us: int, key: str) -> datetime:
@@ -122,16 +131,18 @@ class Api:
         }
 
     def set_budget(self, change: Creation) -> None:
-        """Set the budget that `BudgetManager` uses."""
+        """Set the budget that `BudgetManager` uses: its limit and windows replace all others."""
         days, created_at = change.duration, change.created_at
         fields = {
             "name": DEFAULT_BUDGET,
             "limit": _usd(to_pico(change.total_budget)),
             "per": None if days is None else UNITS[days],
             "anchor": None if days is None else "creation",
+            "model": None,
+            "timezone": "UTC",
             "created_at": None if created_at is None else _moment(round(created_at * 1e6)),
         }
-        self._write(change.user, "budgets", fields, "")
+        self._write(change.user, "budgets", fields, "", sends_nulls=True)
 
     def shift(self, account: str, key: str) -> None:
         """Start a new window of that budget."""
@@ -139,15 +150,26 @@ class Api:
         self._write(account, "shift", fields, key)
 
     def _write(
-        self, account: str, what: str, fields: Mapping[str, Any], key: str
+        self,
+        account: str,
+        what: str,
+        fields: Mapping[str, Any],
+        key: str,
+        *,
+        sends_nulls: bool = False,
     ) -> Mapping[str, Any]:
-        return self._send(f"{self._path('accounts', account)}/{what}", fields, key)
+        path = f"{self._path('accounts', account)}/{what}"
+        return self._send(path, fields, key, sends_nulls=sends_nulls)
 
     def _path(self, *names: str) -> str:
         return "/v1/projects/" + "/".join(quote(name, safe="") for name in (self._project, *names))
 
-    def _send(self, path: str, fields: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-        document = {name: value for name, value in fields.items() if value is not None}
+    def _send(
+        self, path: str, fields: Mapping[str, Any], key: str, *, sends_nulls: bool = False
+    ) -> Mapping[str, Any]:
+        document = {
+            name: value for name, value in fields.items() if sends_nulls or value is not None
+        }
         headers = {"idempotency-key": _header(key)} if key else None
         answer = self._server.retrying(lambda: self._server.post(path, document, headers))
         return self._checked(path, answer)
@@ -170,7 +192,9 @@ class Api:
             facts |= _refusal(facts, error["message"])
         elif facts.get("entry") is not None:
             facts["entry"] = read_entry(facts["entry"])
-        raise kind(error["message"], **facts)
+        refused = kind.__new__(kind, error["message"])  # their constructors differ
+        errors.BudgetledgerError.__init__(refused, error["message"], **facts)
+        raise refused
 
 
 def _hold_entry(hold: Mapping[str, Any], draft: Draft) -> Entry:

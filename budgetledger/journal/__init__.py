@@ -19,6 +19,7 @@ In reading order:
     reports             the use of budgets at any moment, as known at any other; from rows
     settings            budgets, window shifts, parents and freezing, as rows
     alerts              rows that raise and resolve alerts
+    nesting             whether a call inside counts the cost of another; pure
     refusals            why a hold is refused, and until when
     price_rows          own prices, as rows
     verify              recounts every row

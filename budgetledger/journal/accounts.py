@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from budgetledger.errors import UnknownAccount
+from budgetledger.errors import NoBudget, UnknownAccount
 from budgetledger.journal import statements
 from budgetledger.storage.dialect import compiled
 from budgetledger.storage.protocols import Execute
@@ -58,20 +58,21 @@ def names_with_budget(execute: Execute, project: str, budget: str) -> list[str]:
     return [name for (name,) in rows]
 
 
-def no_budget(
-    project: str, account: str, name: str | None = None, *, or_above: bool = False
-) -> UnknownAccount:
-    """The error for an account without a budget, or without one of that *name*.
-
-    *or_above*: the accounts above it have none either, so that no hold is granted.
-    """
+def no_budget(project: str, account: str, name: str | None = None) -> UnknownAccount:
+    """The error for an account without a budget, or without one of that *name*."""
     what = "no budget" if name is None else f"no budget named {name!r}"
-    remedy = "set it first"
-    if or_above:
-        what += ", and neither has any account above it"
-        remedy = f"set a budget on {account!r}, or on '*' for the whole project"
     return UnknownAccount(
-        f"account {account!r} of project {project!r} has {what}; {remedy}",
+        f"account {account!r} of project {project!r} has {what}; set it first",
+        account=account,
+        project=project,
+    )
+
+
+def no_budget_to_hold(project: str, account: str) -> NoBudget:
+    """The refusal of a hold for which no budget applies."""
+    return NoBudget(
+        f"account {account!r} of project {project!r} has no budget, and neither has any account "
+        f"above it; set a budget on {account!r}, or on '*' for the whole project",
         account=account,
         project=project,
     )

@@ -146,10 +146,13 @@ class Journal:
     ) -> tuple[int, int]:
         """The moment to report and the moment of knowledge, in microseconds since 1970."""
         known_us = EVER if as_of is None else to_us(as_of)
-        if at is not None:
+        clock_us = self.clock()
+        if at is not None and to_us(at) < clock_us:
             return to_us(at), known_us
         # An account's time never runs back, even if the clock does.
-        now_us = max(self.clock(), accounts.last_time(execute, ref.id))
+        now_us = max(clock_us, accounts.last_time(execute, ref.id))
+        if at is not None:
+            return max(to_us(at), now_us), known_us
         return min(now_us, known_us), known_us
 
     @property
@@ -187,6 +190,12 @@ class OnJournal(Protocol):
     """A ledger, or a hold of one."""
 
     _journal: Journal
+
+
+def books_of(journal: Journal) -> object:
+    """The ledger and the project of *journal*, to compare: another object may be of the same."""
+    store = journal.store
+    return store.path if store.path != ":memory:" else id(store), journal.project
 
 
 def journal_of(face: OnJournal) -> Journal:

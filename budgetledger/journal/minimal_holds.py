@@ -34,10 +34,12 @@ _WAIT = (
 )
 
 
-def unlimited(tx: Transaction, levels: Sequence[Level], draft: Draft) -> UnpricedModel | None:
+def unlimited(
+    tx: Transaction, levels: Sequence[Level], draft: Draft, around: Sequence[int] = ()
+) -> UnpricedModel | None:
     """The refusal of the hold *draft* if it is one minimal hold too many; None otherwise.
 
-    A hold of 0 is within any USD budget.
+    A hold of 0 is within any USD budget. *around*: the holds of the calls around this one.
     """
     if draft.price_source != NO_ESTIMATE or not draft.held_pico:
         return None
@@ -46,7 +48,7 @@ def unlimited(tx: Transaction, levels: Sequence[Level], draft: Draft) -> Unprice
         for budget in level.settings.budgets:
             if budget.measure == "usd" and counts(budget, model):
                 refused = _unpriced(tx, level, budget, draft, model) or _unproven(
-                    tx, level, budget, draft
+                    tx, level, budget, draft, around
                 )
                 if refused is not None:
                     return refused
@@ -74,7 +76,9 @@ def _unpriced(
     return _refusal(level, budget, draft, why, _STATE.format(entry_id=row[0]))
 
 
-def _unproven(tx: Transaction, level: Level, budget: Budget, draft: Draft) -> UnpricedModel | None:
+def _unproven(
+    tx: Transaction, level: Level, budget: Budget, draft: Draft, around: Sequence[int]
+) -> UnpricedModel | None:
     """The refusal for an open minimal hold whose model or function did not end priced."""
     where = (level.account.id, tx.now_us, NO_ESTIMATE)
     open_holds = tx.execute(compiled(statements.OPEN_MINIMAL), where).fetchall()
@@ -86,14 +90,26 @@ def _unproven(tx: Transaction, level: Level, budget: Budget, draft: Draft) -> Un
         row = tx.execute(compiled(statements.LAST_MINIMAL), last).fetchone()
         if row is None or row[0] is None:
             why = f"hold {hold_id}, of such a call, is open, and may end without a price"
-            return _refusal(level, budget, draft, why, _WAIT)
+            if hold_id in around:
+                why += ", around this one"
+            is_other = hold_id not in around
+            return _refusal(level, budget, draft, why, _WAIT, blocked_by_holds=is_other)
     return None
 
 
-def _refusal(level: Level, budget: Budget, draft: Draft, why: str, advice: str) -> UnpricedModel:
+def _refusal(
+    level: Level,
+    budget: Budget,
+    draft: Draft,
+    why: str,
+    advice: str,
+    *,
+    blocked_by_holds: bool = False,
+) -> UnpricedModel:
     name = note_of(draft.model, draft.price_json).removeprefix(f"{NO_ESTIMATE} for ")
     return UnpricedModel(
         name,
         f"nothing can be estimated for this call of {name!r}, and budget {budget.name!r} of "
         f"{level.account.name!r} cannot limit it: {why}; {advice}",
+        blocked_by_holds=blocked_by_holds,
     )

@@ -212,16 +212,20 @@ def balance(
 ) -> Balance:
     """The account's `Balance` in the windows that contain a moment, as known at another.
 
-    Open holds count in windows that contain *now_us*, the clock's time, until their deadline;
-    *now_us* None leaves them out.
+    Open holds count in windows that contain *now_us*, the clock's time, until their deadline; in
+    rolling windows, if they were taken by the moment. *now_us* None leaves them out.
     """
     open_holds = [] if now_us is None else _open_holds(execute, account.id, now_us)
+    taken = None if now_us is None or moment_us >= now_us else moment_us
     statuses = []
     for budget in budgets_in_force(execute, account.id, account.name, moment_us, known_us):
         window = window_of(execute, account.id, budget, moment_us, known_us)
         counted = counted_by(execute, account.id, budget)
         used = posted(execute, account.id, window, known_us, counted)
-        held = _held(open_holds, budget) if _holds_now(window, now_us) else _NOT_HELD
+        if budget.period.per == "rolling" and now_us is not None and taken is not None:
+            held = _held(_open_holds(execute, account.id, now_us, taken), budget)
+        else:
+            held = _held(open_holds, budget) if _holds_now(window, now_us) else _NOT_HELD
         statuses.append(_status(budget, window, used.of(budget.measure), held.of(budget.measure)))
     in_usd = [status for status in statuses if status.budget.measure == "usd"]
     if in_usd:
@@ -252,9 +256,15 @@ def _status(budget: Budget, window: Window, posted: int, held: int) -> BudgetSta
     )
 
 
-def _open_holds(execute: Execute, account_id: int, now_us: int) -> list[tuple[str | None, Posted]]:
-    """What the open holds set aside, each with its model."""
-    rows = execute(compiled(statements.OPEN_HOLDS), (account_id, now_us))
+def _open_holds(
+    execute: Execute, account_id: int, now_us: int, taken_by_us: int | None = None
+) -> list[tuple[str | None, Posted]]:
+    """What the open holds set aside, each with its model; of those taken by a moment."""
+    if taken_by_us is None:
+        rows = execute(compiled(statements.OPEN_HOLDS), (account_id, now_us))
+    else:
+        where = (account_id, now_us, taken_by_us)
+        rows = execute(compiled(statements.OPEN_HOLDS_TAKEN_BY), where)
     return [(model, Posted(pico, tokens, 1)) for model, pico, tokens in rows]
 
 

@@ -207,6 +207,14 @@ def refusing(checks: Sequence[Check], need: Need) -> list[Check]:
     return [check for check in checks if 0 < need.of(check.budget.measure) > check.available]
 
 
+def would_fit_without(refused: Sequence[Check], freed: Sequence[int], need: Need) -> bool:
+    """Whether the budgets that refuse *need* would grant it with so much of each *freed*."""
+    return all(
+        need.of(check.budget.measure) <= check.available + units
+        for check, units in zip(refused, freed, strict=True)
+    )
+
+
 class Crossed(NamedTuple):
     """An alert that was raised, as its row records it."""
 

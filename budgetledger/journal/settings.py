@@ -8,7 +8,7 @@ from budgetledger.journal import accounts, reports, statements
 from budgetledger.journal.accounts import Ref
 from budgetledger.journal.alerts import raise_alerts, resolve
 from budgetledger.journal.append import append, find_or_open, recorded
-from budgetledger.journal.budget_terms import BudgetTerms
+from budgetledger.journal.budget_terms import KEPT, BudgetChange, BudgetTerms
 from budgetledger.journal.journal import Journal
 from budgetledger.journal.reports import BY_IDENTITY
 from budgetledger.journal.rules import Draft
@@ -61,6 +61,30 @@ def set_budget_of(journal: Journal, account: str, terms: BudgetTerms) -> Budget:
 
     journal.refs[account], budget = journal.write(operation)
     return budget
+
+
+def change_budget_of(
+    journal: Journal, account: str, change: BudgetChange
+) -> tuple[Budget, list[Budget]]:
+    """Change a budget of *account*, or add one; the account is opened if it is new.
+
+    What *change* leaves out stays as it is when the row is written, so that racing changes keep
+    each other's. Returns the budget in force and, if it was added without a name and a period,
+    the budgets beside it that the caller may have meant.
+    """
+
+    def operation(tx: Transaction) -> tuple[Ref, Budget, list[Budget]]:
+        ref = find_or_open(tx, journal.project, account)
+        in_force = reports.budgets_in_force(tx.execute, ref.id, ref.name)
+        current = next((budget for budget in in_force if budget.name == change.name), None)
+        budget = set_budget(tx, ref, change.terms(current))
+        is_meant = current is not None or change.is_named or change.per is not KEPT
+        terms = budget.measure, budget.model
+        alike = [one for one in in_force if (one.measure, one.model) == terms]
+        return ref, budget, [] if is_meant else alike
+
+    journal.refs[account], budget, beside = journal.write(operation)
+    return budget, beside
 
 
 def remove_budget(tx: Transaction, account: Ref, name: str) -> None:

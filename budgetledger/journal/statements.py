@@ -119,10 +119,19 @@ OPEN_HOLDS = """
 SELECT model, held_pico, held_tokens FROM open_holds
 WHERE account_id = :account_id AND expires_at_us > :now_us"""
 
+# balance(at=): the same of those that were taken by that moment, for rolling windows.
+OPEN_HOLDS_TAKEN_BY = """
+SELECT o.model, o.held_pico, o.held_tokens FROM open_holds o JOIN entries e ON e.id = o.hold_id
+WHERE o.account_id = :account_id AND o.expires_at_us > :now_us AND e.recorded_at_us <= :moment_us"""
+
 # settle, release, extend: whether the hold is open, and the accounts above that it counts on.
 OPEN_HOLD = """
 SELECT path, expires_at_us FROM open_holds
 WHERE account_id = :account_id AND hold_id = :hold_id"""
+# hold, refused: what a hold of a call around this one sets aside.
+HELD_AROUND = """
+SELECT model, held_pico, held_tokens FROM open_holds
+WHERE account_id = :account_id AND hold_id = :hold_id AND expires_at_us > :now_us"""
 CLOSE_HOLD = """
 DELETE FROM open_holds WHERE account_id = :account_id AND hold_id = :hold_id RETURNING path"""
 EXTEND_HOLD = """

@@ -20,7 +20,7 @@ from budgetledger.errors import (
     InvalidInput,
     UnpricedModel,
 )
-from budgetledger.holds import BaseHold, Hold, called_at
+from budgetledger.holds import BaseHold, Hold, called_at, nested
 from budgetledger.journal.drafts import HoldRequest
 from budgetledger.journal.journal import journal_of
 from budgetledger.ledger import Ledger, ledger_at
@@ -85,7 +85,8 @@ class LitellmMeter:
         ledger = ledger_at(self._ledger(), *_places(call.kwargs))
         hold = self._held(ledger, call)
         try:
-            response = function(*args, **call.kwargs)
+            with nested(hold):
+                response = function(*args, **call.kwargs)
         except BaseException as error:
             hold.__exit__(type(error), error, None)
             raise
@@ -106,7 +107,8 @@ class LitellmMeter:
         ledger = ledger_at(self._ledger(), *_places(call.kwargs))
         hold = await self._aheld(ledger, call)
         try:
-            response = await function(*args, **call.kwargs)
+            with nested(hold):
+                response = await function(*args, **call.kwargs)
         except BaseException as error:
             await hold.__aexit__(type(error), error, None)
             raise

@@ -49,6 +49,13 @@ class Budget(TypedDict):
     created_at: datetime
 
 
+class NewBudget(Budget):
+    """A budget that was set."""
+
+    remark: str | None
+    """What the request may have meant instead; null if nothing is remarkable."""
+
+
 class BudgetStatus(Budget):
     """A budget and the use of its active window, in US dollars or counts, as its limit."""
 
@@ -351,6 +358,8 @@ class Fault(TypedDict):
     """Seconds until a hold may be granted; null if never."""
     largest_output: NotRequired[int | None]
     """The largest `max_output_tokens` that would be granted; null if there is none."""
+    blocked_by_holds: NotRequired[bool]
+    """Whether waiting for open holds may help: without them the hold would be granted now."""
     budget: NotRequired[str]
     measure: NotRequired[Measure]
     window: NotRequired[Window]

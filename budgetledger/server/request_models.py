@@ -133,9 +133,13 @@ class Correction(Fields):
 
 
 class NewBudget(Fields):
-    """A budget: how much an account may use, and in which windows."""
+    """A budget: how much an account may use, and in which windows.
 
-    model_config = _one_of(("limit",), ("tokens",), ("requests",))
+    Of a budget that exists, what is left out stays. Null ends `per` (for ever), `anchor`, `model`.
+    """
+
+    model_config = _one_of(("limit",), ("tokens",), ("requests",), ("name",))
+    null_is_a_value = frozenset({"per", "anchor", "model"})
 
     limit: Money | None = None
     tokens: Count | None = None
@@ -155,6 +159,12 @@ class Reason(Fields):
     """The reason, as text."""
 
     reason: Name | None = None
+
+
+class Release(Reason):
+    """The reason; and the entry of the same account that counts the call, if one does."""
+
+    counted_by: Count | None = None
 
 
 class Shift(Reason):

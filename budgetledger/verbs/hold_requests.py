@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import NamedTuple
 
+from budgetledger.callers import holds_around
 from budgetledger.entries import Entry
-from budgetledger.errors import BudgetExceededError, UnknownAccount, UnknownEntry, UnpricedModel
+from budgetledger.errors import BudgetExceededError, NoBudget, UnknownEntry, UnpricedModel
 from budgetledger.journal import accounts, holding, statements
 from budgetledger.journal.accounts import Ref
 from budgetledger.journal.drafts import HoldRequest, draft_hold
 from budgetledger.journal.holding import Granted
-from budgetledger.journal.journal import Journal, Taking
+from budgetledger.journal.journal import Journal, Taking, books_of
 from budgetledger.journal.refusals import with_largest_output
 from budgetledger.journal.rules import Draft
 from budgetledger.journal.standing import WHOLE_PROJECT, ancestors
@@ -64,12 +65,13 @@ def taking(
     """The operation that takes the hold, if all budgets grant it."""
     checked_name(account, "account")
     expires_in_us = span_us(expires_in, "expires_in")
+    around = holds_around(books_of(journal))  # now: another thread may run the operation
 
     def operation(tx: Transaction) -> Granted:
         ref = journal.refs.get(account)
         return holding.hold(
             tx, journal.project, account, ref, prepared.draft, expires_in_us, prepared.unpriced,
-            enforce=journal.enforce,
+            enforce=journal.enforce, around=around,
         )  # fmt: skip
 
     return operation if journal.around_hold is None else journal.around_hold(operation)
@@ -84,7 +86,7 @@ def taken(journal: Journal, granted: Granted, estimate: Estimate | None) -> Gran
 
 
 def can_afford(journal: Journal, account: str, request: HoldRequest) -> bool:
-    """Whether *request* would be granted now. Raises `UnknownAccount`, `UnpricedModel`."""
+    """Whether *request* would be granted now. Raises `NoBudget`, `UnpricedModel`."""
     checked_name(account, "account")
     draft, _ = draft_hold(request, journal.default_output_tokens, journal.clock, journal.prices)
 
@@ -95,10 +97,10 @@ def can_afford(journal: Journal, account: str, request: HoldRequest) -> bool:
             execute, journal.project, WHOLE_PROJECT
         )
         if ref is None:
-            raise accounts.no_budget(journal.project, account, or_above=True)
+            raise accounts.no_budget_to_hold(journal.project, account)
         need = holding.need_of(draft)
         refused = holding.judged(tx, account, ancestors(tx, ref), draft.model, need)
-        if isinstance(refused, UnknownAccount):
+        if isinstance(refused, NoBudget):
             raise refused
         return refused is None
 

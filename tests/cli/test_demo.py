@@ -256,6 +256,7 @@ def test_it_tells_the_same_story_as_json(day, tmp_path):
             "timezone": "Europe/Berlin",
         },
         "retry_after": 31_680.0,  # 8 h 48 min, to midnight in Berlin
+        "blocked_by_holds": False,
         "largest_output": 2_108,
         "message": steps_of(day, "refusal")[0].refusal.message,
     }

@@ -701,7 +701,8 @@ def test_a_refused_client_is_told_why_and_does_not_retry(proxy, ledger, user, se
         client.chat.completions.create(
             model="cheap", messages=messages(), user=user, max_tokens=50, stream=stream
         )
-    assert (refused.value.status_code, refused.value.type) == (402, "budget_exceeded")
+    assert (refused.value.status_code, refused.value.type) == (400, "budget_exceeded")
+    assert refused.value.code == "budget_exceeded"
     assert (len(requests), len(seen.billed)) == (1, before)
     assert "budget 'spent'" in refused.value.message
     told = refused.value.body["provider_specific_fields"]
@@ -709,6 +710,7 @@ def test_a_refused_client_is_told_why_and_does_not_retry(proxy, ledger, user, se
     assert [told[name] for name in ("budget", "limit", "posted", "held", "available")] == [
         "spent", "0.01", "0.01", "0.00", "0.00",
     ]  # fmt: skip
+    assert told["blocked_by_holds"] is False
     assert told["window_ends"].endswith("T00:00:00+00:00")
     assert 0 < told["retry_after"] <= int(refused.value.response.headers["retry-after"]) <= 86401
 
@@ -753,7 +755,7 @@ def test_every_kind_of_call_is_refused_once_and_says_why(proxy, client, ledger, 
     requests = asked()
     with pytest.raises((openai.APIStatusError, anthropic.APIStatusError)) as refused:
         call(client, user)
-    assert refused.value.status_code == 402
+    assert refused.value.status_code == 400
     assert "refuses" in str(refused.value)
     assert (asked() - requests, len(seen.billed) - before) == (1, 0)
     told = refused.value.body.get("error", refused.value.body)
@@ -864,7 +866,7 @@ def assert_not_overspent(client, ledger, user, seen):
     with ThreadPoolExecutor(50) as threads:
         statuses = Counter(threads.map(call, range(50)))
     passed = statuses[200]
-    assert statuses == {200: passed, 402: 50 - passed}
+    assert statuses == {200: passed, 400: 50 - passed}
     entries = spent(ledger, user, passed)
     assert passed == len(entries) == len(seen.billed) - before
     assert 12 <= passed < 50
@@ -939,6 +941,6 @@ def test_the_readmes_configuration_starts_with_its_command_and_takes_budgets(tmp
         subprocess.run([*set_budget, "alice", "0", "--db", tmp_path / "spend.db"], check=True)
         with pytest.raises(openai.APIStatusError, match="refuses") as refused:
             client.chat.completions.create(**asked)
-        assert (refused.value.status_code, refused.value.type) == (402, "budget_exceeded")
+        assert (refused.value.status_code, refused.value.type) == (400, "budget_exceeded")
     with Ledger(tmp_path / "spend.db") as ledger:
         assert ledger.balance("alice").posted > 0

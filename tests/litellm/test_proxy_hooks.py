@@ -392,15 +392,20 @@ def test_the_master_key_is_known_by_its_alias_or_its_hash(handler, ledger, route
     assert held == {"zoe": 3, f"key:{hashed[::-1]}/zoe": 1}
 
 
-def test_a_refusal_has_its_status_where_any_litellm_looks_for_it(handler, ledger, router):
+@pytest.mark.parametrize(("settings", "status"), [({}, 400), ({"answers_402": True}, 403)])
+def test_a_refusal_has_its_status_where_any_litellm_looks_for_it(
+    handler, ledger, router, settings, status
+):
     ledger.set_budget("alice", 1)
     ledger.freeze("alice")
     with pytest.raises(ProxyException) as refused:
-        asyncio.run(Request(handler()).admit())
-    assert (refused.value.code, refused.value.status_code) == ("403", 403)
+        asyncio.run(Request(handler(**settings)).admit())
+    assert (refused.value.code, refused.value.status_code) == (str(status), status)
     assert refused.value.headers == {"x-should-retry": "false"}
-    told = {"type": "account_frozen", "account": "alice"}
+    told = {"type": "account_frozen", "account": "alice", "blocked_by_holds": False}
     assert refused.value.provider_specific_fields == told
+    body = refused.value.to_dict()
+    assert (body["type"], body["code"]) == ("account_frozen", "account_frozen")
 
 
 def test_an_account_without_a_budget_is_recorded_or_refused(handler, ledger, router):
@@ -414,7 +419,7 @@ def test_an_account_without_a_budget_is_recorded_or_refused(handler, ledger, rou
     with pytest.raises(ProxyException) as refused:
         asyncio.run(call(refuses_without_budget=True))
     assert "has no budget" in refused.value.message
-    assert (refused.value.code, refused.value.type) == ("403", "no_budget")
+    assert (refused.value.code, refused.value.type) == ("400", "no_budget")
 
 
 def test_a_user_seen_for_the_first_time_gets_a_budget(handler, ledger, router):
@@ -481,7 +486,7 @@ def test_a_model_that_is_not_deployed_is_held_for_by_its_price(
     asyncio.run(call(max_tokens=1))
     with pytest.raises(ProxyException) as refused:
         asyncio.run(call(max_tokens=1000))
-    assert (refused.value.code, refused.value.type) == ("402", "budget_exceeded")
+    assert (refused.value.code, refused.value.type) == ("400", "budget_exceeded")
 
 
 # -- a store that fails ---------------------------------------------------------------------------

@@ -138,7 +138,7 @@ def test_what_cannot_be_estimated_needs_a_budget_and_is_recorded_as_told(handler
     ledger.set_budget("alice", "0.25")
     with pytest.raises(ProxyException) as refused:
         asyncio.run(call())
-    assert refused.value.code == "402"
+    assert refused.value.code == "400"
 
 
 @pytest.mark.parametrize("cost", [None, 0.0])
@@ -310,7 +310,7 @@ def test_it_is_refused_before_it_is_sent(handler, ledger, router, monkeypatch):
 
     with pytest.raises(ProxyException) as refused:
         asyncio.run(call())
-    assert refused.value.code == "402"
+    assert refused.value.code == "400"
 
 
 @pytest.fixture

@@ -61,7 +61,10 @@ def test_a_claimed_user_leaves_neither_the_key_nor_the_team():
 
 
 def test_settings_default_to_recording_without_budget_and_refusing_without_store():
-    assert settings({"BUDGETLEDGER_DB": "spend.db"}) == ("spend.db", False, True, None, 1800)
+    assert settings({"BUDGETLEDGER_DB": "spend.db"}) == (
+        *("spend.db", False, True, None, 1800),
+        False,
+    )
 
 
 def test_settings_are_read():
@@ -72,9 +75,10 @@ def test_settings_are_read():
             "BUDGETLEDGER_PROXY_WITHOUT_STORE": "allow",
             "BUDGETLEDGER_PROXY_NEW_USER": "2.50 per month",
             "BUDGETLEDGER_PROXY_HOLD_SECONDS": "60",
+            "BUDGETLEDGER_PROXY_REFUSED_STATUS": "402",
         }
     )
-    assert chosen == ("spend.db", True, False, Limit("2.50", "month"), 60)
+    assert chosen == ("spend.db", True, False, Limit("2.50", "month"), 60, True)
 
 
 def test_a_setting_says_why_its_amount_is_refused():
@@ -95,6 +99,7 @@ def test_a_setting_says_why_its_amount_is_refused():
         ("BUDGETLEDGER_PROXY_WITHOUT_BUDGET", "ignore"),
         ("BUDGETLEDGER_PROXY_WITHOUT_STORE", "record"),
         ("BUDGETLEDGER_PROXY_NEW_USER", "5 per fortnight"),
+        ("BUDGETLEDGER_PROXY_REFUSED_STATUS", "429"),
         ("BUDGETLEDGER_PROXY_NEW_USER", "-5"),
         *(
             ("BUDGETLEDGER_PROXY_NEW_USER", value)
@@ -339,8 +344,8 @@ def test_counts_that_are_all_zero_are_not_what_was_used():
 @pytest.mark.parametrize(
     ("error", "status", "is_retried"),
     [
-        (errors.AccountFrozen("frozen", account="a", project="p"), 403, False),
-        (errors.UnknownAccount("no budget", account="a", project="p"), 403, False),
+        (errors.AccountFrozen("frozen", account="a", project="p"), 400, False),
+        (errors.NoBudget("no budget", account="a", project="p"), 400, False),
         (errors.UnpricedModel("m"), 400, False),
         (errors.InvalidName("name"), 400, False),
         (errors.StoreBusy("busy", target="t"), 503, True),
@@ -350,3 +355,12 @@ def test_only_what_can_pass_by_itself_is_to_be_retried(error, status, is_retried
     answer = refusal(error)
     assert answer.status == status
     assert (answer.headers.get("x-should-retry") != "false") == is_retried
+
+
+def test_a_setting_gives_refusals_the_statuses_of_their_reasons():
+    frozen = errors.AccountFrozen("frozen", account="a", project="p")
+    unknown = errors.NoBudget("no budget", account="a", project="p")
+    for error, status in ((frozen, 403), (unknown, 403), (errors.UnpricedModel("m"), 400)):
+        answer = refusal(error, payment_required=True)
+        assert (answer.status, answer.details["blocked_by_holds"]) == (status, False)
+        assert answer.type == refusal(error).type

@@ -127,7 +127,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         try:
             return await self._admitted(key, data, kind)
         except BudgetledgerError as error:
-            raise _answer(error) from error
+            raise self._answer(error) from error
 
     async def _admit_endpoint(self, key: Any, name: str, reason: str) -> None:
         """Refuse an endpoint that calls no hook, where a budget applies."""
@@ -138,7 +138,22 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
                 await self._meet(accounts, is_user=bool(caller.end_user))
                 await self._refuse(accounts[0], name, reason)
         except BudgetledgerError as error:
-            raise _answer(error) from error
+            raise self._answer(error) from error
+
+    def _answer(self, error: BudgetledgerError) -> Exception:
+        answer = refusal(error, payment_required=self._settings.answers_402)
+        exception: Any = _Refused(
+            message=str(error),
+            type=answer.type,
+            param=None,
+            code=answer.status,
+            headers=answer.headers,
+            # Anthropic's endpoint puts a type of its own in place of ours.
+            provider_specific_fields={"type": answer.type, **answer.details},
+        )
+        exception.status_code = answer.status  # which LiteLLM 1.80 reads instead
+        refused: Exception = exception
+        return refused
 
     async def _admitted(self, key: Any, data: dict[str, Any], kind: str) -> Call:
         named = data.get("model")
@@ -177,7 +192,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
             _log.exception("a call of %r passes without a hold", account)
 
     async def _refuse(self, account: str, model: str, reason: str) -> None:
-        """Raise `UnpricedModel`; `UnknownAccount` if no budget applies to the account."""
+        """Raise `UnpricedModel`; `NoBudget` if no budget applies to the account."""
         await self._ledger.can_afford(account, 0)
         raise UnpricedModel(
             model,
@@ -461,17 +476,9 @@ def _unpriced(model: str, error: UnpricedModel) -> UnpricedModel:
     )
 
 
-def _answer(error: BudgetledgerError) -> Exception:
-    answer = refusal(error)
-    exception: Any = ProxyException(
-        message=str(error),
-        type=answer.type,
-        param=None,
-        code=answer.status,
-        headers=answer.headers,
-        # Anthropic's endpoint puts a type of its own in place of ours.
-        provider_specific_fields={"type": answer.type, **answer.details},
-    )
-    exception.status_code = answer.status  # which LiteLLM 1.80 reads instead
-    refused: Exception = exception
-    return refused
+class _Refused(ProxyException):  # type: ignore[misc]  # litellm's own types are not read
+    """The answer to a refused client, with ``error.code`` in words instead of the status."""
+
+    def to_dict(self) -> dict[str, Any]:
+        body: dict[str, Any] = super().to_dict()
+        return {**body, "code": self.type}
