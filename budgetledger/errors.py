@@ -28,6 +28,7 @@
 
     BudgetledgerWarning (UserWarning)
     ├── ClockWarning                       the clock stepped back; times did not
+    ├── UnboundedWarning                   a default budget is set, but none for all names together
     ├── UnknownAccountWarning              a cost was recorded for an account without a budget
     ├── UnpricedWarning                    a call was recorded without a price, or as assumed
     └── UnrecordedWarning                  a cost could not be recorded yet; what to do
@@ -68,6 +69,7 @@ __all__ = [
     "StoreFull",
     "StoreNotFound",
     "StoreReadOnly",
+    "UnboundedWarning",
     "UnknownAccount",
     "UnknownAccountWarning",
     "UnknownEntry",
@@ -283,6 +285,10 @@ class BudgetledgerWarning(UserWarning):
 
 class ClockWarning(BudgetledgerWarning):
     """The clock stepped back, so a row got the time of the row before it."""
+
+
+class UnboundedWarning(BudgetledgerWarning):
+    """A default budget is set, and no budget limits all names together."""
 
 
 class UnknownAccountWarning(BudgetledgerWarning):

@@ -21,7 +21,7 @@ from budgetledger.journal.drafts import UNKNOWN_MODEL
 from budgetledger.journal.reports import DEFAULT_BUDGET
 from budgetledger.journal.rules import Draft
 from budgetledger.litellm.records import UNITS
-from budgetledger.money import limit_sum, to_pico, to_usd
+from budgetledger.money import Sum, limit_sum, to_pico, to_usd
 from budgetledger.render.documents import read_entry
 from budgetledger.windows import Window, from_us, make_period, to_us
 
@@ -132,6 +132,22 @@ class Api:
             "created_at": None if created_at is None else _moment(round(created_at * 1e6)),
         }
         self._write(change.user, "budgets", fields, "")
+
+    def set_default_budget(self, kind: str, limit: Sum, days: int | None) -> None:
+        """Set the budget that accounts of *kind* get at their first hold or charge."""
+        fields = {
+            "kind": kind,
+            "limit": _usd(limit.total_pico),
+            "per": None if days is None else UNITS[days],
+            "anchor": None if days is None else "creation",
+        }
+        self._send(self._path("default-budgets"), fields, "")
+
+    def remove_default_budget(self, kind: str) -> None:
+        """End the default budget of *kind*. Raises `UnknownAccount`."""
+        path = self._path("default-budgets", kind)
+        answer = self._server.retrying(lambda: self._server.request("DELETE", path))
+        self._checked(path, answer)
 
     def shift(self, account: str, key: str) -> None:
         """Start a new window of that budget."""

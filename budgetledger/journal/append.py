@@ -43,7 +43,7 @@ class Appended(NamedTuple):
     whole_id: int | None = None
     """The id of the project's own account, if there is one."""
     opened: bool = False
-    """Whether the account was new."""
+    """Whether the account was new, and got no default budget."""
 
 
 _entry = positional(Entry)
@@ -56,12 +56,18 @@ def find_or_open(tx: Transaction, project: str, name: str) -> Ref:
     account = accounts.find(execute, project, name)
     if account is not None:
         return account
-    project_id = accounts.find_project(execute, project)
-    if project_id is None:
-        project_id = inserted(execute(statements.INSERT_PROJECT, (project,)))
+    project_id = find_or_open_project(tx, project)
     inserted_row = execute(statements.INSERT_ACCOUNT, (project_id, name, tx.now_us))
     tx.memory.heads.clear()  # heads name the project's own account, which this may be
     return Ref(inserted(inserted_row), project_id, project, name, tx.now_us)
+
+
+def find_or_open_project(tx: Transaction, project: str) -> int:
+    """The id of *project*, opened if it is new."""
+    project_id = accounts.find_project(tx.execute, project)
+    if project_id is None:
+        project_id = inserted(tx.execute(statements.INSERT_PROJECT, (project,)))
+    return project_id
 
 
 def append(
@@ -116,7 +122,8 @@ def insert_after(
     if has_answer(draft):
         note_answer(execute, account_id, at_us, entry_id, draft)
     entry = _entry((entry_id, project, name, at_us, *draft, digest))
-    return entry, head_in((digest, at_us, *totals, count, entry_id, draft.model, head.whole_id))
+    of_project = head.whole_id, head.has_defaults
+    return entry, head_in((digest, at_us, *totals, count, entry_id, draft.model, *of_project))
 
 
 def _another_model(tx: Transaction, account: Ref, head: Head, model: str | None) -> Head:

@@ -62,12 +62,13 @@ def head_of(tx: Transaction, account: Ref) -> Head:
 
 
 def _read_head(tx: Transaction, account: Ref) -> Head:
-    row = tx.execute(_HEAD, (account.project_id, account.id)).fetchone()
+    of_project = account.project_id, account.project_id
+    row = tx.execute(_HEAD, (*of_project, account.id)).fetchone()
     if row is not None:
         head = head_in(row)
     else:
-        whole = tx.execute(compiled(statements.WHOLE_PROJECT), (account.project_id,)).fetchone()
-        head = genesis(account.project, account.name, account.created_at_us, whole and whole[0])
+        row = tx.execute(compiled(statements.HEAD_WITHOUT_ROWS), of_project).fetchone()
+        head = genesis(account.project, account.name, account.created_at_us, *row)
     tx.memory.heads[account.id] = head
     return head
 

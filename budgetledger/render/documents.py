@@ -13,7 +13,15 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from budgetledger.entries import Account, Alert, Balance, Budget, BudgetStatus, Entry
+from budgetledger.entries import (
+    Account,
+    Alert,
+    Balance,
+    Budget,
+    BudgetStatus,
+    DefaultBudget,
+    Entry,
+)
 from budgetledger.money import to_pico
 from budgetledger.windows import Window, from_us, to_us
 
@@ -67,6 +75,25 @@ def budget_json(budget: Budget) -> doc.Budget:
         "anchor": None if period.anchor_us is None else from_us(period.anchor_us),
         "alert_at": budget.alert_at,
         "created_at": from_us(round(budget.created_at * 1e6)),
+    }
+
+
+def default_budget_json(default: DefaultBudget) -> doc.DefaultBudget:
+    """A default budget as it was set."""
+    period = default.period
+    anchor = None if period.anchor_us is None else from_us(period.anchor_us)
+    return {
+        "project": default.project,
+        "kind": default.kind,
+        "measure": default.measure,
+        "limit": default.limit,
+        "model": default.model,
+        "per": period.per,
+        "span_seconds": None if period.span_us is None else period.span_us / 1e6,
+        "timezone": period.timezone,
+        "week_start": period.week_start,
+        "anchor": "creation" if default.anchored else anchor,
+        "alert_at": default.alert_at,
     }
 
 

@@ -132,8 +132,8 @@ class Correction(Fields):
     reason: Name
 
 
-class NewBudget(Fields):
-    """A budget: how much an account may use, and in which windows."""
+class Terms(Fields):
+    """How much may be used, and in which windows."""
 
     model_config = _one_of(("limit",), ("tokens",), ("requests",))
 
@@ -147,8 +147,19 @@ class NewBudget(Fields):
     anchor: Anchor | None = None
     model: Name | None = None
     alert_at: Shares | None = None
+
+
+class NewBudget(Terms):
+    """A budget: how much an account may use, and in which windows."""
+
     name: Name | None = None
     created_at: Moment | None = None
+
+
+class NewDefaultBudget(Terms):
+    """The budget of each account of a kind, by default of users."""
+
+    kind: Name | None = None
 
 
 class Reason(Fields):

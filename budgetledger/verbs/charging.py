@@ -13,6 +13,7 @@ from budgetledger.journal.append import Appended, find_or_open, insert_after
 from budgetledger.journal.journal import Journal
 from budgetledger.journal.posting import post, post_once
 from budgetledger.journal.rules import Draft
+from budgetledger.journal.standing import ancestors
 from budgetledger.journal.transaction import Transaction
 from budgetledger.money import Amount, count, to_pico
 from budgetledger.names import checked_name, checked_reason
@@ -78,6 +79,7 @@ def _charge_known(
         and (head := memory.heads.get(ref.id)) is not None
         and (settings := memory.settings.get(ref.id)) is not None
         and settings.plain_version == head.settings_count
+        and (settings.budgets or not head.has_defaults)
         and head.whole_id is None
         and head.model == draft.model
     ):
@@ -102,7 +104,8 @@ def _find_and_charge(
     known = accounts.find(tx.execute, project, account)
     opened = known or find_or_open(tx, project, account)
     appended = post_once(tx, opened, draft)
-    return appended._replace(opened=known is None), opened
+    is_bare = known is None and not ancestors(tx, opened)[0].settings.budgets
+    return appended._replace(opened=is_bare), opened
 
 
 def adjust(

@@ -115,6 +115,12 @@ def settings(call):
     call("freeze", {"reason": "stolen"}, account="bob")
     call("hold", {"amount": 1}, account="bob", status=423)
     call("unfreeze", account="bob")
+    call("set_default_budget", {"limit": "5", "per": "day", "anchor": "creation"})
+    call("set_default_budget", {"tokens": 9, "span": 60, "kind": "team", "model": "m"})
+    call("list_default_budgets")
+    call("remove_default_budget", name="team")
+    call("remove_default_budget", name="team", status=404)
+    call("set_default_budget", {"limit": 5, "kind": "tag"}, status=422)
     call("list_accounts")
     call("shift_window", {"budget": "usd/month"})
 

@@ -30,7 +30,7 @@ class Settings(NamedTuple):
     refuses_without_store: bool
     """Else calls pass while no hold can be taken."""
     new_user: Limit | None
-    """The budget of a new user."""
+    """The default budget of users."""
     hold_seconds: float
 
 
