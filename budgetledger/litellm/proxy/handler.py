@@ -209,7 +209,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         return quote(kind, data, found or [], litellm.model_cost, assumed, now, dearest)
 
     async def _meet(self, accounts: tuple[str, ...], *, is_user: bool) -> None:
-        """Set the parents of accounts that are new to this process, and the default budget of users."""
+        """Set the parents of accounts new to this process, and the default budget of users."""
         pairs = list(zip(accounts, (*accounts[1:], None), strict=True))
         if all(self._parents.get(name, name) == above for name, above in pairs):
             return
