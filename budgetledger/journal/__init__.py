@@ -19,6 +19,7 @@ In reading order:
     reports             the use of budgets at any moment, as known at any other; from rows
     budget_revisions    the row that sets or ends a budget
     default_budgets     what accounts of a kind get at their first hold or charge
+    row_settings        what a row set, read back
     settings            budgets, window shifts, parents and freezing, as rows
     alerts              rows that raise and resolve alerts
     refusals            why a hold is refused, and until when

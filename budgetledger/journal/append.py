@@ -10,6 +10,7 @@ from budgetledger.errors import IdempotencyConflict
 from budgetledger.journal import accounts, statements
 from budgetledger.journal.accounts import Ref
 from budgetledger.journal.answers import has_answer, note_answer
+from budgetledger.journal.basis import NO_ESTIMATE
 from budgetledger.journal.entry_rows import entry_with_key
 from budgetledger.journal.rules import (
     ASSUMED_OUTPUT,
@@ -171,8 +172,10 @@ def _content(entry: Entry | Draft) -> tuple[object, ...]:
 
 
 def _amount_text(entry: Entry) -> str:
+    if entry.price_source == NO_ESTIMATE and entry.kind == "hold":
+        return "the least amount"
     amount = entry.held if entry.kind == "hold" else entry.cost
-    return f"{amount} USD"
+    return "unknown cost" if amount is None else f"{amount:f} USD"
 
 
 def inserted(cursor: Cursor) -> int:

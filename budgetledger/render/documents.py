@@ -28,8 +28,6 @@ from budgetledger.windows import Window, from_us, to_us
 if TYPE_CHECKING:
     from budgetledger.holds import BaseHold
     from budgetledger.journal.verify import Verification
-    from budgetledger.litellm.price_file import PriceImport
-    from budgetledger.litellm.user_cost_file import ImportResult
     from budgetledger.prices import OwnPrice, Repriced
     from budgetledger.pricing.estimates import Estimate
     from budgetledger.render import document_types as doc
@@ -328,19 +326,3 @@ def verification_json(verification: Verification, path: str) -> dict[str, Any]:
     """How many rows were recounted, and every difference."""
     problems = [problem._asdict() for problem in verification.problems]
     return {"path": path, "ok": verification.ok, **verification._asdict(), "problems": problems}
-
-
-def import_json(result: ImportResult, project: str) -> dict[str, Any]:
-    """What an import recorded."""
-    users = [user._asdict() for user in result.users]
-    return {"project": project, **result._asdict(), "users": users}
-
-
-def price_import_json(done: PriceImport) -> dict[str, Any]:
-    """The prices an import set, and what it left out."""
-    return {
-        "set": [price_json(price) for price in done.appended],
-        "unchanged": done.unchanged,
-        "skipped": [one._asdict() for one in done.skipped],
-        "not_counted": done.left_out,
-    }

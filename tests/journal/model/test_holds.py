@@ -127,6 +127,12 @@ FAR = {"days": 1}, {"days": 400}
 BACKWARD = {"microseconds": -1}, {"seconds": -30}, {"hours": -1}, {"days": -2}
 
 
+GROWING = (
+    *("entries", "accounts", "projects", "budget_revisions", "window_shifts", "parent_changes"),
+    *("threshold_crossings", "default_budget_revisions"),
+)
+
+
 def told(call):
     """What a caller is told, in the auditor's words."""
     try:
@@ -279,12 +285,15 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
     @initialize(
         parents=st.sampled_from(BEGINNINGS),
         budgets=st.lists(st.tuples(*ASKS["set_budget"]), min_size=1, max_size=4),
+        defaults=st.lists(st.tuples(*ASKS["set_default_budget"]), max_size=2),
     )
-    def begin(self, parents, budgets):
+    def begin(self, parents, budgets, defaults):
         for account, parent in parents.items():
             self.one(0, ("set_parent", account, parent))
         for asked in budgets:
             self.one(0, ("set_budget", *asked))
+        for asked in defaults:
+            self.one(0, ("set_default_budget", *asked))
 
     @rule(number=callers, ask=asks)
     def one_step(self, number, ask):
@@ -312,6 +321,14 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
     @rule(number=callers, asked=st.tuples(*ASKS["set_budget"]))
     def set_budget(self, number, asked):
         self.one(number, ("set_budget", *asked))
+
+    @rule(number=callers, asked=st.tuples(*ASKS["set_default_budget"]))
+    def set_default_budget(self, number, asked):
+        self.one(number, ("set_default_budget", *asked))
+
+    @rule(number=callers, asked=st.tuples(*ASKS["remove_budget"]))
+    def remove_budget(self, number, asked):
+        self.one(number, ("remove_budget", *asked))
 
     @precondition(lambda self: any(self.auditor.budgets.values()))
     @rule(number=callers, place=which, limit=limits, alert_at=shares, back=st.booleans())
@@ -637,8 +654,7 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
         assert self.ledgers[0].verify().problems == ()
 
     def rows_only_grow_and_agree(self):
-        for table in ("entries", "accounts", "projects", "budget_revisions", "window_shifts",
-                      "parent_changes", "threshold_crossings", "default_budget_revisions"):  # fmt: skip
+        for table in GROWING:
             before = self.tables.get(table, [])
             rows = self.sql.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall()
             assert rows[: len(before)] == before
