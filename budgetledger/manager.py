@@ -24,6 +24,7 @@ from budgetledger.storage.targets import default_path
 from budgetledger.usage import Usage
 
 if TYPE_CHECKING:
+    from budgetledger.entries import DefaultBudget
     from budgetledger.holds import Hold
     from budgetledger.hosted.books import HostedBooks
 
@@ -159,6 +160,10 @@ class BudgetManager:
         Raises `UnknownAccount` if there is none.
         """
         self._books.remove_default_budget(kind)
+
+    def default_budgets(self) -> list[DefaultBudget]:
+        """The default budgets in force, sorted by kind."""
+        return self._books.default_budgets()
 
     def get_total_budget(self, user: str) -> float:
         """The limit of `user` in USD. Raises `UnknownAccount`."""

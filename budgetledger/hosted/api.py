@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from urllib.parse import quote
 
 from budgetledger import errors
-from budgetledger.entries import ESTIMATED_USAGE, Budget, Entry
+from budgetledger.entries import ESTIMATED_USAGE, Budget, DefaultBudget, Entry
 from budgetledger.hosted.http import Answer, Server
 from budgetledger.hosted.records import Creation, Record
 from budgetledger.journal.drafts import UNKNOWN_MODEL
@@ -22,7 +22,7 @@ from budgetledger.journal.reports import DEFAULT_BUDGET
 from budgetledger.journal.rules import Draft
 from budgetledger.litellm.records import UNITS
 from budgetledger.money import Sum, limit_sum, to_pico, to_usd
-from budgetledger.render.documents import read_entry
+from budgetledger.render.documents import read_default_budget, read_entry
 from budgetledger.windows import Window, from_us, make_period, to_us
 
 _SAME_HERE = (
@@ -148,6 +148,13 @@ class Api:
         path = self._path("default-budgets", kind)
         answer = self._server.retrying(lambda: self._server.request("DELETE", path))
         self._checked(path, answer)
+
+    def default_budgets(self) -> list[DefaultBudget]:
+        """The default budgets in force, by kind."""
+        path = self._path("default-budgets")
+        answer = self._server.retrying(lambda: self._server.request("GET", path))
+        documents = self._checked(path, answer)["default_budgets"]
+        return [read_default_budget(document) for document in documents]
 
     def shift(self, account: str, key: str) -> None:
         """Start a new window of that budget."""

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from budgetledger.caller_warnings import warn
-from budgetledger.entries import Entry
+from budgetledger.entries import DefaultBudget, Entry
 from budgetledger.errors import (
     InvalidInput,
     ServerRefused,
@@ -114,6 +114,10 @@ class HostedBooks:
     def remove_default_budget(self, kind: str) -> None:
         """End it. Raises `UnknownAccount`."""
         self.api.remove_default_budget(kind)
+
+    def default_budgets(self) -> list[DefaultBudget]:
+        """The default budgets in force on the server."""
+        return self.api.default_budgets()
 
     def charge(
         self, user: str, response: object, model: str | None = None, usage: Usage | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from budgetledger.entries import DefaultBudget
 from budgetledger.errors import InvalidName, UnknownAccount
 from budgetledger.holds import Hold
 from budgetledger.journal.budget_terms import BudgetTerms
@@ -84,6 +85,10 @@ class LocalBooks:
     def remove_default_budget(self, kind: str) -> None:
         """End the default budget of *kind*. Raises `UnknownAccount`."""
         self._ledger.remove_default_budget(kind)
+
+    def default_budgets(self) -> list[DefaultBudget]:
+        """The default budgets in force."""
+        return self._ledger.default_budgets()
 
     def charge(
         self, user: str, response: object, model: str | None = None, usage: Usage | None = None

@@ -297,6 +297,13 @@ class Budgets(TypedDict):
     budgets: list[Budget]
 
 
+class NewDefaultBudget(DefaultBudget):
+    """The default budget that was set."""
+
+    warning: str | None
+    """What to do if nothing limits new names together; else null."""
+
+
 class DefaultBudgets(TypedDict):
     """The project's default budgets in force, by kind."""
 

@@ -22,8 +22,8 @@ from budgetledger.entries import (
     DefaultBudget,
     Entry,
 )
-from budgetledger.money import to_pico
-from budgetledger.windows import Window, from_us, to_us
+from budgetledger.money import Sum, limit_sum, to_pico
+from budgetledger.windows import Period, Window, from_us, to_us
 
 if TYPE_CHECKING:
     from budgetledger.holds import BaseHold
@@ -93,6 +93,29 @@ def default_budget_json(default: DefaultBudget) -> doc.DefaultBudget:
         "anchor": "creation" if default.anchored else anchor,
         "alert_at": default.alert_at,
     }
+
+
+def read_default_budget(document: Mapping[str, Any]) -> DefaultBudget:
+    """The default budget that `default_budget_json` wrote."""
+    measure, limit, anchor = document["measure"], document["limit"], document["anchor"]
+    is_anchored, span = anchor == "creation", document["span_seconds"]
+    period = Period(
+        document["per"],
+        document["timezone"],
+        document["week_start"],
+        None if anchor is None or is_anchored else to_us(datetime.fromisoformat(anchor)),
+        None if span is None else round(span * 1e6),
+    )
+    return DefaultBudget(
+        document["project"],
+        document["kind"],
+        measure,
+        limit_sum(limit) if measure == "usd" else Sum(limit),
+        document["model"],
+        period,
+        is_anchored,
+        tuple(map(Decimal, document["alert_at"])),
+    )
 
 
 def balance_json(balance: Balance, project: str) -> doc.Balance:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from budgetledger.journal.default_budgets import has_common_budget
 from budgetledger.render import document_types as doc
 from budgetledger.render.documents import default_budget_json
 from budgetledger.server import request_models as requests
 from budgetledger.server.operation import Call, Operation
+
+_UNBOUNDED = (
+    "each new name gets a budget of its own, and nothing limits them together; set a budget on "
+    "the account '*', or put the accounts under a parent with a budget"
+)
 
 
 async def list_default_budgets(call: Call) -> doc.DefaultBudgets:
@@ -14,16 +20,17 @@ async def list_default_budgets(call: Call) -> doc.DefaultBudgets:
     return {"default_budgets": [default_budget_json(default) for default in defaults]}
 
 
-async def set_default_budget(call: Call) -> doc.DefaultBudget:
-    """Give each account of a kind a budget at its first hold or charge, if it never had one.
-
-    Only a budget on `*`, or on a parent, limits all these accounts together.
-    """
+async def set_default_budget(call: Call) -> doc.NewDefaultBudget:
+    """Give each account of a kind a budget at its first hold or charge, if it never had one."""
     fields = dict(call.fields)
     span = fields.pop("span", None)
     if span is not None:
         fields.setdefault("per", span)
-    return default_budget_json(await call.ledger.set_default_budget(**fields))
+    default = await call.ledger.set_default_budget(**fields)
+    is_bounded = await call.journal.store.aread(
+        lambda execute: has_common_budget(execute, call.project)
+    )
+    return {**default_budget_json(default), "warning": None if is_bounded else _UNBOUNDED}
 
 
 async def remove_default_budget(call: Call) -> doc.RemovedDefault:
