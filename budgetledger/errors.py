@@ -32,6 +32,7 @@
     ├── AddedBudgetWarning                 a budget was added beside others that limit the same
     ├── MeteredTwiceWarning                a call was metered inside another one; it counts once
     ├── ClockWarning                       the clock stepped back; times did not
+    ├── UnboundedWarning                   a default budget is set, but none for all names together
     ├── UnknownAccountWarning              a cost was recorded for an account without a budget
     ├── UnpricedWarning                    a call was recorded without a price, or as assumed
     └── UnrecordedWarning                  a cost could not be recorded yet; what to do
@@ -76,6 +77,7 @@ __all__ = [
     "StoreFull",
     "StoreNotFound",
     "StoreReadOnly",
+    "UnboundedWarning",
     "UnknownAccount",
     "UnknownAccountWarning",
     "UnknownEntry",
@@ -314,6 +316,10 @@ class ClockWarning(BudgetledgerWarning):
 
 class MeteredTwiceWarning(BudgetledgerWarning):
     """A call was metered inside another metered call. It is counted once, by the inner one."""
+
+
+class UnboundedWarning(BudgetledgerWarning):
+    """A default budget is set, and no budget limits all names together."""
 
 
 class UnknownAccountWarning(BudgetledgerWarning):

@@ -13,10 +13,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from budgetledger.callers import AsUser
-from budgetledger.entries import Account, Alert, Balance, Budget, Entry
+from budgetledger.entries import Account, Alert, Balance, Budget, DefaultBudget, Entry
 from budgetledger.holds import Hold
 from budgetledger.journal import price_rows, reports, settings
 from budgetledger.journal.budget_terms import KEPT, Kept, budget_change
+from budgetledger.journal.default_budgets import STANDARD
 from budgetledger.journal.drafts import (
     DEFAULT_EXPIRY_SECONDS,
     HoldRequest,
@@ -32,7 +33,7 @@ from budgetledger.pricing.estimates import DEFAULT_OUTPUT_TOKENS, Estimate
 from budgetledger.storage.opening import open_store
 from budgetledger.storage.sqlite.connection import Synchronous
 from budgetledger.usage import Usage
-from budgetledger.verbs import balances, charging, hold_requests, listing
+from budgetledger.verbs import balances, charging, default_budgets, hold_requests, listing
 from budgetledger.verbs.copying import backup
 from budgetledger.verbs.price_terms import price_revision, rates_json
 from budgetledger.verbs.remarks import warn_if_beside
@@ -327,6 +328,56 @@ class Ledger:
         return self._journal.read_known(
             account, lambda execute, ref: reports.budgets_in_force(execute, ref.id, ref.name)
         )
+
+    def set_default_budget(
+        self,
+        limit: Amount | None = None,
+        *,
+        tokens: int | None = None,
+        requests: int | None = None,
+        per: Unit | str | timedelta | None = None,
+        timezone: str = "UTC",
+        week_start: str | int = "monday",
+        anchor: datetime | Literal["creation"] | None = None,
+        model: str | None = None,
+        alert_at: Sequence[Amount] | None = None,
+        kind: str = "user",
+    ) -> DefaultBudget:
+        """Give each account of `kind` a budget at its first hold or charge from now on.
+
+        Only accounts that never had a budget get it, each once, under the name ``standard``;
+        `set_budget` on an account ends it. `kind`: ``"user"`` for bare names and for users below
+        a key (``key:app/alice``), or the prefix of names such as ``"team"``. Accounts above the
+        one that spends get theirs too, but users do not. ``"*"`` and ``tag:`` accounts get none.
+
+        The other arguments are those of `set_budget`. Another call revises the default for
+        accounts that have not got it. Returns the default in force. Warns (`UnboundedWarning`)
+        unless a budget on ``"*"`` or on a parent limits new names together.
+        """
+        change = budget_change(
+            limit,
+            tokens=tokens,
+            requests=requests,
+            per=per,
+            timezone=timezone,
+            week_start=week_start,
+            anchor=anchor,
+            model=model,
+            alert_at=alert_at,
+            name=STANDARD,
+        )
+        return default_budgets.set_default_budget(self._journal, kind, change.terms(None))
+
+    def remove_default_budget(self, kind: str = "user") -> None:
+        """End the default budget of `kind`. Accounts that got a budget by it keep that budget.
+
+        Raises `UnknownAccount` if there is none.
+        """
+        default_budgets.remove_default_budget(self._journal, kind)
+
+    def default_budgets(self) -> list[DefaultBudget]:
+        """The default budgets of the project in force, sorted by kind."""
+        return default_budgets.default_budgets(self._journal)
 
     def shift_window(
         self,

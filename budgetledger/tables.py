@@ -33,6 +33,7 @@ __all__ = [
     "Account",
     "Answer",
     "BudgetRevision",
+    "DefaultBudgetRevision",
     "EntryRow",
     "LateEntry",
     "ModelRun",
@@ -338,6 +339,48 @@ class PriceRevision(_Row, table=True):
     effective_at_us: int = Field(sa_column=Column(_BIG, nullable=False))
     recorded_at_us: int = Field(sa_column=Column(_BIG, nullable=False))
     note: str | None = Field(default=None, sa_column=Column(_TEXT))
+    hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class DefaultBudgetRevision(_Row, table=True):
+    """The budget that accounts of a kind get, from this row on. The latest of a kind is in force.
+
+    ``anchored`` is 1 if windows start from the creation of each account's budget. ``hash`` covers
+    the row and the hash of the row before it.
+    """
+
+    __tablename__ = "default_budget_revisions"
+    __table_args__ = (
+        # Whether a project has any, the latest of a kind: holds and charges.
+        Index("default_budget_revisions_by_kind", "project_id", "kind", "id"),
+        CheckConstraint("kind <> ''"),
+        CheckConstraint("measure IN ('usd', 'tokens', 'requests')"),
+        CheckConstraint("limit_units >= 0"),
+        CheckConstraint("limit_pico BETWEEN 0 AND 999999999999"),
+        CheckConstraint("anchored IN (0, 1)"),
+        CheckConstraint("removed IN (0, 1)"),
+        CheckConstraint("length(hash) = 32"),
+        _STRICT,
+    )
+
+    id: int | None = Field(
+        default=None, sa_column=Column(_BIG, primary_key=True, autoincrement=False)
+    )
+    project_id: int = Field(sa_column=Column(_BIG, ForeignKey("projects.id"), nullable=False))
+    kind: str = Field(sa_column=Column(_TEXT, nullable=False))
+    measure: str = Field(sa_column=Column(_TEXT, nullable=False))
+    limit_units: int = Field(sa_column=Column(_BIG, nullable=False))
+    limit_pico: int = Field(sa_column=Column(_BIG, nullable=False))
+    model: str | None = Field(default=None, sa_column=Column(_TEXT))
+    per: str | None = Field(default=None, sa_column=Column(_TEXT))
+    timezone: str = Field(sa_column=Column(_TEXT, nullable=False))
+    week_start: int = Field(sa_column=Column(_BIG, nullable=False))
+    anchor_us: int | None = Field(default=None, sa_column=Column(_BIG))
+    span_us: int | None = Field(default=None, sa_column=Column(_BIG))
+    anchored: int = Field(sa_column=Column(_BIG, nullable=False))
+    alert_at: str | None = Field(default=None, sa_column=Column(_TEXT))
+    removed: int = Field(sa_column=Column(_BIG, nullable=False))
+    recorded_at_us: int = Field(sa_column=Column(_BIG, nullable=False))
     hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 

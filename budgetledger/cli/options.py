@@ -48,7 +48,8 @@ class Where(NamedTuple):
     def existing(self) -> Iterator[Ledger]:
         """The ledger, for a command that creates none.
 
-        An `UnknownAccount` raised in the block suggests an account of a similar name.
+        An `UnknownAccount` raised in the block suggests an account of a similar name, or the
+        account's budgets.
         """
         from budgetledger.storage.targets import default_path
 
@@ -56,13 +57,19 @@ class Where(NamedTuple):
             try:
                 yield ledger
             except UnknownAccount as error:
-                names = [account.name for account in ledger.accounts()]
-                if error.account in names:
-                    raise
-                suggestion = did_you_mean(error.account, names)
+                message = _with_names(ledger, error)
                 raise UnknownAccount(
-                    f"{error}{suggestion}", account=error.account, project=error.project
+                    message, account=error.account, project=error.project
                 ) from None
+
+
+def _with_names(ledger: Ledger, error: UnknownAccount) -> str:
+    """The message of *error*, with the names that may have been meant."""
+    names = [account.name for account in ledger.accounts()]
+    if error.account not in names:
+        return f"{error}{did_you_mean(error.account, names)}"
+    budgets = ", ".join(budget.name for budget in ledger.budgets(error.account))
+    return f"{str(error).removesuffix('; set it first')}; its budgets: {budgets or 'none'}"
 
 
 def located(target: str) -> tuple[str, bool]:

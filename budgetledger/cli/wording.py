@@ -15,6 +15,12 @@ _IN_COMMANDS = (
     (r"\bchoose another parent, or none\b", "name another PARENT, or pass --none"),
     (r", 0\.25 or '0\.25'", " or 0.25"),
     (r", or 0 \(Monday\) to 6 \(Sunday\)", ""),
+    (r"`default_budgets` lists", "`budgetledger default-budgets` lists"),
+    (
+        r"set a budget on '\*', or put the accounts under a parent with a budget",
+        "set one on all with `budgetledger set-budget '*' ...`, or put the accounts under a parent "
+        "with a budget by `budgetledger set-parent`",
+    ),
     (r"as `entries` lists them", "as `budgetledger entries` lists them"),
     (r"\bset one with set_budget\b", "set one with `budgetledger set-budget`"),
     (

@@ -14,15 +14,15 @@ from typing import Any, NoReturn
 from urllib.parse import quote
 
 from budgetledger import errors
-from budgetledger.entries import ESTIMATED_USAGE, Budget, Entry
+from budgetledger.entries import ESTIMATED_USAGE, Budget, DefaultBudget, Entry
 from budgetledger.hosted.http import Answer, Server
 from budgetledger.hosted.records import Creation, Record
 from budgetledger.journal.drafts import UNKNOWN_MODEL
 from budgetledger.journal.reports import DEFAULT_BUDGET
 from budgetledger.journal.rules import Draft
 from budgetledger.litellm.records import UNITS
-from budgetledger.money import limit_sum, to_pico, to_usd
-from budgetledger.render.documents import read_entry
+from budgetledger.money import Sum, limit_sum, to_pico, to_usd
+from budgetledger.render.documents import read_default_budget, read_entry
 from budgetledger.windows import Window, from_us, make_period, to_us
 
 _SAME_HERE = (
@@ -143,6 +143,29 @@ class Api:
             "created_at": None if created_at is None else _moment(round(created_at * 1e6)),
         }
         self._write(change.user, "budgets", fields, "", sends_nulls=True)
+
+    def set_default_budget(self, kind: str, limit: Sum, days: int | None) -> None:
+        """Set the budget that accounts of *kind* get at their first hold or charge."""
+        fields = {
+            "kind": kind,
+            "limit": _usd(limit.total_pico),
+            "per": None if days is None else UNITS[days],
+            "anchor": None if days is None else "creation",
+        }
+        self._send(self._path("default-budgets"), fields, "")
+
+    def remove_default_budget(self, kind: str) -> None:
+        """End the default budget of *kind*. Raises `UnknownAccount`."""
+        path = self._path("default-budgets", kind)
+        answer = self._server.retrying(lambda: self._server.request("DELETE", path))
+        self._checked(path, answer)
+
+    def default_budgets(self) -> list[DefaultBudget]:
+        """The default budgets in force, by kind."""
+        path = self._path("default-budgets")
+        answer = self._server.retrying(lambda: self._server.request("GET", path))
+        documents = self._checked(path, answer)["default_budgets"]
+        return [read_default_budget(document) for document in documents]
 
     def shift(self, account: str, key: str) -> None:
         """Start a new window of that budget."""

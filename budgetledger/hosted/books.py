@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from budgetledger.caller_warnings import warn
-from budgetledger.entries import Entry
+from budgetledger.entries import DefaultBudget, Entry
 from budgetledger.errors import (
     InvalidInput,
     ServerRefused,
@@ -106,6 +106,19 @@ class HostedBooks:
         )
         self._send_change()
 
+    def set_default_budget(self, kind: str, limit: Sum, duration: str | None) -> None:
+        """Set the default budget of *kind* on the server, which must have the API."""
+        days = None if duration is None else DAYS[duration]
+        self.api.set_default_budget(kind, limit, days)
+
+    def remove_default_budget(self, kind: str) -> None:
+        """End it. Raises `UnknownAccount`."""
+        self.api.remove_default_budget(kind)
+
+    def default_budgets(self) -> list[DefaultBudget]:
+        """The default budgets in force on the server."""
+        return self.api.default_budgets()
+
     def charge(
         self, user: str, response: object, model: str | None = None, usage: Usage | None = None
     ) -> None:
@@ -151,7 +164,8 @@ class HostedBooks:
         if not self._sender.has_api:
             raise InvalidInput(
                 f"the budget server {self._server.address} has only LiteLLM's hosted protocol, "
-                "which has no holds; run `budgetledger serve` there to use them"
+                "which has no holds and no default budgets; run `budgetledger serve` there to use "
+                "them"
             )
         return self._sender.api
 

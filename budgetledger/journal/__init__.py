@@ -17,6 +17,9 @@ In reading order:
     minimal_holds       limits holds for calls of which nothing could be estimated
     standing            the current use of budgets, for decisions; from caches
     reports             the use of budgets at any moment, as known at any other; from rows
+    budget_revisions    the row that sets or ends a budget
+    default_budgets     what accounts of a kind get at their first hold or charge
+    row_settings        what a row set, read back
     settings            budgets, window shifts, parents and freezing, as rows
     alerts              rows that raise and resolve alerts
     nesting             whether a call inside counts the cost of another; pure

@@ -10,6 +10,7 @@ from budgetledger.errors import IdempotencyConflict
 from budgetledger.journal import accounts, statements
 from budgetledger.journal.accounts import Ref
 from budgetledger.journal.answers import has_answer, note_answer
+from budgetledger.journal.basis import NO_ESTIMATE
 from budgetledger.journal.entry_rows import entry_with_key
 from budgetledger.journal.late import late_row
 from budgetledger.journal.rules import (
@@ -44,7 +45,7 @@ class Appended(NamedTuple):
     whole_id: int | None = None
     """The id of the project's own account, if there is one."""
     opened: bool = False
-    """Whether the account was new."""
+    """Whether the account was new, and got no default budget."""
 
 
 _entry = positional(Entry)
@@ -57,12 +58,18 @@ def find_or_open(tx: Transaction, project: str, name: str) -> Ref:
     account = accounts.find(execute, project, name)
     if account is not None:
         return account
-    project_id = accounts.find_project(execute, project)
-    if project_id is None:
-        project_id = inserted(execute(statements.INSERT_PROJECT, (project,)))
+    project_id = find_or_open_project(tx, project)
     inserted_row = execute(statements.INSERT_ACCOUNT, (project_id, name, tx.now_us))
     tx.memory.heads.clear()  # heads name the project's own account, which this may be
     return Ref(inserted(inserted_row), project_id, project, name, tx.now_us)
+
+
+def find_or_open_project(tx: Transaction, project: str) -> int:
+    """The id of *project*, opened if it is new."""
+    project_id = accounts.find_project(tx.execute, project)
+    if project_id is None:
+        project_id = inserted(tx.execute(statements.INSERT_PROJECT, (project,)))
+    return project_id
 
 
 def append(
@@ -125,8 +132,8 @@ def insert_after(
         execute(statements.INSERT_LATE, late_row(account_id, entry_id, at_us, belongs_us, draft))
         late_id = entry_id
     entry = _entry((entry_id, project, name, at_us, *draft, digest))
-    follower = digest, at_us, *totals, count, entry_id, draft.model, head.whole_id, late_id
-    return entry, head_in(follower)
+    of_project = head.whole_id, late_id, head.has_defaults
+    return entry, head_in((digest, at_us, *totals, count, entry_id, draft.model, *of_project))
 
 
 def _another_model(tx: Transaction, account: Ref, head: Head, model: str | None) -> Head:
@@ -174,8 +181,10 @@ def _content(entry: Entry | Draft) -> tuple[object, ...]:
 
 
 def _amount_text(entry: Entry) -> str:
+    if entry.price_source == NO_ESTIMATE and entry.kind == "hold":
+        return "the least amount"
     amount = entry.held if entry.kind == "hold" else entry.cost
-    return f"{amount} USD"
+    return "unknown cost" if amount is None else f"{amount:f} USD"
 
 
 def inserted(cursor: Cursor) -> int:

@@ -22,6 +22,7 @@ from budgetledger.journal import accounts, statements
 from budgetledger.journal.accounts import Ref
 from budgetledger.journal.append import append, find_or_open, recorded
 from budgetledger.journal.basis import NO_ESTIMATE
+from budgetledger.journal.default_budgets import apply_defaults
 from budgetledger.journal.entry_rows import entry_with_id
 from budgetledger.journal.late import settle_belongs
 from budgetledger.journal.minimal_holds import unlimited
@@ -78,6 +79,8 @@ def hold(
     if first is not None:
         return _still_open(tx, account, first)
     levels = ancestors(tx, account)
+    if apply_defaults(tx, levels):
+        levels = ancestors(tx, account)
     need = need_of(draft)
     refused = unpriced or judged(tx, name, levels, draft.model, need, around)
     if refused is None and draft.price_source == NO_ESTIMATE:

@@ -13,9 +13,10 @@ from budgetledger.journal.alerts import raise_alerts
 from budgetledger.journal.answers import KEY as ANSWERED
 from budgetledger.journal.answers import with_answer
 from budgetledger.journal.append import Appended, append, recorded
+from budgetledger.journal.default_budgets import apply_defaults
 from budgetledger.journal.entry_rows import entry_with_id
 from budgetledger.journal.rules import Draft
-from budgetledger.journal.standing import above, settings_of
+from budgetledger.journal.standing import above, ancestors, head_of, settings_of
 from budgetledger.journal.transaction import Transaction
 from budgetledger.money import to_pico, to_usd
 from budgetledger.storage.dialect import compiled
@@ -26,8 +27,10 @@ _SOME = 50  # rows read at once; an entry has fewer repetitions and alerts
 def post(tx: Transaction, account: Ref, draft: Draft, belongs_us: int | None = None) -> Appended:
     """Append *draft*, repeat it in the journals above, and raise the alerts it leads to.
 
-    *belongs_us*: see `append`.
+    A charge first applies the default budgets that are due. *belongs_us*: see `append`.
     """
+    if draft.kind == "charge" and head_of(tx, account).has_defaults:
+        apply_defaults(tx, ancestors(tx, account))
     appended = append(tx, account, draft, belongs_us=belongs_us)
     settings = settings_of(tx, account, appended.settings_count)
     if settings.has_alerts:

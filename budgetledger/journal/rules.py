@@ -35,6 +35,7 @@ class Head(NamedTuple):
     them, tokens, requests), ``model_*`` those of ``model``. ``id`` is None before the first row.
     ``whole_id``: the project's own account, if there is one, which repeats the rows of all.
     ``late_id``: the account's last row that belongs to an earlier time than it was recorded.
+    ``has_defaults``: whether the project ever set a default budget.
     """
 
     hash: bytes
@@ -52,6 +53,7 @@ class Head(NamedTuple):
     model: str | None = None
     whole_id: int | None = None
     late_id: int | None = None
+    has_defaults: bool = False
 
 
 _NO_TOTALS = (None,) * 4
@@ -129,10 +131,16 @@ SETTINGS = frozenset(("budget", "shift", "parent", "freeze", "unfreeze", "alert"
 its cached settings are valid while the count is unchanged."""
 
 
-def genesis(project: str, account: str, created_at_us: int, whole_id: int | None = None) -> Head:
+def genesis(
+    project: str,
+    account: str,
+    created_at_us: int,
+    whole_id: int | None = None,
+    has_defaults: bool = False,
+) -> Head:
     """The head of an account without rows: the chain starts from the account's own fields."""
     digest = sha256(ascii((project, account, created_at_us)).encode()).digest()
-    return Head(digest, whole_id=whole_id)
+    return Head(digest, whole_id=whole_id, has_defaults=has_defaults)
 
 
 def next_time(head: Head, now_us: int) -> int:

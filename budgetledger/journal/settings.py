@@ -8,9 +8,10 @@ from budgetledger.journal import accounts, reports, statements
 from budgetledger.journal.accounts import Ref
 from budgetledger.journal.alerts import raise_alerts, resolve
 from budgetledger.journal.append import append, find_or_open, recorded
+from budgetledger.journal.budget_revisions import append_revision
 from budgetledger.journal.budget_terms import KEPT, BudgetChange, BudgetTerms
+from budgetledger.journal.default_budgets import STANDARD, is_by_default
 from budgetledger.journal.journal import Journal
-from budgetledger.journal.reports import BY_IDENTITY
 from budgetledger.journal.rules import Draft
 from budgetledger.journal.standing import WHOLE_PROJECT, ancestors, head_of, settings_of
 from budgetledger.journal.transaction import Transaction
@@ -21,6 +22,8 @@ from budgetledger.windows import Window, window_at
 def set_budget(tx: Transaction, account: Ref, terms: BudgetTerms) -> Budget:
     """Append a revision of the budget that *terms* name, unless the same is in force."""
     name, measure, limit, model, period, alert_at, anchored, created_at = terms
+    if name != STANDARD and is_by_default(tx, account):
+        remove_budget(tx, account, STANDARD)
     revisions = reports.revisions(tx.execute, account.id, account.name).get(name, [])
     now_us = tx.now_us
     if created_at is None:
@@ -39,7 +42,7 @@ def set_budget(tx: Transaction, account: Ref, terms: BudgetTerms) -> Budget:
     if not revisions or revisions[-1].removed or revisions[-1].budget != budget:
         head = head_of(tx, account)
         standing = settings_of(tx, account, head.settings_count).standing
-        _append_revision(tx, account, budget, removed=False)
+        append_revision(tx, account, budget, removed=False)
         was = revisions[-1].budget if revisions else budget
         is_another = (was.measure, was.model, was.period) != (measure, model, period)
         given_up = [
@@ -94,31 +97,8 @@ def remove_budget(tx: Transaction, account: Ref, name: str) -> None:
         raise accounts.no_budget(account.project, account.name, name)
     head = head_of(tx, account)
     standing = settings_of(tx, account, head.settings_count).standing
-    _append_revision(tx, account, revisions[-1].budget, removed=True)
+    append_revision(tx, account, revisions[-1].budget, removed=True)
     resolve(tx, account, [crossed for crossed in standing if crossed.budget == name])
-
-
-def _append_revision(tx: Transaction, account: Ref, budget: Budget, *, removed: bool) -> None:
-    period = budget.period
-    detail = (
-        budget.name,
-        budget.measure,
-        *budget.limit_sum,
-        budget.model,
-        period.per,
-        period.timezone,
-        period.week_start,
-        period.anchor_us,
-        period.span_us,
-        budget.created_at,
-        int(removed),
-    )
-    alert_at = ",".join(map(str, budget.alert_at)) or None
-    # Without thresholds the hash is that of revisions before thresholds existed.
-    hashed = detail if alert_at is None else (*detail, alert_at)
-    draft = Draft("budget", tags_json=BY_IDENTITY if budget.by_identity else None)
-    entry = append(tx, account, draft, hashed).entry
-    tx.execute(statements.INSERT_BUDGET_REVISION, (entry.id, account.id, *detail, alert_at))
 
 
 def shift_windows(

@@ -64,12 +64,14 @@ def head_of(tx: Transaction, account: Ref) -> Head:
 
 
 def _read_head(tx: Transaction, account: Ref) -> Head:
-    row = tx.execute(_HEAD, (account.project_id, account.id, account.id)).fetchone()
+    project_id, account_id = account.project_id, account.id
+    row = tx.execute(_HEAD, (project_id, account_id, project_id, account_id)).fetchone()
     if row is not None:
         head = head_in(row)
     else:
-        whole = tx.execute(compiled(statements.WHOLE_PROJECT), (account.project_id,)).fetchone()
-        head = genesis(account.project, account.name, account.created_at_us, whole and whole[0])
+        statement = compiled(statements.HEAD_WITHOUT_ROWS)
+        row = tx.execute(statement, (project_id, project_id)).fetchone()
+        head = genesis(account.project, account.name, account.created_at_us, *row)
     tx.memory.heads[account.id] = head
     return head
 

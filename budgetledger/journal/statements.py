@@ -29,11 +29,14 @@ _BELONGS = """coalesce((SELECT late.belongs_at_us FROM late_entries late
 HEAD = f"""
 SELECT hash, recorded_at_us, {_TOTALS}, {_MODEL_TOTALS}, coalesce(settings_rows, 0), id, model,
        (SELECT id FROM accounts WHERE project_id = :project_id AND name = '*') AS whole_id,
-       (SELECT max(entry_id) FROM late_entries WHERE account_id = :account_id) AS late_id
+       (SELECT max(entry_id) FROM late_entries WHERE account_id = :account_id) AS late_id,
+       EXISTS (SELECT 1 FROM default_budget_revisions WHERE project_id = :project_id_2)
 FROM entries WHERE account_id = :account_id_2 {_LAST}"""
 
 # The same for an account without rows.
-WHOLE_PROJECT = "SELECT id FROM accounts WHERE project_id = :project_id AND name = '*'"
+HEAD_WITHOUT_ROWS = """
+SELECT (SELECT id FROM accounts WHERE project_id = :project_id AND name = '*'),
+       EXISTS (SELECT 1 FROM default_budget_revisions WHERE project_id = :project_id_2)"""
 
 # Rows of another model than the row before: what the next row of that model follows, and where
 # the run of the other one ended.
@@ -77,6 +80,12 @@ INSERT_BUDGET_REVISION = _insert(
     *("entry_id", "account_id", "name", "measure", "limit_units", "limit_pico", "model", "per"),
     *("timezone", "week_start", "anchor_us", "span_us", "created_at", "removed"),
     "alert_at",
+)
+INSERT_DEFAULT_BUDGET = _insert(
+    "default_budget_revisions",
+    *("project_id", "kind", "measure", "limit_units", "limit_pico", "model", "per", "timezone"),
+    *("week_start", "anchor_us", "span_us", "anchored", "alert_at", "removed"),
+    *("recorded_at_us", "hash"),
 )
 INSERT_WINDOW_SHIFT = _insert(
     "window_shifts", "entry_id", "account_id", "budget", "start_us", "turned"
@@ -428,6 +437,53 @@ FROM accounts a WHERE a.project_id = :project_id"""
 # an account's last row, where hosted mode keeps what the server knows.
 LAST_ENTRY = f"""{_ENTRY}
 WHERE e.account_id = :account_id ORDER BY e.recorded_at_us DESC, e.id DESC LIMIT 1"""
+
+# -- default budgets ----------------------------------------------------------------------
+
+_DEFAULT = """
+SELECT p.name, d.kind, d.measure, d.limit_units, d.limit_pico, d.model, d.per, d.timezone,
+       d.week_start, d.anchor_us, d.span_us, d.anchored, d.alert_at, d.removed, d.recorded_at_us
+FROM default_budget_revisions d JOIN projects p ON p.id = d.project_id"""
+
+# hold, charge of an account without budgets, in a project that has set a default: the latest.
+DEFAULT_OF_KIND = f"""{_DEFAULT}
+WHERE d.project_id = :project_id AND d.kind = :kind ORDER BY d.id DESC LIMIT 1"""
+
+# default_budgets: those in force, by kind.
+DEFAULTS = f"""{_DEFAULT}
+WHERE d.project_id = :project_id AND d.removed = 0 AND d.id = (
+    SELECT max(later.id) FROM default_budget_revisions later
+    WHERE later.project_id = d.project_id AND later.kind = d.kind)
+ORDER BY d.kind"""
+
+# set_default_budget: the row that the next one follows, over all projects.
+DEFAULT_HEAD = "SELECT hash, recorded_at_us FROM default_budget_revisions ORDER BY id DESC LIMIT 1"
+
+# hold, charge: whether an account ever had a budget.
+HAD_BUDGET = "SELECT EXISTS (SELECT 1 FROM budget_revisions WHERE account_id = :account_id)"
+
+# set_budget: the note on the row of a budget in force, which says that it came by default.
+NOTE_OF_BUDGET = """
+SELECT e.note FROM budget_revisions b JOIN entries e ON e.id = b.entry_id
+WHERE b.account_id = :account_id AND b.name = :name AND b.removed = 0 AND b.entry_id = (
+    SELECT max(later.entry_id) FROM budget_revisions later
+    WHERE later.account_id = b.account_id AND later.name = b.name)"""
+
+# set_default_budget: whether a budget limits names together: on the project, or on a parent.
+COMMON_BUDGET = """
+SELECT EXISTS (
+    SELECT 1 FROM budget_revisions b JOIN accounts a ON a.id = b.account_id
+    WHERE a.project_id = :project_id AND b.removed = 0 AND b.entry_id = (
+        SELECT max(later.entry_id) FROM budget_revisions later
+        WHERE later.account_id = b.account_id AND later.name = b.name)
+    AND (a.name = '*' OR a.id IN (
+        SELECT c.parent_id FROM parent_changes c WHERE c.entry_id = (
+            SELECT max(later.entry_id) FROM parent_changes later
+            WHERE later.account_id = c.account_id))))"""
+
+# verify: every row, in order.
+DEFAULT_CHAIN = f"""
+{_DEFAULT.replace("SELECT", "SELECT d.id, d.hash,", 1)} ORDER BY d.id"""
 
 # -- own prices ---------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from budgetledger.journal import statements
 from budgetledger.journal.answers import follow_answer, has_answer, names_of
+from budgetledger.journal.default_budgets import default_problems
 from budgetledger.journal.late import LateRows
 from budgetledger.journal.price_rows import price_problems
 from budgetledger.journal.problem import Problem
@@ -75,6 +76,7 @@ def verify(
         problems += _journal_problems(execute, account, counted_from, count_row, late)
     problems += hierarchy_problems(execute, counted_from)
     problems += price_problems(execute)
+    problems += default_problems(execute)
     return Verification(len(accounts), done, tuple(problems))
 
 
@@ -143,7 +145,7 @@ def _journal_problems(
         # Go on from what the row states, so that one change is not reported at every later row.
         if head.model not in (None, draft.model):
             runs.add((head.model, head.recorded_at_us, head.id))
-        place = row_count or 0, entry_id, draft.model, None, None
+        place = row_count or 0, entry_id, draft.model, None, None, False
         head = Head._make((row_hash, recorded_at_us, *row_totals, *place))
         if draft.model is not None:
             models[draft.model] = model_totals(head)

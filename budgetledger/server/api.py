@@ -32,6 +32,7 @@ from budgetledger.render.documents import (
     window_json,
 )
 from budgetledger.server import request_models as requests
+from budgetledger.server.default_budget_api import DEFAULT_BUDGET_OPERATIONS
 from budgetledger.server.operation import Call, Operation
 from budgetledger.server.price_api import PRICE_OPERATIONS
 from budgetledger.verbs import charging
@@ -310,5 +311,6 @@ OPERATIONS = (
     Operation("PUT", f"{_ACCOUNT}/parent", set_parent, body=requests.NewParent),
     Operation("POST", f"{_ACCOUNT}/freeze", freeze, body=requests.Reason),
     Operation("POST", f"{_ACCOUNT}/unfreeze", unfreeze, body=requests.Reason),
+    *DEFAULT_BUDGET_OPERATIONS,
     *PRICE_OPERATIONS,
 )

@@ -132,13 +132,10 @@ class Correction(Fields):
     reason: Name
 
 
-class NewBudget(Fields):
-    """A budget: how much an account may use, and in which windows.
+class Terms(Fields):
+    """How much may be used, and in which windows. Null is for ever, or no `anchor`, no `model`."""
 
-    Of a budget that exists, what is left out stays. Null ends `per` (for ever), `anchor`, `model`.
-    """
-
-    model_config = _one_of(("limit",), ("tokens",), ("requests",), ("name",))
+    model_config = _one_of(("limit",), ("tokens",), ("requests",))
     null_is_a_value = frozenset({"per", "anchor", "model"})
 
     limit: Money | None = None
@@ -151,8 +148,24 @@ class NewBudget(Fields):
     anchor: Anchor | None = None
     model: Name | None = None
     alert_at: Shares | None = None
+
+
+class NewBudget(Terms):
+    """A budget: how much an account may use, and in which windows.
+
+    Of a budget that exists, what is left out stays. Null ends `per` (for ever), `anchor`, `model`.
+    """
+
+    model_config = _one_of(("limit",), ("tokens",), ("requests",), ("name",))
+
     name: Name | None = None
     created_at: Moment | None = None
+
+
+class NewDefaultBudget(Terms):
+    """The budget of each account of a kind, by default of users."""
+
+    kind: Name | None = None
 
 
 class Reason(Fields):

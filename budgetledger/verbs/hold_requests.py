@@ -10,12 +10,13 @@ from budgetledger.entries import Entry
 from budgetledger.errors import BudgetExceededError, NoBudget, UnknownEntry, UnpricedModel
 from budgetledger.journal import accounts, holding, statements
 from budgetledger.journal.accounts import Ref
+from budgetledger.journal.default_budgets import with_defaults
 from budgetledger.journal.drafts import HoldRequest, draft_hold
 from budgetledger.journal.holding import Granted
 from budgetledger.journal.journal import Journal, Taking, books_of
 from budgetledger.journal.refusals import with_largest_output
 from budgetledger.journal.rules import Draft
-from budgetledger.journal.standing import WHOLE_PROJECT, ancestors
+from budgetledger.journal.standing import ancestors
 from budgetledger.journal.transaction import Memory, Transaction
 from budgetledger.names import checked_name
 from budgetledger.pricing.estimates import Estimate
@@ -92,14 +93,14 @@ def can_afford(journal: Journal, account: str, request: HoldRequest) -> bool:
 
     def operation(execute: Execute) -> bool:
         tx = Transaction(execute, journal.clock(), Memory())
-        # A new account would be under the project.
-        ref = accounts.find(execute, journal.project, account) or accounts.find(
-            execute, journal.project, WHOLE_PROJECT
-        )
+        ref = accounts.find(execute, journal.project, account)
         if ref is None:
-            raise accounts.no_budget_to_hold(journal.project, account)
-        need = holding.need_of(draft)
-        refused = holding.judged(tx, account, ancestors(tx, ref), draft.model, need)
+            project_id = accounts.find_project(execute, journal.project)
+            if project_id is None:
+                raise accounts.no_budget_to_hold(journal.project, account)
+            ref = Ref(0, project_id, journal.project, account, tx.now_us)  # as if it was opened
+        levels = with_defaults(tx, ancestors(tx, ref))
+        refused = holding.judged(tx, account, levels, draft.model, holding.need_of(draft))
         if isinstance(refused, NoBudget):
             raise refused
         return refused is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -13,6 +13,7 @@ from budgetledger.journal.alerts import alert_of
 from budgetledger.journal.entry_rows import account_page, newest, project_page
 from budgetledger.journal.journal import Journal
 from budgetledger.journal.reports import EVER
+from budgetledger.journal.row_settings import Setting, setting_of
 from budgetledger.journal.standing import crossing
 from budgetledger.money import count
 from budgetledger.storage.dialect import compiled
@@ -91,6 +92,16 @@ def _account_entries(journal: Journal, ref: Ref, since_us: int, until_us: int) -
     while page := journal.read(partial(recorded, after=after)):
         yield from page
         after = page[-1]
+
+
+def settings_in(journal: Journal, entries: Sequence[Entry]) -> dict[int, Setting]:
+    """What those of *entries* that set or end a budget, or shift a window, set: by their id."""
+
+    def operation(execute: Execute) -> dict[int, Setting]:
+        found = {entry.id: setting_of(execute, entry) for entry in entries}
+        return {entry_id: setting for entry_id, setting in found.items() if setting is not None}
+
+    return journal.read(operation)
 
 
 def alerts(journal: Journal, account: str | None) -> list[Alert]:

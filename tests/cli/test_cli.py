@@ -34,6 +34,7 @@ COMMANDS = [
     "balance",
     "charge",
     "copy",
+    "default-budgets",
     "demo",
     "entries",
     "estimate",
@@ -45,9 +46,11 @@ COMMANDS = [
     "projects",
     "release",
     "remove-budget",
+    "remove-default-budget",
     "reprice",
     "serve",
     "set-budget",
+    "set-default-budget",
     "set-parent",
     "shift",
     "status",
@@ -55,6 +58,8 @@ COMMANDS = [
     "verify",
 ]
 MAKING_NO_FILE = [
+    ["default-budgets"],
+    ["remove-default-budget"],
     ["accounts"],
     ["adjust", "2", "1", "--reason", "x"],
     ["alerts"],
@@ -839,7 +844,7 @@ def test_entries_tell_the_steps_of_holds(tmp_path):
     lines = run("entries", "alice").stdout.splitlines()
     assert [line.rstrip().split("  ")[-1].strip() for line in lines] == [
         "note",
-        "budget",
+        "sets usd: $1.00 for ever",
         "under team:docs",
         "holds $0.25 until 2026-03-02 12:30",
         f"extends hold {settled.id} until 2026-03-02 14:00",

@@ -439,6 +439,31 @@ def test_a_user_seen_for_the_first_time_gets_a_budget(handler, ledger, router):
     assert ledger.budgets("proxy:master") == []  # nobody was named
 
 
+def test_the_budget_of_new_users_is_the_default_of_the_project(handler, ledger, router):
+    """Bare or below a key; not for keys, nor for what owns them."""
+
+    async def calls():
+        proxy = handler(new_user=Limit("0.01", "month"))
+        bobs = {"api_key": "k", "key_alias": "app", "user_id": "bob"}
+        for request in (
+            Request(proxy, "dave"),
+            Request(proxy, None, **bobs),
+            Request(proxy, "eve", **bobs),
+        ):
+            await request.admit()
+            await request.answer(router)
+
+    asyncio.run(calls())
+    (default,) = ledger.default_budgets()
+    assert (default.kind, default.limit, default.period.per) == ("user", Decimal("0.01"), "month")
+    budgets = {
+        account.name: [budget.name for budget in ledger.budgets(account.name)]
+        for account in ledger.accounts()
+    }
+    assert budgets == {"bob": [], "dave": ["standard"], "key:app": [],
+                       "key:app/eve": ["standard"]}  # fmt: skip
+
+
 def test_a_key_that_changes_its_team_counts_on_the_new_one(handler, ledger, router):
     for team in "red", "blue":
         ledger.set_budget(f"team:{team}", 1)

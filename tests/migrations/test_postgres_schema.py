@@ -42,6 +42,8 @@ def ledger(made):
         opened.shift_window("alice", reason="new plan")
         opened.set_price("own-*", input="0.3", output=4, request="0.001", all_projects=True)
         opened.set_price("own-m", input="1e-7", cache_read="12.5", note="per contract")
+        opened.set_default_budget(5, kind="bot")
+        opened.remove_default_budget("bot")
         opened.remove_price("own-m")
         opened.charge("alice", RESPONSE, model="my-alias")
         opened.charge("alice", cost=1, occurred_at=datetime(2026, 1, 2, tzinfo=UTC))
@@ -171,6 +173,7 @@ TAMPERED = {
     "DELETE FROM open_holds": "the list of open holds is wrong",
     "UPDATE price_revisions SET effective_at_us = 0 WHERE id = 1": "own price 1, or the one before",
     "DELETE FROM price_revisions WHERE id = 2": "own price 3, or the one before",
+    "UPDATE default_budget_revisions SET limit_units = 6 WHERE id = 1": "default budget 1, or the",
 }
 
 

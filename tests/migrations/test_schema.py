@@ -33,6 +33,7 @@ RELEASED = sorted(file.stem for file in SAVED.glob("*.sql"))
 APPEND_ONLY = {
     "projects", "accounts", "entries", "budget_revisions", "window_shifts", "parent_changes",
     "threshold_crossings", "model_runs", "price_revisions", "answers", "late_entries",
+    "default_budget_revisions",
 }  # fmt: skip
 TABLES = APPEND_ONLY | {"open_holds"}
 
@@ -295,6 +296,11 @@ unknown dave 1 0.076505 0 None None gpt-4o=0.000055 my-secret=0.0202 x=0.025 y=0
 WITH_ANSWERS = """
 aliased dora 5 0.0045 0 None None my-alias=0.0045
 """
+WITH_DEFAULT_BUDGETS = """
+newcomers * 100 3.5 0 None None gpt-4o=0.5 unknown=3
+newcomers eve 9 3.5 0 None None gpt-4o=0.5 unknown=3
+newcomers team:new 50 0.5 0 None None gpt-4o=0.5
+"""
 SAID = {  # by revision: what `verify` counts, and the balances
     "0001": ((4, 17, ()), BALANCES),
     "0002": ((9, 54, ()), BALANCES.rstrip() + WITH_HOLDS),
@@ -314,6 +320,15 @@ SAID = {  # by revision: what `verify` counts, and the balances
             + WITH_ANSWERS,
         ),
     ),
+    "0007": (
+        (15, 94, ()),
+        BALANCES.rstrip()
+        + WITH_ASSUMED_HOLDS.rstrip()
+        + WITH_PRICES.rstrip()
+        + WITH_UNKNOWN_COSTS.rstrip()
+        + WITH_ANSWERS.rstrip()
+        + WITH_DEFAULT_BUDGETS,
+    ),
 }
 
 
@@ -324,7 +339,7 @@ def clock():
 
 
 def balances(path, clock):
-    for project in ("app", "other", "agents", "priced", "unknown", "aliased"):
+    for project in ("app", "other", "agents", "priced", "unknown", "aliased", "newcomers"):
         with Ledger(path, project=project, clock=clock) as ledger:
             for account in ledger.accounts():
                 balance = ledger.balance(account.name)

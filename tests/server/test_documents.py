@@ -115,6 +115,13 @@ def settings(call):
     call("freeze", {"reason": "stolen"}, account="bob")
     call("hold", {"amount": 1}, account="bob", status=403)
     call("unfreeze", account="bob")
+    new = call("set_default_budget", {"limit": "5", "per": "day", "anchor": "creation"})
+    assert "set a budget on the account '*'" in new["warning"]
+    call("set_default_budget", {"tokens": 9, "span": 60, "kind": "team", "model": "m"})
+    call("list_default_budgets")
+    call("remove_default_budget", name="team")
+    call("remove_default_budget", name="team", status=404)
+    call("set_default_budget", {"limit": 5, "kind": "tag"}, status=422)
     call("list_accounts")
     call("shift_window", {"budget": "usd/month"})
 

@@ -19,6 +19,7 @@ KEYS = {  # of each table: its primary key, and its other unique keys
     "parent_changes": ("entry_id", None),
     "threshold_crossings": ("entry_id", None),
     "price_revisions": ("id", None),
+    "default_budget_revisions": ("id", None),
 }
 
 
@@ -51,6 +52,9 @@ def holding(path):
         ledger.set_price("m", input=1, note="agreed")
         ledger.set_price("m*", input=2, all_projects=True)
         ledger.remove_price("m")
+        ledger.set_default_budget(5, per="day", model="m", alert_at=(0.5,))
+        ledger.set_default_budget(tokens=9, kind="bot", anchor="creation", per="week")
+        ledger.remove_default_budget()
     return path
 
 
@@ -345,6 +349,30 @@ BY_HAND_OF_PRICES = [
 def test_verify_points_at_what_a_hand_changed_of_prices(holding, sql, edit, where):
     change_by_hand(sql, holding, edit)
     assert_found(holding, None, where)
+
+
+BY_HAND_OF_DEFAULTS = [
+    *(
+        (f"UPDATE default_budget_revisions SET {change} WHERE id = {row}", row)
+        for row in (1, 2)
+        for change in (
+            "project_id = 2", "kind = 'x'", "measure = 'requests'", "limit_units = 6",
+            "limit_pico = 1", "model = 'n'", "per = 'hour'", "timezone = 'Asia/Tokyo'",
+            "week_start = 6", "anchor_us = 1", "span_us = 1", "anchored = 1 - anchored",
+            "alert_at = '1'", "removed = 1", "recorded_at_us = 1", "hash = randomblob(32)",
+        )
+    ),
+    ("DELETE FROM default_budget_revisions WHERE id = 1", 2),
+    ("DELETE FROM default_budget_revisions WHERE id = 2", 3),
+    ("UPDATE default_budget_revisions SET id = 4 WHERE id = 3", 4),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("edit", "row"), BY_HAND_OF_DEFAULTS)
+def test_verify_points_at_what_a_hand_changed_of_default_budgets(holding, sql, edit, row):
+    sql(holding, "INSERT INTO projects VALUES (2, 'other')")
+    change_by_hand(sql, holding, edit)
+    assert_found(holding, None, f"default budget {row}")
 
 
 # What no hash covers, and no trigger guards. *found* is the hold that verify points at.

@@ -34,6 +34,8 @@ def fill(ledger):
     ledger.set_price("é-*", input="0.1", output=1, note="100 %s ?", all_projects=True)
     ledger.set_price("é-*", input="0.2", output=1)
     ledger.remove_price("é-*")
+    ledger.set_default_budget(tokens=5, kind="é", per="day", alert_at=(0.1, 1))
+    ledger.remove_default_budget("é")
     other.set_budget("alice", 1)
     other.hold("alice", "0.5")
     for number in range(220):  # more than are copied at once

@@ -4,6 +4,7 @@ Written from the documentation alone; nothing here calls the ledger. Each step t
 microseconds and answers as the caller is answered: a tuple whose first word says what happened.
 """
 
+import copy
 from decimal import Decimal
 
 PICO = 10**12
@@ -89,6 +90,9 @@ class Auditor:
         self.written = {}
         self.standing = {}
         self.alerts = []
+        self.defaults = {}  # by project and kind
+        self.had_budget = set()
+        self.by_default = set()  # whose budget `standard` came by default
 
     # -- what follows from the rows -------------------------------------------------------------
 
@@ -273,6 +277,9 @@ class Auditor:
 
     def set_budget(self, now, who, name, terms):
         before = self.budgets.setdefault(who, {})
+        if name != "standard" and who in self.by_default:
+            self.remove_budget(now, who, "standard")
+        self.had_budget.add(who)
         if before.get(name) != terms:
             before[name] = terms
             self.append(now, who, "budget")
@@ -288,7 +295,35 @@ class Auditor:
             self.tell(now, who, name, share, "resolve")
             del self.standing[who, name, share]
         del self.budgets[who][name]
+        if name == "standard":
+            self.by_default.discard(who)
         return ("nothing",)
+
+    def set_default_budget(self, project, kind, terms):
+        self.defaults[project, kind] = terms
+        return "default", kind, amount(terms["measure"], terms["limit"])
+
+    def remove_default_budget(self, project, kind):
+        return ("nothing",) if self.defaults.pop((project, kind), None) else ("unknown", kind)
+
+    def apply_defaults(self, now, who):
+        """Give the account that spends, and those above it but for users, their default budget."""
+        for level in self.line(who):
+            prefix, colon, _ = level[1].partition(":")
+            kind = prefix if colon else "user"
+            terms = self.defaults.get((who[0], kind))
+            is_user_above = kind == "user" and level != who
+            if terms and not is_user_above and level[1] != "*" and level not in self.had_budget:
+                self.set_budget(now, level, "standard", terms)
+                self.by_default.add(level)
+
+    def with_defaults(self, now, who):
+        """How everything stands once the defaults are applied."""
+        if not self.defaults:
+            return self
+        imagined = copy.deepcopy(self)
+        imagined.apply_defaults(now, who)
+        return imagined
 
     def shift_window(self, now, who, name):
         names = sorted(self.budgets.get(who, ()))
@@ -338,11 +373,13 @@ class Auditor:
         row, conflict = self.with_key(who[0], key, content)
         if row is not None:
             return conflict or self.still_open(now, self.holds[row["id"]])
-        refusal = self.judge(now, who, need, model, prompt) if priced else ("no price",)
-        if refusal is None and minimal is not None and self.is_too_much(now, who, model):
+        seen = self.with_defaults(now, who)
+        refusal = seen.judge(now, who, need, model, prompt) if priced else ("no price",)
+        if refusal is None and minimal is not None and seen.is_too_much(now, who, model):
             refusal = ("no price",)
         if refusal is not None and enforce:
             return refusal
+        self.apply_defaults(now, who)
         line = self.line(who)
         self.expire(now, line)
         expires_us = now + expires_in
@@ -493,6 +530,7 @@ class Auditor:
         row, conflict = self.with_key(who[0], key, content)
         if row is None:
             self.accounts.add(who)
+            self.apply_defaults(now, who)
             facts = {"model": model, "cost": cost, "used": used, "requests": 1, "key": key}
             facts["occurred_us"] = occurred_us
             row = self.post(now, who, "charge", **facts, content=content)

@@ -38,6 +38,7 @@ from budgetledger.errors import (
     HoldAlreadyClosed,
     InvalidInput,
     StoreError,
+    UnboundedWarning,
     UnknownAccount,
     UnpricedModel,
 )
@@ -89,6 +90,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         self._ledger = AsyncLedger(Ledger(chosen.db))
         self._parents: dict[str, str | None] = {}  # as this process has set them
         self._meeting = asyncio.Lock()
+        self._has_set_default = False
         self._tasks: set[asyncio.Task[None]] = set()
         install(self._admit_endpoint)
 
@@ -221,25 +223,27 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         return quote(kind, data, found or [], litellm.model_cost, assumed, now, most_expensive)
 
     async def _meet(self, accounts: tuple[str, ...], *, is_user: bool) -> None:
-        """Set the parents of accounts that are new to this process, and a new user's budget."""
+        """Set the parents of accounts new to this process, and the default budget of users."""
         pairs = list(zip(accounts, (*accounts[1:], None), strict=True))
         if all(self._parents.get(name, name) == above for name, above in pairs):
             return
         async with self._meeting:
             if is_user and accounts[0] not in self._parents:
-                await self._welcome(accounts[0])
+                await self._welcome()
             for name, above in pairs:
                 if above is not None and self._parents.get(name) != above:
                     await self._ledger.set_parent(name, above)  # no row if it is set already
                 self._parents[name] = above
 
-    async def _welcome(self, account: str) -> None:
+    async def _welcome(self) -> None:
+        """Set the default budget of users, once; the ledger applies it."""
         limit = self._settings.new_user
-        if limit is not None:
+        if limit is not None and not self._has_set_default:
             try:
-                await self._ledger.budgets(account)
-            except UnknownAccount:
-                await self._ledger.set_budget(account, limit.usd, per=limit.per)
+                await self._ledger.set_default_budget(limit.usd, per=limit.per)
+            except UnboundedWarning as warning:  # where warnings are errors; the budget is set
+                _log.warning(warning)
+            self._has_set_default = True
 
     # -- after it -------------------------------------------------------------------------------
 

@@ -30,7 +30,7 @@ class Settings(NamedTuple):
     refuses_without_store: bool
     """Else calls pass while no hold can be taken."""
     new_user: Limit | None
-    """The budget of a new user."""
+    """The default budget of users."""
     hold_seconds: float
     answers_402: bool
     """Whether a refusal is answered with 402 or 403; else with 400."""

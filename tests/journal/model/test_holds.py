@@ -25,6 +25,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from samples import START
 
 from budgetledger import Ledger, Usage
+from budgetledger.entries import DefaultBudget
 from budgetledger.errors import (
     AccountFrozen,
     BudgetExceededError,
@@ -55,14 +56,14 @@ LONGEST = 20  # seconds that a thread may take; only what hangs comes near it
 # The open ledgers: two callers like each other, one that only watches, one of another project.
 CALLERS = [("app", True), ("app", True), ("app", False), ("other", True)]
 callers = st.sampled_from([0, 1] * 7 + [2, 3])
-WHO = ["alice", "bob", "team", "org", "*"]
-accounts = st.sampled_from(["alice"] * 4 + ["bob"] * 2 + ["team"] * 2 + ["org", "*"])
-movable = st.sampled_from(["alice", "bob", "team", "org"] * 4 + ["*"])
+WHO = ["alice", "bob", "team", "org:all", "*"]
+accounts = st.sampled_from(["alice"] * 4 + ["bob"] * 2 + ["team"] * 2 + ["org:all", "*"])
+movable = st.sampled_from(["alice", "bob", "team", "org:all"] * 4 + ["*"])
 BEGINNINGS = [
     {},
     {"alice": "team"},
     {"alice": "team", "bob": "team"},
-    {"alice": "team", "bob": "team", "team": "org"},
+    {"alice": "team", "bob": "team", "team": "org:all"},
 ]
 HOUSE = "house-model"  # which nobody prices
 MODELS = [None, "gpt-4o", HOUSE, "openai/gpt-4o", "GPT-4o-2024-08-06"]
@@ -97,11 +98,14 @@ lates = st.sampled_from([None] * 5 + [{"seconds": 1}, {"minutes": 2}, {"hours": 
 paid = charged | st.tuples(st.just("unknown"), st.sampled_from(["gpt-4o", HOUSE]))
 names = st.sampled_from([None, None, "default", "cap"])
 shares = st.sampled_from([(), (), ("0.5", "1"), ("0.8",), ("1", "2")])
+kinds = st.sampled_from(["user", "user", "org"])
 which = st.integers(0, 30)  # counted from the newest
 
 ASKS = {
     "set_budget": (accounts, limits, st.sampled_from(PERIODS), models, shares, names),
     "remove_budget": (accounts, which),
+    "set_default_budget": (kinds, limits, st.sampled_from(PERIODS), models, shares),
+    "remove_default_budget": (kinds,),
     "set_parent": (movable, st.one_of(st.none(), movable, movable, movable)),
     "shift_window": (accounts, st.none() | which),
     "freeze": (accounts, st.sampled_from([True, False, False])),
@@ -124,6 +128,12 @@ FAR = {"days": 1}, {"days": 400}
 BACKWARD = {"microseconds": -1}, {"seconds": -30}, {"hours": -1}, {"days": -2}
 
 
+GROWING = (
+    *("entries", "accounts", "projects", "budget_revisions", "window_shifts", "parent_changes"),
+    *("threshold_crossings", "default_budget_revisions"),
+)
+
+
 def told(call):
     """What a caller is told, in the auditor's words."""
     try:
@@ -141,6 +151,8 @@ def told(call):
             return "window", tuple(found[:2])
         case datetime():
             return "until", to_us(found)
+        case DefaultBudget():
+            return "default", found.kind, found.limit
     if hasattr(found, "measure"):
         return "budget", found.name, found.limit
     return "entry", found.id
@@ -274,12 +286,15 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
     @initialize(
         parents=st.sampled_from(BEGINNINGS),
         budgets=st.lists(st.tuples(*ASKS["set_budget"]), min_size=1, max_size=4),
+        defaults=st.lists(st.tuples(*ASKS["set_default_budget"]), max_size=2),
     )
-    def begin(self, parents, budgets):
+    def begin(self, parents, budgets, defaults):
         for account, parent in parents.items():
             self.one(0, ("set_parent", account, parent))
         for asked in budgets:
             self.one(0, ("set_budget", *asked))
+        for asked in defaults:
+            self.one(0, ("set_default_budget", *asked))
 
     @rule(number=callers, ask=asks)
     def one_step(self, number, ask):
@@ -307,6 +322,14 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
     @rule(number=callers, asked=st.tuples(*ASKS["set_budget"]))
     def set_budget(self, number, asked):
         self.one(number, ("set_budget", *asked))
+
+    @rule(number=callers, asked=st.tuples(*ASKS["set_default_budget"]))
+    def set_default_budget(self, number, asked):
+        self.one(number, ("set_default_budget", *asked))
+
+    @rule(number=callers, asked=st.tuples(*ASKS["remove_budget"]))
+    def remove_budget(self, number, asked):
+        self.one(number, ("remove_budget", *asked))
 
     @precondition(lambda self: any(self.auditor.budgets.values()))
     @rule(number=callers, place=which, limit=limits, alert_at=shares, back=st.booleans())
@@ -416,18 +439,23 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
 
         return call, audit_in_vain
 
-    def plan_set_budget(self, number, ledger, account, limited, per, model, alert_at, name):
+    def terms(self, limited, per, model, alert_at):
+        """The terms of a budget, as they are passed, and as the auditor knows them."""
         measure, limit = limited
+        asked = {"limit": usd(limit)} if measure == "usd" else {measure: limit}
+        asked |= {"per": per, "model": model, "alert_at": alert_at}
+        span = per // timedelta(microseconds=1) if isinstance(per, timedelta) else per
+        terms = {"measure": measure, "limit": limit, "per": span, "model": model}
+        return asked, terms | {"alert_at": tuple(map(Decimal, alert_at))}
+
+    def plan_set_budget(self, number, ledger, account, limited, per, model, alert_at, name):
         if name is not None:  # what is one alert where the measure changes, is not promised
             alert_at = ()
-        asked = {"limit": usd(limit)} if measure == "usd" else {measure: limit}
-        asked |= {"per": per, "model": model, "alert_at": alert_at, "name": name}
-        span = per
+        asked, terms = self.terms(limited, per, model, alert_at)
+        asked["name"] = name
         if isinstance(per, timedelta):
-            span, per = per // timedelta(microseconds=1), f"{per.seconds}s"
-        name = name or "/".join(filter(None, (measure, per, model)))
-        terms = {"measure": measure, "limit": limit, "per": span, "model": model}
-        terms["alert_at"] = tuple(map(Decimal, alert_at))
+            per = f"{per.seconds}s"
+        name = name or "/".join(filter(None, (limited[0], per, model)))
         who = self.who(number, account)
         return (
             lambda: ledger.set_budget(account, **asked),
@@ -440,6 +468,19 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
         return (
             lambda: ledger.remove_budget(account, name),
             lambda auditor: auditor.remove_budget(self.clock(), who, name),
+        )
+
+    def plan_set_default_budget(self, number, ledger, kind, *terms):
+        asked, terms = self.terms(*terms)
+        return (
+            lambda: ledger.set_default_budget(**asked, kind=kind),
+            lambda auditor: auditor.set_default_budget(CALLERS[number][0], kind, terms),
+        )
+
+    def plan_remove_default_budget(self, number, ledger, kind):
+        return (
+            lambda: ledger.remove_default_budget(kind),
+            lambda auditor: auditor.remove_default_budget(CALLERS[number][0], kind),
         )
 
     def plan_shift_window(self, number, ledger, account, place):
@@ -518,7 +559,8 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
             with pytest.raises(UnpricedModel):
                 ledger.can_afford(account, **asked)
             return
-        refusal = self.auditor.judge(self.clock(), who, need, model, prompt)
+        seen = self.auditor.with_defaults(self.clock(), who)
+        refusal = seen.judge(self.clock(), who, need, model, prompt)
         if refusal is not None and refusal[0] == "unknown":
             with pytest.raises(UnknownAccount):
                 ledger.can_afford(account, **asked)
@@ -629,8 +671,7 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
         assert self.ledgers[0].verify().problems == ()
 
     def rows_only_grow_and_agree(self):
-        for table in ("entries", "accounts", "projects", "budget_revisions", "window_shifts",
-                      "parent_changes", "threshold_crossings"):  # fmt: skip
+        for table in GROWING:
             before = self.tables.get(table, [])
             rows = self.sql.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall()
             assert rows[: len(before)] == before
