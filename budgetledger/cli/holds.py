@@ -55,6 +55,6 @@ def release(hold_id: int, reason: str | None, where: Where) -> None:
     if where.as_json:
         print_json({**hold_json(hold), "closed_by": entry_json(entry)})
     else:
-        held = held_text(hold.amount, hold.tokens)
+        held = held_text(hold.entry)
         past = ", which had expired" if entry.recorded_at >= hold.expires_at else ""
         click.echo(plain(f"released hold {hold.id} of {hold.account}: {held}{past}"))

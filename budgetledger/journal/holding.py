@@ -76,9 +76,7 @@ def hold(
         return _still_open(tx, account, first)
     levels = ancestors(tx, account)
     need = need_of(draft)
-    refused = unpriced or judged(tx, name, levels, draft.model, need)
-    if refused is None and draft.price_source == NO_ESTIMATE:
-        refused = unlimited(tx, levels, draft)
+    refused = unpriced or judged(tx, name, levels, draft)
     if refused is not None:
         if enforce:
             raise refused
@@ -121,9 +119,9 @@ def need_of(draft: Draft) -> Need:
 
 
 def judged(
-    tx: Transaction, name: str, levels: list[Level], model: str | None, need: Need
-) -> BudgetExceededError | AccountFrozen | UnknownAccount | None:
-    """The refusal of *need* for the account *name*, or None if every level grants it."""
+    tx: Transaction, name: str, levels: list[Level], draft: Draft
+) -> BudgetExceededError | AccountFrozen | UnknownAccount | UnpricedModel | None:
+    """The refusal of the hold *draft* of the account *name*, or None if every level grants it."""
     for level in levels:
         if level.settings.budgets:
             break
@@ -138,10 +136,11 @@ def judged(
                 account=frozen,
                 project=level.account.project,
             )
-    every = [check for level in levels for check in checks(tx, level, model)]
+    need = need_of(draft)
+    every = [check for level in levels for check in checks(tx, level, draft.model)]
     refused = refusing(every, need)
     if not refused:
-        return None
+        return unlimited(tx, levels, draft) if draft.price_source == NO_ESTIMATE else None
     named = {level.account.name: level for level in levels}
     return refusal(tx, [(check, named[check.budget.account]) for check in refused], need, every)
 

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from budgetledger.entries import Budget, Entry
+from budgetledger.journal.basis import NO_ESTIMATE, passed_tokens
 from budgetledger.prices import OwnPrice
 from budgetledger.windows import Period, Window
 
@@ -109,12 +110,18 @@ def alerts_text(budget: Budget) -> str:
     return f"alerts at {shares}" if budget.alert_at else ""
 
 
-def held_text(amount: Decimal, tokens: int) -> str:
-    """``$0.25``, ``1,200 tokens``, ``$0.25 and 1,200 tokens``: what a hold sets aside."""
+def held_text(hold: Entry) -> str:
+    """``$0.25``, ``1,200 tokens``, ``$0.25 and 1,200 tokens``: what a hold sets aside.
+
+    Without the one unit that stands for an unknown amount.
+    """
+    amount, tokens = usd(hold.held or Decimal(0)), passed_tokens(hold)
     if not tokens:
-        return usd(amount)
+        return amount
     counted = quantity(tokens, "tokens")
-    return f"{usd(amount)} and {counted}" if amount else counted
+    return (
+        counted if hold.price_source == NO_ESTIMATE or not hold.held else f"{amount} and {counted}"
+    )
 
 
 def entry_text(entry: Entry) -> str:
@@ -124,7 +131,7 @@ def entry_text(entry: Entry) -> str:
     if kind == "charge":
         what = ""
     elif kind == "hold":
-        what = f"holds {held_text(entry.held or Decimal(0), entry.held_tokens or 0)} until {until}"
+        what = f"holds {held_text(entry)} until {until}"
     elif kind in ("settle", "release"):
         what = f"{kind}s hold {hold}"
     elif kind == "expire":

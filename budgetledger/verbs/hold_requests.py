@@ -27,7 +27,7 @@ class Prepared(NamedTuple):
     """The draft of a hold and the estimate it is made from.
 
     ``unpriced``: the error that prevented an estimate, in a ledger that does not enforce; then
-    the draft holds nothing.
+    the draft is minimal.
     """
 
     draft: Draft
@@ -43,8 +43,10 @@ def prepare(journal: Journal, request: HoldRequest) -> Prepared:
     except UnpricedModel as unpriced:
         if journal.enforce:
             raise
-        nothing = HoldRequest(0, request.model, key=request.key, tags=request.tags)
-        return Prepared(draft_hold(nothing, *settings)[0], None, unpriced)
+        minimal = HoldRequest(
+            model=request.model, key=request.key, tags=request.tags, is_minimal=True
+        )
+        return Prepared(draft_hold(minimal, *settings)[0], None, unpriced)
 
 
 def take(
@@ -96,8 +98,7 @@ def can_afford(journal: Journal, account: str, request: HoldRequest) -> bool:
         )
         if ref is None:
             raise accounts.no_budget(journal.project, account, or_above=True)
-        need = holding.need_of(draft)
-        refused = holding.judged(tx, account, ancestors(tx, ref), draft.model, need)
+        refused = holding.judged(tx, account, ancestors(tx, ref), draft)
         if isinstance(refused, UnknownAccount):
             raise refused
         return refused is None
