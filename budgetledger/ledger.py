@@ -128,7 +128,9 @@ class Ledger:
     ) -> Hold:
         """Set money aside for a call before it is sent, if all budgets that apply allow it.
 
-        Pass `amount` in USD (and `tokens`, for budgets of tokens). Or pass `model` with
+        Pass `amount` in USD, `tokens`, or both. Of one that is not passed, one unit is held (10⁻¹²
+        USD, one token), so that an exhausted budget refuses the call; a call of unknown USD is
+        refused as `UnpricedModel` as those of `metered` are. 0 is free. Or pass `model` with
         `messages` (and `tools`) or `text`, and the most that the call can cost is estimated from
         the prompt and `n` answers of `max_output_tokens` each; without `max_output_tokens`, the
         ledger's ``default_output_tokens``, and the call can cost more (see `Hold.bounded`).

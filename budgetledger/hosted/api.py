@@ -17,6 +17,7 @@ from budgetledger import errors
 from budgetledger.entries import ESTIMATED_USAGE, Budget, DefaultBudget, Entry
 from budgetledger.hosted.http import Answer, Server
 from budgetledger.hosted.records import Creation, Record
+from budgetledger.journal.basis import NO_ESTIMATE, passed_tokens
 from budgetledger.journal.drafts import UNKNOWN_MODEL
 from budgetledger.journal.reports import DEFAULT_BUDGET
 from budgetledger.journal.rules import Draft
@@ -64,8 +65,8 @@ class Api:
     def hold(self, account: str, draft: Draft, expires_in_us: int, key: str) -> Entry:
         """Take a hold and return its row. Raises what `Ledger.hold` raises."""
         fields = {
-            "amount": _usd(draft.held_pico),
-            "tokens": draft.held_tokens,
+            "amount": None if draft.price_source == NO_ESTIMATE else _usd(draft.held_pico),
+            "tokens": passed_tokens(draft),
             "model": _model(draft),
             "tags": _json(draft.tags_json),
             "expires_in": expires_in_us / 1e6,

@@ -10,7 +10,7 @@ from budgetledger.errors import IdempotencyConflict
 from budgetledger.journal import accounts, statements
 from budgetledger.journal.accounts import Ref
 from budgetledger.journal.answers import has_answer, note_answer
-from budgetledger.journal.basis import NO_ESTIMATE
+from budgetledger.journal.basis import NO_ESTIMATE, passed_amounts
 from budgetledger.journal.entry_rows import entry_with_key
 from budgetledger.journal.late import late_row
 from budgetledger.journal.rules import (
@@ -174,7 +174,10 @@ def _content(entry: Entry | Draft) -> tuple[object, ...]:
     """
     account = entry.account if isinstance(entry, Entry) else None
     is_given, usage = entry.price_source == "given", entry.usage_json
-    amounts = (entry.cost_pico, entry.held_pico, entry.held_tokens) if is_given else ()
+    if entry.kind == "hold":
+        amounts = passed_amounts(entry)
+    else:
+        amounts = (entry.cost_pico,) if is_given else ()
     if entry.kind == "hold" and usage is not None and ASSUMED_OUTPUT in usage:
         usage = json.loads(usage)["input_tokens"]
     return account, entry.kind, entry.model, entry.corrects_id, entry.hold_id, usage, *amounts

@@ -14,12 +14,25 @@ from budgetledger.journal.rules import Draft
 NO_ESTIMATE = "no estimate"
 """The ``price_source`` of a minimal hold."""
 
-_FUNCTION = "function"  # key in the price of a minimal hold
+LEAST = 1
+"""What is held of a measure that a call uses by an unknown amount: 10⁻¹² USD, or one token.
+
+Not 0, which every budget grants: an exhausted budget refuses this.
+"""
+
+# Keys in the price of a hold that is not estimated.
+_FUNCTION, _TOKENS = "function", "tokens"
 
 
-def of_function(name: str | None) -> str | None:
-    """The price of a minimal hold, which names the function that makes the call."""
-    return None if name is None else json.dumps({_FUNCTION: name})
+def facts_of(function: str | None, tokens: int | None) -> str | None:
+    """The price of a hold that is not estimated: the *function* of a minimal one.
+
+    Also the *tokens* that were passed, if they are as few as `LEAST`.
+    """
+    facts: dict[str, object] = {} if function is None else {_FUNCTION: function}
+    if tokens == LEAST:
+        facts[_TOKENS] = tokens
+    return json.dumps(facts) if facts else None
 
 
 def unestimated(hold: Entry) -> str | None:
@@ -48,6 +61,24 @@ def with_basis(charge: Draft, hold: Entry) -> Draft:
     if not _is_estimate(hold):
         return charge
     return charge._replace(cost_pico=hold.held_pico, price_source=ASSUMED_COST)
+
+
+def passed_tokens(hold: Entry | Draft) -> int | None:
+    """The tokens that a hold's caller passed, or that were estimated; None if they are unknown."""
+    if hold.held_tokens == LEAST and _TOKENS not in json.loads(hold.price_json or "{}"):
+        return None
+    return hold.held_tokens
+
+
+def passed_amounts(hold: Entry | Draft) -> tuple[int | None, ...]:
+    """The USD and tokens that the caller passed for a hold; nothing if it was estimated.
+
+    An unknown amount is 0, as in rows from before `LEAST` was held of it.
+    """
+    tokens = passed_tokens(hold)
+    if hold.price_source == NO_ESTIMATE:
+        return () if tokens is None else (0, tokens)
+    return (hold.held_pico, tokens or 0) if hold.price_source == "given" else ()
 
 
 def _is_estimate(hold: Entry) -> bool:

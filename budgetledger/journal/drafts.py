@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 from budgetledger.entries import ESTIMATED_USAGE
 from budgetledger.errors import InvalidAmount, InvalidInput, UnreadableResponse
 from budgetledger.journal.answers import with_answer
-from budgetledger.journal.basis import NO_ESTIMATE, of_function
+from budgetledger.journal.basis import LEAST, NO_ESTIMATE, facts_of
 from budgetledger.journal.rules import ASSUMED_OUTPUT, Draft
-from budgetledger.money import Amount, count, to_pico, to_usd
+from budgetledger.money import Amount, count, to_pico
 from budgetledger.names import checked_name, is_name, to_json
 from budgetledger.pricing import catalog
 from budgetledger.pricing.estimates import Estimate, estimate
@@ -115,7 +115,7 @@ class HoldRequest(NamedTuple):
     key: str | None = None
     tags: Mapping[str, Any] | None = None
     is_minimal: bool = False
-    """Whether nothing could be estimated, so that *amount* and *tokens* are the least there is."""
+    """Whether nothing could be estimated; then neither *amount* nor *tokens* is passed."""
     function: str | None = None
     """In a minimal request without a model, the name of the function that makes the call."""
 
@@ -128,12 +128,9 @@ class HoldRequest(NamedTuple):
 def minimal_request(
     model: str | None, function: str, key: str | None, tags: Mapping[str, Any] | None
 ) -> HoldRequest:
-    """A request for a call of which nothing can be estimated: 10⁻¹² USD and one token.
-
-    Not 0, which every budget grants: an exhausted budget refuses this.
-    """
+    """A request for a call of which nothing can be estimated: 10⁻¹² USD and one token."""
     return HoldRequest(
-        to_usd(1), model, tokens=1, key=key, tags=tags, is_minimal=True,
+        None, model, key=key, tags=tags, is_minimal=True,
         function=function if model is None else None,
     )  # fmt: skip
 
@@ -183,7 +180,7 @@ def draft_hold(
         if not made_from.bounded:
             counts[ASSUMED_OUTPUT] = made_from.output_tokens
         usage_json = to_json(counts, "usage")
-    elif amount is None and tokens is None:
+    elif amount is None and tokens is None and not request.is_minimal:
         raise InvalidInput(
             "nothing to hold; pass an amount in USD, tokens, or a model with messages or text"
         )
@@ -192,12 +189,13 @@ def draft_hold(
             "tools, max_output_tokens and n are for an estimate; pass messages or text too"
         )
     else:
-        pico = 0 if amount is None else to_pico(amount, "amount", one_entry=True)
-        held_tokens = 0 if tokens is None else count(tokens, "tokens")
+        pico = LEAST if amount is None else to_pico(amount, "amount", one_entry=True)
+        held_tokens = LEAST if tokens is None else count(tokens, "tokens")
         if held_tokens > MAX_TOKENS:
             raise InvalidAmount(f"tokens is out of range: {tokens}; pass what one call may use")
-        if request.is_minimal:
-            source, price_json = NO_ESTIMATE, of_function(request.function)
+        price_json = facts_of(request.function, tokens)
+        if amount is None:
+            source = NO_ESTIMATE
     draft = Draft(
         "hold",
         model or UNKNOWN_MODEL,

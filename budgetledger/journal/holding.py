@@ -82,9 +82,7 @@ def hold(
     if apply_defaults(tx, levels):
         levels = ancestors(tx, account)
     need = need_of(draft)
-    refused = unpriced or judged(tx, name, levels, draft.model, need, around)
-    if refused is None and draft.price_source == NO_ESTIMATE:
-        refused = unlimited(tx, levels, draft, around)
+    refused = unpriced or judged(tx, name, levels, draft, around)
     if refused is not None:
         if enforce:
             raise refused
@@ -127,14 +125,9 @@ def need_of(draft: Draft) -> Need:
 
 
 def judged(
-    tx: Transaction,
-    name: str,
-    levels: list[Level],
-    model: str | None,
-    need: Need,
-    around: Sequence[int] = (),
+    tx: Transaction, name: str, levels: list[Level], draft: Draft, around: Sequence[int] = ()
 ) -> HoldRefused | None:
-    """The refusal of *need* for the account *name*, or None if every level grants it."""
+    """The refusal of the hold *draft* of the account *name*, or None if every level grants it."""
     for level in levels:
         if level.settings.budgets:
             break
@@ -149,10 +142,12 @@ def judged(
                 account=frozen,
                 project=level.account.project,
             )
-    every = [check for level in levels for check in checks(tx, level, model)]
+    need = need_of(draft)
+    every = [check for level in levels for check in checks(tx, level, draft.model)]
     refused = refusing(every, need)
     if not refused:
-        return None
+        is_minimal = draft.price_source == NO_ESTIMATE
+        return unlimited(tx, levels, draft, around) if is_minimal else None
     named = {level.account.name: level for level in levels}
     return refusal(
         tx, [(check, named[check.budget.account]) for check in refused], need, every, around

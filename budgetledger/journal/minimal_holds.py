@@ -37,12 +37,10 @@ _WAIT = (
 def unlimited(
     tx: Transaction, levels: Sequence[Level], draft: Draft, around: Sequence[int] = ()
 ) -> UnpricedModel | None:
-    """The refusal of the hold *draft* if it is one minimal hold too many; None otherwise.
+    """The refusal of the minimal hold *draft* if it is one too many; None otherwise.
 
-    A hold of 0 is within any USD budget. *around*: the holds of the calls around this one.
+    *around*: the holds of the calls around this one.
     """
-    if draft.price_source != NO_ESTIMATE or not draft.held_pico:
-        return None
     model = None if draft.model == UNKNOWN_MODEL else draft.model
     for level in levels:
         for budget in level.settings.budgets:

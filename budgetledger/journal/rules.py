@@ -211,7 +211,8 @@ class Check(NamedTuple):
 
 
 def refusing(checks: Sequence[Check], need: Need) -> list[Check]:
-    """Those of *checks* that refuse *need*. What costs nothing is within any budget."""
+    """Those of *checks* that refuse *need*. What uses nothing of a measure is within any
+    budget of it."""
     return [check for check in checks if 0 < need.of(check.budget.measure) > check.available]
 
 

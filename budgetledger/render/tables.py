@@ -22,6 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from budgetledger.entries import Account, Alert, Balance, BudgetStatus, Entry
+from budgetledger.journal.basis import passed_tokens
 from budgetledger.render.text import (
     LEAST,
     alerts_text,
@@ -384,7 +385,7 @@ def show_holds(out: Console, holds: Sequence[Hold]) -> None:
             label(out, hold.account),
             label(out, hold.model or ""),
             LEAST if is_minimal(hold.entry) else usd(hold.amount, decimals),
-            f"{hold.tokens:,}" if hold.tokens else "",
+            f"{tokens:,}" if (tokens := passed_tokens(hold.entry)) else "",
             clock_time(hold.entry.recorded_at),
             clock_time(hold.expires_at),
             label(out, hold.entry.idempotency_key or ""),
@@ -392,8 +393,8 @@ def show_holds(out: Console, holds: Sequence[Hold]) -> None:
         rows.append(row)
     if len(holds) > 1:
         amount = sum(stated, Decimal(0))
-        tokens = sum(hold.tokens for hold in holds)
-        total = usd(amount, decimals), f"{tokens:,}" if tokens else ""
+        held_tokens = sum(passed_tokens(hold.entry) or 0 for hold in holds)
+        total = usd(amount, decimals), f"{held_tokens:,}" if held_tokens else ""
         rows.append([Text(cell, "bold") for cell in ("", "total", "", *total, "", "", "")])
     _print_rows(out, headers, rows)
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from budgetledger.entries import Budget, DefaultBudget, Entry
-from budgetledger.journal.basis import NO_ESTIMATE
+from budgetledger.journal.basis import NO_ESTIMATE, passed_tokens
 from budgetledger.journal.row_settings import Ended, Setting, Shift
 from budgetledger.prices import OwnPrice
 from budgetledger.windows import Period, Window
@@ -112,12 +112,14 @@ def alerts_text(budget: Budget | DefaultBudget) -> str:
 
 
 def held_text(hold: Entry) -> str:
-    """``$0.25``, ``1,200 tokens``, ``$0.25 and 1,200 tokens``: what a hold sets aside."""
-    if is_minimal(hold):
-        return LEAST
-    amount, tokens = hold.held or Decimal(0), hold.held_tokens or 0
+    """``$0.25``, ``1,200 tokens``, ``$0.25 and 1,200 tokens``: what a hold sets aside.
+
+    Without the one unit that stands for an unknown amount.
+    """
+    tokens = passed_tokens(hold)
+    amount = Decimal(0) if is_minimal(hold) else hold.held or Decimal(0)
     if not tokens:
-        return usd(amount)
+        return LEAST if is_minimal(hold) else usd(amount)
     counted = quantity(tokens, "tokens")
     return f"{usd(amount)} and {counted}" if amount else counted
 

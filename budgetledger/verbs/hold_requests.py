@@ -29,7 +29,7 @@ class Prepared(NamedTuple):
     """The draft of a hold and the estimate it is made from.
 
     ``unpriced``: the error that prevented an estimate, in a ledger that does not enforce; then
-    the draft holds nothing.
+    the draft is minimal.
     """
 
     draft: Draft
@@ -45,8 +45,10 @@ def prepare(journal: Journal, request: HoldRequest) -> Prepared:
     except UnpricedModel as unpriced:
         if journal.enforce:
             raise
-        nothing = HoldRequest(0, request.model, key=request.key, tags=request.tags)
-        return Prepared(draft_hold(nothing, *settings)[0], None, unpriced)
+        minimal = HoldRequest(
+            model=request.model, key=request.key, tags=request.tags, is_minimal=True
+        )
+        return Prepared(draft_hold(minimal, *settings)[0], None, unpriced)
 
 
 def take(
@@ -100,7 +102,7 @@ def can_afford(journal: Journal, account: str, request: HoldRequest) -> bool:
                 raise accounts.no_budget_to_hold(journal.project, account)
             ref = Ref(0, project_id, journal.project, account, tx.now_us)  # as if it was opened
         levels = with_defaults(tx, ancestors(tx, ref))
-        refused = holding.judged(tx, account, levels, draft.model, holding.need_of(draft))
+        refused = holding.judged(tx, account, levels, draft)
         if isinstance(refused, NoBudget):
             raise refused
         return refused is None

@@ -675,7 +675,7 @@ def test_holds_of_an_account_and_of_those_under_it(team):
             "account": "alice",
             "model": "gpt-4o",
             "amount": "0.25",
-            "tokens": 0,
+            "tokens": 1,
             "recorded_at": first.entry.recorded_at.isoformat().replace("+00:00", "Z"),
             "expires_at": first.expires_at.isoformat().replace("+00:00", "Z"),
             "idempotency_key": "job-7",
@@ -768,13 +768,13 @@ def test_what_is_held_is_told_with_each_budget(team):
         ledger.set_budget("team:docs", requests=10)
         ledger.hold("alice", tokens=700, model="gpt-4o")
     shown = run("balance", "team:docs").stdout
-    assert "posted 0 tokens   held 700 tokens   limit 9,000 tokens   available 8,300" in shown
+    assert "posted 0 tokens   held 701 tokens   limit 9,000 tokens   available 8,299" in shown
     found = documents("balance", "team:docs")
-    assert found["held"] == "0.375"
+    assert found["held"] == "0.375000000001"  # one unit where the amount is unknown
     assert {one["name"]: one["held"] for one in found["budgets"]} == {
         "requests": 3,
-        "tokens/gpt-4o": 700,
-        "usd": "0.375",
+        "tokens/gpt-4o": 701,
+        "usd": "0.375000000001",
     }
 
 
@@ -861,7 +861,7 @@ def test_entries_tell_the_steps_of_holds(tmp_path):
     assert line.rstrip().endswith(f"settles hold {settled.id}, repeats 5")
     rows = [json.loads(line) for line in run("entries", "--json").stdout.splitlines()]
     hold, extended, settle = rows[2:5]
-    assert (hold["held"], hold["held_tokens"]) == ("0.25", 0)
+    assert (hold["held"], hold["held_tokens"]) == ("0.25", 1)
     assert hold["expires_at"] == "2026-03-02T12:30:00.000000Z"
     assert extended["expires_at"] == "2026-03-02T14:00:00.000000Z"
     assert (settle["hold_id"], settle["held"], settle["origin_id"]) == (settled.id, None, None)

@@ -77,8 +77,9 @@ def test_a_refusal_in_requests(opened):
 def test_what_costs_nothing_passes_an_exhausted_budget(ledger):
     ledger.set_budget("alice", tokens=10)
     ledger.charge("alice", cost=11, usage=Usage(11))
-    granted(ledger, "alice", 0).settle(0)
-    assert refused(ledger, "alice", "0.000000000001").budget.name == "usd/month"
+    granted(ledger, "alice", 0, tokens=0).settle(0)
+    assert refused(ledger, "alice", "0.000000000001", tokens=0).budget.name == "usd/month"
+    assert refused(ledger, "alice", 0).budget.name == "tokens"  # free, of unknown tokens
     assert refused(ledger, "alice", tokens=1).budget.name == "tokens"
 
 

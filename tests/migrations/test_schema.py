@@ -472,10 +472,10 @@ def test_a_hold_is_judged_by_old_budgets_of_tokens_and_models_and_not_by_a_remov
     with pytest.raises(BudgetExceededError) as caught:
         ledger.hold("alice", model="gpt-4o", tokens=5001)
     assert caught.value.budget.name == "tokens/day/gpt-4o"
-    ledger.hold("alice", model="o3", tokens=5001)
-    ledger.hold("alice", model="gpt-4o", tokens=5000)
+    ledger.hold("alice", 0, model="o3", tokens=5001)
+    ledger.hold("alice", 0, model="gpt-4o", tokens=5000)
     for _ in range(10):  # the budget of nine requests had been removed
-        ledger.hold("alice", model="o3", tokens=1)
+        ledger.hold("alice", 0, model="o3", tokens=1)
     assert not ledger.can_afford("alice", model="gpt-4o", tokens=1)
 
 

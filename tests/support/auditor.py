@@ -363,13 +363,16 @@ class Auditor:
     # -- holds ----------------------------------------------------------------------------------
 
     def hold(
-        self, now, who, need, model, key, expires_in, prompt, enforce, priced=True, minimal=None
-    ):
+        self, now, who, need, model, key, expires_in, prompt, enforce, priced=True, minimal=None,
+        passed=None,
+    ):  # fmt: skip
         """*prompt*: the tokens of one that the hold was estimated from, if it was *priced*.
 
-        *minimal*: the model or function of a call of which nothing could be estimated.
+        *minimal*: the model or function of a call whose cost could not be estimated. *passed*: the
+        USD and tokens that the caller named, 0 for what was not named; None without any.
         """
-        content = (who, "hold", model, need if minimal is None else None, prompt)
+        estimate = None if minimal or passed else need
+        content = (who, "hold", model, passed, estimate, prompt)
         row, conflict = self.with_key(who[0], key, content)
         if row is not None:
             return conflict or self.still_open(now, self.holds[row["id"]])

@@ -507,18 +507,21 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
 
     def plan_hold(self, number, ledger, account, need, key, expires_in):
         who, enforce = self.who(number, account), CALLERS[number][1]
-        if need[0] == "minimal":
+        how = need[0]
+        if how == "minimal":
             return self.plan_minimal_hold(number, ledger, account, *need[1:], key, expires_in)
         asked, need, model, prompt = self.needed(need)
+        passed = None if how == "prompt" else (asked.get("amount", 0), asked.get("tokens", 0))
+        minimal = model if how == "tokens" else None
         wait = round(expires_in * 1e6)
         call = partial(ledger.hold, account, **asked, key=key, expires_in=expires_in)
         priced = need is not None
         if not priced:
             if enforce:
                 return call, lambda auditor: ("no price",)
-            need, prompt = {"usd": 0, "tokens": 0, "requests": 1}, None
+            need, prompt, minimal = {"usd": 1, "tokens": 1, "requests": 1}, None, model
         return call, lambda auditor: auditor.hold(
-            self.clock(), who, need, model, key, wait, prompt, enforce, priced
+            self.clock(), who, need, model, key, wait, prompt, enforce, priced, minimal, passed
         )
 
     def plan_minimal_hold(self, number, ledger, account, function, model, key, expires_in):
@@ -544,8 +547,8 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
             if pico is None:
                 return asked, None, model, prompt
         else:
-            pico = size if how in ("amount", "both") else 0
-            tokens = {"amount": 0, "tokens": size, "both": 1007}[how]
+            pico = size if how in ("amount", "both") else 1
+            tokens = {"amount": 1, "tokens": size, "both": 1007}[how]
             asked |= {} if how == "tokens" else {"amount": usd(pico)}
             asked |= {} if how == "amount" else {"tokens": tokens}
         return asked, {"usd": pico, "tokens": tokens, "requests": 1}, model or "unknown", prompt
@@ -561,7 +564,9 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
             return
         seen = self.auditor.with_defaults(self.clock(), who)
         refusal = seen.judge(self.clock(), who, need, model, prompt)
-        if refusal is not None and refusal[0] == "unknown":
+        if refusal is None and "amount" not in asked and prompt is None:
+            refusal = seen.is_too_much(self.clock(), who, model) or None
+        if refusal and refusal is not True and refusal[0] == "unknown":
             with pytest.raises(UnknownAccount):
                 ledger.can_afford(account, **asked)
         else:
