@@ -12,7 +12,7 @@ from samples import START
 
 from budgetledger import BudgetExceededError, Ledger
 from budgetledger.errors import UnpricedWarning
-from budgetledger.journal import settings
+from budgetledger.journal import budget_revisions
 
 NAMES = ["gpt-4o", "openai/gpt-4o", "GPT-4O", "gpt-4o-2024-08-06"]
 OTHERS = ["gpt-4o-mini", "o3"]
@@ -165,7 +165,7 @@ def test_verify_recounts_what_answered(tmp_path):
 def older(monkeypatch, ledger):
     """A ledger with a budget of a model from before names were one model."""
     with monkeypatch.context() as patched:
-        patched.setattr(settings, "BY_IDENTITY", None)
+        patched.setattr(budget_revisions, "BY_IDENTITY", None)
         ledger.set_budget("alice", 10, per="day", model="gpt-4o")
     return ledger
 
