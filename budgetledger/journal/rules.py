@@ -124,7 +124,9 @@ def settling(charge: Draft, hold_id: int, tags_json: str | None, note: str | Non
 _BEFORE_HOLDS = Draft._fields.index("origin_id")
 _NOTHING_OF_HOLDS = (None,) * (len(Draft._fields) - _BEFORE_HOLDS)
 
-SETTINGS = frozenset(("budget", "shift", "parent", "freeze", "unfreeze", "alert", "resolve"))
+SETTINGS = frozenset(
+    ("budget", "shift", "parent", "freeze", "unfreeze", "alert", "resolve", "prior")
+)
 """Kinds of rows that affect decisions on later ones. An account's ``settings_count`` counts them:
 its cached settings are valid while the count is unchanged."""
 
