@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeAlias
 from budgetledger.entries import Budget
 from budgetledger.journal import statements
 from budgetledger.journal.answers import KEY
-from budgetledger.journal.rules import sha256, sums
+from budgetledger.journal.rules import digest_of, sums
 from budgetledger.pricing.identity import covers
 from budgetledger.storage.dialect import compiled
 from budgetledger.storage.protocols import Execute
@@ -103,14 +103,13 @@ def _is_counted(scope: Scope, model: str | None, price_json: str | None) -> bool
 
 def prior_detail(budget: str, start_us: int | None, parts: Sequence[Part]) -> tuple[Any, ...]:
     """What the hash of a row of kind ``prior`` covers."""
-    digest = sha256(ascii([tuple(part) for part in parts]).encode()).hexdigest()
-    return budget, start_us, digest
+    return budget, start_us, digest_of(ascii([tuple(part) for part in parts]))
 
 
 def stored_detail(execute: Execute, entry_id: int) -> tuple[Any, ...] | None:
     """`prior_detail` of a row as stored; None if it is missing."""
     row = execute(compiled(statements.PRIOR), (entry_id,)).fetchone()
-    return None if row is None else prior_detail(*row[:2], _stored_parts(execute, entry_id))
+    return None if row is None else prior_detail(row[0], row[1], _stored_parts(execute, entry_id))
 
 
 def is_recounted(execute: Execute, project_id: int, whole_id: int, entry_id: int) -> bool:

@@ -137,6 +137,12 @@ def genesis(project: str, account: str, created_at_us: int, whole_id: int | None
     return Head(digest, whole_id=whole_id)
 
 
+def digest_of(text: str) -> str:
+    """The sha256 of ASCII text, in hexadecimal digits."""
+    digest: str = sha256(text.encode()).hexdigest()
+    return digest
+
+
 def next_time(head: Head, now_us: int) -> int:
     """The time of the next row: now, but never before the row it follows."""
     return now_us if now_us > head.recorded_at_us else head.recorded_at_us

@@ -10,7 +10,7 @@ from budgetledger.journal.alerts import raise_alerts, resolve
 from budgetledger.journal.append import append, find_or_open, recorded
 from budgetledger.journal.budget_terms import BudgetTerms
 from budgetledger.journal.journal import Journal
-from budgetledger.journal.reports import BY_IDENTITY
+from budgetledger.journal.prior import BY_IDENTITY
 from budgetledger.journal.rules import Draft
 from budgetledger.journal.standing import WHOLE_PROJECT, ancestors, head_of, settings_of
 from budgetledger.journal.transaction import Transaction

@@ -16,9 +16,8 @@ from budgetledger.journal import statements
 from budgetledger.journal.accounts import Ref, account_by_id
 from budgetledger.journal.answers import Counted
 from budgetledger.journal.late import moved
-from budgetledger.journal.prior import prior_rows, prior_within
+from budgetledger.journal.prior import BY_IDENTITY, prior_rows, prior_within
 from budgetledger.journal.reports import (
-    BY_IDENTITY,
     EVER,
     NOTHING,
     counted_by,

@@ -315,7 +315,8 @@ JOIN budget_revisions b ON b.entry_id = (
 JOIN entries e ON e.id = b.entry_id
 WHERE c.entry_id = :entry_id"""
 PRIOR_PARTS = f"""
-SELECT belongs_at_us, {_TOTALS} FROM prior_parts WHERE entry_id = :entry_id ORDER BY belongs_at_us"""
+SELECT belongs_at_us, {_TOTALS} FROM prior_parts WHERE entry_id = :entry_id
+ORDER BY belongs_at_us"""
 
 # verify: when an entry belongs.
 BELONGS = f"SELECT {_BELONGS} FROM entries e WHERE e.id = :id"
