@@ -9,7 +9,7 @@ from budgetledger.entries import Budget
 from budgetledger.journal import statements
 from budgetledger.journal.accounts import Ref
 from budgetledger.journal.append import append
-from budgetledger.journal.reports import BY_IDENTITY
+from budgetledger.journal.prior import BY_IDENTITY
 from budgetledger.journal.rules import Draft
 from budgetledger.journal.transaction import Transaction
 

@@ -33,7 +33,7 @@ RELEASED = sorted(file.stem for file in SAVED.glob("*.sql"))
 APPEND_ONLY = {
     "projects", "accounts", "entries", "budget_revisions", "window_shifts", "parent_changes",
     "threshold_crossings", "model_runs", "price_revisions", "answers", "late_entries",
-    "default_budget_revisions",
+    "default_budget_revisions", "prior_costs", "prior_parts",
 }  # fmt: skip
 TABLES = APPEND_ONLY | {"open_holds"}
 
@@ -134,6 +134,7 @@ def test_every_table_is_strict_and_guarded_but_for_the_list_of_open_holds(path):
             "model_runs",
             "answers",
             "late_entries",
+            "prior_parts",
         }
         triggers = database.execute(
             "SELECT tbl_name, name FROM sqlite_master WHERE type = 'trigger'"

@@ -338,6 +338,33 @@ INSERT INTO "price_revisions" VALUES(3,4,'my-own','{"input_mtok":"3.25","output_
 INSERT INTO "price_revisions" VALUES(4,4,'my-own',NULL,1769906160000000,1769906160000000,'moved',X'ABF3BB884A6FB50025811D2F7AF65850F61FEA11D0D858C30785878735EBDA81');
 INSERT INTO "price_revisions" VALUES(5,NULL,'my-*',NULL,1769891400000000,1769906160000000,NULL,X'AF8B688D68CAC990F7802F0FC55CBF5211F234EA9AB23008BDBC4CB2601607F6');
 INSERT INTO "price_revisions" VALUES(6,5,'my-secret','{"input_mtok":"10","output_mtok":"20"}',1769891400000000,1769906160000000,NULL,X'59496E03F5A2B58DB9399A404037960545C927224E44470E36B8A822C661DF9A');
+CREATE TABLE prior_costs (
+	entry_id INTEGER NOT NULL, 
+	account_id INTEGER NOT NULL, 
+	budget TEXT NOT NULL, 
+	start_us INTEGER, 
+	PRIMARY KEY (entry_id), 
+	FOREIGN KEY(entry_id) REFERENCES entries (id), 
+	FOREIGN KEY(account_id) REFERENCES accounts (id)
+)
+ STRICT
+
+;
+CREATE TABLE prior_parts (
+	entry_id INTEGER NOT NULL, 
+	belongs_at_us INTEGER NOT NULL, 
+	total_usd INTEGER NOT NULL, 
+	total_pico INTEGER NOT NULL, 
+	total_tokens INTEGER NOT NULL, 
+	total_requests INTEGER NOT NULL, 
+	PRIMARY KEY (entry_id, belongs_at_us), 
+	CHECK (total_pico BETWEEN 0 AND 999999999999), 
+	FOREIGN KEY(entry_id) REFERENCES entries (id)
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
 CREATE TABLE projects (
 	id INTEGER NOT NULL, 
 	name TEXT NOT NULL, 
@@ -533,6 +560,7 @@ CREATE TRIGGER answers_no_replace BEFORE INSERT ON answers
 CREATE INDEX late_entries_by_delay ON late_entries (account_id, within_us, recorded_at_us, belongs_at_us);
 CREATE INDEX late_entries_by_time ON late_entries (account_id, recorded_at_us);
 CREATE INDEX late_entries_by_belonging ON late_entries (account_id, belongs_at_us);
+CREATE INDEX prior_costs_by_budget ON prior_costs (account_id, budget, entry_id);
 CREATE TRIGGER entries_no_replace BEFORE INSERT ON entries
         WHEN NEW.settings_rows IS NULL
             OR (NEW.id >= 0 AND EXISTS (SELECT 1 FROM entries WHERE id = NEW.id))
@@ -548,6 +576,20 @@ CREATE TRIGGER late_entries_no_delete BEFORE DELETE ON late_entries
         BEGIN SELECT RAISE(ABORT, 'budgetledger: rows stay; append an adjustment'); END;
 CREATE TRIGGER late_entries_no_replace BEFORE INSERT ON late_entries
         WHEN EXISTS (SELECT 1 FROM late_entries WHERE account_id = NEW.account_id AND entry_id = NEW.entry_id)
+        BEGIN SELECT RAISE(ABORT, 'budgetledger: this row is recorded already'); END;
+CREATE TRIGGER prior_costs_no_update BEFORE UPDATE ON prior_costs
+        BEGIN SELECT RAISE(ABORT, 'budgetledger: rows never change; append an adjustment'); END;
+CREATE TRIGGER prior_costs_no_delete BEFORE DELETE ON prior_costs
+        BEGIN SELECT RAISE(ABORT, 'budgetledger: rows stay; append an adjustment'); END;
+CREATE TRIGGER prior_costs_no_replace BEFORE INSERT ON prior_costs
+        WHEN EXISTS (SELECT 1 FROM prior_costs WHERE entry_id = NEW.entry_id)
+        BEGIN SELECT RAISE(ABORT, 'budgetledger: this row is recorded already'); END;
+CREATE TRIGGER prior_parts_no_update BEFORE UPDATE ON prior_parts
+        BEGIN SELECT RAISE(ABORT, 'budgetledger: rows never change; append an adjustment'); END;
+CREATE TRIGGER prior_parts_no_delete BEFORE DELETE ON prior_parts
+        BEGIN SELECT RAISE(ABORT, 'budgetledger: rows stay; append an adjustment'); END;
+CREATE TRIGGER prior_parts_no_replace BEFORE INSERT ON prior_parts
+        WHEN EXISTS (SELECT 1 FROM prior_parts WHERE entry_id = NEW.entry_id AND belongs_at_us = NEW.belongs_at_us)
         BEGIN SELECT RAISE(ABORT, 'budgetledger: this row is recorded already'); END;
 CREATE VIEW spend AS
 SELECT e.id, p.name AS project, a.name AS account, strftime('%Y-%m-%dT%H:%M:%S', (e.recorded_at_us - ((e.recorded_at_us % 1000000 + 1000000) % 1000000)) / 1000000, 'unixepoch') || printf('.%06dZ', ((e.recorded_at_us % 1000000 + 1000000) % 1000000)) AS recorded_at,
