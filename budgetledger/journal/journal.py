@@ -147,13 +147,11 @@ class Journal:
         """The moment to report and the moment of knowledge, in microseconds since 1970."""
         known_us = EVER if as_of is None else to_us(as_of)
         clock_us = self.clock()
-        if at is not None and to_us(at) < clock_us:
+        if at is not None and to_us(at) != clock_us:
             return to_us(at), known_us
         # An account's time never runs back, even if the clock does.
         now_us = max(clock_us, accounts.last_time(execute, ref.id))
-        if at is not None:
-            return max(to_us(at), now_us), known_us
-        return min(now_us, known_us), known_us
+        return (min(now_us, known_us) if at is None else now_us), known_us
 
     @property
     def prices(self) -> Prices:
