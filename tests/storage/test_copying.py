@@ -36,6 +36,8 @@ def fill(ledger):
     ledger.set_price("é-*", input="0.2", output=1)
     ledger.remove_price("é-*")
     other.set_budget("alice", 1)
+    other.charge("alice", cost="0.25")
+    other.set_budget("*", 7)
     other.hold("alice", "0.5")
     for number in range(220):  # more than are copied at once
         other.charge("bob", cost="0.000000000001", model=f"m{number % 7}", tags={"n": number})
