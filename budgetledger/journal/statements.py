@@ -133,17 +133,16 @@ DEADLINES = """
 SELECT expires_at_us, held_pico, held_tokens, model FROM open_holds
 WHERE account_id = :account_id AND expires_at_us > :now_us ORDER BY expires_at_us"""
 
-# minimal hold: the first settle of one on an account that still has no price, of a model if named.
+# minimal hold: settles of such on an account that still have no price, the first of each model.
 # Index: entries_unestimated.
 UNPRICED_MINIMAL = """
-SELECT coalesce(e.origin_id, e.id) FROM entries e
+SELECT min(coalesce(e.origin_id, e.id)) AS first_id, e.model, e.price FROM entries e
 WHERE e.account_id = :account_id AND e.recorded_at_us >= :from_us
       AND e.cost_pico IS NULL AND e.kind = 'settle'
       AND substr(e.note, 1, 11) = 'no estimate'
-      AND (CAST(:model AS TEXT) IS NULL OR e.model = :model_2)
       AND NOT EXISTS (SELECT 1 FROM entries later
                       WHERE later.corrects_id = coalesce(e.origin_id, e.id))
-ORDER BY e.recorded_at_us LIMIT 1"""
+GROUP BY e.model, e.price ORDER BY first_id"""
 
 # minimal hold: the open ones of an account, one for each model and function.
 OPEN_MINIMAL = """

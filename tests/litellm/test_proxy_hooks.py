@@ -49,6 +49,26 @@ def test_a_call_is_settled_once_by_whichever_hook_comes_first(handler, ledger, r
     assert kinds(ledger) == ["hold", "settle"] * 2
 
 
+def test_a_budget_of_a_model_counts_the_names_of_the_proxy(handler, ledger, router):
+    """`cheap` is gpt-4o-mini."""
+    ledger.set_budget("alice", 1)
+    ledger.set_budget("alice", "0.000000000001", model="gpt-4o-mini")
+
+    async def call():
+        with pytest.raises(Exception, match="usd/gpt-4o-mini"):
+            await Request(handler()).admit()
+        ledger.set_budget("alice", 1, model="gpt-4o-mini")
+        request = Request(handler())
+        await request.admit()
+        await request.answer(router)
+
+    asyncio.run(call())
+    [hold] = [row for row in ledger.entries() if row.kind == "hold"]
+    assert hold.price == {"may_answer": ["openai/gpt-4o-mini"]}
+    spent = {one.budget.name: one.posted for one in ledger.balance("alice").budgets}
+    assert spent["usd/gpt-4o-mini"] == spent["usd"] > 0
+
+
 @pytest.mark.parametrize("is_stream", [False, True])
 def test_no_answer_ends_before_its_cost_is_durable_whichever_hook_records_it(
     handler, ledger, router, monkeypatch, is_stream

@@ -57,7 +57,7 @@ from budgetledger.litellm.proxy.costs import (
     of_stream,
 )
 from budgetledger.litellm.proxy.gate import install, spends_nothing
-from budgetledger.litellm.proxy.quotes import LEAST, Quote, quote
+from budgetledger.litellm.proxy.quotes import LEAST, Quote, models_behind, quote
 from budgetledger.litellm.proxy.refusals import refusal
 from budgetledger.litellm.proxy.requests import (
     UNCOUNTED,
@@ -201,6 +201,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         found = (
             models.get_model_list(model_name=call.model, team_id=caller.team) if is_named else []
         )
+        call.may_answer = models_behind(found or ())
         now = datetime.now(UTC)
         dearest = partial(extreme, prices=journal.prices, dearest=True)
         assumed = journal.default_output_tokens
@@ -388,9 +389,11 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
 
 def _requested(call: Call) -> HoldRequest:
     if call.quote == LEAST:
-        return minimal_request(call.model, call.kind, None, call.tags)
-    amount, tokens = to_usd(call.quote.pico), call.quote.tokens
-    return HoldRequest(amount, call.model, tokens=tokens, tags=call.tags)
+        request = minimal_request(call.model, call.kind, None, call.tags)
+    else:
+        amount, tokens = to_usd(call.quote.pico), call.quote.tokens
+        request = HoldRequest(amount, call.model, tokens=tokens, tags=call.tags)
+    return request._replace(may_answer=call.may_answer)
 
 
 async def _paid_for_stream(call: Call, data: Mapping[str, Any], billed: Paid | None) -> Paid | None:

@@ -36,6 +36,8 @@ class Call(str):
     kind = ""
     tags: dict[str, Any]
     quote = Quote(0, 0, 0)
+    may_answer: tuple[str, ...] = ()
+    """The models behind the Proxy's name for it."""
     hold: AsyncHold | None = None
     stream: StreamReading | None = None
     """The arrived part of its answer, if that is a stream."""
