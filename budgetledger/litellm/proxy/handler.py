@@ -69,6 +69,7 @@ from budgetledger.litellm.proxy.requests import (
     key_of,
     note,
     noted,
+    noted_by_event,
     router,
     tags_of,
 )
@@ -274,7 +275,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any
     ) -> None:
         """Settle answers that the hooks above did not see, and those after a failure."""
-        call = noted(kwargs)
+        call = noted_by_event(kwargs)
         if call is not None:
             is_free = call.quote.is_free or call.kind in STATED
             paid = of_event(kwargs, response_obj, is_free=is_free)
@@ -290,7 +291,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
 
         Settle at once for a pass-through stream: no other hook sees it.
         """
-        call = noted(kwargs)
+        call = noted_by_event(kwargs)
         if call is None:
             return
         call.broken = of_failure(kwargs) or call.broken
