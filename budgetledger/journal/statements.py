@@ -396,8 +396,8 @@ PRICE_OF_ALL_AT = f"{_PRICE} WHERE r.project_id IS NULL AND {_STANDING}"
 # set_price, remove_price: the row that the next one follows.
 PRICE_HEAD = "SELECT hash, recorded_at_us FROM price_revisions ORDER BY id DESC LIMIT 1"
 
-# reprice: the calls without a price, and those of assumed cost that reported their usage, that
-# count on an account, or in the project. Each account by itself, and in an order without an index,
+# reprice: the calls without a price, and those of assumed cost, that count on an account, or in
+# the project. Each account by itself, and in an order without an index,
 # so that only such rows are read.
 _STILL_UNPRICED = """
 WHERE e.cost_pico IS NULL AND e.kind IN ('charge', 'settle')
@@ -405,7 +405,7 @@ WHERE e.cost_pico IS NULL AND e.kind IN ('charge', 'settle')
                       WHERE later.corrects_id = coalesce(e.origin_id, e.id))"""
 _STILL_ASSUMED = _STILL_UNPRICED.replace(
     "e.cost_pico IS NULL AND e.kind IN ('charge', 'settle')",
-    "e.price_source = 'assumed' AND e.usage IS NOT NULL",
+    "e.price_source = 'assumed'",
 )
 UNPRICED_OF_ACCOUNT = f"""
 SELECT coalesce(e.origin_id, e.id) FROM entries e {_STILL_UNPRICED}
