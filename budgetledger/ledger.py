@@ -524,7 +524,8 @@ class Ledger:
         It covers the entries of `account` and the accounts under it, or of the project, with
         `model` (a name or pattern) if given. It uses your own prices, then the shipped list. A
         dry run records nothing; otherwise each entry gets an adjustment: its cost, or how that
-        differs from the assumed cost. Only usage that an answer reported is priced. Calling it
+        differs from the assumed cost. Only usage that an answer reported is priced; use
+        `adjust` for the other calls, which the command `reprice` lists. Calling it
         again, even concurrently, prices no entry twice. `progress`: see `verify`.
 
         Returns the entries with their prices. Raises `UnknownAccount`.

@@ -498,7 +498,8 @@ class OpenHold(_Row, table=True):
     """A hold that is not closed yet; one row for each account it counts against.
 
     An index over the entries, which ``verify`` recounts, so rows are deleted when holds close.
-    ``path`` has the ids of the accounts above the hold's own when it was granted.
+    ``path`` has the ids of the accounts above the hold's own when it was granted. ``model`` is
+    the hold's; for an alias of a router, a JSON array of it and of the models that may answer.
     """
 
     __tablename__ = "open_holds"

@@ -284,10 +284,12 @@ def reprice(account: str | None, model: str | None, apply: bool, where: Where) -
     --apply the result is only shown; with it, one adjustment for each call states its cost, or how
     it differs from the assumed one.
     """
+    from decimal import Decimal
+
     from budgetledger.journal.journal import journal_of
     from budgetledger.render.documents import print_json, repriced_json
     from budgetledger.render.tables import console, progress_on_terminal, repriced_table
-    from budgetledger.render.text import plain
+    from budgetledger.render.text import plain, usd
     from budgetledger.verbs.repricing import reprice as calls_repriced
 
     priced, unknown = [], []
@@ -309,7 +311,9 @@ def reprice(account: str | None, model: str | None, apply: bool, where: Where) -
     if untold:
         ids = _some([str(entry.id) for entry in untold])
         calls = "1 call reports" if len(untold) == 1 else f"{len(untold):,} calls report"
+        assumed = sum((entry.cost or Decimal(0) for entry in untold), Decimal(0))
         remark = f"{calls} no usage (entries {ids})"
+        remark += f", and {usd(assumed)} is assumed" if assumed else ""
         click.echo(f"{remark}: `budgetledger adjust ENTRY AMOUNT --reason ...`", err=True)
     unknown = [call for call in unknown if call.usage is not None]
     models = sorted({call.model for call in unknown})

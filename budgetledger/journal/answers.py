@@ -4,12 +4,15 @@ A row's running totals are those of the model asked for. Where the answer names 
 budget on the one would count as the other, the row's price says so, and a row of ``answers`` has
 the totals of the account's calls of these two names so far: an index, as `model_runs` is, that
 `verify` recounts. An alias of a router or a deployment's own name is such a call.
+
+A hold of such an alias names the models that may answer it, and counts in the budgets of each.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from budgetledger.journal import statements
@@ -36,6 +39,50 @@ def with_answer(price_json: str | None, asked: str | None, answered: str | None)
         return price_json
     price = {**json.loads(price_json or "{}"), KEY: answered}
     return json.dumps(price, separators=(",", ":"), sort_keys=True)
+
+
+# -- holds ---------------------------------------------------------------------------------------
+
+_MAY_ANSWER = "may_answer"
+_LISTED = '["'
+
+
+def with_candidates(price_json: str | None, asked: str, models: Iterable[str]) -> str | None:
+    """The price of a hold, with those of *models* that may answer under other names than *asked*.
+
+    None of them is left out that a budget may count though it does not count *asked*.
+    """
+    others = {one for one in models if not (covers(asked, one) and covers(one, asked))}
+    if not others:
+        return price_json
+    price = {**json.loads(price_json or "{}"), _MAY_ANSWER: sorted(others)}
+    return json.dumps(price, separators=(",", ":"), sort_keys=True)
+
+
+def models_of(model: str | None, price_json: str | None) -> str | None:
+    """All names of a hold of *model* with *price_json*, as ``open_holds`` has them.
+
+    That is *model*, or a JSON array of it and of the models that may answer.
+    """
+    if price_json is None or f'"{_MAY_ANSWER}":' not in price_json:
+        return model
+    return json.dumps([model, *json.loads(price_json)[_MAY_ANSWER]])
+
+
+@lru_cache(maxsize=4096)
+def each_of(models: str) -> tuple[str, ...]:
+    """The names in `models_of`; the one asked for comes first."""
+    if models.startswith(_LISTED):
+        try:
+            names = json.loads(models)
+        except ValueError:  # the name of one model
+            return (models,)
+        if all(isinstance(name, str) for name in names):
+            return tuple(names)
+    return (models,)
+
+
+# -- calls ---------------------------------------------------------------------------------------
 
 
 def has_answer(draft: Draft) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from budgetledger.entries import ESTIMATED_USAGE
 from budgetledger.errors import InvalidAmount, InvalidInput, UnreadableResponse
-from budgetledger.journal.answers import with_answer
+from budgetledger.journal.answers import with_answer, with_candidates
 from budgetledger.journal.basis import LEAST, NO_ESTIMATE, facts_of
 from budgetledger.journal.rules import ASSUMED_OUTPUT, Draft
 from budgetledger.money import Amount, count, to_pico
@@ -118,6 +118,8 @@ class HoldRequest(NamedTuple):
     """Whether nothing could be estimated; then neither *amount* nor *tokens* is passed."""
     function: str | None = None
     """In a minimal request without a model, the name of the function that makes the call."""
+    may_answer: tuple[str, ...] = ()
+    """Where *model* is an alias of a router: the models behind it."""
 
     @property
     def has_prompt(self) -> bool:
@@ -196,6 +198,8 @@ def draft_hold(
         price_json = facts_of(request.function, tokens)
         if amount is None:
             source = NO_ESTIMATE
+    if model is not None and request.may_answer:
+        price_json = with_candidates(price_json, model, request.may_answer)
     draft = Draft(
         "hold",
         model or UNKNOWN_MODEL,

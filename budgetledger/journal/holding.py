@@ -20,6 +20,7 @@ from budgetledger.errors import (
 )
 from budgetledger.journal import accounts, statements
 from budgetledger.journal.accounts import Ref
+from budgetledger.journal.answers import models_of
 from budgetledger.journal.append import append, find_or_open, recorded
 from budgetledger.journal.basis import NO_ESTIMATE
 from budgetledger.journal.default_budgets import apply_defaults
@@ -95,7 +96,8 @@ def hold(
     draft = Draft._make((*draft[:-1], tx.now_us + expires_in_us))
     entry = append(tx, account, draft).entry
     path = "/".join([str(level.account.id) for level in levels[1:]])
-    of_hold = (entry.id, draft.expires_at_us, draft.model, need.pico, need.tokens, path)
+    models = models_of(draft.model, draft.price_json)
+    of_hold = (entry.id, draft.expires_at_us, models, need.pico, need.tokens, path)
     for level in levels:
         tx.execute(statements.INSERT_OPEN_HOLD, (level.account.id, *of_hold))
     return Granted(entry, account, refused)
@@ -142,8 +144,8 @@ def judged(
                 account=frozen,
                 project=level.account.project,
             )
-    need = need_of(draft)
-    every = [check for level in levels for check in checks(tx, level, draft.model)]
+    need, models = need_of(draft), models_of(draft.model, draft.price_json)
+    every = [check for level in levels for check in checks(tx, level, models)]
     refused = refusing(every, need)
     if not refused:
         is_minimal = draft.price_source == NO_ESTIMATE

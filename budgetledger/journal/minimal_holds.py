@@ -10,17 +10,21 @@ Only minimal holds run these statements. Each reads an index that has only rows 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from budgetledger.entries import Budget
 from budgetledger.errors import UnpricedModel
 from budgetledger.journal import statements
+from budgetledger.journal.answers import KEY as ANSWERED
+from budgetledger.journal.answers import each_of, models_of
 from budgetledger.journal.basis import NO_ESTIMATE, note_of
 from budgetledger.journal.drafts import UNKNOWN_MODEL
 from budgetledger.journal.reports import counts
 from budgetledger.journal.rules import Draft
 from budgetledger.journal.standing import Level, check
 from budgetledger.journal.transaction import Transaction
+from budgetledger.pricing.identity import covers
 from budgetledger.storage.dialect import compiled
 
 _STATE = (
@@ -41,11 +45,13 @@ def unlimited(
 
     *around*: the holds of the calls around this one.
     """
-    model = None if draft.model == UNKNOWN_MODEL else draft.model
+    models = None
+    if draft.model is not None and draft.model != UNKNOWN_MODEL:
+        models = models_of(draft.model, draft.price_json)
     for level in levels:
         for budget in level.settings.budgets:
-            if budget.measure == "usd" and counts(budget, model):
-                refused = _unpriced(tx, level, budget, draft, model) or _unproven(
+            if budget.measure == "usd" and counts(budget, models):
+                refused = _unpriced(tx, level, budget, draft, models) or _unproven(
                     tx, level, budget, draft, around
                 )
                 if refused is not None:
@@ -54,24 +60,33 @@ def unlimited(
 
 
 def _unpriced(
-    tx: Transaction, level: Level, budget: Budget, draft: Draft, model: str | None
+    tx: Transaction, level: Level, budget: Budget, draft: Draft, models: str | None
 ) -> UnpricedModel | None:
-    """The refusal for a settle in the active window that has no price yet, of *model* if named.
+    """The refusal for a settle in the active window that has no price yet, of *models* if named.
 
     Corrections are never undone, so where all was stated once, only later rows are read again.
     """
     start_us = check(tx, level, budget).window.start_us or 0
     stated = level.settings.stated
-    first_us, last_us = stated.get(model, (start_us, start_us))
+    first_us, last_us = stated.get(models, (start_us, start_us))
     if not first_us <= start_us <= last_us:
         first_us, last_us = start_us, start_us
-    where = (level.account.id, last_us, start_us, model, model)
-    row = tx.execute(compiled(statements.UNPRICED_MINIMAL), where).fetchone()
-    if row is None:
-        stated[model] = first_us, level.head.recorded_at_us
-        return None
-    why = f"entry {row[0]}, of such a call, has no price yet"
-    return _refusal(level, budget, draft, why, _STATE.format(entry_id=row[0]))
+    where = (level.account.id, last_us, start_us)
+    rows = tx.execute(compiled(statements.UNPRICED_MINIMAL), where).fetchall()
+    for entry_id, model, price_json in rows:
+        if models is None or _is_same(models, model, price_json):
+            why = f"entry {entry_id}, of such a call, has no price yet"
+            return _refusal(level, budget, draft, why, _STATE.format(entry_id=entry_id))
+    stated[models] = first_us, level.head.recorded_at_us
+    return None
+
+
+def _is_same(models: str, model: str, price_json: str | None) -> bool:
+    """Whether one of *models* is the *model* of a settle, or the one that answered it."""
+    names = (model, json.loads(price_json or "{}").get(ANSWERED, model))
+    return any(
+        covers(ours, theirs) or covers(theirs, ours) for ours in each_of(models) for theirs in names
+    )
 
 
 def _unproven(
@@ -81,7 +96,7 @@ def _unproven(
     where = (level.account.id, tx.now_us, NO_ESTIMATE)
     open_holds = tx.execute(compiled(statements.OPEN_MINIMAL), where).fetchall()
     for hold_id, model, price_json in open_holds:
-        if not counts(budget, model):
+        if not counts(budget, models_of(model, price_json)):
             continue
         note = note_of(model, price_json)
         last = (level.account.project_id, note)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from budgetledger.entries import Balance, Budget, BudgetStatus, Measure
 from budgetledger.journal import statements
 from budgetledger.journal.accounts import Ref, no_budget
-from budgetledger.journal.answers import Counted, answers_counted
+from budgetledger.journal.answers import Counted, answers_counted, each_of
 from budgetledger.journal.late import late_totals
 from budgetledger.journal.prior import BY_IDENTITY, prior_by_model, prior_rows, prior_within
 from budgetledger.journal.rules import of_measure
@@ -184,10 +184,15 @@ def recorded_before(
 
 
 def counts(budget: Budget, model: str | None) -> bool:
-    """Whether *budget* counts what is asked for, or answered, as *model*."""
+    """Whether *budget* counts what is asked for as *model*, or as one of `models_of` a hold."""
     if budget.model is None or budget.model == model:
         return True
-    return budget.by_identity and model is not None and covers(budget.model, model)
+    if model is None:
+        return False
+    asked, *others = each_of(model)
+    if not budget.by_identity:
+        return budget.model == asked
+    return any(covers(budget.model, name) for name in (asked, *others))
 
 
 def counted_by(execute: Execute, account_id: int, budget: Budget) -> Counted | None:

@@ -144,15 +144,15 @@ def above(tx: Transaction, account: Ref, settings: Settings, whole_id: int | Non
     return account_by_id(tx.execute, account.project_id, account.project, parent_id)
 
 
-def checks(tx: Transaction, level: Level, model: str | None) -> list[Check]:
-    """The level's budgets that apply to a call of *model*, with their current use."""
+def checks(tx: Transaction, level: Level, models: str | None) -> list[Check]:
+    """The level's budgets that apply to a hold of *models*, as `models_of` has them; their use."""
     held = None
     applicable = []
     for budget in level.settings.budgets:
         if budget.model is None:
             held = held or held_on(tx, level.account.id)
             applicable.append(check(tx, level, budget, held))
-        elif counts(budget, model):
+        elif counts(budget, models):
             of_model = held_on(tx, level.account.id, budget)
             applicable.append(check(tx, level, budget, of_model))
     return applicable
@@ -203,7 +203,7 @@ def _sum_held(
         row = tx.execute(_HELD, (account_id, from_us)).fetchone()
         return row
     by_model = tx.execute(_HELD_BY_MODEL, (account_id, from_us)).fetchall()
-    counted = [sums for model, *sums in by_model if counts(budget, model)]
+    counted = [sums for models, *sums in by_model if counts(budget, models)]
     if not counted:
         return 0, 0, 0, 0, 0
     *sums, first = zip(*counted, strict=True)

@@ -162,17 +162,16 @@ DEADLINES = """
 SELECT expires_at_us, held_pico, held_tokens, model FROM open_holds
 WHERE account_id = :account_id AND expires_at_us > :now_us ORDER BY expires_at_us"""
 
-# minimal hold: the first settle of one on an account that still has no price, of a model if named.
+# minimal hold: settles of such on an account that still have no price, the first of each model.
 # Index: entries_unestimated.
 UNPRICED_MINIMAL = f"""
-SELECT coalesce(e.origin_id, e.id) FROM entries e
+SELECT min(coalesce(e.origin_id, e.id)) AS first_id, e.model, e.price FROM entries e
 WHERE e.account_id = :account_id AND e.recorded_at_us >= :from_us
       AND {_BELONGS} >= :start_us AND e.cost_pico IS NULL AND e.kind = 'settle'
       AND substr(e.note, 1, 11) = 'no estimate'
-      AND (CAST(:model AS TEXT) IS NULL OR e.model = :model_2)
       AND NOT EXISTS (SELECT 1 FROM entries later
                       WHERE later.corrects_id = coalesce(e.origin_id, e.id))
-ORDER BY e.recorded_at_us LIMIT 1"""
+GROUP BY e.model, e.price ORDER BY first_id"""
 
 # minimal hold: the open ones of an account, one for each model and function.
 OPEN_MINIMAL = """
@@ -570,8 +569,8 @@ PRICE_OF_ALL_AT = f"{_PRICE} WHERE r.project_id IS NULL AND {_STANDING}"
 # set_price, remove_price: the row that the next one follows.
 PRICE_HEAD = "SELECT hash, recorded_at_us FROM price_revisions ORDER BY id DESC LIMIT 1"
 
-# reprice: the calls without a price, and those of assumed cost that reported their usage, that
-# count on an account, or in the project. Each account by itself, and in an order without an index,
+# reprice: the calls without a price, and those of assumed cost, that count on an account, or in
+# the project. Each account by itself, and in an order without an index,
 # so that only such rows are read.
 _STILL_UNPRICED = """
 WHERE e.cost_pico IS NULL AND e.kind IN ('charge', 'settle')
@@ -579,7 +578,7 @@ WHERE e.cost_pico IS NULL AND e.kind IN ('charge', 'settle')
                       WHERE later.corrects_id = coalesce(e.origin_id, e.id))"""
 _STILL_ASSUMED = _STILL_UNPRICED.replace(
     "e.cost_pico IS NULL AND e.kind IN ('charge', 'settle')",
-    "e.price_source = 'assumed' AND e.usage IS NOT NULL",
+    "e.price_source = 'assumed'",
 )
 UNPRICED_OF_ACCOUNT = f"""
 SELECT coalesce(e.origin_id, e.id) FROM entries e {_STILL_UNPRICED}

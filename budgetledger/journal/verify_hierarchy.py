@@ -7,10 +7,13 @@ from typing import Any, NamedTuple
 
 from budgetledger.entries import MONEY_KINDS
 from budgetledger.journal import statements
+from budgetledger.journal.answers import models_of
 from budgetledger.journal.problem import Problem
 from budgetledger.journal.standing import WHOLE_PROJECT
 from budgetledger.storage.dialect import compiled
 from budgetledger.storage.protocols import Execute
+
+_PRICE = 13  # its place in the evidence of ROWS_IN_ORDER
 
 
 class _Hierarchy:
@@ -84,7 +87,8 @@ def hierarchy_problems(execute: Execute, counted_from: int) -> Iterator[Problem]
         if kind == "hold":
             above = hierarchy.above(account_id, project_id)
             of_project.setdefault(project_id, []).append(entry_id)
-            open_holds[entry_id] = _Open([account_id, *above], expires_at_us, model, pico, tokens)
+            models = models_of(model, evidence[_PRICE])
+            open_holds[entry_id] = _Open([account_id, *above], expires_at_us, models, pico, tokens)
         elif kind == "extend" and hold_id in open_holds:
             open_holds[hold_id] = open_holds[hold_id]._replace(expires_at_us=expires_at_us)
         elif kind in ("settle", "release", "expire"):
@@ -125,7 +129,7 @@ class _Open(NamedTuple):
 
     counted_on: list[int]
     expires_at_us: int
-    model: str | None
+    models: str | None
     pico: int
     tokens: int
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 from inspect import signature
 from typing import Any, NamedTuple
 
-from budgetledger.aio import AsyncHold, AsyncLedger
+from budgetledger.aio import AsyncHold, AsyncLedger, requested_ahold
 from budgetledger.callers import Caller
 from budgetledger.clients.call_arguments import Kind, asking_for_usage, hold_arguments
 from budgetledger.clients.metered_streams import AsyncMeteredStream, MeteredStream
@@ -23,9 +23,9 @@ from budgetledger.errors import (
 from budgetledger.holds import BaseHold, Hold, called_at, nested
 from budgetledger.journal.drafts import HoldRequest
 from budgetledger.journal.journal import journal_of
-from budgetledger.ledger import Ledger, ledger_at
+from budgetledger.ledger import Ledger, ledger_at, requested_hold
 from budgetledger.litellm.exceeded_error import as_litellm_error
-from budgetledger.litellm.listed_prices import listed_rates, most_cost, stated_rates
+from budgetledger.litellm.listed_prices import listed_rates, models_of, most_cost, stated_rates
 from budgetledger.litellm.tags import call_tags
 from budgetledger.money import to_usd
 from budgetledger.responses.called_at import called_at as places_of
@@ -57,6 +57,15 @@ class _Call(NamedTuple):
     kwargs: dict[str, Any]
     prompt: dict[str, Any]  # the arguments of Ledger.hold from which it is estimated
     deployments: Sequence[Deployment]  # any of which may answer
+
+    def request(self, **how_much: Any) -> HoldRequest:
+        """The request of a hold, which names the models that may answer."""
+        models = [
+            name
+            for each in self.deployments
+            for name in models_of({**each.prices, "model": each.model})
+        ]
+        return HoldRequest(**how_much, **self.labels, may_answer=tuple(models))
 
 
 class LitellmMeter:
@@ -136,7 +145,7 @@ class LitellmMeter:
         prompt = hold_arguments(kind, arguments)
         model = prompt.get("model") or ""
         deployments = self._deployments(model) if self._deployments is not None else ()
-        deployments = deployments or (Deployment(model, kwargs),)
+        deployments = deployments or (Deployment(_unaliased(name, model), kwargs),)
         return _Call(kind, caller.account(), labels, kwargs, prompt, deployments)
 
     # -- the hold -----------------------------------------------------------------------------
@@ -145,8 +154,9 @@ class LitellmMeter:
         try:
             if not self._is_priced_apart(call):
                 with suppress(UnpricedModel, *self._tolerated()):
-                    return ledger.hold(call.account, **call.prompt, **call.labels)
-            return ledger.hold(call.account, **self._priced(ledger, call), **call.labels)
+                    return requested_hold(ledger, call.account, call.request(**call.prompt))
+            priced = self._priced(ledger, call)
+            return requested_hold(ledger, call.account, call.request(**priced))
         except BudgetExceededError as error:
             raise as_litellm_error(error) from None
 
@@ -155,9 +165,9 @@ class LitellmMeter:
         try:
             if not self._is_priced_apart(call):
                 with suppress(UnpricedModel, *self._tolerated()):
-                    return await aledger.hold(call.account, **call.prompt, **call.labels)
+                    return await requested_ahold(aledger, call.account, call.request(**call.prompt))
             priced = await asyncio.to_thread(self._priced, ledger, call)
-            return await aledger.hold(call.account, **priced, **call.labels)
+            return await requested_ahold(aledger, call.account, call.request(**priced))
         except BudgetExceededError as error:
             raise as_litellm_error(error) from None
 
@@ -238,6 +248,15 @@ def _is_stated_free(kind: Kind, deployment: Deployment) -> bool:
     model, prices = deployment
     rates = stated_rates(kind, prices) or listed_rates(kind, model, _listed())
     return rates is not None and rates.are_free
+
+
+def _unaliased(function: str, model: str) -> str:
+    """The model that litellm's *function* calls for the name *model*."""
+    import litellm
+
+    aliases = litellm.model_alias_map if function == "completion" else None
+    named = aliases.get(model, model) if isinstance(aliases, Mapping) else model
+    return named if isinstance(named, str) else model
 
 
 def _listed() -> Mapping[str, Mapping[str, Any]]:

@@ -60,6 +60,15 @@ def prices_of_deployment(params: Mapping[str, Any], info: Mapping[str, Any]) -> 
     return {**info, **{name: value for name, value in params.items() if value is not None}}
 
 
+def models_of(deployment: Mapping[str, Any]) -> list[str]:
+    """The model of a deployment, and the one that its ``base_model`` says it is.
+
+    *deployment*: as `prices_of_deployment` returns it. Patterns, such as ``openai/*``, are none.
+    """
+    names = [deployment.get(field) for field in ("model", "base_model")]
+    return [name for name in names if isinstance(name, str) and name and "*" not in name]
+
+
 def stated_rates(kind: Kind, *places: Mapping[str, Any] | None) -> Rates | None:
     """The rates in the first of *places* that states any for such a call; None if none does.
 

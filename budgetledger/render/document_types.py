@@ -267,7 +267,7 @@ class RepricedCall(TypedDict):
 
 
 class Repriced(TypedDict):
-    """Calls that were priced now, or would be, and those still without a price."""
+    """Calls that were priced now, or would be, and those whose cost is unknown or assumed still."""
 
     applied: bool
     total: Decimal

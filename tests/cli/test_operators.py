@@ -294,6 +294,22 @@ def test_a_call_without_usage_is_told_from_one_without_a_price(path):
     assert "prices set" not in said
 
 
+def test_an_assumed_cost_without_usage_is_told_too(path):
+    with Ledger(path) as ledger:
+        ledger.set_budget("dora", 1)
+        hold = ledger.hold("dora", "0.3", model="m")
+        with pytest.warns(UnpricedWarning):
+            settle = hold.settle({"model": "m", "id": "x"})
+    said = run("reprice", "--apply").stderr
+    assert f"1 call reports no usage (entries {settle.id}), and $0.30 is assumed: " in said
+    assert "`budgetledger adjust ENTRY AMOUNT --reason ...`" in said
+    assert [one["id"] for one in document("reprice")["still_unpriced"]] == [settle.id]
+    with Ledger(path) as ledger:
+        assert ledger.reprice(dry_run=False) == []
+        ledger.adjust(settle, "-0.1", reason="as billed")
+    assert "no usage" not in run("reprice").stderr
+
+
 @pytest.mark.parametrize("command", ["status", "entries", "holds alice", "alerts"])
 def test_a_narrow_terminal_breaks_no_word(path, command):
     with Ledger(path) as ledger:

@@ -13,6 +13,8 @@ from samples import START
 from budgetledger import BudgetExceededError, Ledger
 from budgetledger.errors import UnpricedWarning
 from budgetledger.journal import budget_revisions
+from budgetledger.journal.drafts import HoldRequest
+from budgetledger.ledger import requested_hold
 
 NAMES = ["gpt-4o", "openai/gpt-4o", "GPT-4O", "gpt-4o-2024-08-06"]
 OTHERS = ["gpt-4o-mini", "o3"]
@@ -133,6 +135,71 @@ def test_a_price_stated_later_counts_where_the_answer_does(ledger):
     assert (priced.cost, priced.adjustment.model) == (Decimal("0.001"), "my-alias")
     assert status(ledger, "usd/day/house-model").posted == priced.cost
     assert ledger.verify().ok
+
+
+def hold_of(ledger, asked, *models, amount="0.01"):
+    return requested_hold(ledger, "alice", HoldRequest(amount, asked, may_answer=models))
+
+
+def test_a_hold_of_an_alias_counts_for_each_model_that_may_answer(ledger):
+    ledger.set_parent("alice", "team")
+    ledger.set_budget("alice", 1)
+    ledger.set_budget("alice", "0.05", per="day", model="gpt-4o")
+    ledger.set_budget("team", "0.03", per="day", model="claude-sonnet-4-5")
+    ledger.set_budget("team", "0.02", per="day", model="best")
+    ledger.set_budget("*", "0.04", per="day", model="azure/gpt-4o")
+    best = "best", "openai/gpt-4o", "anthropic/claude-sonnet-4-5"
+    open_holds = [hold_of(ledger, *best) for _ in range(2)]
+    for budget, account in [
+        ("usd/day/gpt-4o", "alice"), ("usd/day/claude-sonnet-4-5", "team"), ("usd/day/best", "team")
+    ]:  # fmt: skip
+        assert status(ledger, budget, account).held == Decimal("0.02")
+    assert ledger.verify().ok
+    with pytest.raises(BudgetExceededError) as refused:
+        hold_of(ledger, *best)
+    assert refused.value.budget.name == "usd/day/best"
+    open_holds.append(hold_of(ledger, "also", *best[1:]))
+    with pytest.raises(BudgetExceededError) as refused:
+        hold_of(ledger, "also", *best[1:])
+    assert refused.value.budget.name == "usd/day/claude-sonnet-4-5"
+    with pytest.raises(BudgetExceededError) as refused:
+        ledger.hold("alice", "0.03", model="gpt-4o")
+    assert refused.value.held == Decimal("0.03")
+    assert hold_of(ledger, "gpt-4o", "openai/gpt-4o").entry.price == {}
+    hosted = hold_of(ledger, "gpt-4o", "azure/gpt-4o", "azure/my-deployment")
+    assert hosted.entry.price == {"may_answer": ["azure/gpt-4o", "azure/my-deployment"]}
+    assert status(ledger, "usd/day/azure/gpt-4o", "*").held == Decimal("0.01")
+    open_holds[0].settle(USED)
+    open_holds[1].release()
+    assert status(ledger).posted == status(ledger, "usd/day/best", "team").posted == COST
+    assert status(ledger, "usd/day/claude-sonnet-4-5", "team").posted == 0
+    assert status(ledger, "usd/day/claude-sonnet-4-5", "team").held == Decimal("0.01")
+    assert ledger.verify().ok
+
+
+def test_an_alias_does_not_pass_a_budget_of_its_model(ledger):
+    ledger.set_budget("alice", "0.05", per="day", model="gpt-4o")
+    for _ in range(5):
+        hold_of(ledger, "best", "openai/gpt-4o")
+    with pytest.raises(BudgetExceededError) as refused:
+        hold_of(ledger, "best", "openai/gpt-4o")
+    assert refused.value.retry_after == 1800
+
+
+@pytest.mark.parametrize("name", ['["gpt-4o"]', '["gpt-4o', '["a", 1]', "[]"])
+def test_a_name_that_looks_like_a_list_is_a_name(ledger, name):
+    ledger.set_budget("alice", 1, model=name)
+    ledger.hold("alice", "0.5", model=name)
+    with pytest.raises(BudgetExceededError):
+        ledger.hold("alice", "0.6", model=name)
+    assert ledger.verify().ok
+
+
+def test_an_older_budget_counts_an_alias_by_the_name_asked_for(older):
+    hold_of(older, "best", "gpt-4o", amount=50)
+    hold_of(older, "gpt-4o", "azure/gpt-4o", amount=6)
+    with pytest.raises(BudgetExceededError):
+        hold_of(older, "gpt-4o", "azure/gpt-4o", amount=6)
 
 
 def test_an_index_of_answers_that_was_changed_is_found(ledger, database):

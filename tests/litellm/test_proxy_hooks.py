@@ -51,6 +51,57 @@ def test_a_call_is_settled_once_by_whichever_hook_comes_first(handler, ledger, r
     assert kinds(ledger) == ["hold", "settle"] * 2
 
 
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_mirrored_request_is_a_call_of_its_own(handler, ledger, router, is_first):
+    ledger.set_budget("alice", 1)
+
+    async def call():
+        proxy = handler()
+        request = Request(proxy)
+        request.data["litellm_call_id"] = "first"
+        await request.admit()
+        copied = {**request.data["metadata"], "is_silent_experiment": True, "model_group": "quiet"}
+        mirrored = {"litellm_params": {"metadata": copied}, "litellm_call_id": "copy"}
+        answer = {"model": "other", "usage": {"prompt_tokens": 9, "completion_tokens": 9}}
+
+        async def mirror():
+            await proxy.async_log_failure_event(mirrored, None, None, None)
+            told = mirrored | {"response_cost": 0.25}
+            await proxy.async_log_success_event(told, answer, None, None)
+
+        if is_first:
+            await mirror()
+        await request.answer(router)
+        if not is_first:
+            await mirror()
+
+    asyncio.run(call())
+    found = {(row.kind, row.model): row.cost for row in ledger.entries() if row.kind != "budget"}
+    assert found["charge", "quiet"] == Decimal("0.25")
+    assert 0 < found["settle", "cheap"] < Decimal("0.01")
+    assert len(ledger.holds("alice")) == 0
+
+
+def test_a_budget_of_a_model_counts_the_names_of_the_proxy(handler, ledger, router):
+    """`cheap` is gpt-4o-mini."""
+    ledger.set_budget("alice", 1)
+    ledger.set_budget("alice", "0.000000000001", model="gpt-4o-mini")
+
+    async def call():
+        with pytest.raises(Exception, match="usd/gpt-4o-mini"):
+            await Request(handler()).admit()
+        ledger.set_budget("alice", 1, model="gpt-4o-mini")
+        request = Request(handler())
+        await request.admit()
+        await request.answer(router)
+
+    asyncio.run(call())
+    [hold] = [row for row in ledger.entries() if row.kind == "hold"]
+    assert hold.price == {"may_answer": ["openai/gpt-4o-mini"]}
+    spent = {one.budget.name: one.posted for one in ledger.balance("alice").budgets}
+    assert spent["usd/gpt-4o-mini"] == spent["usd"] > 0
+
+
 @pytest.mark.parametrize("is_stream", [False, True])
 def test_no_answer_ends_before_its_cost_is_durable_whichever_hook_records_it(
     handler, ledger, router, monkeypatch, is_stream

@@ -112,6 +112,41 @@ def test_a_copy_is_metered_too(ledger, router):
     assert llm.token_counter is litellm.token_counter
 
 
+@pytest.mark.parametrize("model", ["gpt-4o", "gpt-4o-mini", "openai/gpt-4o"])
+@pytest.mark.parametrize("is_async", [False, True])
+def test_an_alias_counts_for_each_model_behind_it(ledger, provider, router, model, is_async):
+    routed = wrap(router, ledger, user="alice")
+    ledger.set_budget("alice", "0.001", model=model)
+    held = ledger.hold("alice", "0.001", model=model)
+
+    def ask():
+        if is_async:
+            return asyncio.run(routed.acompletion("best", said(), max_tokens=5))
+        return routed.completion("best", said(), max_tokens=5)
+
+    with pytest.raises(litellm.BudgetExceededError) as caught:
+        ask()
+    assert caught.value.budget.model == model
+    assert provider.requests == 0
+    held.release()
+    routed.completion("best", said(), max_tokens=5)
+    [hold] = [row for row in ledger.entries("alice") if row.kind == "hold"][1:]
+    assert hold.price == {"may_answer": ["openai/gpt-4o", "openai/gpt-4o-mini"]}
+    assert ledger.verify().ok
+
+
+def test_an_alias_of_litellm_counts_for_its_model(ledger, provider, to, monkeypatch):
+    monkeypatch.setattr(litellm, "model_alias_map", {"mine": "openai/gpt-4o"})
+    llm = wrap(litellm, ledger, user="alice")
+    ledger.set_budget("alice", "0.0000001", model="gpt-4o")
+    with pytest.raises(litellm.BudgetExceededError):
+        llm.completion("mine", said(), max_tokens=5, **to)
+    ledger.set_budget("alice", 1, model="gpt-4o")
+    llm.completion("mine", said(), max_tokens=5, **to)
+    assert ([row.cost for row in settles(ledger)], provider.requests) == ([GPT_4O], 1)
+    assert settles(ledger)[0].model == "mine"
+
+
 def test_of_two_wrappings_the_newest_counts(ledger, provider, to, router):
     wrap(wrap(router, ledger, user="alice"), ledger, user="bob").completion("cheap", said())
     llm = wrap(wrap(litellm, ledger, user="alice"), ledger, user="bob")

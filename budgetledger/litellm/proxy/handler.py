@@ -56,7 +56,7 @@ from budgetledger.litellm.proxy.costs import (
     of_response,
 )
 from budgetledger.litellm.proxy.gate import install, spends_nothing
-from budgetledger.litellm.proxy.quotes import LEAST, Quote, quote
+from budgetledger.litellm.proxy.quotes import LEAST, Quote, models_behind, quote
 from budgetledger.litellm.proxy.refusals import refusal
 from budgetledger.litellm.proxy.requests import (
     UNCOUNTED,
@@ -68,6 +68,7 @@ from budgetledger.litellm.proxy.requests import (
     key_of,
     note,
     noted,
+    noted_by_event,
     router,
     tags_of,
 )
@@ -217,6 +218,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         found = (
             models.get_model_list(model_name=call.model, team_id=caller.team) if is_named else []
         )
+        call.may_answer = models_behind(found or ())
         now = datetime.now(UTC)
         most_expensive = partial(extreme, prices=journal.prices, most=True)
         assumed = journal.default_output_tokens
@@ -300,7 +302,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         LiteLLM reads some streams ahead of the client, or on after the client left: the first are
         left to the hook that sees their chunks, the rest of the second is added.
         """
-        call = noted(kwargs)
+        call = noted_by_event(kwargs)
         if call is not None:
             is_free = call.quote.is_free or call.kind in STATED
             paid = of_event(kwargs, response_obj, is_free=is_free)
@@ -319,7 +321,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
 
         Settle at once for a pass-through stream: no other hook sees it.
         """
-        call = noted(kwargs)
+        call = noted_by_event(kwargs)
         if call is None:
             return
         call.broken = of_failure(kwargs) or call.broken
@@ -431,9 +433,11 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
 
 def _requested(call: Call) -> HoldRequest:
     if call.quote == LEAST:
-        return minimal_request(call.model, call.kind, None, call.tags)
-    amount, tokens = to_usd(call.quote.pico), call.quote.tokens
-    return HoldRequest(amount, call.model, tokens=tokens, tags=call.tags)
+        request = minimal_request(call.model, call.kind, None, call.tags)
+    else:
+        amount, tokens = to_usd(call.quote.pico), call.quote.tokens
+        request = HoldRequest(amount, call.model, tokens=tokens, tags=call.tags)
+    return request._replace(may_answer=call.may_answer)
 
 
 async def _again(record: Callable[[], Awaitable[None]], paid: Paid) -> None:

@@ -15,6 +15,7 @@ from budgetledger.clients.call_arguments import Kind, hold_arguments
 from budgetledger.errors import UnpricedModel
 from budgetledger.litellm.listed_prices import (
     listed_rates,
+    models_of,
     most_cost,
     prices_of_deployment,
     stated_rates,
@@ -39,6 +40,15 @@ class Quote(NamedTuple):
 
 LEAST = Quote(1, 1, 0)
 """The hold of a call that cannot be estimated; refused only once a budget is exhausted."""
+
+
+def models_behind(deployments: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The models of *deployments*, any of which may answer."""
+    stated = (
+        prices_of_deployment(each.get("litellm_params") or {}, each.get("model_info") or {})
+        for each in deployments
+    )
+    return tuple(name for one in stated for name in models_of(one))
 
 
 def quote(

@@ -37,6 +37,8 @@ class Call(str):
     kind = ""
     tags: dict[str, Any]
     quote = Quote(0, 0, 0)
+    may_answer: tuple[str, ...] = ()
+    """The models behind the Proxy's name for it."""
     hold: AsyncHold | None = None
     stream: StreamReading | None = None
     """The arrived part of its answer, if that is a stream."""
@@ -49,6 +51,8 @@ class Call(str):
     ends_by_event = False
     """Whether only LiteLLM's failure event reports its failure."""
     has_failed = False
+    litellm_id: object = None
+    """LiteLLM's id of it."""
     has_cost = False
     """Whether it was recorded with a cost or a usage."""
     settling: asyncio.Task[None] | None = None
@@ -79,7 +83,9 @@ def note(data: dict[str, Any], call: Call) -> None:
     details = getattr(data.get("litellm_logging_obj"), "model_call_details", None)
     if isinstance(details, dict):
         details[_NOTE] = call
-    if call is not UNCOUNTED:  # its metadata may be the client's, which LiteLLM sends on
+    if call is not UNCOUNTED:
+        call.litellm_id = data.get("litellm_call_id")
+        # Not for UNCOUNTED: its metadata may be the client's, which LiteLLM sends on.
         metadata(data)[_NOTE] = call
 
 
@@ -92,6 +98,21 @@ def noted(data: Mapping[str, Any]) -> Call | None:
     """The call noted in a request or in the ``kwargs`` of an event; None without one."""
     return next((each for each in _notes(data) if isinstance(each, Call)
                  and each is not UNCOUNTED), None)  # fmt: skip
+
+
+def noted_by_event(kwargs: Mapping[str, Any]) -> Call | None:
+    """`noted` of an event; a call of its own for the copy that mirrors a request to another model.
+
+    LiteLLM's Router copies the metadata, with the note of the request (``silent_model``).
+    """
+    call, params, id = noted(kwargs), kwargs.get("litellm_params"), kwargs.get("litellm_call_id")
+    kept = metadata(dict(params)) if isinstance(params, Mapping) else {}
+    if call is None or not kept.get("is_silent_experiment") or call.litellm_id == id:
+        return call
+    copied = call.turn(str(id))
+    copied.model = str(kept.get("model_group") or call.model)
+    copied.has_failed = True  # if it fails, what LiteLLM reports is owed
+    return copied
 
 
 def _notes(data: Mapping[str, Any]) -> Iterator[object]:
