@@ -127,7 +127,8 @@ def usage_from(
 
 def to_fields(usage: Usage) -> dict[str, Any]:
     """The fields of `usage` that are not 0 or None, as JSON has them."""
-    fields = {name: value for name, value in usage._asdict().items() if value}
+    values = zip(Usage._fields, usage, strict=True)
+    fields: dict[str, Any] = {name: value for name, value in values if value}
     images = usage.image_generation
     if images is not None:
         fields["image_generation"] = {"model": images.model, "usage": to_fields(images.usage)}

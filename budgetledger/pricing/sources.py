@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple, TypeAlias
@@ -173,5 +173,5 @@ def _unpriced(answered_by: str | None, requested: str | None, prices: Prices) ->
     return Priced(None, "unpriced", _json(told) if told else None)
 
 
-def _json(value: Mapping[str, str | None]) -> str:
-    return json.dumps(value, separators=(",", ":"), sort_keys=True)
+# Made once: `json.dumps` with these arguments makes an encoder for each call.
+_json = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
