@@ -22,7 +22,7 @@ from budgetledger.responses.called_at import called_at
 from budgetledger.responses.readings import CountedAnswer
 from budgetledger.responses.response import Reading, model_of, read_response
 from budgetledger.responses.stated_cost import ProviderBill
-from budgetledger.usage import MAX_TOKENS, Usage, checked, positional
+from budgetledger.usage import MAX_TOKENS, Usage, checked, positional, to_fields
 from budgetledger.windows import from_us, to_us
 
 _draft = positional(Draft)
@@ -86,7 +86,7 @@ def draft_charge(
         if usage is not None:
             used_input, used_output = usage.input_tokens, usage.output_tokens
             mark = {ESTIMATED_USAGE: 1} if is_counted else {}
-            usage_json = to_json(_nonzero(usage) | mark, "usage")
+            usage_json = to_json(to_fields(usage) | mark, "usage")
     elif cost_pico is None:
         raise InvalidInput("nothing to charge; pass a response, a usage with its model, or a cost")
     return _draft((
@@ -239,7 +239,3 @@ def _read(
     if answered is not None and not is_name(answered):
         answered = UNKNOWN_MODEL  # a name that cannot be stored loses its price, not its row
     return answered, usage, stated_cost
-
-
-def _nonzero(usage: Usage) -> dict[str, Any]:
-    return {name: count for name, count in usage._asdict().items() if count}

@@ -30,7 +30,7 @@ from budgetledger.server.request_fields import (
     Weekday,
     read,
 )
-from budgetledger.usage import COUNT_NAMES, Usage
+from budgetledger.usage import COUNT_NAMES, ImageGeneration, Usage
 
 
 def _one_of(*groups: tuple[str, ...]) -> ConfigDict:
@@ -103,10 +103,28 @@ UsageCounts = create_model(
 )
 
 
-def _usage(value: object) -> Usage:
+class ImageCounts(Fields):
+    """What a tool that generates images used, and the model that is billed for it."""
+
+    model: Name
+    usage: UsageCounts  # type: ignore[valid-type]
+
+
+class CallCounts(UsageCounts):  # type: ignore[valid-type, misc]
+    """What a call used, with the images that another model made for it."""
+
+    image_generation: ImageCounts | None = None
+
+
+def _usage(value: object, counts: type[Fields] = CallCounts) -> Usage:
     if not isinstance(value, dict):
         raise InvalidInput(f"usage must be an object, got {value!r:.60}")
-    return Usage(**read(UsageCounts, value))
+    fields = read(counts, value)
+    if "image_generation" in fields:
+        made = value["image_generation"]
+        images = ImageGeneration(made["model"], _usage(made["usage"], UsageCounts))
+        fields["image_generation"] = images
+    return Usage(**fields)
 
 
 class Paid(Fields):
@@ -116,7 +134,7 @@ class Paid(Fields):
 
     cost: Money | None = None
     response: Object | None = None
-    usage: Annotated[Any, PlainValidator(_usage, json_schema_input_type=UsageCounts)] | None = None
+    usage: Annotated[Any, PlainValidator(_usage, json_schema_input_type=CallCounts)] | None = None
     model: Name | None = None
     tags: Object | None = None
     occurred_at: Moment | None = None

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import sys
 from array import array
+from bisect import bisect_left
 from collections.abc import Sequence
-from operator import add
+from itertools import zip_longest
 
 _KEPT = 100_000  # characters or tokens that wait to be counted together
 
@@ -39,13 +40,19 @@ _BLOCKS: tuple[bytes, ...] = (
     bytes(range(0xD8, 0xDC)),  # beyond U+FFFF, once each: emoji, rare scripts
     bytes([*range(0xA0, 0xAC), *range(0xE0, 0x100)]),  # all others
 )
-_NONE_BEYOND = (0,) * len(_BLOCKS)
-_NOT_COMMON = bytes(range(16_384 >> 8, 256))
+_COMMON, _KNOWN = 16_384, 65_536  # tokens with smaller numbers
+_NOT_COMMON = bytes(range(_COMMON >> 8, 256))
+_FEW = 200  # tokens; sorting more of them takes longer than cutting their bytes
 
-PARTS = 3 + 7 + len(_BLOCKS)
-"""How many counts a profile has. In order: tokens below number 16,384, below 65,536, and all
-others; of ASCII lower case, upper case, digits, spaces, control characters and punctuation; the
-rest of Latin-1; then the blocks above."""
+
+def profile_of(text: str, ids: Sequence[int]) -> tuple[int, ...]:
+    """The counts of a *text* and of the numbers of its tokens in o200k.
+
+    In order: tokens below number 16,384, below 65,536, and all others; of ASCII lower case, upper
+    case, digits, spaces, control characters and punctuation; the rest of Latin-1; then the blocks
+    above, which a text in ASCII leaves out.
+    """
+    return _by_rank(ids) + _by_class(text)
 
 
 class Profile:
@@ -66,15 +73,21 @@ class Profile:
             self.counts()
 
     def counts(self) -> tuple[int, ...]:
-        """All ``PARTS`` counts, of all texts: of those added since, together to save time."""
+        """The counts of all texts: of those added since, together to save time."""
         if self._texts or not self._counts:
-            counts = _by_rank(self._ids) + _by_class("".join(self._texts))
-            self._counts = tuple(map(add, self._counts, counts)) if self._counts else counts
+            counts = profile_of("".join(self._texts), self._ids)
+            if self._counts:
+                counts = tuple(map(sum, zip_longest(self._counts, counts, fillvalue=0)))
+            self._counts = counts
             self._texts, self._ids, self._size = [], [], 0
         return self._counts
 
 
 def _by_rank(ids: Sequence[int]) -> tuple[int, ...]:
+    if len(ids) < _FEW:
+        numbers_up = sorted(ids)
+        common, known = bisect_left(numbers_up, _COMMON), bisect_left(numbers_up, _KNOWN)
+        return common, known - common, len(ids) - known
     numbers = array("I", ids)
     if sys.byteorder == "big":
         numbers.byteswap()
@@ -88,17 +101,18 @@ def _by_rank(ids: Sequence[int]) -> tuple[int, ...]:
 
 def _by_class(text: str) -> tuple[int, ...]:
     narrow = text.encode("latin-1", "ignore")
-    size, others = len(narrow), 0
+    size = len(narrow)
     lower = size - len(narrow.translate(None, _LOWER))
     upper = size - len(narrow.translate(None, _UPPER))
     digits = size - len(narrow.translate(None, _DIGITS))
     controls = size - len(narrow.translate(None, _CONTROLS))
     spaces = narrow.count(b" ")
-    beyond = _NONE_BEYOND
-    if not text.isascii():
-        others = size - len(narrow.translate(None, _REST))
-        blocks = text.encode("utf-16-le", "surrogatepass")[1::2]
-        units = len(blocks)
-        beyond = tuple(units - len(blocks.translate(None, members)) for members in _BLOCKS)
-    punctuation = size - lower - upper - digits - spaces - controls - others
+    punctuation = size - lower - upper - digits - spaces - controls
+    if text.isascii():
+        return lower, upper, digits, spaces, controls, punctuation
+    others = size - len(narrow.translate(None, _REST))
+    punctuation -= others
+    blocks = text.encode("utf-16-le", "surrogatepass")[1::2]
+    units = len(blocks)
+    beyond = [units - len(blocks.translate(None, members)) for members in _BLOCKS]
     return (lower, upper, digits, spaces, controls, punctuation, others, *beyond)

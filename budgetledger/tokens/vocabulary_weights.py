@@ -22,18 +22,14 @@ class Weights(NamedTuple):
     expected: tuple[int, ...]
     most: tuple[int, ...]
 
-    def tokens(self, counts: Sequence[int]) -> int:
-        """The tokens to expect of a text with such a profile."""
-        return _tokens(counts, self.expected)
+    def bounds(self, counts: Sequence[int]) -> tuple[int, int]:
+        """The tokens to expect of a text with such a profile, and the most.
 
-    def at_most(self, counts: Sequence[int]) -> int:
-        """The most tokens such a text has; with one more for where it begins."""
-        return _tokens(counts, self.most) + any(counts)
-
-
-def _tokens(counts: Sequence[int], percents: Sequence[int]) -> int:
-    hundredths: int = sum(map(mul, counts, percents))
-    return -(-hundredths // 100)
+        The most has one more for where the text begins.
+        """
+        tokens = -(-sum(map(mul, counts, self.expected)) // 100)
+        most = -(-sum(map(mul, counts, self.most)) // 100) + any(counts)
+        return tokens, max(tokens, most)
 
 
 # In three lines: common, known and rare tokens; lower case, upper case, digits, spaces, controls,

@@ -191,6 +191,11 @@ def test_every_other_verb(api):
         201,
     )
     assert charged["tags"] == {"f": 1}
+    images = {"model": "gpt-image-2", "usage": {"output_tokens": 9, "output_image_tokens": 9}}
+    call = {"model": "gpt-5", "usage": usage | {"image_generation": images}}
+    assert done(api.post("accounts/bob/charges", json=call), 201)["usage"] == call["usage"]
+    images["usage"]["nobodys"] = 1
+    refused(api.post("accounts/bob/charges", json=call), 400, "InvalidInput")
     paid = done(api.post("accounts/bob/charges", json={"cost": 3, "model": "m"}), 201)
     fixed = done(
         api.post(f"entries/{paid['id']}/adjust", json={"amount": "-0.5", "reason": "credit"}), 201

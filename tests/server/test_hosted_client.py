@@ -251,6 +251,21 @@ def test_what_is_unknown_here_is_sent_as_such_and_the_server_decides(server, con
     assert manager.get_current_cost("u") == float(cost + Decimal("0.125"))
 
 
+def test_images_of_a_tool_are_priced_on_the_server(server, connect):
+    manager = connect()
+    manager.create_budget(10, "u")
+    answer = {
+        "model": "gpt-5", "output": [], "usage": {"input_tokens": 300, "output_tokens": 80},
+        "tools": [{"type": "image_generation", "model": "nobodys-images"}],
+        "tool_usage": {"image_gen": {"input_tokens": 0, "output_tokens": 4000}},
+    }  # fmt: skip
+    with at_server(server) as ledger:
+        rates = {"output_image_mtok": 10}
+        ledger.set_price("nobodys-images", input=1, rates=rates, effective_at=YEARS_AGO)
+    entry = manager.hold("u", "0.25", model="gpt-5").settle(answer)
+    assert (entry.cost, entry.cost_basis) == (Decimal("0.041175"), "stated")
+
+
 def test_a_call_that_failed_and_a_broken_stream_end_on_the_server(server, connect):
     manager = connect()
     manager.create_budget(1, "u")

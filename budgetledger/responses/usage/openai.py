@@ -88,7 +88,8 @@ def _read(
     if is_chat and not reasoning and usage.get("total_tokens") != input_tokens + output:
         reasoning = hidden_thoughts(response, usage, input_tokens + output)
         output += reasoning
-    searches, previews, file_searches, containers, paid = _tools(response, usage, details, is_chat)
+    tools = _tools(response, usage, details, is_chat)
+    searches, previews, file_searches, containers, paid, made_images = tools
     tier = usage.get("service_tier")
     return _usage((
         input_tokens, output, read, written, written_1h, reasoning, audio, output_audio, images,
@@ -98,6 +99,7 @@ def _read(
             response.get("service_tier") if tier is None else tier,
             usage.get("speed"), usage.get("inference_geo"),  # Anthropic's, from LiteLLM
         ),
+        made_images,
     ))  # fmt: skip
 
 
