@@ -20,7 +20,7 @@ import psycopg
 from common import describe, paired, report, us
 
 from budgetledger import Ledger
-from budgetledger.journal import statements as _sql
+from budgetledger.journal.rows import statements as _sql
 from budgetledger.storage.dialect import compiled, for_postgres
 from budgetledger.storage.postgres.connection import WritingConnection
 from budgetledger.storage.postgres.url import address_of

@@ -38,7 +38,7 @@ from budgetledger.errors import (
     StoreError,
 )
 from budgetledger.holds import BaseHold, estimate_of, granted_of, in_scope_of
-from budgetledger.journal import holding, statements
+from budgetledger.journal import holding
 from budgetledger.journal.drafts import (
     DEFAULT_EXPIRY_SECONDS,
     HoldRequest,
@@ -48,7 +48,8 @@ from budgetledger.journal.drafts import (
 from budgetledger.journal.holding import Granted
 from budgetledger.journal.journal import journal_of
 from budgetledger.journal.refusals import with_largest_output
-from budgetledger.journal.rules import Draft
+from budgetledger.journal.rows import statements
+from budgetledger.journal.rows.rules import Draft
 from budgetledger.journal.transaction import Transaction
 from budgetledger.ledger import Ledger, ledger_on
 from budgetledger.money import Amount

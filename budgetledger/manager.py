@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from budgetledger.errors import InvalidInput, InvalidPeriod
-from budgetledger.journal.accounts import no_budget
 from budgetledger.journal.journal import journal_of
+from budgetledger.journal.rows.accounts import no_budget
 from budgetledger.ledger import Ledger, ledger_on
 from budgetledger.litellm.local_books import LocalBooks
 from budgetledger.litellm.records import DAYS

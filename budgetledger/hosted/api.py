@@ -17,10 +17,10 @@ from budgetledger import errors
 from budgetledger.entries import ESTIMATED_USAGE, Budget, DefaultBudget, Entry
 from budgetledger.hosted.http import Answer, Server
 from budgetledger.hosted.records import Creation, Record
-from budgetledger.journal.basis import NO_ESTIMATE, passed_tokens
 from budgetledger.journal.drafts import UNKNOWN_MODEL
 from budgetledger.journal.reports import DEFAULT_BUDGET
-from budgetledger.journal.rules import Draft
+from budgetledger.journal.rows.basis import NO_ESTIMATE, passed_tokens
+from budgetledger.journal.rows.rules import Draft
 from budgetledger.litellm.records import UNITS
 from budgetledger.money import Sum, limit_sum, to_pico, to_usd
 from budgetledger.render.documents import read_default_budget, read_entry

@@ -23,11 +23,11 @@ from budgetledger.hosted.http import Server
 from budgetledger.hosted.outbox import Outbox, changes_of, settle_note
 from budgetledger.hosted.records import Creation, Record, Reset, shown, turned, with_changes
 from budgetledger.hosted.sending import Seen, Sender
-from budgetledger.journal.accounts import Ref, no_budget
 from budgetledger.journal.drafts import DEFAULT_EXPIRY_SECONDS, HoldRequest, draft_charge
 from budgetledger.journal.holding import Granted
 from budgetledger.journal.journal import Journal
-from budgetledger.journal.rules import Draft
+from budgetledger.journal.rows.accounts import Ref, no_budget
+from budgetledger.journal.rows.rules import Draft
 from budgetledger.ledger import Ledger
 from budgetledger.litellm.records import DAYS
 from budgetledger.money import Amount, Sum, to_pico, to_usd

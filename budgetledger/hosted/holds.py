@@ -20,7 +20,7 @@ from budgetledger.errors import (
 from budgetledger.holds import Hold
 from budgetledger.journal.holding import Granted
 from budgetledger.journal.nesting import counted_by
-from budgetledger.journal.rules import Draft
+from budgetledger.journal.rows.rules import Draft
 from budgetledger.names import checked_reason
 from budgetledger.responses.stream import StreamReading
 from budgetledger.windows import span_us, to_us

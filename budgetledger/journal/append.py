@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 from budgetledger.entries import Entry
 from budgetledger.errors import IdempotencyConflict
-from budgetledger.journal import accounts, statements
-from budgetledger.journal.accounts import Ref
-from budgetledger.journal.answers import has_answer, note_answer
-from budgetledger.journal.basis import NO_ESTIMATE, passed_amounts
 from budgetledger.journal.entry_rows import entry_with_key
-from budgetledger.journal.late import late_row
-from budgetledger.journal.rules import (
+from budgetledger.journal.rows import accounts, statements
+from budgetledger.journal.rows.accounts import Ref
+from budgetledger.journal.rows.answers import has_answer, note_answer
+from budgetledger.journal.rows.basis import NO_ESTIMATE, passed_amounts
+from budgetledger.journal.rows.late import late_row
+from budgetledger.journal.rows.rules import (
     ASSUMED_OUTPUT,
     SETTINGS,
     Draft,

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from budgetledger.entries import Budget
-from budgetledger.journal import statements
-from budgetledger.journal.accounts import Ref
 from budgetledger.journal.append import append
-from budgetledger.journal.prior import BY_IDENTITY
-from budgetledger.journal.rules import Draft
+from budgetledger.journal.rows import statements
+from budgetledger.journal.rows.accounts import Ref
+from budgetledger.journal.rows.prior import BY_IDENTITY
+from budgetledger.journal.rows.rules import Draft
 from budgetledger.journal.transaction import Transaction
 
 

@@ -13,15 +13,15 @@ from typing import Any
 
 from budgetledger.entries import Budget, DefaultBudget
 from budgetledger.errors import InvalidName, UnknownAccount
-from budgetledger.journal import statements
-from budgetledger.journal.accounts import Ref, find_project
 from budgetledger.journal.alerts import raise_alerts
 from budgetledger.journal.append import find_or_open_project
 from budgetledger.journal.budget_revisions import append_revision, shares_text
 from budgetledger.journal.budget_terms import BudgetTerms
 from budgetledger.journal.price_rows import chained
-from budgetledger.journal.problem import Problem
 from budgetledger.journal.reports import thresholds
+from budgetledger.journal.rows import statements
+from budgetledger.journal.rows.accounts import Ref, find_project
+from budgetledger.journal.rows.problem import Problem
 from budgetledger.journal.standing import WHOLE_PROJECT, Level
 from budgetledger.journal.transaction import Settings, Transaction
 from budgetledger.money import Sum

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from budgetledger.entries import ESTIMATED_USAGE
 from budgetledger.errors import InvalidAmount, InvalidInput, UnreadableResponse
-from budgetledger.journal.answers import with_answer, with_candidates
-from budgetledger.journal.basis import LEAST, NO_ESTIMATE, facts_of
-from budgetledger.journal.rules import ASSUMED_OUTPUT, Draft
+from budgetledger.journal.rows.answers import with_answer, with_candidates
+from budgetledger.journal.rows.basis import LEAST, NO_ESTIMATE, facts_of
+from budgetledger.journal.rows.rules import ASSUMED_OUTPUT, Draft
 from budgetledger.money import Amount, count, to_pico
 from budgetledger.names import checked_name, is_name, to_json
 from budgetledger.pricing import catalog

@@ -18,19 +18,19 @@ from budgetledger.errors import (
     UnknownEntry,
     UnpricedModel,
 )
-from budgetledger.journal import accounts, statements
-from budgetledger.journal.accounts import Ref
-from budgetledger.journal.answers import models_of
 from budgetledger.journal.append import append, find_or_open, recorded
-from budgetledger.journal.basis import NO_ESTIMATE
 from budgetledger.journal.default_budgets import apply_defaults
 from budgetledger.journal.entry_rows import entry_with_id
-from budgetledger.journal.late import settle_belongs
 from budgetledger.journal.minimal_holds import unlimited
 from budgetledger.journal.nesting import counted_by, release_by_nesting
 from budgetledger.journal.posting import post, post_along
 from budgetledger.journal.refusals import refusal
-from budgetledger.journal.rules import Draft, Need, refusing
+from budgetledger.journal.rows import accounts, statements
+from budgetledger.journal.rows.accounts import Ref
+from budgetledger.journal.rows.answers import models_of
+from budgetledger.journal.rows.basis import NO_ESTIMATE
+from budgetledger.journal.rows.late import settle_belongs
+from budgetledger.journal.rows.rules import Draft, Need, refusing
 from budgetledger.journal.standing import Level, ancestors, checks
 from budgetledger.journal.transaction import Transaction
 from budgetledger.storage.dialect import compiled

@@ -15,13 +15,13 @@ from collections.abc import Sequence
 
 from budgetledger.entries import Budget
 from budgetledger.errors import UnpricedModel
-from budgetledger.journal import statements
-from budgetledger.journal.answers import KEY as ANSWERED
-from budgetledger.journal.answers import each_of, models_of
-from budgetledger.journal.basis import NO_ESTIMATE, note_of
 from budgetledger.journal.drafts import UNKNOWN_MODEL
 from budgetledger.journal.reports import counts
-from budgetledger.journal.rules import Draft
+from budgetledger.journal.rows import statements
+from budgetledger.journal.rows.answers import KEY as ANSWERED
+from budgetledger.journal.rows.answers import each_of, models_of
+from budgetledger.journal.rows.basis import NO_ESTIMATE, note_of
+from budgetledger.journal.rows.rules import Draft
 from budgetledger.journal.standing import Level, check
 from budgetledger.journal.transaction import Transaction
 from budgetledger.pricing.identity import covers

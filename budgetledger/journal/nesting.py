@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from budgetledger.entries import ESTIMATED_USAGE, Entry
-from budgetledger.journal.answers import KEY as ANSWERED
 from budgetledger.journal.drafts import UNKNOWN_MODEL
-from budgetledger.journal.rules import Draft
+from budgetledger.journal.rows.answers import KEY as ANSWERED
+from budgetledger.journal.rows.rules import Draft
 from budgetledger.pricing.identity import covers
 
 _COUNTED_BY = "counted_by"  # key in the tags of a release by nesting

@@ -10,9 +10,9 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from budgetledger.errors import UnpricedModel
-from budgetledger.journal import statements
 from budgetledger.journal.append import find_or_open_project, inserted
-from budgetledger.journal.problem import Problem
+from budgetledger.journal.rows import statements
+from budgetledger.journal.rows.problem import Problem
 from budgetledger.journal.transaction import Transaction
 from budgetledger.prices import OwnPrice
 from budgetledger.storage.dialect import compiled

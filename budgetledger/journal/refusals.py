@@ -10,10 +10,10 @@ from math import inf
 
 from budgetledger.entries import Budget, Measure
 from budgetledger.errors import BudgetExceededError
-from budgetledger.journal import statements
-from budgetledger.journal.prior import prior_before
 from budgetledger.journal.reports import EVER, counted_by, counts, recorded_before, totals_before
-from budgetledger.journal.rules import (
+from budgetledger.journal.rows import statements
+from budgetledger.journal.rows.prior import prior_before
+from budgetledger.journal.rows.rules import (
     Check,
     Need,
     next_time,

@@ -12,12 +12,12 @@ from operator import add
 from typing import NamedTuple
 
 from budgetledger.entries import Balance, Budget, BudgetStatus, Measure
-from budgetledger.journal import statements
-from budgetledger.journal.accounts import Ref, no_budget
-from budgetledger.journal.answers import Counted, answers_counted, each_of
-from budgetledger.journal.late import late_totals
-from budgetledger.journal.prior import BY_IDENTITY, prior_by_model, prior_rows, prior_within
-from budgetledger.journal.rules import of_measure
+from budgetledger.journal.rows import statements
+from budgetledger.journal.rows.accounts import Ref, no_budget
+from budgetledger.journal.rows.answers import Counted, answers_counted, each_of
+from budgetledger.journal.rows.late import late_totals
+from budgetledger.journal.rows.prior import BY_IDENTITY, prior_by_model, prior_rows, prior_within
+from budgetledger.journal.rows.rules import of_measure
 from budgetledger.money import PICO, Sum, to_usd
 from budgetledger.pricing.identity import covers
 from budgetledger.storage.dialect import compiled

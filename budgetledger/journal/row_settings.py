@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple, TypeAlias
 
 from budgetledger.entries import Budget, Entry
-from budgetledger.journal import statements
 from budgetledger.journal.reports import thresholds
+from budgetledger.journal.rows import statements
 from budgetledger.money import Sum
 from budgetledger.storage.dialect import compiled
 from budgetledger.storage.protocols import Execute

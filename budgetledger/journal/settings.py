@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from budgetledger.entries import Budget, Entry
 from budgetledger.errors import InvalidInput
-from budgetledger.journal import accounts, reports, statements
-from budgetledger.journal.accounts import Ref
+from budgetledger.journal import reports
 from budgetledger.journal.alerts import raise_alerts, resolve
 from budgetledger.journal.append import append, find_or_open, recorded
 from budgetledger.journal.budget_revisions import append_revision
 from budgetledger.journal.budget_terms import KEPT, BudgetChange, BudgetTerms
 from budgetledger.journal.default_budgets import STANDARD, is_by_default
 from budgetledger.journal.journal import Journal
-from budgetledger.journal.rules import Draft
+from budgetledger.journal.rows import accounts, statements
+from budgetledger.journal.rows.accounts import Ref
+from budgetledger.journal.rows.rules import Draft
 from budgetledger.journal.standing import WHOLE_PROJECT, ancestors, head_of, settings_of
 from budgetledger.journal.transaction import Transaction
 from budgetledger.journal.whole_project import count_earlier

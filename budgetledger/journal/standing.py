@@ -12,11 +12,6 @@ from operator import add, sub
 from typing import Any, Literal, NamedTuple
 
 from budgetledger.entries import Budget
-from budgetledger.journal import statements
-from budgetledger.journal.accounts import Ref, account_by_id
-from budgetledger.journal.answers import Counted
-from budgetledger.journal.late import moved
-from budgetledger.journal.prior import BY_IDENTITY, prior_rows, prior_within
 from budgetledger.journal.reports import (
     EVER,
     NOTHING,
@@ -25,7 +20,12 @@ from budgetledger.journal.reports import (
     recorded_before,
     thresholds,
 )
-from budgetledger.journal.rules import (
+from budgetledger.journal.rows import statements
+from budgetledger.journal.rows.accounts import Ref, account_by_id
+from budgetledger.journal.rows.answers import Counted
+from budgetledger.journal.rows.late import moved
+from budgetledger.journal.rows.prior import BY_IDENTITY, prior_rows, prior_within
+from budgetledger.journal.rows.rules import (
     Check,
     Crossed,
     Head,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from budgetledger.entries import Alert, Budget
-from budgetledger.journal.accounts import Ref
-from budgetledger.journal.late import Kept
-from budgetledger.journal.rules import Crossed, Head
+from budgetledger.journal.rows.accounts import Ref
+from budgetledger.journal.rows.late import Kept
+from budgetledger.journal.rows.rules import Crossed, Head
 from budgetledger.prices import PriceBook
 from budgetledger.storage.protocols import Execute
 from budgetledger.windows import Period, Window

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from budgetledger.journal import statements
-from budgetledger.journal.answers import follow_answer, has_answer, names_of
 from budgetledger.journal.default_budgets import default_problems
-from budgetledger.journal.late import LateRows
 from budgetledger.journal.price_rows import price_problems
-from budgetledger.journal.prior import is_recounted, stored_detail
-from budgetledger.journal.problem import Problem
-from budgetledger.journal.rules import (
+from budgetledger.journal.rows import statements
+from budgetledger.journal.rows.answers import follow_answer, has_answer, names_of
+from budgetledger.journal.rows.late import LateRows
+from budgetledger.journal.rows.prior import is_recounted, stored_detail
+from budgetledger.journal.rows.problem import Problem
+from budgetledger.journal.rows.rules import (
     SETTINGS,
     Draft,
     Head,

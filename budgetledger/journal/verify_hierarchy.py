@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from budgetledger.entries import MONEY_KINDS
-from budgetledger.journal import statements
-from budgetledger.journal.answers import models_of
-from budgetledger.journal.problem import Problem
+from budgetledger.journal.rows import statements
+from budgetledger.journal.rows.answers import models_of
+from budgetledger.journal.rows.problem import Problem
 from budgetledger.journal.standing import WHOLE_PROJECT
 from budgetledger.storage.dialect import compiled
 from budgetledger.storage.protocols import Execute
@@ -103,9 +103,8 @@ def hierarchy_problems(execute: Execute, counted_from: int) -> Iterator[Problem]
                 if whole_id not in (account_id, *missing):
                     missing += _prior(execute, whole_id, corrects_id, entry_id)
         elif kind == "settle" and closed is not None:
-            whole = hierarchy.whole(project_id)
-            missing = closed.counted_on[1:]
-            missing += [one for one in whole if one not in closed.counted_on]
+            whole = [one for one in hierarchy.whole(project_id) if one not in closed.counted_on]
+            missing = closed.counted_on[1:] + whole
         elif kind in MONEY_KINDS and entry_id >= counted_from:
             missing = hierarchy.above(account_id, project_id)
     if missing:

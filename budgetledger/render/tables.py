@@ -22,7 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from budgetledger.entries import Account, Alert, Balance, BudgetStatus, Entry
-from budgetledger.journal.basis import passed_tokens
+from budgetledger.journal.rows.basis import passed_tokens
 from budgetledger.render.text import (
     LEAST,
     alerts_text,

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from budgetledger.entries import Budget, DefaultBudget, Entry
-from budgetledger.journal.basis import NO_ESTIMATE, passed_tokens
 from budgetledger.journal.row_settings import Ended, Setting, Shift
+from budgetledger.journal.rows.basis import NO_ESTIMATE, passed_tokens
 from budgetledger.prices import OwnPrice
 from budgetledger.windows import Period, Window
 

@@ -14,11 +14,11 @@ from budgetledger.entries import Account, Alert
 from budgetledger.errors import HoldAlreadyClosed, InvalidInput, UnknownEntry
 from budgetledger.holds import granted_of
 from budgetledger.journal import holding, settings
-from budgetledger.journal.accounts import find_project
 from budgetledger.journal.budget_terms import budget_change
 from budgetledger.journal.entry_rows import entry_with_key, page
 from budgetledger.journal.holding import find_hold
 from budgetledger.journal.reports import EVER
+from budgetledger.journal.rows.accounts import find_project
 from budgetledger.names import checked_name, checked_reason
 from budgetledger.render import document_types as doc
 from budgetledger.render.documents import (

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 from budgetledger.entries import Balance
 from budgetledger.journal import reports
-from budgetledger.journal.accounts import Ref
 from budgetledger.journal.journal import Journal
+from budgetledger.journal.rows.accounts import Ref
 from budgetledger.money import to_usd
 from budgetledger.storage.protocols import Execute
 

@@ -8,13 +8,14 @@ from functools import partial
 from typing import TypeAlias
 
 from budgetledger.entries import Alert, Entry
-from budgetledger.journal import accounts, posting, statements
-from budgetledger.journal.accounts import Ref
+from budgetledger.journal import posting
 from budgetledger.journal.append import Appended, find_or_open, insert_after
 from budgetledger.journal.entry_rows import entry_with_id
 from budgetledger.journal.journal import Journal
 from budgetledger.journal.posting import post, post_once
-from budgetledger.journal.rules import Draft
+from budgetledger.journal.rows import accounts, statements
+from budgetledger.journal.rows.accounts import Ref
+from budgetledger.journal.rows.rules import Draft
 from budgetledger.journal.standing import ancestors
 from budgetledger.journal.transaction import Transaction
 from budgetledger.money import Amount, count, to_pico, to_usd

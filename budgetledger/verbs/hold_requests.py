@@ -8,14 +8,15 @@ from typing import NamedTuple
 from budgetledger.callers import holds_around
 from budgetledger.entries import Entry
 from budgetledger.errors import BudgetExceededError, NoBudget, UnknownEntry, UnpricedModel
-from budgetledger.journal import accounts, holding, statements
-from budgetledger.journal.accounts import Ref
+from budgetledger.journal import holding
 from budgetledger.journal.default_budgets import with_defaults
 from budgetledger.journal.drafts import HoldRequest, draft_hold
 from budgetledger.journal.holding import Granted
 from budgetledger.journal.journal import Journal, Taking, books_of
 from budgetledger.journal.refusals import with_largest_output
-from budgetledger.journal.rules import Draft
+from budgetledger.journal.rows import accounts, statements
+from budgetledger.journal.rows.accounts import Ref
+from budgetledger.journal.rows.rules import Draft
 from budgetledger.journal.standing import ancestors
 from budgetledger.journal.transaction import Memory, Transaction
 from budgetledger.names import checked_name

@@ -8,12 +8,12 @@ from functools import partial
 from typing import NamedTuple, TypeAlias
 
 from budgetledger.entries import Entry
-from budgetledger.journal import accounts, statements
 from budgetledger.journal.drafts import UNKNOWN_MODEL
 from budgetledger.journal.entry_rows import entry_with_id
 from budgetledger.journal.journal import Journal
 from budgetledger.journal.posting import adjust
-from budgetledger.journal.rules import Draft
+from budgetledger.journal.rows import accounts, statements
+from budgetledger.journal.rows.rules import Draft
 from budgetledger.journal.transaction import Transaction
 from budgetledger.money import to_pico, to_usd
 from budgetledger.names import checked_name, to_json

@@ -16,7 +16,7 @@ from samples import HELLO, NOBODY
 
 from budgetledger import AsyncLedger, metered
 from budgetledger.errors import BudgetExceededError, UnpricedModel, UnpricedWarning
-from budgetledger.journal import statements
+from budgetledger.journal.rows import statements
 from budgetledger.storage.dialect import compiled
 
 pytestmark = pytest.mark.filterwarnings("ignore::budgetledger.errors.UnpricedWarning")

@@ -8,9 +8,9 @@ import pytest
 from samples import START
 
 from budgetledger import Ledger
-from budgetledger.journal import statements
-from budgetledger.journal.accounts import find
 from budgetledger.journal.entry_rows import account_page, newest, project_page
+from budgetledger.journal.rows import statements
+from budgetledger.journal.rows.accounts import find
 from budgetledger.storage.dialect import compiled
 from budgetledger.testing import FakeClock
 from budgetledger.windows import to_us

@@ -9,7 +9,7 @@ from samples import HELLO, NOBODY
 
 from budgetledger import metered
 from budgetledger.errors import BudgetExceededError, IdempotencyConflict, UnpricedModel
-from budgetledger.journal import basis
+from budgetledger.journal.rows import basis
 
 pytestmark = pytest.mark.filterwarnings("ignore::budgetledger.errors.UnpricedWarning")
 

@@ -31,7 +31,7 @@ from budgetledger.errors import (
     UnknownEntry,
     UnpricedWarning,
 )
-from budgetledger.journal.statements import HEAD
+from budgetledger.journal.rows.statements import HEAD
 from budgetledger.storage.dialect import compiled
 from budgetledger.testing import FakeClock
 from budgetledger.windows import UNITS, from_us, make_period, to_us, window_at

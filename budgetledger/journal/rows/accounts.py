@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from budgetledger.errors import NoBudget, UnknownAccount
-from budgetledger.journal import statements
+from budgetledger.journal.rows import statements
 from budgetledger.storage.dialect import compiled
 from budgetledger.storage.protocols import Execute
 

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from budgetledger.journal import statements
-from budgetledger.journal.rules import ZEROS, Draft, sums
+from budgetledger.journal.rows import statements
+from budgetledger.journal.rows.rules import ZEROS, Draft, sums
 from budgetledger.pricing.identity import covers
 from budgetledger.storage.dialect import compiled
 from budgetledger.storage.protocols import Execute

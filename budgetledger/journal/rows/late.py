@@ -13,9 +13,9 @@ from collections.abc import Set
 from operator import add, sub
 from typing import Any, NamedTuple
 
-from budgetledger.journal import statements
-from budgetledger.journal.answers import Counted, has_answer, names_of
-from budgetledger.journal.rules import Draft
+from budgetledger.journal.rows import statements
+from budgetledger.journal.rows.answers import Counted, has_answer, names_of
+from budgetledger.journal.rows.rules import Draft
 from budgetledger.storage.dialect import compiled
 from budgetledger.storage.protocols import Execute
 

@@ -14,9 +14,9 @@ from operator import sub
 from typing import Any, NamedTuple, TypeAlias
 
 from budgetledger.entries import Budget
-from budgetledger.journal import statements
-from budgetledger.journal.answers import KEY
-from budgetledger.journal.rules import digest_of, sums
+from budgetledger.journal.rows import statements
+from budgetledger.journal.rows.answers import KEY
+from budgetledger.journal.rows.rules import digest_of, sums
 from budgetledger.pricing.identity import covers
 from budgetledger.storage.dialect import compiled
 from budgetledger.storage.protocols import Execute

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 
 from budgetledger.entries import ASSUMED_COST, Entry
-from budgetledger.journal.rules import Draft
+from budgetledger.journal.rows.rules import Draft
 
 NO_ESTIMATE = "no estimate"
 """The ``price_source`` of a minimal hold."""
