@@ -270,6 +270,8 @@ def test_a_call_that_failed_and_a_broken_stream_end_on_the_server(server, connec
     manager = connect()
     manager.create_budget(1, "u")
     assert manager.hold("u", "0.25").settle({"error": {"message": "no"}}).kind == "release"
+    failed = {"model": "gpt-4o", "status": "failed", "output": [], "error": {"message": "no"}}
+    assert manager.hold("u", "0.25", model="gpt-4o").settle(failed).kind == "release"
     with manager.hold("u", model="gpt-4o", text="A story.", max_output_tokens=100) as hold:
         list(hold.stream(iter(["Once", " upon"])))
     assert (hold.closed_by.kind, hold.closed_by.output_tokens) == ("settle", 2)
