@@ -207,12 +207,13 @@ def test_wrapped_calls_and_the_proxy_price_the_same_models(function):
     with Ledger(":memory:") as ledger:
         meter = LitellmMeter(lambda: ledger, lambda _: Caller("alice"))
         now, apart, priced = datetime.now(UTC), [], 0
+        listed = price_list(litellm.model_cost)
         for model in list(litellm.model_cost):
             call = meter._prepared(
                 function, getattr(litellm, function), (), CALLS[function] | {"model": model}
             )
             try:
-                quoted = quote(f"a{function}", call.kwargs, [], litellm.model_cost, 4096, now)
+                quoted = quote(f"a{function}", call.kwargs, [], listed, 4096, now)
             except UnpricedModel:
                 quoted = None
             try:

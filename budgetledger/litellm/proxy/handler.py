@@ -56,7 +56,7 @@ from budgetledger.litellm.proxy.costs import (
     of_failure,
     of_response,
 )
-from budgetledger.litellm.proxy.gate import install, spends_nothing
+from budgetledger.litellm.proxy.gate import install, key_not_passed_on, spends_nothing
 from budgetledger.litellm.proxy.quotes import LEAST, Quote, models_behind, quote
 from budgetledger.litellm.proxy.refusals import refusal
 from budgetledger.litellm.proxy.requests import (
@@ -115,7 +115,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
 
         The Proxy's own calls, such as health checks, have no key and pass.
         """
-        key = None if is_noted(kwargs) else key_of(kwargs)
+        key = None if is_noted(kwargs) else key_of(kwargs) or key_not_passed_on()
         if key is not None:
             details = getattr(kwargs.get("litellm_logging_obj"), "model_call_details", {})
             kind = getattr(call_type, "value", None) or details.get("call_type") or "unknown"
