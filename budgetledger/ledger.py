@@ -290,12 +290,13 @@ class Ledger:
         after the limit is raised.
 
         A parent's budget limits all accounts under it together; a budget of ``"*"`` limits the
-        project. The same `name` again changes what is passed, and keeps the rest and what was
-        spent; another name adds a budget. The default name is what it limits: ``usd/month``,
-        ``tokens/day/gpt-4o``; pass `name` to change a budget without its limit or `per`. None
-        ends an `anchor` or a `model`. Without `per` a new budget is for ever, with an
-        `AddedBudgetWarning` if it has no `name` and another limits the same. `created_at`: when
-        it counts as created; by default when its name was first set.
+        project, and counts what the project has posted and holds already. The same `name` again
+        changes what is passed, and keeps the rest and what was spent; another name adds a budget.
+        The default name is what it limits: ``usd/month``, ``tokens/day/gpt-4o``; pass `name` to
+        change a budget without its limit or `per`. None ends an `anchor` or a `model`. Without
+        `per` a new budget is for ever, with an `AddedBudgetWarning` if it has no `name` and
+        another limits the same. `created_at`: when it counts as created; by default when its
+        name was first set.
 
         Returns the budget in force.
         """

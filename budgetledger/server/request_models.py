@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 from pydantic import ConfigDict, PlainValidator, create_model
 
@@ -103,28 +103,44 @@ UsageCounts = create_model(
 )
 
 
+def _usage(value: object) -> Usage:
+    """The counts, without images."""
+    if not isinstance(value, dict):
+        raise InvalidInput(f"usage must be an object, got {value!r:.60}")
+    return Usage(**read(UsageCounts, value))
+
+
 class ImageCounts(Fields):
     """What a tool that generates images used, and the model that is billed for it."""
 
     model: Name
-    usage: UsageCounts  # type: ignore[valid-type]
+    usage: Annotated[Any, PlainValidator(_usage, json_schema_input_type=UsageCounts)]
+
+
+def _images(value: object) -> ImageGeneration:
+    if not isinstance(value, dict):
+        raise InvalidInput(f"image_generation must be an object, got {value!r:.60}")
+    return ImageGeneration(**read(ImageCounts, value))
+
+
+_Images: TypeAlias = Annotated[Any, PlainValidator(_images, json_schema_input_type=ImageCounts)]
 
 
 class CallCounts(UsageCounts):  # type: ignore[valid-type, misc]
     """What a call used, with the images that another model made for it."""
 
-    image_generation: ImageCounts | None = None
+    image_generation: _Images | None = None
 
 
-def _usage(value: object, counts: type[Fields] = CallCounts) -> Usage:
+def _call_usage(value: object) -> Usage:
     if not isinstance(value, dict):
         raise InvalidInput(f"usage must be an object, got {value!r:.60}")
-    fields = read(counts, value)
-    if "image_generation" in fields:
-        made = value["image_generation"]
-        images = ImageGeneration(made["model"], _usage(made["usage"], UsageCounts))
-        fields["image_generation"] = images
-    return Usage(**fields)
+    return Usage(**read(CallCounts, value))
+
+
+_CallUsage: TypeAlias = Annotated[
+    Any, PlainValidator(_call_usage, json_schema_input_type=CallCounts)
+]
 
 
 class Paid(Fields):
@@ -134,7 +150,7 @@ class Paid(Fields):
 
     cost: Money | None = None
     response: Object | None = None
-    usage: Annotated[Any, PlainValidator(_usage, json_schema_input_type=CallCounts)] | None = None
+    usage: _CallUsage | None = None
     model: Name | None = None
     tags: Object | None = None
     occurred_at: Moment | None = None

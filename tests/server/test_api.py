@@ -195,7 +195,7 @@ def test_every_other_verb(api):
     call = {"model": "gpt-5", "usage": usage | {"image_generation": images}}
     assert done(api.post("accounts/bob/charges", json=call), 201)["usage"] == call["usage"]
     images["usage"]["nobodys"] = 1
-    refused(api.post("accounts/bob/charges", json=call), 400, "InvalidInput")
+    refused(api.post("accounts/bob/charges", json=call), 422, "InvalidInput")
     paid = done(api.post("accounts/bob/charges", json={"cost": 3, "model": "m"}), 201)
     fixed = done(
         api.post(f"entries/{paid['id']}/adjust", json={"amount": "-0.5", "reason": "credit"}), 201

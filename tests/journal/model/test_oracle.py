@@ -274,7 +274,8 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
                 (project_id,) = tx.execute(
                     "SELECT project_id FROM accounts WHERE id = ?", (account_id,)
                 ).fetchone()
-                found = tx.execute(compiled(HEAD), (project_id, account_id, account_id)).fetchone()
+                where = (project_id, account_id, project_id, account_id)
+                found = tx.execute(compiled(HEAD), where).fetchone()
                 assert head == tuple(found)
 
         ledger._journal.write(compare)
