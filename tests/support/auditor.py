@@ -149,14 +149,17 @@ class Auditor:
         """The rows of before that a budget of the project counts."""
         return self.prior.get((who, name), (0, None, ()))[2]
 
-    def earlier_posted(self, who, name, window, measure):
+    def earlier_within(self, who, name, window):
         start, end = window
-        rows = [
+        return [
             row
             for row in self.earlier(who, name)
             if (start is None or start <= row["belongs_us"])
             and (end is None or row["belongs_us"] < end)
         ]
+
+    def earlier_posted(self, who, name, window, measure):
+        rows = self.earlier_within(who, name, window)
         if measure == "usd":
             return sum(row["cost"] or 0 for row in rows)
         return sum(sum(row["used"]) if measure == "tokens" else row["requests"] for row in rows)
@@ -192,6 +195,11 @@ class Auditor:
     def all_stand(self, now, who):
         return [self.stand(now, who, name) for name in sorted(self.budgets.get(who, ()))]
 
+    def reported(self, now, who):
+        """How the budget stands that a balance reports; None if none is in dollars."""
+        in_usd = [one for one in self.all_stand(now, who) if one["measure"] == "usd"]
+        return min(in_usd, key=lambda one: (one["name"] != "default", one["left"]), default=None)
+
     def unpriced(self, who, window, model=None):
         """The calls in a window whose cost nobody has stated."""
         stated = {row["corrects"] for row in self.rows}
@@ -202,14 +210,19 @@ class Auditor:
             if row["cost"] is None and (row["origin"] or row["id"]) not in stated
         ]
 
-    def assumed(self, who, window, model=None):
-        """The costs in a window that are what was held, where nobody has stated them since."""
+    def unstated(self, now, who):
+        """Of what a balance reports: how many calls without a price, and what was assumed."""
+        one = self.reported(now, who)
+        if one is None:
+            rows = self.within(who, (None, None))
+        else:
+            rows = self.within(who, one["window"], one["model"])
+            rows = rows + self.earlier_within(who, one["name"], one["window"])
         stated = {row["corrects"] for row in self.rows}
-        return sum(
-            row["cost"]
-            for row in self.within(who, window, model)
-            if row["basis"] == "assumed" and (row["origin"] or row["id"]) not in stated
-        )
+        rows = [row for row in rows if row["kind"] != "adjustment"
+                and (row["origin"] or row["id"]) not in stated]  # fmt: skip
+        unpriced = [row for row in rows if row["cost"] is None]
+        return len(unpriced), sum(row["cost"] for row in rows if row["basis"] == "assumed")
 
     # -- writing --------------------------------------------------------------------------------
 

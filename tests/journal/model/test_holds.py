@@ -733,13 +733,8 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
             return
         found = []
         balance = ledger.balance(account)
-        in_usd = [one for one in balance.budgets if one.budget.measure == "usd"]
-        reported = min(
-            in_usd, key=lambda one: (one.budget.name != "default", one.available), default=None
-        )
-        model = reported and reported.budget.model
-        window = tuple(balance.window[:2])
-        assert balance.assumed == usd(self.auditor.assumed(who, window, model))
+        unpriced, assumed = self.auditor.unstated(now, who)
+        assert (balance.unpriced, balance.assumed) == (unpriced, usd(assumed))
         for one in balance.budgets:
             figures = one.budget.limit, one.posted, one.held, one.available
             found.append((one.budget.name, tuple(one.window[:2]), *figures))
