@@ -151,12 +151,16 @@ class Auditor:
         return self.prior.get((who, name), (0, None, ()))[2]
 
     def earlier_within(self, who, name, window):
+        """Those in a window: in a rolling one each by itself, in another all from its start."""
         start, end = window
+        is_rolling = isinstance(self.budgets[who][name]["per"], int)
+        all_at = self.prior.get((who, name), (0, None, ()))[1] or 0
+        moments = [(row["belongs_us"] if is_rolling else all_at, row)
+                   for row in self.earlier(who, name)]  # fmt: skip
         return [
             row
-            for row in self.earlier(who, name)
-            if (start is None or start <= row["belongs_us"])
-            and (end is None or row["belongs_us"] < end)
+            for moment, row in moments
+            if (start is None or start <= moment) and (end is None or moment < end)
         ]
 
     def earlier_posted(self, who, name, window, measure):

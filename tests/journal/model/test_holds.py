@@ -687,12 +687,13 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
             if any(used):
                 model = None if mine[-1]["model"] == "unknown" else mine[-1]["model"]
             how, size = "usage", used if any(used) else (7, 1000)
+        model = model or HOUSE if how == "unread" else model
         filed = model or "unknown"
         paid, cost, used = {
             "usage": lambda: (Usage(*size), auditor.priced(filed, size), size),
             "cost": lambda: (usd(size), size, None),
             "nothing": lambda: (None, None, None),
-            "unread": lambda: ({"id": "x"}, None, None),
+            "unread": lambda: ({"id": "x", "model": filed}, None, None),
         }[how]()
 
         def audit():
