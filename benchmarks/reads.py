@@ -34,7 +34,8 @@ FROM (SELECT i, (i + :models - 1) / :models AS seen FROM n)
 """
 _RUNS = """
 INSERT INTO model_runs SELECT account_id, model, recorded_at_us, id FROM entries
-WHERE account_id = :account AND model IS NOT NULL ORDER BY account_id, model, recorded_at_us
+WHERE account_id = :account AND model IS NOT NULL AND id < (SELECT max(id) FROM entries)
+ORDER BY account_id, model, recorded_at_us
 """
 
 
