@@ -285,6 +285,8 @@ WITH RECURSIVE scales(within_us) AS (
 {_LATE.replace("FROM", "FROM scales CROSS JOIN")} AND l.within_us = scales.within_us
       AND l.recorded_at_us >= :moment_us AND l.recorded_at_us < :moment_us_2 + scales.within_us
       AND l.recorded_at_us <= :known_us AND l.belongs_at_us < :moment_us_3 {_BY_NAME}"""
+# The same of all models: without groups it takes less than half the time.
+LATE_OF_ALL = LATE.replace("e.model, l.names,", "").replace(_BY_NAME, "")
 
 # hold: those that were recorded since the last look; and where the window's start has moved from
 # one moment to another, those that come to belong before it, and those recorded before it by now.
