@@ -107,3 +107,15 @@ def test_they_show_over_http_and_in_the_views(tmp_path):
     with closing(sqlite3.connect(path)) as connection:  # each under the account that spent
         rows = connection.execute("SELECT account, unpriced, assumed_usd FROM spend_by_day")
         assert rows.fetchall() == [("alice", 1, 0.25)]
+
+
+def test_reprice_of_the_project_prices_them_too(ledger):
+    ledger.set_budget("alice", 10)
+    one = unpriced(ledger, "alice")
+    ledger.set_budget("*", 12)
+    two = unpriced(ledger, "alice")
+    ledger.set_price("house-model", input=1000, output=1000)
+    assert [priced.entry.id for priced in ledger.reprice("*")] == [one.id, two.id]
+    ledger.reprice("*", dry_run=False)
+    balance = ledger.balance("*")
+    assert (balance.posted, balance.unpriced) == (Decimal("0.02"), 0)
