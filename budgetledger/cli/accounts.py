@@ -110,8 +110,8 @@ def status(account: str | None, near: Decimal, where: Where) -> None:
     with where.existing() as ledger:
         _check_project(ledger)
         every = _statuses(ledger, account)
-    shown = [one for one in every if used(one.posted, one.budget.limit) >= near]
-    exceeded = [one for one in shown if one.posted >= one.budget.limit]
+    exceeded = [one for one in every if one.posted >= one.budget.limit]
+    shown = [one for one in every if one in exceeded or used(one.posted, one.budget.limit) >= near]
     if where.as_json:
         print_json(
             [

@@ -71,7 +71,7 @@ def adjust(
     project_id = accounts.find_project(execute, project)
     corrected = entry_with_id(execute, project_id, entry_id)
     if corrected is None or corrected.kind not in MONEY_KINDS or corrected.kind == "adjustment":
-        what = "no entry" if corrected is None else f"a {corrected.kind}, not a charge,"
+        what = "no entry" if corrected is None else f"no charge but a row of kind {corrected.kind}"
         raise UnknownEntry(
             f"there is {what} with id {entry_id} in project {project!r}; "
             "pass the id of a charge or settle, as `entries` lists them"

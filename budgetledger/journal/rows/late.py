@@ -21,8 +21,9 @@ from budgetledger.storage.protocols import Execute
 
 _NEAR_US = 60_000_000
 _NOTHING = (0, 0, 0, 0)
-_SINCE, _ADDED, _GONE = map(
-    compiled, (statements.LATE_SINCE, statements.LATE_ADDED, statements.LATE_GONE)
+_HAS, _SINCE, _ADDED, _GONE = map(
+    compiled,
+    (statements.HAS_LATE, statements.LATE_SINCE, statements.LATE_ADDED, statements.LATE_GONE),
 )
 
 
@@ -60,6 +61,8 @@ def late_totals(
     In `Head`'s order; of *counted* unless None. *known_us*: the moment of knowledge; later rows
     are left out.
     """
+    if execute(_HAS, (account_id, moment_us)).fetchone() is None:
+        return _NOTHING
     where = (account_id, account_id, moment_us, moment_us, known_us, moment_us)
     if counted is None:
         sums = execute(compiled(statements.LATE_OF_ALL), (account_id, *where)).fetchone()

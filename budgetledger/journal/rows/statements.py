@@ -288,6 +288,11 @@ WITH RECURSIVE scales(within_us) AS (
 # The same of all models: without groups it takes less than half the time.
 LATE_OF_ALL = LATE.replace("e.model, l.names,", "").replace(_BY_NAME, "")
 
+# balance: whether there are any, one seek. Most accounts have none, and no window's end has.
+HAS_LATE = """
+SELECT 1 FROM late_entries
+WHERE account_id = :account_id AND recorded_at_us >= :moment_us LIMIT 1"""
+
 # hold: those that were recorded since the last look; and where the window's start has moved from
 # one moment to another, those that come to belong before it, and those recorded before it by now.
 LATE_SINCE = f"""{_LATE} AND l.entry_id > :late_id
