@@ -5,13 +5,17 @@ budget on the one would count as the other, the row's price says so, and a row o
 the totals of the account's calls of these two names so far: an index, as `model_runs` is, that
 `verify` recounts. An alias of a router or a deployment's own name is such a call.
 
+A snapshot, or a host's own name, that answered a bare name is noted in the price too. As that is
+so of most calls, it has rows in ``answers`` only where a budget on the account needs them: from
+its first one on, which also adds them for earlier calls.
+
 A hold of such an alias names the models that may answer it, and counts in the budgets of each.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from budgetledger.journal import statements
@@ -21,15 +25,27 @@ from budgetledger.storage.dialect import compiled
 from budgetledger.storage.protocols import Execute
 
 KEY = "answered"
-_MARK = f'"{KEY}":'  # a name that contains it has its quotes escaped
+_SNAPSHOT = "snapshot"
+# A name that contains these has its quotes escaped.
+_MARK, _SNAPSHOT_MARK = f'"{KEY}":', f'"{_SNAPSHOT}":'
 
 
 def with_answer(price_json: str | None, asked: str | None, answered: str | None) -> str | None:
-    """The price of a row, with the model that *answered* if it is another than the one *asked*."""
-    if asked is None or answered is None or covers(asked, answered) or covers(answered, asked):
+    """The price of a row, with the model that *answered* if it says more than the one *asked*."""
+    if asked is None or answered is None or covers(answered, asked):
         return price_json
+    if covers(asked, answered):  # of most calls: no JSON is read for it
+        noted = _SNAPSHOT_MARK + json.dumps(answered)
+        if price_json is None or price_json == "{}":
+            return f"{{{noted}}}"
+        return f"{price_json[:-1]},{noted}}}"
     price = {**json.loads(price_json or "{}"), KEY: answered}
     return json.dumps(price, separators=(",", ":"), sort_keys=True)
+
+
+def answer_in(price: Mapping[str, str]) -> str | None:
+    """The model that answered, if `with_answer` noted it."""
+    return price.get(KEY, price.get(_SNAPSHOT))
 
 
 # -- holds ---------------------------------------------------------------------------------------
@@ -81,9 +97,21 @@ def has_answer(draft: Draft) -> bool:
     return draft.price_json is not None and _MARK in draft.price_json
 
 
+def has_snapshot(draft: Draft) -> bool:
+    """Whether a snapshot of the row's model answered, or a host's."""
+    return draft.price_json is not None and _SNAPSHOT_MARK in draft.price_json
+
+
+def needs_snapshot(budgeted: Iterable[str], draft: Draft) -> bool:
+    """Whether a budget on one of *budgeted* counts a row by its snapshot alone."""
+    answered = json.loads(draft.price_json or "{}")[_SNAPSHOT]
+    asked = draft.model or ""
+    return any(covers(one, answered) and not covers(one, asked) for one in budgeted)
+
+
 def names_of(draft: Draft) -> str:
-    """The two names of a row that `has_answer`, as in ``answers``: asked, answered."""
-    return json.dumps([draft.model, json.loads(draft.price_json or "{}")[KEY]])
+    """The two names of a row that has an answer or a snapshot, as in ``answers``."""
+    return json.dumps([draft.model, answer_in(json.loads(draft.price_json or "{}"))])
 
 
 def follow_answer(draft: Draft, before: tuple[int, ...] | None) -> tuple[int, ...]:
@@ -95,12 +123,33 @@ def follow_answer(draft: Draft, before: tuple[int, ...] | None) -> tuple[int, ..
 def note_answer(
     execute: Execute, account_id: int, at_us: int, entry_id: int | None, draft: Draft
 ) -> None:
-    """Insert the row of ``answers`` for the entry of *draft*, which `has_answer`."""
+    """Insert the row of ``answers`` for the entry of *draft*."""
     names = names_of(draft)
     where = (account_id, names, 2**63 - 1)
     before = execute(compiled(statements.ANSWERS_BEFORE), where).fetchone()
     totals = follow_answer(draft, before)
     execute(statements.INSERT_ANSWER, (account_id, names, at_us, entry_id, *totals))
+
+
+def note_earlier(execute: Execute, account_id: int, before: Sequence[str], budgeted: str) -> None:
+    """Insert the rows for earlier calls that *budgeted* needs, and none of the models *before*.
+
+    It reads the account's calls once; later ones are noted as they are recorded.
+    """
+    where = (account_id, f"%{_SNAPSHOT_MARK}%")
+    totals: dict[str, tuple[int, ...]] = {}
+    for row in execute(compiled(statements.SNAPSHOTS), where).fetchall():
+        entry_id, at_us, model, cost_pico, input_tokens, output_tokens, requests, price_json = row
+        draft = Draft(
+            "charge", model, cost_pico, None, None, input_tokens, output_tokens, requests,
+            price_json=price_json,
+        )  # fmt: skip
+        if not has_snapshot(draft) or needs_snapshot(before, draft):
+            continue
+        if needs_snapshot((budgeted,), draft):
+            names = names_of(draft)
+            totals[names] = follow_answer(draft, totals.get(names))
+            execute(statements.INSERT_ANSWER, (account_id, names, at_us, entry_id, *totals[names]))
 
 
 def answers_counted(execute: Execute, account_id: int, budgeted: str) -> list[str]:

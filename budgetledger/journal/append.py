@@ -9,7 +9,7 @@ from budgetledger.entries import Entry
 from budgetledger.errors import IdempotencyConflict
 from budgetledger.journal import accounts, statements
 from budgetledger.journal.accounts import Ref
-from budgetledger.journal.answers import has_answer, note_answer
+from budgetledger.journal.answers import has_answer, has_snapshot, needs_snapshot, note_answer
 from budgetledger.journal.basis import passed_amounts
 from budgetledger.journal.entry_rows import entry_with_key
 from budgetledger.journal.rules import (
@@ -20,7 +20,7 @@ from budgetledger.journal.rules import (
     follow,
     with_model_totals,
 )
-from budgetledger.journal.standing import head_in, head_of
+from budgetledger.journal.standing import head_in, head_of, settings_of
 from budgetledger.journal.transaction import Transaction
 from budgetledger.storage.dialect import compiled
 from budgetledger.storage.protocols import Cursor, Execute
@@ -81,6 +81,10 @@ def append(
         head = _another_model(tx, account, head, draft.model)
     at_us = max(tx.now_us, head.recorded_at_us, not_before_us)
     entry, follower = insert_after(tx.execute, account, head, at_us, draft, detail)
+    if has_snapshot(draft):
+        settings = settings_of(tx, account, head.settings_count)
+        if settings.budgeted and needs_snapshot(settings.budgeted, draft):
+            note_answer(tx.execute, account.id, at_us, entry.id, draft)
     tx.memory.heads[account.id] = follower
     behind_us = head.recorded_at_us - tx.now_us
     return _appended((entry, behind_us, True, follower.settings_count, head.whole_id, False))

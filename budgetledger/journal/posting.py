@@ -10,8 +10,7 @@ from budgetledger.errors import IdempotencyConflict, InvalidAmount, UnknownEntry
 from budgetledger.journal import accounts, statements
 from budgetledger.journal.accounts import Ref
 from budgetledger.journal.alerts import raise_alerts
-from budgetledger.journal.answers import KEY as ANSWERED
-from budgetledger.journal.answers import with_answer
+from budgetledger.journal.answers import answer_in, with_answer
 from budgetledger.journal.append import Appended, append, recorded
 from budgetledger.journal.entry_rows import entry_with_id
 from budgetledger.journal.rules import Draft
@@ -77,7 +76,7 @@ def adjust(
         )
     account = accounts.find(execute, project, corrected.account)
     assert account is not None
-    price_json = with_answer(draft.price_json, corrected.model, corrected.price.get(ANSWERED))
+    price_json = with_answer(draft.price_json, corrected.model, answer_in(corrected.price))
     draft = draft._replace(model=corrected.model, corrects_id=corrected.id, price_json=price_json)
     total_pico = draft.cost_pico or 0
     if is_total:  # the difference depends on earlier rows, so a key compares the total

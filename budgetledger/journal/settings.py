@@ -7,6 +7,7 @@ from budgetledger.errors import InvalidInput
 from budgetledger.journal import accounts, reports, statements
 from budgetledger.journal.accounts import Ref
 from budgetledger.journal.alerts import raise_alerts, resolve
+from budgetledger.journal.answers import note_earlier
 from budgetledger.journal.append import append, find_or_open, recorded
 from budgetledger.journal.budget_terms import BudgetTerms
 from budgetledger.journal.journal import Journal
@@ -38,8 +39,11 @@ def set_budget(tx: Transaction, account: Ref, terms: BudgetTerms) -> Budget:
     )
     if not revisions or revisions[-1].removed or revisions[-1].budget != budget:
         head = head_of(tx, account)
-        standing = settings_of(tx, account, head.settings_count).standing
+        settings = settings_of(tx, account, head.settings_count)
+        standing = settings.standing
         _append_revision(tx, account, budget, removed=False)
+        if by_identity and model is not None and model not in settings.budgeted:
+            note_earlier(tx.execute, account.id, settings.budgeted, model)
         was = revisions[-1].budget if revisions else budget
         is_another = (was.measure, was.model, was.period) != (measure, model, period)
         given_up = [

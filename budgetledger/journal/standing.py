@@ -103,6 +103,10 @@ def _load(tx: Transaction, account: Ref, version: int) -> Settings:
         parent_id,
         frozen,
         tuple(_standing(tx, account, budgets)),
+        tuple(
+            model
+            for (model,) in execute(compiled(statements.BUDGETED_MODELS), (*here, BY_IDENTITY))
+        ),
     )
 
 

@@ -287,6 +287,18 @@ SELECT {_TOTALS} FROM answers
 WHERE account_id = :account_id AND names = :names AND recorded_at_us < :before_us
 ORDER BY recorded_at_us DESC, entry_id DESC LIMIT 1"""
 
+# set_budget of a snapshot: the calls before it that a snapshot answered. Reads the whole journal.
+SNAPSHOTS = """
+SELECT e.id, e.recorded_at_us, e.model, e.cost_pico, e.input_tokens, e.output_tokens, e.requests,
+       e.price
+FROM entries e WHERE e.account_id = :account_id AND e.price LIKE :mark
+ORDER BY e.recorded_at_us, e.id"""
+
+# hold, charge, with the settings: the models that budgets were ever set on, by identity.
+BUDGETED_MODELS = """
+SELECT DISTINCT b.model FROM budget_revisions b JOIN entries e ON e.id = b.entry_id
+WHERE b.account_id = :account_id AND b.model IS NOT NULL AND e.tags = :by_identity"""
+
 _BUDGET = """
 SELECT b.name, b.measure, b.limit_units, b.limit_pico, b.model, b.per, b.timezone, b.week_start,
        b.anchor_us, b.span_us, b.created_at, b.alert_at, b.removed, e.recorded_at_us,

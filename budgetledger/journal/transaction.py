@@ -16,10 +16,12 @@ class Settings:
     """The cached settings of an account, valid while its `settings_count` equals *version*.
 
     ``cuts``, by budget: the last active window, and what was posted before it. ``stated``, by
-    model: between which moments every settle of a minimal hold has a price.
+    model: between which moments every settle of a minimal hold has a price. ``budgeted``: the
+    models that budgets were ever set on, by identity.
     """
 
     __slots__ = (
+        "budgeted",
         "budgets",
         "cuts",
         "frozen",
@@ -40,6 +42,7 @@ class Settings:
         parent_id: int | None,
         frozen: str | None,
         standing: tuple[Crossed, ...],
+        budgeted: tuple[str, ...] = (),
     ) -> None:
         self.version = version
         self.budgets = budgets
@@ -47,6 +50,7 @@ class Settings:
         self.parent_id = parent_id
         self.frozen = frozen
         self.standing = standing
+        self.budgeted = budgeted
         self.has_alerts = bool(standing) or any(budget.alert_at for budget in budgets)
         self.plain_version = -1 if self.has_alerts or parent_id is not None else version
         self.cuts: dict[str, tuple[Window, tuple[int, ...]]] = {}

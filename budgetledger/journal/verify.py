@@ -6,9 +6,16 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from budgetledger.journal import statements
-from budgetledger.journal.answers import follow_answer, has_answer, names_of
+from budgetledger.journal.answers import (
+    follow_answer,
+    has_answer,
+    has_snapshot,
+    names_of,
+    needs_snapshot,
+)
 from budgetledger.journal.price_rows import price_problems
 from budgetledger.journal.problem import Problem
+from budgetledger.journal.reports import BY_IDENTITY
 from budgetledger.journal.rules import (
     SETTINGS,
     Draft,
@@ -23,6 +30,7 @@ from budgetledger.storage.dialect import compiled
 from budgetledger.storage.protocols import Execute
 from budgetledger.storage.schema import Inspection, Schema
 
+_MODEL = 4  # its place in BUDGET_DETAIL
 _EVERY = 1000  # rows between two calls of progress
 _DETAILS = {  # the row elsewhere that a row's hash covers, by kind
     "budget": statements.BUDGET_DETAIL,
@@ -114,6 +122,8 @@ def _journal_problems(
     runs: set[tuple[Any, ...]] = set()
     answers: dict[str, tuple[int, ...]] = {}
     answered: set[tuple[Any, ...]] = set()
+    snapshots: list[tuple[Draft, int, int]] = []
+    budgeted: set[str] = set()
     for row in execute(compiled(statements.JOURNAL), (account_id,)):
         entry_id, row_project_id, row_hash, *rest = row
         row_totals, (recorded_at_us, *evidence, row_count) = tuple(rest[:8]), rest[8:]
@@ -147,7 +157,16 @@ def _journal_problems(
             names = names_of(draft)
             answers[names] = follow_answer(draft, answers.get(names))
             answered.add((names, recorded_at_us, entry_id, *answers[names]))
+        elif has_snapshot(draft):
+            snapshots.append((draft, recorded_at_us, entry_id))
+        elif draft.tags_json == BY_IDENTITY and draft.kind == "budget" and detail:
+            budgeted.add(str(detail[_MODEL]))
         count_row()
+    for draft, at_us, entry_id in snapshots if budgeted else ():
+        if needs_snapshot(budgeted, draft):
+            names = names_of(draft)
+            answers[names] = follow_answer(draft, answers.get(names))
+            answered.add((names, at_us, entry_id, *answers[names]))
     runs ^= set(execute(compiled(statements.MODEL_RUNS), (account_id,)))
     for entry_id in sorted({entry_id for _, _, entry_id in runs}):
         problems.append(

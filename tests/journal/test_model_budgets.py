@@ -137,6 +137,65 @@ def test_a_price_stated_later_counts_where_the_answer_does(ledger):
     assert ledger.verify().ok
 
 
+SNAPSHOT = "gpt-4o-2024-08-06"
+
+
+def test_a_budget_of_a_snapshot_counts_bare_calls_that_it_answered(ledger, clock):
+    ledger.set_parent("alice", "team")
+    names = f"usd/day/{SNAPSHOT}", "usd/day/gpt-4o", "usd/day/gpt-4o-2024-05-13"
+    ledger.charge("alice", USED, model="gpt-4o")  # before the budgets are set
+    for account in ("alice", "team", "*"):
+        for model in (SNAPSHOT, "gpt-4o", "gpt-4o-2024-05-13"):
+            ledger.set_budget(account, 10, per="day", model=model)
+    other = USED | {"model": "gpt-4o-2024-05-13"}
+    entry = ledger.charge("alice", USED, model="gpt-4o")
+    ledger.charge("alice", USED, model=SNAPSHOT)
+    ledger.charge("alice", USED)
+    ledger.hold("alice", 1, model="openai/gpt-4o").settle(USED)
+    ledger.hold("alice", 1, model="gpt-4o").settle(other)
+    assert entry.price["snapshot"] == SNAPSHOT
+
+    def counted(account):
+        return [status(ledger, name, account).posted for name in names]
+
+    cost = next(iter(ledger.entries("alice", last=1))).cost
+    for account in ("alice", "team"):
+        assert counted(account) == [5 * COST, 5 * COST + cost, cost]
+    assert counted("*") == [4 * COST, 4 * COST + cost, cost]  # it exists since then
+    ledger.adjust(entry, COST, reason="a correction")
+    assert counted("alice") == [6 * COST, 6 * COST + cost, cost]
+    ledger.set_budget("alice", "0.03", per="day", model=SNAPSHOT)
+    with pytest.raises(BudgetExceededError) as refused:
+        ledger.hold("alice", "0.004", model=SNAPSHOT)
+    assert (refused.value.budget.name, refused.value.posted) == (names[0], 6 * COST)
+    assert ledger.verify().ok
+    clock.advance(days=1)
+    assert counted("alice") == [0, 0, 0]
+    ledger.remove_budget("alice", names[0])
+    ledger.charge("alice", USED, model="gpt-4o")
+    ledger.set_budget("alice", 10, per="day", model=SNAPSHOT)
+    ledger.set_budget("alice", tokens=10**6, per="day", model=SNAPSHOT)
+    assert counted("alice") == [COST, COST, 0]
+    assert status(ledger, f"tokens/day/{SNAPSHOT}").posted == 1200
+    assert ledger.verify().ok
+
+
+def test_a_snapshot_has_rows_only_where_a_budget_needs_them(ledger, database):
+    ledger.set_budget("alice", 10)
+    ledger.set_budget("alice", 10, model="gpt-4o")
+    for _ in range(3):
+        ledger.charge("alice", USED, model="gpt-4o")
+    assert database.sql("SELECT names FROM answers") == []
+    ledger.set_budget("alice", 10, model=SNAPSHOT)
+    assert len(database.sql("SELECT names FROM answers")) == 3
+    ledger.charge("alice", USED, model="gpt-4o")
+    ledger.charge("alice", USED, model=SNAPSHOT)
+    ledger.charge("alice", cost=1, model="gpt-4o")
+    assert len(database.sql("SELECT names FROM answers")) == 4
+    assert status(ledger, f"usd/{SNAPSHOT}").posted == 5 * COST
+    assert ledger.verify().ok
+
+
 def hold_of(ledger, asked, *models, amount="0.01"):
     return requested_hold(ledger, "alice", HoldRequest(amount, asked, may_answer=models))
 
