@@ -15,7 +15,7 @@ A hold of such an alias names the models that may answer it, and counts in the b
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from budgetledger.journal import statements
@@ -32,15 +32,21 @@ _MARK, _SNAPSHOT_MARK = f'"{KEY}":', f'"{_SNAPSHOT}":'
 
 def with_answer(price_json: str | None, asked: str | None, answered: str | None) -> str | None:
     """The price of a row, with the model that *answered* if it says more than the one *asked*."""
-    if asked is None or answered is None or covers(answered, asked):
+    if asked is None or answered is None or asked == answered:
         return price_json
-    if covers(asked, answered):  # of most calls: no JSON is read for it
-        noted = _SNAPSHOT_MARK + json.dumps(answered)
-        if price_json is None or price_json == "{}":
-            return f"{{{noted}}}"
-        return f"{price_json[:-1]},{noted}}}"
-    price = {**json.loads(price_json or "{}"), KEY: answered}
-    return json.dumps(price, separators=(",", ":"), sort_keys=True)
+    key = _key_of(asked, answered)
+    if key is None:
+        return price_json
+    noted = f'"{key}":{json.dumps(answered)}}}'  # last: `needs_snapshot` finds it there
+    return "{" + noted if price_json in (None, "{}") else f"{price_json[:-1]},{noted}"
+
+
+@lru_cache(maxsize=4096)
+def _key_of(asked: str, answered: str) -> str | None:
+    """Where the price of a row has the model that answered; None if *asked* says as much."""
+    if covers(answered, asked):
+        return None
+    return _SNAPSHOT if covers(asked, answered) else KEY
 
 
 def answer_in(price: Mapping[str, str]) -> str | None:
@@ -102,10 +108,15 @@ def has_snapshot(draft: Draft) -> bool:
     return draft.price_json is not None and _SNAPSHOT_MARK in draft.price_json
 
 
-def needs_snapshot(budgeted: Iterable[str], draft: Draft) -> bool:
+def needs_snapshot(budgeted: tuple[str, ...], draft: Draft) -> bool:
     """Whether a budget on one of *budgeted* counts a row by its snapshot alone."""
-    answered = json.loads(draft.price_json or "{}")[_SNAPSHOT]
-    asked = draft.model or ""
+    answered_json = (draft.price_json or "").rpartition(_SNAPSHOT_MARK)[2][:-1]
+    return _needs(budgeted, draft.model or "", answered_json)
+
+
+@lru_cache(maxsize=4096)
+def _needs(budgeted: tuple[str, ...], asked: str, answered_json: str) -> bool:
+    answered = json.loads(answered_json)
     return any(covers(one, answered) and not covers(one, asked) for one in budgeted)
 
 
@@ -131,7 +142,7 @@ def note_answer(
     execute(statements.INSERT_ANSWER, (account_id, names, at_us, entry_id, *totals))
 
 
-def note_earlier(execute: Execute, account_id: int, before: Sequence[str], budgeted: str) -> None:
+def note_earlier(execute: Execute, account_id: int, before: tuple[str, ...], budgeted: str) -> None:
     """Insert the rows for earlier calls that *budgeted* needs, and none of the models *before*.
 
     It reads the account's calls once; later ones are noted as they are recorded.

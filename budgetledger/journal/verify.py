@@ -162,22 +162,44 @@ def _journal_problems(
         elif draft.tags_json == BY_IDENTITY and draft.kind == "budget" and detail:
             budgeted.add(str(detail[_MODEL]))
         count_row()
-    for draft, at_us, entry_id in snapshots if budgeted else ():
-        if needs_snapshot(budgeted, draft):
-            names = names_of(draft)
-            answers[names] = follow_answer(draft, answers.get(names))
-            answered.add((names, at_us, entry_id, *answers[names]))
-    runs ^= set(execute(compiled(statements.MODEL_RUNS), (account_id,)))
-    for entry_id in sorted({entry_id for _, _, entry_id in runs}):
-        problems.append(
-            Problem("the list of runs of a model is wrong about this row", account, entry_id)
-        )
-    answered ^= set(execute(compiled(statements.ALL_ANSWERS), (account_id,)))
+    answered |= _snapshot_rows(snapshots, tuple(budgeted), answers)
+    return problems + _index_problems(execute, account_id, account, runs, answered)
+
+
+def _index_problems(
+    execute: Execute,
+    account_id: int,
+    account: str,
+    runs: set[tuple[Any, ...]],
+    answered: set[tuple[Any, ...]],
+) -> list[Problem]:
+    """Compare the expected rows of the two indexes over a journal with those that are there."""
+    runs = runs ^ set(execute(compiled(statements.MODEL_RUNS), (account_id,)))
+    problems = [
+        Problem("the list of runs of a model is wrong about this row", account, entry_id)
+        for entry_id in sorted({entry_id for _, _, entry_id in runs})
+    ]
+    answered = answered ^ set(execute(compiled(statements.ALL_ANSWERS), (account_id,)))
     for entry_id in sorted({entry_id for _, _, entry_id, *_ in answered}):
         problems.append(
             Problem("the totals of what another model answered are wrong", account, entry_id)
         )
     return problems
+
+
+def _snapshot_rows(
+    snapshots: list[tuple[Draft, int, int]],
+    budgeted: tuple[str, ...],
+    totals: dict[str, tuple[int, ...]],
+) -> set[tuple[Any, ...]]:
+    """The rows of ``answers`` for the calls that snapshots answered, as budgets need them."""
+    rows = set()
+    for draft, at_us, entry_id in snapshots if budgeted else ():
+        if needs_snapshot(budgeted, draft):
+            names = names_of(draft)
+            totals[names] = follow_answer(draft, totals.get(names))
+            rows.add((names, at_us, entry_id, *totals[names]))
+    return rows
 
 
 def _detail(execute: Execute, draft: Draft, entry_id: int) -> tuple[object, ...] | None:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from budgetledger.entries import Alert, Entry
 from budgetledger.journal import accounts, posting
 from budgetledger.journal.accounts import Ref
-from budgetledger.journal.answers import has_snapshot
+from budgetledger.journal.answers import has_snapshot, needs_snapshot
 from budgetledger.journal.append import Appended, find_or_open, insert_after
 from budgetledger.journal.journal import Journal
 from budgetledger.journal.posting import post, post_once
@@ -81,7 +81,9 @@ def _charge_known(
         and settings.plain_version == head.settings_count
         and head.whole_id is None
         and head.model == draft.model
-        and not (settings.budgeted and has_snapshot(draft))
+        and not (
+            settings.budgeted and has_snapshot(draft) and needs_snapshot(settings.budgeted, draft)
+        )
     ):
         now_us = journal.clock()
         at_us, behind_us = max(now_us, head.recorded_at_us), head.recorded_at_us - now_us
