@@ -103,7 +103,7 @@ def users(ledger: Ledger, size: int, title: str) -> None:
 
 def past_holds(ledger: Ledger, size: int, title: str) -> None:
     from budgetledger.journal import holding as _holding
-    from budgetledger.journal.rules import Draft
+    from budgetledger.journal.rows.rules import Draft
 
     account = ledger.hold("alice", "0.01")
     account.release()
@@ -122,7 +122,7 @@ def past_holds(ledger: Ledger, size: int, title: str) -> None:
 
 def charge_all(ledger, accounts, size, title):
     from budgetledger.journal import posting as _posting
-    from budgetledger.journal.rules import Draft
+    from budgetledger.journal.rows.rules import Draft
 
     ledger.charge("alice", cost=EACH, model="gpt-4o")
     ref = ledger._journal.refs["alice"]

@@ -20,7 +20,7 @@ import psycopg
 from common import describe, paired, report, us
 
 from budgetledger import Ledger
-from budgetledger.journal import statements as _sql
+from budgetledger.journal.rows import statements as _sql
 from budgetledger.storage.dialect import compiled, for_postgres
 from budgetledger.storage.postgres.connection import WritingConnection
 from budgetledger.storage.postgres.url import address_of
@@ -43,7 +43,7 @@ def raw_floor(url: str, synchronous: str) -> Callable[[int], None]:
     def charge(calls: int) -> None:
         for _ in range(calls):
             execute(begin)
-            row = execute(head, (1, 1), prepare=True).fetchone()
+            row = execute(head, (1, 1, 1, 1), prepare=True).fetchone()
             at_us = time.time_ns() // 1000
             spent = ("charge", "gpt-4o", cost, "given", None, 0, 0, 1, None, None)
             carry, pico = divmod(row[3] + cost, 10**12)

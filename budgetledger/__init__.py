@@ -41,7 +41,12 @@ from budgetledger.litellm.package import Package
 
 if TYPE_CHECKING:
     from budgetledger.aio import AsyncLedger
-    from budgetledger.errors import AccountFrozen, BudgetExceededError, BudgetledgerError
+    from budgetledger.errors import (
+        AccountFrozen,
+        BudgetExceededError,
+        BudgetledgerError,
+        HoldRefused,
+    )
     from budgetledger.ledger import Ledger
     from budgetledger.litellm.cap import (
         acompletion,
@@ -71,6 +76,7 @@ _HOMES = {
     "BudgetExceededError": "budgetledger.errors",
     "BudgetManager": "budgetledger.manager",
     "BudgetledgerError": "budgetledger.errors",
+    "HoldRefused": "budgetledger.errors",
     "Ledger": "budgetledger.ledger",
     "Usage": "budgetledger.usage",
     "acompletion": "budgetledger.litellm.cap",
@@ -90,6 +96,7 @@ __all__ = [
     "BudgetExceededError",
     "BudgetManager",
     "BudgetledgerError",
+    "HoldRefused",
     "Ledger",
     "Usage",
     "acompletion",

@@ -18,6 +18,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial, wraps
 from inspect import isawaitable
@@ -27,7 +28,7 @@ from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
 
-from budgetledger.callers import AsUser
+from budgetledger.callers import AsUser, Outside
 from budgetledger.entries import Entry
 from budgetledger.errors import (
     BudgetExceededError,
@@ -36,8 +37,8 @@ from budgetledger.errors import (
     InvalidInput,
     StoreError,
 )
-from budgetledger.holds import BaseHold, estimate_of, granted_of
-from budgetledger.journal import holding, statements
+from budgetledger.holds import BaseHold, estimate_of, granted_of, in_scope_of
+from budgetledger.journal import holding
 from budgetledger.journal.drafts import (
     DEFAULT_EXPIRY_SECONDS,
     HoldRequest,
@@ -47,7 +48,8 @@ from budgetledger.journal.drafts import (
 from budgetledger.journal.holding import Granted
 from budgetledger.journal.journal import journal_of
 from budgetledger.journal.refusals import with_largest_output
-from budgetledger.journal.rules import Draft
+from budgetledger.journal.rows import statements
+from budgetledger.journal.rows.rules import Draft
 from budgetledger.journal.transaction import Transaction
 from budgetledger.ledger import Ledger, ledger_on
 from budgetledger.money import Amount
@@ -135,6 +137,9 @@ class AsyncLedger:
     set_budget = _in_thread(Ledger.set_budget)
     remove_budget = _in_thread(Ledger.remove_budget)
     budgets = _in_thread(Ledger.budgets)
+    set_default_budget = _in_thread(Ledger.set_default_budget)
+    remove_default_budget = _in_thread(Ledger.remove_default_budget)
+    default_budgets = _in_thread(Ledger.default_budgets)
     shift_window = _in_thread(Ledger.shift_window)
     set_parent = _in_thread(Ledger.set_parent)
     freeze = _in_thread(Ledger.freeze)
@@ -183,8 +188,8 @@ class AsyncLedger:
 
         Use ``async with`` on the result, or ``await`` it for an `AsyncHold`. Arguments and
         errors are those of `Ledger.hold`: `amount` in USD, or `model` with `messages` or `text`
-        for an estimate. Raises, with nothing recorded: `BudgetExceededError`, `AccountFrozen`,
-        `UnknownAccount`, `UnpricedModel`, `HoldAlreadyClosed`, `IdempotencyConflict`.
+        for an estimate. Raises, with nothing recorded: a `HoldRefused`, `HoldAlreadyClosed`,
+        `IdempotencyConflict`.
         """
         request = HoldRequest(
             amount, model, messages, text, tools, max_output_tokens, n, tokens, key, tags
@@ -368,25 +373,22 @@ class AsyncHold(BaseHold):
         As `Hold.stream`, read with ``async for``: it also settles if the stream breaks or the
         loop is left early, and warns with `UnrecordedWarning` instead of raising.
         """
-        self._got_response = True  # the call was sent
         passing = self._pass_on(chunks)
-        self._stream = weakref.ref(passing)
+        self._stream, self._unread = weakref.ref(passing), chunks
         return passing
 
     async def _pass_on(self, chunks: AsyncIterable[T]) -> AsyncGenerator[T, None]:
         reading, before = StreamReading(), self.closed_by
-        self._streaming, self._stream_ended = True, asyncio.Event()
+        self._got_response = self._streaming = True  # the call was sent
+        self._stream_ended, self._unread = asyncio.Event(), None
         try:
             async for chunk in chunks:
                 reading.add(chunk)
-                yield chunk
+                with Outside(self._scope):
+                    yield chunk
         finally:
-            close = getattr(chunks, "aclose", None) or getattr(chunks, "close", None)
             try:
-                if callable(close):  # so that the provider stops
-                    closing = close()
-                    if isawaitable(closing):
-                        await closing
+                await _close(chunks)
             finally:
                 self._got_response = reading.started
                 try:
@@ -410,6 +412,9 @@ class AsyncHold(BaseHold):
                 await passing.aclose()
         elif self._streaming and self._stream_ended is not None:
             await self._stream_ended.wait()  # it was left early, and the loop closes it
+        unread, self._unread = self._unread, None
+        with suppress(Exception):
+            await _close(unread)
 
     async def _give_back(self, error: BaseException | None = None) -> None:
         left = self._left_to_do()
@@ -426,6 +431,7 @@ class AsyncHold(BaseHold):
             self._not_recorded(failure)
 
     async def __aenter__(self) -> AsyncHold:
+        self._enter()
         return self
 
     async def __aexit__(
@@ -434,10 +440,20 @@ class AsyncHold(BaseHold):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._leave()
         try:
             await self._end_stream()
         finally:
             await self._give_back(error)
+
+
+async def _close(chunks: object) -> None:
+    """Close a stream, so that the provider stops."""
+    close = getattr(chunks, "aclose", None) or getattr(chunks, "close", None)
+    if callable(close):
+        closing = close()
+        if isawaitable(closing):
+            await closing
 
 
 class PendingHold(Coroutine[Any, Any, AsyncHold]):
@@ -466,7 +482,7 @@ class PendingHold(Coroutine[Any, Any, AsyncHold]):
 
     async def __aenter__(self) -> AsyncHold:
         self._hold = await self._taking
-        return self._hold
+        return await self._hold.__aenter__()
 
     async def __aexit__(
         self,
@@ -505,7 +521,8 @@ async def requested_ahold(
 
 def awaited_hold(hold: BaseHold) -> AsyncHold:
     """The same hold as an `AsyncHold`; for the packages that meter calls."""
-    return AsyncHold(AsyncJournal(journal_of(hold)), granted_of(hold), estimate_of(hold))
+    same = AsyncHold(AsyncJournal(journal_of(hold)), granted_of(hold), estimate_of(hold))
+    return in_scope_of(hold, same)
 
 
 async def asettle_stream(hold: AsyncHold, reading: StreamReading) -> None:

@@ -1,4 +1,7 @@
-"""The user that metered calls count for, kept in a context variable by `Ledger.as_user`."""
+"""What metered calls know of the code around them, in context variables.
+
+The user that they count for, by `Ledger.as_user`; and the metered calls they are inside.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from budgetledger.errors import InvalidInput
 from budgetledger.names import checked_name, to_json
+
+if TYPE_CHECKING:
+    from budgetledger.entries import Entry
 
 __all__ = ["AsUser"]
 
@@ -52,9 +58,9 @@ class Caller(NamedTuple):
         return self.user
 
 
-NOBODY = Caller()
+NO_CALLER = Caller()
 """The caller outside all `as_user` blocks."""
-_current: ContextVar[Caller] = ContextVar("budgetledger_caller", default=NOBODY)
+_current: ContextVar[Caller] = ContextVar("budgetledger_caller", default=NO_CALLER)
 
 
 def current() -> Caller:
@@ -69,6 +75,85 @@ def pop_caller(kwargs: dict[str, Any]) -> Caller:
     """
     user, tags, key = (kwargs.pop(f"budget_{name}", None) for name in ("user", "tags", "key"))
     return Caller(user, tags, key)
+
+
+class Scope:
+    """A metered call, as those inside it know it. Tasks and threads share it.
+
+    *books*: the ledger and the project, to compare. *hold_id*: its hold.
+    """
+
+    def __init__(self, books: object, hold_id: int) -> None:
+        self._books, self._hold_id = books, hold_id
+        self._outer = _scope.get()
+        self._inside: list[tuple[object, Entry]] = []
+
+    def inside(self, account: str) -> list[Entry]:
+        """What calls inside it recorded for *account* of the same ledger, oldest first."""
+        return [
+            entry
+            for books, entry in tuple(self._inside)
+            if books == self._books and entry.account == account
+        ]
+
+    def report(self, entry: Entry) -> None:
+        """Tell the calls around it what it recorded."""
+        outer = self._outer
+        while outer is not None:
+            outer._inside.append((self._books, entry))
+            outer = outer._outer
+
+
+def holds_around(books: object) -> tuple[int, ...]:
+    """The holds of the metered calls around, in the ledger and project *books*."""
+    hold_ids, scope = [], _scope.get()
+    while scope is not None:
+        if scope._books == books:
+            hold_ids.append(scope._hold_id)
+        scope = scope._outer
+    return tuple(hold_ids)
+
+
+_scope: ContextVar[Scope | None] = ContextVar("budgetledger_scope", default=None)
+
+
+class Inside:
+    """Enters a scope: metered calls made until `leave`, in this context, are inside it.
+
+    *drops_key*: the key of `AsUser` is for the call of the scope, and not for those inside.
+    """
+
+    def __init__(self, scope: Scope, *, drops_key: bool) -> None:
+        self._entered = _scope.set(scope)
+        caller = _current.get()
+        drops_key = drops_key and caller.key is not None
+        self._keyless = _current.set(caller._replace(key=None)) if drops_key else None
+
+    def leave(self) -> None:
+        """Back to the scope around, unless this is another context: a generator's may be."""
+        with suppress(ValueError):
+            _scope.reset(self._entered)
+        if self._keyless is not None:
+            with suppress(ValueError):
+                _current.reset(self._keyless)
+
+
+class Outside:
+    """A context manager: code in its block is not inside *scope*, but where the scope itself is.
+
+    For the reader of a stream: a generator's caller shares its context.
+    """
+
+    def __init__(self, scope: Scope | None) -> None:
+        self._scope = scope
+
+    def __enter__(self) -> None:
+        self._left = None if self._scope is None else _scope.set(self._scope._outer)
+
+    def __exit__(self, *error: object) -> None:
+        if self._left is not None:
+            with suppress(ValueError):  # read on, or closed, in another context
+                _scope.reset(self._left)
 
 
 class AsUser:

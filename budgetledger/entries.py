@@ -22,6 +22,7 @@ __all__ = [
     "Budget",
     "BudgetStatus",
     "CostBasis",
+    "DefaultBudget",
     "Entry",
     "Measure",
 ]
@@ -31,8 +32,8 @@ Measure: TypeAlias = Literal["usd", "tokens", "requests"]
 
 MONEY_KINDS = ("opening", "charge", "settle", "adjustment")
 """Kinds of entries that record costs. The others are steps of holds (``hold``, ``release``,
-``expire``, ``extend``), settings (``budget``, ``shift``, ``parent``, ``freeze``, ``unfreeze``)
-and alerts (``alert``, ``resolve``)."""
+``expire``, ``extend``), settings (``budget``, ``shift``, ``parent``, ``freeze``, ``unfreeze``),
+what a budget of ``*`` found posted (``prior``) and alerts (``alert``, ``resolve``)."""
 
 
 CostBasis: TypeAlias = Literal["stated", "estimated", "assumed", "unpriced"]
@@ -233,24 +234,54 @@ class Budget(NamedTuple):
         return to_usd(units) if self.measure == "usd" else units
 
     def __repr__(self) -> str:
-        shares = ", ".join(f"{share:f}" for share in self.alert_at)
-        return display.listed(
-            "Budget",
-            repr(self.account),
-            repr(self.name),
-            f"{display.quantity(self.limit, self.measure)} {self._cadence()}",
-            None if self.model is None else f"model {self.model!r}",
-            f"alerts at {shares}" if shares else None,
-        )
+        return display.listed("Budget", repr(self.account), repr(self.name), *_terms(self))
 
-    def _cadence(self) -> str:
-        per, timezone, _, anchor_us, span_us = self.period
-        if span_us is not None:
-            return f"in any {span_us / 1_000_000:.15g} s"
-        if per is None:
-            return "for ever"
-        anchor = "" if anchor_us is None else f" from {display.iso(anchor_us)}"
-        return f"per {per}{anchor} ({timezone})"
+
+class DefaultBudget(NamedTuple):
+    """The budget that accounts of a kind get at their first hold or charge, if they never had one.
+
+    An account has it by the name ``standard``, until another budget is set on it.
+    """
+
+    project: str
+    kind: str
+    """``user`` for bare names and users below a key, or the prefix of names, such as ``team``."""
+    measure: Measure
+    limit_sum: Sum
+    model: str | None
+    period: Period
+    anchored: bool
+    """Whether windows start from the moment an account gets the budget."""
+    alert_at: tuple[Decimal, ...] = ()
+    """Shares of the limit at which to alert, ascending: 0.8 is 80 %."""
+
+    @property
+    def limit(self) -> Decimal | int:
+        """USD for the measure ``usd``, a count for ``tokens`` and ``requests``."""
+        limit = self.limit_sum
+        return to_usd(limit.total_pico) if self.measure == "usd" else limit.usd
+
+    def __repr__(self) -> str:
+        return display.listed("DefaultBudget", repr(self.kind), *_terms(self))
+
+
+def _terms(budget: Budget | DefaultBudget) -> tuple[str | None, ...]:
+    shares = ", ".join(f"{share:f}" for share in budget.alert_at)
+    return (
+        f"{display.quantity(budget.limit, budget.measure)} {_cadence(budget.period)}",
+        None if budget.model is None else f"model {budget.model!r}",
+        f"alerts at {shares}" if shares else None,
+    )
+
+
+def _cadence(period: Period) -> str:
+    per, timezone, _, anchor_us, span_us = period
+    if span_us is not None:
+        return f"in any {span_us / 1_000_000:.15g} s"
+    if per is None:
+        return "for ever"
+    anchor = "" if anchor_us is None else f" from {display.iso(anchor_us)}"
+    return f"per {per}{anchor} ({timezone})"
 
 
 class BudgetStatus(NamedTuple):

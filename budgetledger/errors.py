@@ -8,11 +8,13 @@
     │   ├── InvalidName                    not a usable project, account, model or key
     │   ├── InvalidPeriod                  no such window, zone or moment
     │   └── UnreadableResponse             the argument has no readable model and usage
-    ├── UnpricedModel (LookupError)        no price is known; never counted as $0
-    ├── UnknownAccount (KeyError)          the account does not exist, or has no budget
+    ├── HoldRefused                        a hold is refused; nothing was recorded
+    │   ├── BudgetExceededError            a budget has no room for it
+    │   ├── AccountFrozen                  the account, or one above it, is frozen
+    │   ├── NoBudget (UnknownAccount)      neither the account nor one above it has a budget
+    │   └── UnpricedModel (LookupError)    no price is known; never counted as $0
+    ├── UnknownAccount (KeyError)          the account does not exist, or has no such budget
     ├── UnknownEntry (KeyError)            the project has no such entry
-    ├── BudgetExceededError                a budget refuses a hold; nothing was recorded
-    ├── AccountFrozen                      the account, or one above it, is frozen
     ├── HoldAlreadyClosed                  the hold was closed before; has the closing entry
     ├── IdempotencyConflict                the key was used before with other content
     └── StoreError                         the database, its disk or the server failed
@@ -27,7 +29,10 @@
         └── ServerRefused                  it answers with an error; the message says what to set
 
     BudgetledgerWarning (UserWarning)
+    ├── AddedBudgetWarning                 a budget was added beside others that limit the same
+    ├── MeteredTwiceWarning                a call was metered inside another one; it counts once
     ├── ClockWarning                       the clock stepped back; times did not
+    ├── UnboundedWarning                   a default budget is set, but none for all names together
     ├── UnknownAccountWarning              a cost was recorded for an account without a budget
     ├── UnpricedWarning                    a call was recorded without a price, or as assumed
     └── UnrecordedWarning                  a cost could not be recorded yet; what to do
@@ -48,16 +53,20 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccountFrozen",
+    "AddedBudgetWarning",
     "BudgetExceededError",
     "BudgetledgerError",
     "BudgetledgerWarning",
     "ClockWarning",
     "HoldAlreadyClosed",
+    "HoldRefused",
     "IdempotencyConflict",
     "InvalidAmount",
     "InvalidInput",
     "InvalidName",
     "InvalidPeriod",
+    "MeteredTwiceWarning",
+    "NoBudget",
     "NotALedger",
     "SchemaTooNew",
     "ServerRefused",
@@ -68,6 +77,7 @@ __all__ = [
     "StoreFull",
     "StoreNotFound",
     "StoreReadOnly",
+    "UnboundedWarning",
     "UnknownAccount",
     "UnknownAccountWarning",
     "UnknownEntry",
@@ -126,7 +136,14 @@ class UnreadableResponse(InvalidInput):
     """False if it cannot be the response of a paid call: a text, a stream, a failed batch line."""
 
 
-class UnpricedModel(BudgetledgerError, LookupError):
+class HoldRefused(BudgetledgerError):
+    """A hold is refused before any money is spent; nothing was recorded."""
+
+    blocked_by_holds: bool = False
+    """Whether waiting for open holds may help: without them the hold would be granted now."""
+
+
+class UnpricedModel(HoldRefused, LookupError):
     """No price is known for ``model``, so a hold cannot be estimated.
 
     Or nothing can be estimated for a call, and a budget has an earlier such call without a price.
@@ -136,12 +153,13 @@ class UnpricedModel(BudgetledgerError, LookupError):
 
     model: str
 
-    def __init__(self, model: str, message: str | None = None) -> None:
+    def __init__(self, model: str, message: str | None = None, **facts: object) -> None:
         super().__init__(
             message
             or f"no price is known for model {model!r}; set one with set_price({model!r}, ...) or "
             "`budgetledger prices set`, pass cost=, or check the model's name",
             model=model,
+            **facts,
         )
 
 
@@ -156,7 +174,14 @@ class UnknownEntry(BudgetledgerError, KeyError):
     """This project has no entry with that id."""
 
 
-class BudgetExceededError(BudgetledgerError):
+class NoBudget(HoldRefused, UnknownAccount):
+    """Neither ``account`` nor one above it has a budget, so it grants no holds.
+
+    Retrying helps after `Ledger.set_budget`. A charge is recorded all the same.
+    """
+
+
+class BudgetExceededError(HoldRefused):
     """A budget refuses a hold before any money is spent; nothing was recorded.
 
     ``requested`` is more than ``budget`` of ``account`` has ``available`` in its ``window``, which
@@ -194,7 +219,7 @@ class BudgetExceededError(BudgetledgerError):
     message: str
 
 
-class AccountFrozen(BudgetledgerError):
+class AccountFrozen(HoldRefused):
     """``account`` is frozen, so it grants no holds; costs are still recorded.
 
     Retrying helps after `Ledger.unfreeze`.
@@ -281,8 +306,20 @@ class BudgetledgerWarning(UserWarning):
     """The base class of all budgetledger warnings."""
 
 
+class AddedBudgetWarning(BudgetledgerWarning):
+    """`Ledger.set_budget` without ``per=`` added a budget; it may have been meant to change one."""
+
+
 class ClockWarning(BudgetledgerWarning):
     """The clock stepped back, so a row got the time of the row before it."""
+
+
+class MeteredTwiceWarning(BudgetledgerWarning):
+    """A call was metered inside another metered call. It is counted once, by the inner one."""
+
+
+class UnboundedWarning(BudgetledgerWarning):
+    """A default budget is set, and no budget limits all names together."""
 
 
 class UnknownAccountWarning(BudgetledgerWarning):

@@ -14,21 +14,25 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from budgetledger.caller_warnings import say, warn
-from budgetledger.entries import Alert, Entry
+from budgetledger.callers import Inside, Outside, Scope
+from budgetledger.entries import MONEY_KINDS, Alert, Entry
 from budgetledger.errors import (
-    BudgetledgerError,
     BudgetledgerWarning,
     HoldAlreadyClosed,
+    HoldRefused,
     InvalidInput,
+    MeteredTwiceWarning,
     StoreError,
     UnreadableResponse,
     UnrecordedWarning,
 )
 from budgetledger.journal import holding
-from budgetledger.journal.basis import unestimated, with_basis
 from budgetledger.journal.drafts import UNKNOWN_MODEL, draft_charge
 from budgetledger.journal.holding import Granted
-from budgetledger.journal.rules import ASSUMED_OUTPUT, Draft, settling
+from budgetledger.journal.journal import books_of
+from budgetledger.journal.nesting import counted_by, counting, release_by_nesting
+from budgetledger.journal.rows.basis import unestimated, with_basis
+from budgetledger.journal.rows.rules import ASSUMED_OUTPUT, Draft, settling
 from budgetledger.money import Amount, to_usd
 from budgetledger.names import checked_reason
 from budgetledger.responses.failures import is_failure
@@ -59,7 +63,7 @@ class BaseHold:
         self._estimate = estimate
         self.entry = granted.entry
         """The entry that records the hold."""
-        self.refusal: BudgetledgerError | None = granted.refusal
+        self.refusal: HoldRefused | None = granted.refusal
         """The error that would have refused it, in a ledger with ``enforce=False``; else None."""
         self.closed_by: Entry | None = None
         """The entry by which this object closed the hold; None before that."""
@@ -67,6 +71,10 @@ class BaseHold:
         self._got_response = False  # whether the call was answered, as far as is known here
         self._unrecorded: Draft | None = None  # the settle that the store failed to record
         self._streaming = False  # between a stream's first chunk and its settle
+        self._unread: object = None  # the chunks of a stream until its first is asked for
+        self._scope: Scope | None = None  # once code runs inside its call
+        self._entered: list[Inside] = []  # by its ``with`` blocks
+        self._counting: Entry | None = None  # the inner entry that counts its call
 
     @property
     def id(self) -> int:
@@ -121,6 +129,8 @@ class BaseHold:
         if paid is None and usage is None:
             if self._unrecorded is not None:
                 return self._unrecorded
+            if self.closed_by is None and (released := self._nested(None)) is not None:
+                return released
             if self.closed_by is not None:
                 raise HoldAlreadyClosed(
                     f"hold {self.id} of {self.account!r} was closed by entry {self.closed_by.id}",
@@ -142,11 +152,15 @@ class BaseHold:
                 self._journal.clock, self._journal.prices, is_settle=True,
             )  # fmt: skip
         except UnreadableResponse:
-            if not is_failure(paid):
-                raise
-            return self._release_of_failed(key)
+            if is_failure(paid):
+                return self._release_of_failed(key)
+            if (released := self._nested(None)) is not None:
+                return released
+            raise
         if draft.cost_pico is None and draft.usage_json is None and _says_failed(paid):
             return self._release_of_failed(key)
+        if (released := self._nested(draft)) is not None:
+            return released
         tags_json = self.entry.tags_json if tags is None else draft.tags_json
         if isinstance(paid, CountedAnswer) and draft.usage_json is None:
             note = "assumed: no usage came with the stream, and no price is known"
@@ -160,15 +174,47 @@ class BaseHold:
         note = "the answer says that the call failed"
         return Draft("release", note=note, idempotency_key=key, hold_id=self.id)
 
+    def _nested(self, draft: Draft | None) -> Draft | None:
+        """The release, if the cost of *draft* was recorded by a call inside; None if it is owed."""
+        is_second = self.closed_by is not None and counted_by(self.closed_by) is not None
+        inside = [] if is_second or self._scope is None else self._scope.inside(self.account)
+        self._counting = counting(draft, inside)
+        if self._counting is None:
+            return None
+        return release_by_nesting(self.id, self._counting.id or None)
+
+    def _scoped(self) -> Scope:
+        if self._scope is None:
+            self._scope = Scope(books_of(self._journal), self.id)
+        return self._scope
+
+    def _enter(self) -> None:
+        self._entered.append(Inside(self._scoped(), drops_key=False))
+
+    def _leave(self) -> None:
+        if self._entered:
+            self._entered.pop().leave()
+
     def _settled(self, entry: Entry) -> Entry:
+        """Take over the row that closed the hold. Returns the entry that counts the call."""
         self.closed_by, self._unrecorded = entry, None
+        if self._counting is not None and entry.kind != "settle":
+            warn(_TWICE, MeteredTwiceWarning)
+            return self._counting
+        self._report(entry)
         warn_if_unknown(entry)
         return entry
+
+    def _report(self, entry: Entry) -> None:
+        if self._scope is not None and entry.kind in MONEY_KINDS:
+            self._scope.report(entry)
 
     def _settled_meanwhile(self, before: Entry | None) -> bool:
         """Whether `settle` was called during a stream. `before`: `closed_by` at its start."""
         now = self.closed_by
-        return now is not None and now.kind == "settle" and now is not before
+        if now is None or now is before:
+            return False
+        return now.kind == "settle" or counted_by(now) is not None
 
     def _left_to_do(self) -> Literal["settle", "release", "nothing"]:
         """What is left to do at the end of the ``with`` block."""
@@ -209,6 +255,12 @@ class BaseHold:
         counted = self.entry.usage.get("input_tokens")
         answer, note = answer_of_stream(reading, self.model, counted)
         return self._settling(answer, None, None, None, None, note)
+
+
+_TWICE = (
+    "a call was metered twice, once inside the other, and is counted by the inner one; remove one "
+    "of the two (metered, wrap, or the hold around it)"
+)
 
 
 def _says_failed(paid: object) -> bool:
@@ -266,7 +318,10 @@ class Hold(BaseHold):
 
         If the cost of a response is not known, it is what was held (``cost_basis`` is
         ``"assumed"``), with an `UnpricedWarning`; `Ledger.reprice` or `Ledger.adjust` state it
-        later. A response that says that the call failed releases the hold.
+        later. A response that says that the call failed releases the hold. So does a call that
+        was metered inside the ``with`` block too (by `wrap`, `metered` or another such block, on
+        the same account): if `paid` has no usage and no amount, or the model and usage that were
+        recorded there, or their sum, it returns that entry, with a `MeteredTwiceWarning`.
 
         Returns the new entry, durable on return. Raises `HoldAlreadyClosed` (has the entry) if
         the hold is settled; `UnreadableResponse`; `StoreError` (call ``settle()`` without
@@ -311,21 +366,23 @@ class Hold(BaseHold):
         If the stream breaks or the loop is left early, it settles with the usage reported so
         far, or else with an estimate from the text received; with what was held if there is none:
         the chunks have an unknown form or no text, the prompt was not counted, or the model's
-        reasoning is hidden. A stream that breaks before its first chunk leaves the hold open. If
-        the settle fails, it warns with `UnrecordedWarning` instead of raising.
+        reasoning is hidden. A stream that breaks before its first chunk, or is never read, leaves
+        the hold open, until the ``with`` block ends. If the settle fails, it warns with
+        `UnrecordedWarning` instead of raising.
         """
-        self._got_response = True  # the call was sent
         passing = self._pass_on(chunks)
-        self._stream = weakref.ref(passing)
+        self._stream, self._unread = weakref.ref(passing), chunks
         return passing
 
     def _pass_on(self, chunks: Iterable[T]) -> Generator[T, None, None]:
         reading, before = StreamReading(), self.closed_by
-        self._streaming = True
+        self._got_response = self._streaming = True  # the call was sent
+        self._unread = None
         try:
             for chunk in chunks:
                 reading.add(chunk)
-                yield chunk
+                with Outside(self._scope):
+                    yield chunk
         finally:
             close = getattr(chunks, "close", None)
             try:
@@ -355,9 +412,11 @@ class Hold(BaseHold):
         """Take over the outcome of a settle that another thread wrote."""
         entry, alerts = outcome
         self.closed_by = entry
+        self._report(entry)
         self._journal.tell(alerts)
 
     def __enter__(self) -> Hold:
+        self._enter()
         return self
 
     def __exit__(
@@ -366,10 +425,12 @@ class Hold(BaseHold):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._leave()
         passing = None if self._stream is None else self._stream()
         if passing is not None:
             with suppress(ValueError):  # another thread reads and settles it
                 passing.close()
+        self._close_unread()
         left = self._left_to_do()
         try:
             if left == "settle":
@@ -382,6 +443,13 @@ class Hold(BaseHold):
             if left == "settle" and error is None:
                 raise
             self._not_recorded(failure)
+
+    def _close_unread(self) -> None:
+        """Close a stream of which nothing was read, so that the provider stops."""
+        close, self._unread = getattr(self._unread, "close", None), None
+        if callable(close):
+            with suppress(Exception):
+                close()
 
 
 # -- for the packages that meter calls ------------------------------------------------------------
@@ -401,7 +469,34 @@ def called_at(hold: BaseHold, *places: str) -> None:
 
 def plain_hold(hold: BaseHold) -> Hold:
     """The same hold as a `Hold`."""
-    return Hold(hold._journal, granted_of(hold), hold._estimate)
+    return in_scope_of(hold, Hold(hold._journal, granted_of(hold), hold._estimate))
+
+
+H = TypeVar("H", bound=BaseHold)
+
+
+def in_scope_of(hold: BaseHold, same: H) -> H:
+    """*same*, another object for `hold`, with the calls around it and inside."""
+    same._scope = hold._scope
+    return same
+
+
+class nested:  # noqa: N801 - a context manager
+    """Metered calls in the block are inside the call of `hold`."""
+
+    def __init__(self, hold: BaseHold) -> None:
+        self._hold = hold
+
+    def __enter__(self) -> None:
+        self._inside = Inside(self._hold._scoped(), drops_key=True)
+
+    def __exit__(self, *error: object) -> None:
+        self._inside.leave()
+
+
+def report(hold: BaseHold, entry: Entry) -> None:
+    """Tell the calls around `hold` of a charge for its call."""
+    hold._report(entry)
 
 
 def estimate_of(hold: BaseHold) -> Estimate | None:
@@ -416,5 +511,6 @@ def is_unanswered(hold: BaseHold) -> bool:
 
 def settle_stream(hold: BaseHold, reading: StreamReading) -> None:
     """Settle with what `reading` has of a stream. Warns instead of raising."""
+    hold._unread = None  # it may refer to the hold: a cycle keeps its connection open
     plain = hold if isinstance(hold, Hold) else plain_hold(hold)
     plain._settle_stream(reading)

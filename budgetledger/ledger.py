@@ -13,10 +13,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from budgetledger.callers import AsUser
-from budgetledger.entries import Account, Alert, Balance, Budget, Entry
+from budgetledger.entries import Account, Alert, Balance, Budget, DefaultBudget, Entry
 from budgetledger.holds import Hold
 from budgetledger.journal import price_rows, reports, settings
-from budgetledger.journal.budget_terms import budget_terms
+from budgetledger.journal.budget_terms import KEPT, Kept, budget_change
+from budgetledger.journal.default_budgets import STANDARD
 from budgetledger.journal.drafts import (
     DEFAULT_EXPIRY_SECONDS,
     HoldRequest,
@@ -32,9 +33,10 @@ from budgetledger.pricing.estimates import DEFAULT_OUTPUT_TOKENS, Estimate
 from budgetledger.storage.opening import open_store
 from budgetledger.storage.sqlite.connection import Synchronous
 from budgetledger.usage import Usage
-from budgetledger.verbs import balances, charging, hold_requests, listing
+from budgetledger.verbs import balances, charging, default_budgets, hold_requests, listing
 from budgetledger.verbs.copying import backup
 from budgetledger.verbs.price_terms import price_revision, rates_json
+from budgetledger.verbs.remarks import warn_if_beside
 from budgetledger.verbs.repricing import Progress, reprice
 from budgetledger.windows import Unit, Window, to_us
 
@@ -138,9 +140,9 @@ class Ledger:
         a timedelta) has passed. `key`: a retry with the same key and content returns the same
         hold while it is open. `tags`: JSON values, stored with its rows.
 
-        Returns the `Hold`, durable on return. Raises, with nothing recorded:
+        Returns the `Hold`, durable on return. Raises, with nothing recorded, a `HoldRefused`:
         `BudgetExceededError` (has ``retry_after`` and ``largest_output``), `AccountFrozen`,
-        `UnknownAccount` if neither the account nor one above it has a budget, `UnpricedModel`,
+        `NoBudget` if neither the account nor one above it has a budget, or `UnpricedModel`;
         `HoldAlreadyClosed` if the hold of `key` is closed or expired, `IdempotencyConflict`.
         """
         request = HoldRequest(
@@ -164,7 +166,7 @@ class Ledger:
         """Whether `hold` with these arguments would be granted now, if budgets are enforced.
 
         Writes nothing and sets nothing aside, so a later hold can still be refused. Raises
-        `UnknownAccount`, `UnpricedModel`.
+        `NoBudget`, `UnpricedModel`.
         """
         request = HoldRequest(amount, model, messages, text, tools, max_output_tokens, n, tokens)
         return hold_requests.can_afford(self._journal, account, request)
@@ -233,8 +235,9 @@ class Ledger:
         the call is recorded as unpriced, with an `UnpricedWarning`; see `reprice`.
 
         `key`: a retry with the same key and content returns the first entry. `tags`: JSON
-        values, stored with the row. `occurred_at`: when the call was made; by default now. A
-        new account is opened, with an `UnknownAccountWarning` if no budget applies to it.
+        values, stored with the row. `occurred_at`: when the call was made; by default now. The
+        row counts in the windows that contain that moment. A new account is opened, with an
+        `UnknownAccountWarning` if no budget applies to it.
 
         Returns the entry, durable on return. Raises `UnreadableResponse`, `IdempotencyConflict`.
         """
@@ -251,9 +254,10 @@ class Ledger:
 
         `amount` is added to the cost and may be negative; for an unpriced entry it is the cost,
         for one of assumed cost the difference from that.
-        The correction is a new row under the entry's model, in the window in which it is
-        recorded. `reason` is stored with it. `key`: a retry with the same key and content
-        returns the first correction. Returns the new entry. Raises `UnknownEntry`,
+        The correction is a new row under the entry's model, and counts in the windows in which
+        the entry counts. `reason` is stored with it. `key`: a retry with the same key and
+        content returns the first correction. Returns the new entry. Raises `InvalidAmount` if
+        the entry would cost less than 0 with its adjustments; `UnknownEntry`,
         `IdempotencyConflict`.
         """
         return charging.adjust(self._journal, entry, amount, reason=reason, key=key)
@@ -267,11 +271,11 @@ class Ledger:
         *,
         tokens: int | None = None,
         requests: int | None = None,
-        per: Unit | str | timedelta | None = None,
-        timezone: str = "UTC",
-        week_start: str | int = "monday",
-        anchor: datetime | Literal["creation"] | None = None,
-        model: str | None = None,
+        per: Unit | str | timedelta | Kept | None = KEPT,
+        timezone: str | None = None,
+        week_start: str | int | None = None,
+        anchor: datetime | Literal["creation"] | Kept | None = KEPT,
+        model: str | Kept | None = KEPT,
         alert_at: Sequence[Amount] | None = None,
         name: str | None = None,
         created_at: datetime | None = None,
@@ -280,20 +284,24 @@ class Ledger:
 
         Pass the limit as one of `limit` (USD), `tokens` or `requests`; with `model` it applies
         to calls of that model only. `per`: ``"minute"``, ``"hour"``, ``"day"``, ``"week"``,
-        ``"month"`` or ``"year"`` by the calendar of `timezone`, or in steps from `anchor`; a
-        timedelta, for the span that ends now; or None, for ever. `alert_at`: shares of the
+        ``"month"`` or ``"year"`` by the calendar of `timezone` (UTC), or in steps from `anchor`;
+        a timedelta, for the span that ends now; or None, for ever. `alert_at`: shares of the
         limit, such as ``(0.5, 0.8, 1)``, each of which raises an `Alert` once a window, and again
-        after the limit is raised; None keeps the present ones.
+        after the limit is raised.
 
         A parent's budget limits all accounts under it together; a budget of ``"*"`` limits the
-        project. The same `name` again revises the budget and keeps what was spent; another name
-        adds a budget. The default name is what it limits: ``usd/month``, ``tokens/day/gpt-4o``.
-        `created_at`: when it counts as created; by default when its name was first set.
+        project, and counts what the project has posted and holds already. The same `name` again
+        changes what is passed, and keeps the rest and what was spent; another name adds a budget.
+        The default name is what it limits: ``usd/month``, ``tokens/day/gpt-4o``; pass `name` to
+        change a budget without its limit or `per`. None ends an `anchor` or a `model`. Without
+        `per` a new budget is for ever, with an `AddedBudgetWarning` if it has no `name` and
+        another limits the same. `created_at`: when it counts as created; by default when its
+        name was first set.
 
         Returns the budget in force.
         """
         checked_name(account, "account")
-        terms = budget_terms(
+        change = budget_change(
             limit,
             tokens=tokens,
             requests=requests,
@@ -306,7 +314,9 @@ class Ledger:
             name=name,
             created_at=created_at,
         )
-        return settings.set_budget_of(self._journal, account, terms)
+        budget, beside = settings.change_budget_of(self._journal, account, change)
+        warn_if_beside(budget, beside)
+        return budget
 
     def remove_budget(self, account: str, name: str) -> None:
         """End the budget `name` of `account`. Its entries and other budgets are not affected.
@@ -321,6 +331,56 @@ class Ledger:
         return self._journal.read_known(
             account, lambda execute, ref: reports.budgets_in_force(execute, ref.id, ref.name)
         )
+
+    def set_default_budget(
+        self,
+        limit: Amount | None = None,
+        *,
+        tokens: int | None = None,
+        requests: int | None = None,
+        per: Unit | str | timedelta | None = None,
+        timezone: str = "UTC",
+        week_start: str | int = "monday",
+        anchor: datetime | Literal["creation"] | None = None,
+        model: str | None = None,
+        alert_at: Sequence[Amount] | None = None,
+        kind: str = "user",
+    ) -> DefaultBudget:
+        """Give each account of `kind` a budget at its first hold or charge from now on.
+
+        Only accounts that never had a budget get it, each once, under the name ``standard``;
+        `set_budget` on an account ends it. `kind`: ``"user"`` for bare names and for users below
+        a key (``key:app/alice``), or the prefix of names such as ``"team"``. Accounts above the
+        one that spends get theirs too, but users do not. ``"*"`` and ``tag:`` accounts get none.
+
+        The other arguments are those of `set_budget`. Another call revises the default for
+        accounts that have not got it. Returns the default in force. Warns (`UnboundedWarning`)
+        unless a budget on ``"*"`` or on a parent limits new names together.
+        """
+        change = budget_change(
+            limit,
+            tokens=tokens,
+            requests=requests,
+            per=per,
+            timezone=timezone,
+            week_start=week_start,
+            anchor=anchor,
+            model=model,
+            alert_at=alert_at,
+            name=STANDARD,
+        )
+        return default_budgets.set_default_budget(self._journal, kind, change.terms(None))
+
+    def remove_default_budget(self, kind: str = "user") -> None:
+        """End the default budget of `kind`. Accounts that got a budget by it keep that budget.
+
+        Raises `UnknownAccount` if there is none.
+        """
+        default_budgets.remove_default_budget(self._journal, kind)
+
+    def default_budgets(self) -> list[DefaultBudget]:
+        """The default budgets of the project in force, sorted by kind."""
+        return default_budgets.default_budgets(self._journal)
 
     def shift_window(
         self,

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from budgetledger.errors import InvalidInput, InvalidPeriod
-from budgetledger.journal.accounts import no_budget
 from budgetledger.journal.journal import journal_of
+from budgetledger.journal.rows.accounts import no_budget
 from budgetledger.ledger import Ledger, ledger_on
 from budgetledger.litellm.local_books import LocalBooks
 from budgetledger.litellm.records import DAYS
@@ -24,6 +24,7 @@ from budgetledger.storage.targets import default_path
 from budgetledger.usage import Usage
 
 if TYPE_CHECKING:
+    from budgetledger.entries import DefaultBudget
     from budgetledger.holds import Hold
     from budgetledger.hosted.books import HostedBooks
 
@@ -131,17 +132,38 @@ class BudgetManager:
         Returns the user's record.
         """
         checked_name(user, "user")
-        if duration is not None and duration not in _DURATIONS:
-            raise InvalidPeriod(
-                f"duration must be one of {[*_DURATIONS]} or None, got {duration!r}"
-            )
         self._books.set_budget(
             user,
             limit_sum(total_budget),
-            duration,
+            _checked(duration),
             None if created_at is None else _seconds(created_at),
         )
         return self._books.record(user)
+
+    def set_default_budget(
+        self,
+        total_budget: Amount,
+        duration: Literal["daily", "weekly", "monthly", "yearly"] | None = None,
+        *,
+        kind: str = "user",
+    ) -> None:
+        """Limit each user that never had a budget to `total_budget` USD, from its next call on.
+
+        As `Ledger.set_default_budget`. Such a user is not `valid` until `create_budget`, which
+        ends that budget. In hosted mode the server must be a ``budgetledger serve``.
+        """
+        self._books.set_default_budget(kind, limit_sum(total_budget), _checked(duration))
+
+    def remove_default_budget(self, kind: str = "user") -> None:
+        """End what `set_default_budget` set; users keep the budgets they got.
+
+        Raises `UnknownAccount` if there is none.
+        """
+        self._books.remove_default_budget(kind)
+
+    def default_budgets(self) -> list[DefaultBudget]:
+        """The default budgets in force, sorted by kind."""
+        return self._books.default_budgets()
 
     def get_total_budget(self, user: str) -> float:
         """The limit of `user` in USD. Raises `UnknownAccount`."""
@@ -290,6 +312,12 @@ class _Record(dict[str, Any]):
 
     __setitem__ = __delitem__ = __ior__ = _refuse
     clear = pop = popitem = setdefault = update = _refuse
+
+
+def _checked(duration: str | None) -> str | None:
+    if duration is not None and duration not in _DURATIONS:
+        raise InvalidPeriod(f"duration must be one of {[*_DURATIONS]} or None, got {duration!r}")
+    return duration
 
 
 def _seconds(created_at: object) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack
 from functools import partial, wraps
 from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 
@@ -14,7 +15,7 @@ from budgetledger.clients.driven_generators import AsyncGeneratorProxy, Generato
 from budgetledger.clients.metered_streams import AsyncMeteredStream, MeteredStream
 from budgetledger.clients.settling import asettled, reading_for, settled
 from budgetledger.errors import UnpricedModel
-from budgetledger.holds import Hold, plain_hold
+from budgetledger.holds import Hold, nested, plain_hold
 from budgetledger.journal.drafts import HoldRequest, minimal_request
 from budgetledger.ledger import Ledger, requested_hold
 from budgetledger.money import Amount
@@ -48,8 +49,10 @@ def metered(
     It works for plain and ``async`` functions and generators; generators are held for when they
     start. Enter a stream's context manager inside the function. A result without usage, or
     without a known price, is recorded with what was held, or as unpriced if nothing could be
-    estimated, with an `UnpricedWarning`. One that says that the call failed releases the hold. Do
-    not also `wrap` the client that the function uses, or the call counts twice.
+    estimated, with an `UnpricedWarning`. One that says that the call failed releases the hold. If
+    the client that the function uses is wrapped, or the function calls another metered one, the
+    call is counted once, by the inner one, with a `MeteredTwiceWarning`: unless the function
+    returns another usage, which is recorded as well.
 
     The function raises the errors of `Ledger.hold` before it runs, and `InvalidInput` if there
     is no user.
@@ -172,7 +175,8 @@ def _plain(meter: _Meter, function: Any, takes: inspect.Signature) -> Callable[.
     def call(*args: Any, **kwargs: Any) -> Any:
         hold = meter.hold(meter.terms(takes, args, kwargs))
         try:
-            returned = function(*args, **kwargs)
+            with nested(hold):
+                returned = function(*args, **kwargs)
         except BaseException as error:
             hold.__exit__(type(error), error, None)
             raise
@@ -199,7 +203,8 @@ def _coroutine(meter: _Meter, function: Any, takes: inspect.Signature) -> Callab
 async def _answered(ledger: Ledger, hold: AsyncHold, ask: Callable[[], Awaitable[Any]]) -> Any:
     """Await the response, which settles the hold; an exception releases it."""
     try:
-        returned = await ask()
+        with nested(hold):
+            returned = await ask()
     except BaseException as error:
         await hold.__aexit__(type(error), error, None)
         raise
@@ -213,8 +218,10 @@ async def _answered(ledger: Ledger, hold: AsyncHold, ask: Callable[[], Awaitable
 
 def _generator(meter: _Meter, function: Any, takes: inspect.Signature) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
-        with meter.hold(meter.terms(takes, args, kwargs)) as hold:
-            proxy = GeneratorProxy(function(*args, **kwargs))
+        hold = meter.hold(meter.terms(takes, args, kwargs))
+        with ExitStack() as stack:
+            stack.push(hold)  # not entered: its block would reach the reader's code
+            proxy = GeneratorProxy(function(*args, **kwargs), nested(hold))
             for chunk in hold.stream(proxy):
                 with proxy:
                     proxy.sent = yield chunk
@@ -225,8 +232,10 @@ def _generator(meter: _Meter, function: Any, takes: inspect.Signature) -> Callab
 
 def _async_generator(meter: _Meter, function: Any, takes: inspect.Signature) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> Any:
-        async with await meter.ahold(meter.terms(takes, args, kwargs)) as hold:
-            proxy = AsyncGeneratorProxy(function(*args, **kwargs))
+        hold = await meter.ahold(meter.terms(takes, args, kwargs))
+        async with AsyncExitStack() as stack:
+            stack.push_async_exit(hold)
+            proxy = AsyncGeneratorProxy(function(*args, **kwargs), nested(hold))
             async for chunk in hold.stream(proxy):
                 with proxy:
                     proxy.sent = yield chunk

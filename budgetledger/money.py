@@ -134,7 +134,7 @@ def count(value: object, what: str) -> int:
     """Return `value` if it is a whole number, 0 or more. Raises `InvalidAmount` otherwise."""
     if isinstance(value, bool) or not isinstance(value, Integral) or not 0 <= int(value) < 2**63:
         raise InvalidAmount(
-            f"{what} must be a whole number, 0 or more, got {_shown(value)}; pass an int"
+            f"{what} must be a whole number from 0 to {2**63 - 1}, got {_shown(value)}; pass an int"
         )
     return int(value)
 

@@ -43,12 +43,16 @@ def is_name(value: str) -> bool:
     return len(value) <= _LONGEST and _problem(value) is None
 
 
+# Made once: `json.dumps` with these arguments makes an encoder for each call.
+_as_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False, sort_keys=True).encode
+
+
 def to_json(value: Mapping[str, Any], what: str) -> str:
     """Return `value` as compact JSON with sorted keys. Raises `InvalidInput` for other values."""
     try:
         if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
             raise TypeError("not a mapping with str keys")
-        return json.dumps(dict(value), separators=(",", ":"), allow_nan=False, sort_keys=True)
+        return _as_json(dict(value))
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidInput(
             f"{what} must be a mapping of str to plain JSON values ({error}); "

@@ -33,11 +33,15 @@ __all__ = [
     "Account",
     "Answer",
     "BudgetRevision",
+    "DefaultBudgetRevision",
     "EntryRow",
+    "LateEntry",
     "ModelRun",
     "OpenHold",
     "ParentChange",
     "PriceRevision",
+    "PriorCost",
+    "PriorPart",
     "Project",
     "ThresholdCrossing",
     "WindowShift",
@@ -204,7 +208,7 @@ class EntryRow(_Row, table=True):
         default=None, sa_column=Column(_BIG, CheckConstraint("held_tokens >= 0"))
     )
     expires_at_us: int | None = Field(default=None, sa_column=Column(_BIG))
-    settings_count: int | None = Field(default=None, sa_column=Column(_BIG))
+    settings_rows: int | None = Field(default=None, sa_column=Column(_BIG))
 
 
 event.listen(
@@ -340,6 +344,48 @@ class PriceRevision(_Row, table=True):
     hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
+class DefaultBudgetRevision(_Row, table=True):
+    """The budget that accounts of a kind get, from this row on. The latest of a kind is in force.
+
+    ``anchored`` is 1 if windows start from the creation of each account's budget. ``hash`` covers
+    the row and the hash of the row before it.
+    """
+
+    __tablename__ = "default_budget_revisions"
+    __table_args__ = (
+        # Whether a project has any, the latest of a kind: holds and charges.
+        Index("default_budget_revisions_by_kind", "project_id", "kind", "id"),
+        CheckConstraint("kind <> ''"),
+        CheckConstraint("measure IN ('usd', 'tokens', 'requests')"),
+        CheckConstraint("limit_units >= 0"),
+        CheckConstraint("limit_pico BETWEEN 0 AND 999999999999"),
+        CheckConstraint("anchored IN (0, 1)"),
+        CheckConstraint("removed IN (0, 1)"),
+        CheckConstraint("length(hash) = 32"),
+        _STRICT,
+    )
+
+    id: int | None = Field(
+        default=None, sa_column=Column(_BIG, primary_key=True, autoincrement=False)
+    )
+    project_id: int = Field(sa_column=Column(_BIG, ForeignKey("projects.id"), nullable=False))
+    kind: str = Field(sa_column=Column(_TEXT, nullable=False))
+    measure: str = Field(sa_column=Column(_TEXT, nullable=False))
+    limit_units: int = Field(sa_column=Column(_BIG, nullable=False))
+    limit_pico: int = Field(sa_column=Column(_BIG, nullable=False))
+    model: str | None = Field(default=None, sa_column=Column(_TEXT))
+    per: str | None = Field(default=None, sa_column=Column(_TEXT))
+    timezone: str = Field(sa_column=Column(_TEXT, nullable=False))
+    week_start: int = Field(sa_column=Column(_BIG, nullable=False))
+    anchor_us: int | None = Field(default=None, sa_column=Column(_BIG))
+    span_us: int | None = Field(default=None, sa_column=Column(_BIG))
+    anchored: int = Field(sa_column=Column(_BIG, nullable=False))
+    alert_at: str | None = Field(default=None, sa_column=Column(_TEXT))
+    removed: int = Field(sa_column=Column(_BIG, nullable=False))
+    recorded_at_us: int = Field(sa_column=Column(_BIG, nullable=False))
+    hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
 class ModelRun(_Row, table=True):
     """The last row of a run: rows of one model that follow each other in an account's journal.
 
@@ -374,6 +420,75 @@ class Answer(_Row, table=True):
     names: str = Field(sa_column=Column(_TEXT, primary_key=True))
     recorded_at_us: int = Field(sa_column=Column(_BIG, primary_key=True, autoincrement=False))
     entry_id: int = Field(sa_column=Column(_BIG, ForeignKey("entries.id"), primary_key=True))
+    total_usd: int = Field(sa_column=Column(_BIG, nullable=False))
+    total_pico: int = Field(sa_column=Column(_BIG, nullable=False))
+    total_tokens: int = Field(sa_column=Column(_BIG, nullable=False))
+    total_requests: int = Field(sa_column=Column(_BIG, nullable=False))
+
+
+class LateEntry(_Row, table=True):
+    """An entry that belongs to an earlier time than it was recorded.
+
+    An index over the entries, which ``verify`` recounts: budgets and reports count such a row
+    where it belongs. ``within_us`` is the least power of two above the delay; ``names`` as in
+    ``answers``.
+    """
+
+    __tablename__ = "late_entries"
+    __table_args__ = (
+        # The late rows that belong before a moment and were recorded since: balances, the first
+        # hold in a window; and as the start of a rolling window moves: holds.
+        Index(
+            "late_entries_by_delay",
+            *("account_id", "within_us", "recorded_at_us", "belongs_at_us"),
+        ),
+        Index("late_entries_by_time", "account_id", "recorded_at_us"),
+        Index("late_entries_by_belonging", "account_id", "belongs_at_us"),
+        CheckConstraint("belongs_at_us < recorded_at_us"),
+        {"sqlite_strict": True, "sqlite_with_rowid": False},
+    )
+
+    account_id: int = Field(sa_column=Column(_BIG, ForeignKey("accounts.id"), primary_key=True))
+    entry_id: int = Field(sa_column=Column(_BIG, ForeignKey("entries.id"), primary_key=True))
+    recorded_at_us: int = Field(sa_column=Column(_BIG, nullable=False))
+    belongs_at_us: int = Field(sa_column=Column(_BIG, nullable=False))
+    within_us: int = Field(sa_column=Column(_BIG, nullable=False))
+    names: str | None = Field(default=None, sa_column=Column(_TEXT))
+
+
+class PriorCost(_Row, table=True):
+    """What a budget of ``*`` counts of the project's rows before it was set; see `PriorPart`.
+
+    ``start_us`` is the start of its active window then; None for ever.
+    """
+
+    __tablename__ = "prior_costs"
+    __table_args__ = (
+        # The rows of an account: holds, balances, adjustments.
+        Index("prior_costs_by_budget", "account_id", "budget", "entry_id"),
+        _STRICT,
+    )
+
+    entry_id: int = Field(sa_column=Column(_BIG, ForeignKey("entries.id"), primary_key=True))
+    account_id: int = Field(sa_column=Column(_BIG, ForeignKey("accounts.id"), nullable=False))
+    budget: str = Field(sa_column=Column(_TEXT, nullable=False))
+    start_us: int | None = Field(default=None, sa_column=Column(_BIG))
+
+
+class PriorPart(_Row, table=True):
+    """The total of a `PriorCost`'s rows that belong up to a moment.
+
+    For a rolling window each moment by itself; for another all at its start.
+    """
+
+    __tablename__ = "prior_parts"
+    __table_args__ = (
+        CheckConstraint("total_pico BETWEEN 0 AND 999999999999"),
+        {"sqlite_strict": True, "sqlite_with_rowid": False},
+    )
+
+    entry_id: int = Field(sa_column=Column(_BIG, ForeignKey("entries.id"), primary_key=True))
+    belongs_at_us: int = Field(sa_column=Column(_BIG, primary_key=True, autoincrement=False))
     total_usd: int = Field(sa_column=Column(_BIG, nullable=False))
     total_pico: int = Field(sa_column=Column(_BIG, nullable=False))
     total_tokens: int = Field(sa_column=Column(_BIG, nullable=False))

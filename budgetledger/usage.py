@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
 from budgetledger.errors import UnreadableResponse
 
-__all__ = ["MAX_TOKENS", "Usage"]
+__all__ = ["MAX_TOKENS", "ImageGeneration", "Usage"]
 
 MAX_TOKENS = 10**12
 """The largest count of tokens or of another unit. A larger one is rejected as an error."""
@@ -80,6 +80,15 @@ class Usage(NamedTuple):
     """Calls of other tools that the provider bills, such as image generation."""
     service_tier: str | None = None
     """``batch``, ``flex`` or ``priority``, which have other prices; None for the usual tier."""
+    image_generation: ImageGeneration | None = None
+    """Images that another model made for this call, with tokens of its own, in no count above."""
+
+
+class ImageGeneration(NamedTuple):
+    """What a tool that generates images used, and the ``model`` that is billed for it."""
+
+    model: str
+    usage: Usage
 
 
 def _span(first: str, end: str) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
@@ -107,12 +116,38 @@ COUNT_NAMES: tuple[str, ...] = _span("input_tokens", "service_tier")(Usage._fiel
 """The names of all counts, in the order of `counts_of`."""
 
 
-def usage_from(counts: Iterable[int], service_tier: str | None) -> Usage:
+def usage_from(
+    counts: Iterable[int],
+    service_tier: str | None,
+    image_generation: ImageGeneration | None = None,
+) -> Usage:
     """Make a usage from `counts`, in the order of `counts_of`."""
-    return Usage._make((*counts, service_tier))
+    return Usage._make((*counts, service_tier, image_generation))
+
+
+def to_fields(usage: Usage) -> dict[str, Any]:
+    """The fields of `usage` that are not 0 or None, as JSON has them."""
+    values = zip(Usage._fields, usage, strict=True)
+    fields: dict[str, Any] = {name: value for name, value in values if value}
+    images = usage.image_generation
+    if images is not None:
+        fields["image_generation"] = {"model": images.model, "usage": to_fields(images.usage)}
+    return fields
+
+
+def from_fields(fields: Mapping[str, Any]) -> Usage | None:
+    """The usage with these `fields`, as `to_fields` returns them; None if it has others."""
+    if not fields.keys() <= _NAMES:
+        return None
+    images = fields.get("image_generation")
+    if images is None:
+        return Usage(**fields)
+    made = from_fields(images["usage"])
+    return made and Usage(**{**fields, "image_generation": ImageGeneration(images["model"], made)})
 
 
 _INTS = {int}
+_NAMES = frozenset(Usage._fields)
 
 
 def checked_count(value: object, name: str) -> int:
@@ -136,12 +171,21 @@ def checked(usage: Usage) -> Usage:
     """
     counts, tier = counts_of(usage), usage.service_tier
     if set(map(type, counts)) != _INTS or min(counts) < 0 or max(counts) > MAX_TOKENS:
-        usage = usage_from(map(checked_count, counts, COUNT_NAMES), tier)
+        counts = tuple(map(checked_count, counts, COUNT_NAMES))
+        usage = usage_from(counts, tier, usage.image_generation)
     if tier is not None and (not isinstance(tier, str) or not tier or tier != tier.strip().lower()):
         raise UnreadableResponse(
             f"service_tier ({type(tier).__name__}) of the usage is not a word in lower case; pass "
             "None for the usual tier, or for example 'batch', 'flex' or 'priority'"
         )
+    images = usage.image_generation
+    if images is not None:
+        if not isinstance(images, ImageGeneration) or not isinstance(images.model, str):
+            raise UnreadableResponse(
+                f"image_generation ({type(images).__name__}) of the usage is no ImageGeneration; "
+                "pass ImageGeneration(model, Usage(...)) of the model that made the images"
+            )
+        usage = usage._replace(image_generation=images._replace(usage=checked(images.usage)))
     return fitting(usage)
 
 

@@ -2,9 +2,10 @@
 
 Imports the words, storage, journal, verbs, the ledger, render, litellm and server.
 
-`commands` (`main`, and the commands that fit nowhere else) · `options` (what commands share) ·
-`reports` · `holds` · `budgets` · `prices` · `copying` · `serve` (one file for each group of
-commands) · `demo`.
+`commands` (`main`, and the commands that fit nowhere else) · `options`, `limits`, `wording`,
+`exit_codes` (what commands share) · `reports` · `accounts` · `holds` · `budgets` ·
+`default_budgets` · `spending` · `prices` · `importing` · `copying` · `serve` (one file for each
+group of commands) · `demo`.
 """
 
 from budgetledger.cli.commands import main

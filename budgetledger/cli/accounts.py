@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from budgetledger.cli.exit_codes import ExitCode
 from budgetledger.cli.options import Where, Whole, examples, names_a_ledger, to_share
 from budgetledger.errors import UnknownAccount
 
 if TYPE_CHECKING:
     from budgetledger.entries import Account, Balance, BudgetStatus
     from budgetledger.ledger import Ledger
-
-NEAR, EXCEEDED = 6, 3
-"""Exit codes of `status`."""
 
 
 @click.command(
@@ -36,7 +34,7 @@ NEAR, EXCEEDED = 6, 3
 @click.option("--top", type=Whole(min=1), metavar="N", help="Only the first N of them.")
 @click.option(
     "--over", metavar="SHARE", callback=to_share,
-    help="Only those that used at least this share of their limit in dollars: 0.8 or 80%.",
+    help="Only those that used at least this share of a budget, in any measure: 0.8 or 80%.",
 )  # fmt: skip
 @click.option("--match", metavar="TEXT", help="Only names with this text, in any case.")
 @names_a_ledger
@@ -87,9 +85,10 @@ def _chosen(
 
 
 def _share(balance: Balance) -> float:
+    """How full the fullest budget is; negative without a budget."""
     from budgetledger.render.text import used
 
-    return -1.0 if balance.limit is None else used(balance.posted, balance.limit)
+    return max((used(one.posted, one.budget.limit) for one in balance.budgets), default=-1.0)
 
 
 @click.command(epilog=examples("status", "status alice --near 90%", "status --json || notify"))
@@ -100,7 +99,7 @@ def _share(balance: Balance) -> float:
 )  # fmt: skip
 @names_a_ledger
 def status(account: str | None, near: Decimal, where: Where) -> None:
-    """Show the budgets that are near their limit or exceeded.
+    """Show budgets near their limit or exceeded.
 
     These are the budgets of ACCOUNT, or of all accounts of the project, the fullest first.
     Exits with 3 if a budget is exceeded, with 6 if one is near its limit, else with 0.
@@ -127,7 +126,7 @@ def status(account: str | None, near: Decimal, where: Where) -> None:
     else:
         click.echo(f"none of {len(every):,} budgets has used {exact_percent(near)} of its limit")
     if shown:
-        sys.exit(EXCEEDED if exceeded else NEAR)
+        sys.exit(ExitCode.EXCEEDED if exceeded else ExitCode.NEAR)
 
 
 def _check_project(ledger: Ledger) -> None:

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from budgetledger.cli.limits import limit_options, opened
 from budgetledger.cli.options import (
     Where,
-    Whole,
     examples,
     names_a_ledger,
-    to_anchor,
     to_reason,
-    to_shares,
-    to_span,
 )
+from budgetledger.cli.wording import did_you_mean, warnings_as_remarks
 
 if TYPE_CHECKING:
     from budgetledger.entries import Account
     from budgetledger.ledger import Ledger
-
-
-_COUNT = Whole(0, 2**63 - 1)
 
 
 @click.command(
@@ -32,84 +27,26 @@ _COUNT = Whole(0, 2**63 - 1)
         "set-budget alice 10 --per month --alert-at 50% --alert-at 80%",
         "set-budget team:research --tokens 2000000 --per day",
         "set-budget '*' 100 --per month",
+        "set-budget alice --name usd/month --timezone Europe/Berlin",
     )
 )
 @click.argument("account")
-@click.argument("limit", required=False)
-@click.option("--tokens", type=_COUNT, help="Limit tokens instead of US dollars.")
-@click.option("--requests", type=_COUNT, help="Limit calls instead of US dollars.")
-@click.option(
-    "--per",
-    type=click.Choice(["minute", "hour", "day", "week", "month", "year"]),
-    help="Calendar window; without it (and without --rolling) the budget is for ever.",
-)
-@click.option(
-    "--rolling",
-    metavar="SPAN",
-    callback=to_span,
-    help="Window that always ends now: 24h, 30d or 12w.",
-)
-@click.option(
-    "--timezone",
-    default="UTC",
-    show_default=True,
-    is_eager=True,
-    help="Time zone of the calendar: IANA name.",
-)
-@click.option("--week-start", default="monday", show_default=True, help="First day of a week.")
-@click.option(
-    "--anchor",
-    metavar="ISO|creation",
-    callback=to_anchor,
-    help="Count windows from this moment (in --timezone), or from the budget's creation.",
-)
-@click.option("--model", help="Limit only this model.")
-@click.option(
-    "--alert-at",
-    metavar="SHARE",
-    multiple=True,
-    callback=to_shares,
-    help="Alert at this share of the limit: 0.8 or 80%; none removes all. May be repeated.",
-)
+@limit_options
 @click.option("--name", help="Name of the budget; by default what it limits, such as usd/month.")
 @names_a_ledger
-def set_budget(
-    account: str,
-    limit: str | None,
-    tokens: int | None,
-    requests: int | None,
-    per: str | None,
-    rolling: timedelta | None,
-    anchor: datetime | Literal["creation"] | None,
-    where: Where,
-    **options: Any,
-) -> None:
+def set_budget(account: str, where: Where, **options: Any) -> None:
     """Limit what ACCOUNT may use.
 
-    The limit is LIMIT in US dollars, or --tokens, or --requests. The same name again revises
-    the budget and keeps what was spent; another name adds a budget. A budget of '*' limits all
-    accounts of the project together.
+    The limit is LIMIT in US dollars, or --tokens, or --requests. The same name again changes what
+    is passed, and keeps the rest and what was spent; another name adds a budget. A budget of '*'
+    limits all accounts of the project together.
     """
-    if [limit, tokens, requests].count(None) != 2:
-        raise click.UsageError("pass one of LIMIT (US dollars), --tokens or --requests")
-    if rolling is not None and (per is not None or anchor is not None):
-        raise click.UsageError("--rolling cannot be combined with --per or --anchor")
-    if anchor is not None and per is None:
-        raise click.UsageError("--anchor needs --per: the windows that step from it")
-    options |= {"tokens": tokens, "requests": requests, "anchor": anchor}
-    options["per"] = per if rolling is None else rolling
-    from budgetledger.ledger import Ledger
     from budgetledger.render.documents import budget_json, print_json
     from budgetledger.render.text import alerts_text, exact_percent, limit_text, plain
 
-    path, exists = where.locate()
-    if not exists:  # try it in memory first, so that a misuse creates no file
-        with Ledger(":memory:", project=where.project) as draft:
-            draft.set_budget(account, limit, **options)
-    with Ledger(path, project=where.project) as ledger:
-        budget = ledger.set_budget(account, limit, **options)
-        if not exists:
-            click.echo(f"created {ledger.path}", err=True)
+    rehearsed = opened(where, lambda draft: draft.set_budget(account, **options))
+    with rehearsed as ledger, warnings_as_remarks():
+        budget = ledger.set_budget(account, **options)
     beyond = [share for share in budget.alert_at if share > 1]
     if options["alert_at"] and beyond:
         shares = ", ".join(map(exact_percent, beyond))
@@ -152,7 +89,7 @@ def remove_budget(account: str, name: str, where: Where) -> None:
 def shift(
     account: str, name: str | None, reason: str | None, key: str | None, where: Where
 ) -> None:
-    """Start a new window now, of one or all budgets of ACCOUNT.
+    """Start a new window of budgets of ACCOUNT now.
 
     NAME is the budget's name; without it, all budgets of ACCOUNT start a new window. No row
     changes: what was spent stays in the window that ends now.
@@ -188,14 +125,15 @@ def set_parent(account: str, parent: str | None, is_none: bool, where: Where) ->
     if "*" in (account, parent):
         raise click.UsageError("'*' is the project itself: all accounts are under it already")
     with where.existing() as ledger:
-        known = {one.name for one in ledger.accounts()}
+        known = [one.name for one in ledger.accounts()]
         ledger.set_parent(account, parent)
         settings = _account(ledger, account)
     from budgetledger.render.text import plain
 
     for name in (account, parent):
         if name is not None and name not in known:
-            click.echo(plain(f"opened {name}, a new account"), err=True)
+            remark = f"opened {name}, a new account{did_you_mean(name, known)}"
+            click.echo(plain(remark), err=True)
     _show_settings(settings, f"{account} is under {settings.parent or 'no other account'}", where)
 
 

@@ -6,12 +6,12 @@ needs them, so that ``--help`` answers at once.
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Any
 
 import click
 
+from budgetledger.cli import exit_codes
 from budgetledger.cli.accounts import accounts, projects, status
 from budgetledger.cli.budgets import (
     freeze,
@@ -22,7 +22,14 @@ from budgetledger.cli.budgets import (
     unfreeze,
 )
 from budgetledger.cli.copying import backup, copy
+from budgetledger.cli.default_budgets import (
+    default_budgets,
+    remove_default_budget,
+    set_default_budget,
+)
+from budgetledger.cli.exit_codes import ExitCode
 from budgetledger.cli.holds import holds, release
+from budgetledger.cli.importing import import_
 from budgetledger.cli.options import (
     Where,
     before_the_command,
@@ -37,9 +44,6 @@ from budgetledger.cli.serve import serve
 from budgetledger.cli.spending import adjust, charge, estimate
 from budgetledger.cli.wording import in_commands
 from budgetledger.errors import BudgetledgerError, InvalidInput
-from budgetledger.storage.targets import is_server
-
-_DIFFERS = 4  # exit code
 
 
 class _Commands(click.Group):
@@ -68,9 +72,8 @@ class _Commands(click.Group):
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="--db, --project and --json can also follow the command; there they take precedence. "
-    "Exit codes: 0 done, 1 failed, 2 misused, 3 a budget is exceeded (status), 4 verify found "
-    "differences, 6 a budget is near its limit (status).",
+    epilog="--db, --project and --json can also follow the command; there they take precedence."
+    f"\n\n{exit_codes.listed()}",
 )
 @click.version_option(package_name="budgetledger", prog_name="budgetledger")
 @before_the_command
@@ -109,7 +112,7 @@ def demo(db: str, as_json: bool) -> None:
 @main.command(epilog=examples("verify --db spend.db"))
 @names_a_ledger
 def verify(where: Where) -> None:
-    """Recount every row of the file and report differences.
+    """Recount every row and report differences.
 
     Covers all projects, repairs nothing, and exits with 4 if anything differs.
     """
@@ -123,41 +126,7 @@ def verify(where: Where) -> None:
     else:
         show_verification(console(), verification)
     if not verification.ok:
-        sys.exit(_DIFFERS)
-
-
-@main.command("import", epilog=examples("import user_cost.json --project my-app"))
-@click.argument("file", type=click.Path(exists=True, dir_okay=False))
-@names_a_ledger
-def import_(file: str, where: Where) -> None:
-    """Import the user_cost.json of LiteLLM's BudgetManager.
-
-    Users, budgets and costs are imported together or not at all. Importing the same file again
-    changes nothing.
-    """
-    from budgetledger.ledger import Ledger
-    from budgetledger.litellm.user_cost_file import read_user_cost, write_records
-    from budgetledger.render.documents import import_json, print_json
-    from budgetledger.render.tables import console, import_table, progress_on_terminal
-    from budgetledger.render.text import plain
-
-    path, exists = where.locate()
-    if exists and not is_server(path) and os.path.samefile(file, path):
-        raise InvalidInput(f"{file} is the ledger itself; pass LiteLLM's user_cost.json")
-    records = read_user_cost(file)
-    with (
-        Ledger(path, project=where.project) as ledger,
-        progress_on_terminal("importing", len(records) >= 1000) as progress,
-    ):
-        result = write_records(ledger, records, progress=progress)
-        click.echo(f"{'imported into' if exists else 'created'} {ledger.path}", err=True)
-    for remark in result.remarks:
-        click.echo(plain(remark), err=True)
-    if where.as_json:
-        print_json(import_json(result, where.project))
-    else:
-        out = console()
-        out.print(import_table(out, result))
+        sys.exit(ExitCode.DIFFERS)
 
 
 for command in (
@@ -165,6 +134,7 @@ for command in (
     *(charge, adjust, estimate),
     *(holds, release, prices, reprice, backup, copy),
     *(set_budget, remove_budget, shift, set_parent, freeze, unfreeze),
+    *(set_default_budget, remove_default_budget, default_budgets, import_),
     serve,
 ):
     main.add_command(command)

@@ -27,11 +27,11 @@ from budgetledger.errors import InvalidInput
     help="Print JSON instead of a line.",
 )
 def copy(source: str, target: str, as_json: bool) -> None:
-    """Copy the ledger SOURCE into the empty TARGET, and verify it.
+    """Copy the ledger SOURCE into the empty TARGET.
 
-    Each is a path or a URL. All rows and hashes are kept. If the copy fails or is stopped,
-    TARGET stays empty. Rows written to SOURCE during the copy are not copied, so stop all
-    writers first.
+    The copy is verified. Each is a path or a URL. All rows and hashes are kept. If the copy
+    fails or is stopped, TARGET stays empty. Rows written to SOURCE during the copy are not
+    copied, so stop all writers first.
     """
     from budgetledger.journal.journal import journal_of
     from budgetledger.ledger import Ledger

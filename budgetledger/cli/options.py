@@ -48,7 +48,8 @@ class Where(NamedTuple):
     def existing(self) -> Iterator[Ledger]:
         """The ledger, for a command that creates none.
 
-        An `UnknownAccount` raised in the block suggests an account of a similar name.
+        An `UnknownAccount` raised in the block suggests an account of a similar name, or the
+        account's budgets.
         """
         from budgetledger.storage.targets import default_path
 
@@ -56,13 +57,19 @@ class Where(NamedTuple):
             try:
                 yield ledger
             except UnknownAccount as error:
-                names = [account.name for account in ledger.accounts()]
-                if error.account in names:
-                    raise
-                suggestion = did_you_mean(error.account, names)
+                message = _with_names(ledger, error)
                 raise UnknownAccount(
-                    f"{error}{suggestion}", account=error.account, project=error.project
+                    message, account=error.account, project=error.project
                 ) from None
+
+
+def _with_names(ledger: Ledger, error: UnknownAccount) -> str:
+    """The message of *error*, with the names that may have been meant."""
+    names = [account.name for account in ledger.accounts()]
+    if error.account not in names:
+        return f"{error}{did_you_mean(error.account, names)}"
+    budgets = ", ".join(budget.name for budget in ledger.budgets(error.account))
+    return f"{str(error).removesuffix('; set it first')}; its budgets: {budgets or 'none'}"
 
 
 def located(target: str) -> tuple[str, bool]:
@@ -174,7 +181,7 @@ def to_moment(context: click.Context, _: click.Parameter, value: str | None) -> 
         return None
     if moment.tzinfo is None:
         try:
-            moment = moment.replace(tzinfo=ZoneInfo(context.params.get("timezone", "UTC")))
+            moment = moment.replace(tzinfo=ZoneInfo(context.params.get("timezone") or "UTC"))
         except (LookupError, ValueError, OSError):
             return moment  # set_budget reports the unknown zone
     try:
@@ -185,8 +192,8 @@ def to_moment(context: click.Context, _: click.Parameter, value: str | None) -> 
 
 
 def to_anchor(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
-    """A moment, or the word ``creation``."""
-    return value if value == "creation" else to_moment(context, parameter, value)
+    """A moment, or one of the words ``creation`` and ``none``."""
+    return value if value in ("creation", "none") else to_moment(context, parameter, value)
 
 
 def to_span(_: click.Context, __: click.Parameter, value: str | None) -> timedelta | None:

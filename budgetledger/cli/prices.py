@@ -205,7 +205,7 @@ def import_(
     from budgetledger.errors import InvalidInput
     from budgetledger.ledger import Ledger
     from budgetledger.litellm.price_file import import_prices
-    from budgetledger.render.documents import price_import_json, print_json
+    from budgetledger.render.documents import print_json
     from budgetledger.render.tables import console, prices_table, progress_on_terminal
     from budgetledger.render.text import plain
 
@@ -226,13 +226,24 @@ def import_(
         )  # fmt: skip
         click.echo(f"{'imported into' if exists else 'created'} {ledger.path}", err=True)
     if where.as_json:
-        print_json(price_import_json(done))
+        print_json(_document(done))
         return
     if done.appended:
         out = console()
         out.print(prices_table(out, done.appended))
     for remark in _remarks(done):
         click.echo(plain(remark), err=True)
+
+
+def _document(done: PriceImport) -> dict[str, Any]:
+    from budgetledger.render.documents import price_json
+
+    return {
+        "set": [price_json(price) for price in done.appended],
+        "unchanged": done.unchanged,
+        "skipped": [one._asdict() for one in done.skipped],
+        "not_counted": done.left_out,
+    }
 
 
 def _remarks(done: PriceImport) -> list[str]:

@@ -16,6 +16,7 @@ from budgetledger.cli.options import (
     past_options,
 )
 
+_MOST = 1_000_000  # rows of --last, which are read at once
 _PAGE = 1000  # entries in one table, so that a long journal is shown while it is read
 
 
@@ -24,7 +25,10 @@ _PAGE = 1000  # entries in one table, so that a long journal is shown while it i
 @past_options
 @names_a_ledger
 def balance(account: str, at: datetime | None, as_of: datetime | None, where: Where) -> None:
-    """Show how full the budgets of ACCOUNT are, and until when."""
+    """Show how full the budgets of ACCOUNT are.
+
+    Also shows until when their windows last.
+    """
     with where.existing() as ledger:
         report = ledger.balance(account, at=at, as_of=as_of)
     if where.as_json:
@@ -42,7 +46,7 @@ def balance(account: str, at: datetime | None, as_of: datetime | None, where: Wh
 )
 @click.argument("account", required=False)
 @moment_options(since="Recorded at this moment or later", until="Recorded before this moment")
-@click.option("--last", type=Whole(min=1), metavar="N", help="Only the last N of them.")
+@click.option("--last", type=Whole(1, _MOST), metavar="N", help="Only the last N of them.")
 @names_a_ledger
 def entries(
     account: str | None, since: datetime | None, until: datetime | None, last: int | None,
@@ -57,14 +61,16 @@ def entries(
             for entry in rows:
                 print_json(entry_json(entry), indent=None)
             return
+        from budgetledger.journal.journal import journal_of
         from budgetledger.render.tables import console, show_entries
+        from budgetledger.verbs.listing import settings_in
 
-        out = console()
+        out, journal = console(), journal_of(ledger)
         page = list(islice(rows, _PAGE))
         if not page:
             click.echo("no entries", err=True)
         while page:
-            show_entries(out, page)
+            show_entries(out, page, settings_in(journal, page))
             page = list(islice(rows, _PAGE))
 
 
@@ -109,9 +115,10 @@ def model_costs(account: str, at: datetime | None, as_of: datetime | None, where
 @click.argument("account", required=False)
 @names_a_ledger
 def alerts(account: str | None, where: Where) -> None:
-    """List the alerts on ACCOUNT, or in the project, oldest first.
+    """List the alerts on ACCOUNT, or in the project.
 
-    There is a row for each threshold that was reached, and for each that was resolved.
+    The oldest come first. There is a row for each threshold that was reached, and for each that
+    was resolved.
     """
     from budgetledger.render.documents import alert_json, print_json
 

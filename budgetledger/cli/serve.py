@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING
 import click
 
 from budgetledger.cli.options import Whole, examples, from_either_place
-from budgetledger.errors import InvalidInput, UnknownAccountWarning, UnpricedWarning
+from budgetledger.errors import (
+    InvalidInput,
+    UnboundedWarning,
+    UnknownAccountWarning,
+    UnpricedWarning,
+)
 from budgetledger.storage.targets import ENVIRONMENT, default_path
 
 if TYPE_CHECKING:
@@ -96,7 +101,7 @@ def serve(
             "127.0.0.1"
         )
     # Clients see them in the answers; here Python would remember one for each account.
-    for kind in (UnknownAccountWarning, UnpricedWarning):
+    for kind in (UnboundedWarning, UnknownAccountWarning, UnpricedWarning):
         warnings.simplefilter("ignore", kind)
     with Ledger(db or default_path(), synchronous=synchronous) as ledger:
         config = uvicorn.Config(

@@ -27,6 +27,8 @@ from budgetledger.errors import InvalidInput
 
 if TYPE_CHECKING:
     from budgetledger.entries import Entry
+    from budgetledger.journal.append import Appended
+    from budgetledger.journal.transaction import Transaction
 
 _TOKENS = Whole(0, 10**12)
 
@@ -81,8 +83,7 @@ def charge(
     from budgetledger.journal.journal import journal_of
     from budgetledger.render.text import plain
     from budgetledger.usage import Usage
-    from budgetledger.verbs.charging import charge as record
-    from budgetledger.verbs.charging import charging
+    from budgetledger.verbs.charging import charged, charging
     from budgetledger.verbs.rehearsing import rehearsed
 
     if (cached_tokens or 0) > (input_tokens or 0):
@@ -96,11 +97,14 @@ def charge(
         draft = draft_charge(
             None, cost, model, usage, key, tags, occurred_at, journal.clock, journal.prices
         )
-        if is_rehearsal:
-            entry = rehearsed(journal, charging(journal, account, draft))[0].entry
-        else:
-            entry = record(journal, account, draft)
-    _show(entry, f"{_amount(entry)} of {entry.account}", is_rehearsal, where, "charge")
+        operation = charging(journal, account, draft)
+        outcome = rehearsed(journal, operation) if is_rehearsal else journal.write(operation)
+        if not is_rehearsal:
+            charged(journal, outcome)
+    appended = outcome[0]
+    entry = appended.entry
+    what = f"{_amount(entry)} of {entry.account}"
+    _show(appended, what, is_rehearsal, where, _CHARGE)
 
 
 @click.command(
@@ -125,17 +129,28 @@ def adjust(
     correction is a new row; `budgetledger entries` shows the ids.
     """
     from budgetledger.journal.journal import journal_of
-    from budgetledger.verbs.charging import adjusting
+    from budgetledger.verbs.charging import adjusting, net_cost
     from budgetledger.verbs.rehearsing import rehearsed
+    from budgetledger.verbs.remarks import warn_of
 
     with where.existing() as ledger, warnings_as_remarks():
+        journal = journal_of(ledger)
+        correct = adjusting(journal, entry_id, amount, reason=reason, key=key)
+
+        def operation(tx: Transaction) -> tuple[Decimal | None, Appended, Decimal | None]:
+            before = net_cost(tx, journal.project, entry_id)
+            return before, correct(tx), net_cost(tx, journal.project, entry_id)
+
         if is_rehearsal:
-            operation = adjusting(journal_of(ledger), entry_id, amount, reason=reason, key=key)
-            entry = rehearsed(journal_of(ledger), operation).entry
+            before, appended, after = rehearsed(journal, operation)
         else:
-            entry = ledger.adjust(entry_id, amount, reason=reason, key=key)
-    _show(entry, f"entry {entry_id} of {entry.account} by {_amount(entry)}", is_rehearsal, where,
-          "adjust")  # fmt: skip
+            before, appended, after = journal.write(operation)
+            warn_of(appended)
+    entry = appended.entry
+    what = f"entry {entry_id} of {entry.account} by {_amount(entry)}"
+    if appended.is_new:
+        what += f", {_cost(before)} -> {_cost(after)}"
+    _show(appended, what, is_rehearsal, where, _ADJUST)
 
 
 @click.command(
@@ -157,7 +172,7 @@ def adjust(
 def estimate(
     model: str, text: str | None, messages: Any, max_output_tokens: int | None, n: int, where: Where
 ) -> None:
-    """Show what a call of MODEL can cost, before it is made.
+    """Show what a call of MODEL can cost.
 
     The prompt is TEXT (- reads standard input) or --messages. Your own prices apply if the
     ledger exists. Nothing is recorded.
@@ -200,19 +215,35 @@ def _messages(file: Any) -> list[dict[str, Any]]:
 
 
 def _amount(entry: Entry) -> str:
+    return "an unknown cost" if entry.cost is None else _cost(entry.cost)
+
+
+def _cost(cost: Decimal | None) -> str:
     from budgetledger.render.text import usd
 
-    return "an unknown cost" if entry.cost is None else usd(entry.cost)
+    return "no price" if cost is None else usd(cost)
 
 
-def _show(entry: Entry, what: str, is_rehearsal: bool, where: Where, verb: str) -> None:
+_CHARGE = "would charge", "charged", "recorded"
+_ADJUST = "would adjust", "adjusted", "adjusted"
+
+
+def _show(
+    appended: Appended, what: str, is_rehearsal: bool, where: Where, verbs: tuple[str, str, str]
+) -> None:
+    """Print the entry: as one to come, as written now, or as recorded earlier under its key."""
     from budgetledger.render.documents import entry_json, print_json
     from budgetledger.render.text import plain
 
+    entry, (to_come, done, earlier) = appended.entry, verbs
     if where.as_json:
-        print_json({**entry_json(entry), **({"dry_run": True} if is_rehearsal else {})})
+        flags = {"dry_run": is_rehearsal, "repeated": not appended.is_new}
+        print_json({**entry_json(entry), **{name: True for name in flags if flags[name]}})
+    elif not appended.is_new:
+        key = entry.idempotency_key
+        text = f"key {key} {earlier} {what} earlier, as entry {entry.id}; nothing is recorded"
+        click.echo(plain(text))
     elif is_rehearsal:
-        click.echo(plain(f"would {verb} {what}; nothing is recorded"))
+        click.echo(plain(f"{to_come} {what}; nothing is recorded"))
     else:
-        done = {"charge": "charged", "adjust": "adjusted"}[verb]
         click.echo(plain(f"{done} {what}: entry {entry.id}"))

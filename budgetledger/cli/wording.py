@@ -15,8 +15,20 @@ _IN_COMMANDS = (
     (r"\bchoose another parent, or none\b", "name another PARENT, or pass --none"),
     (r", 0\.25 or '0\.25'", " or 0.25"),
     (r", or 0 \(Monday\) to 6 \(Sunday\)", ""),
+    (r"`default_budgets` lists", "`budgetledger default-budgets` lists"),
+    (
+        r"set a budget on '\*', or put the accounts under a parent with a budget",
+        "set one on all with `budgetledger set-budget '*' ...`, or put the accounts under a parent "
+        "with a budget by `budgetledger set-parent`",
+    ),
     (r"as `entries` lists them", "as `budgetledger entries` lists them"),
     (r"\bset one with set_budget\b", "set one with `budgetledger set-budget`"),
+    (
+        r"^set_budget added(.*) pass its per= or name=, for a budget for ever pass per=None$",
+        r"set-budget added\1 pass its --per or --name, for a budget for ever pass --per forever",
+    ),
+    (r"\bpass a limit in USD, or tokens, or requests\b", "pass LIMIT, --tokens or --requests"),
+    (r"^anchor 'creation' needs per", "--anchor needs --per"),
     (r"(?<=budget counts it until )its price is set \(.*", "`budgetledger reprice` or `adjust`"),
 )
 """Parts of messages that name Python calls, and what the command line says instead."""

@@ -1,5 +1,7 @@
 """Reads a caller's generator as a stream, and passes on what the reader sends or throws.
 
+Each step runs in the scope of the metered call, and the reader's code does not.
+
 A metered generator yields inside ``with proxy:`` and sets ``proxy.sent`` to the value that its
 reader sent. At the next step the proxy passes that value, or an exception that the reader threw,
 to the caller's generator.
@@ -8,6 +10,7 @@ to the caller's generator.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 
@@ -16,6 +19,7 @@ class _GeneratorProxy:
 
     sent: Any = None
     thrown: BaseException | None = None
+    _scope: AbstractContextManager[None]
 
     def __enter__(self) -> None:
         """Enter around the ``yield``, where the reader may throw an exception."""
@@ -37,15 +41,18 @@ class GeneratorProxy(_GeneratorProxy):
 
     returned: Any = None
 
-    def __init__(self, generator: Generator[Any, Any, Any]) -> None:
-        self._generator, self.close = generator, generator.close
+    def __init__(
+        self, generator: Generator[Any, Any, Any], scope: AbstractContextManager[None]
+    ) -> None:
+        self._generator, self.close, self._scope = generator, generator.close, scope
 
     def __iter__(self) -> Iterator[Any]:
         return self
 
     def __next__(self) -> Any:
         try:
-            return self._step(self._generator.send, self._generator.throw)
+            with self._scope:
+                return self._step(self._generator.send, self._generator.throw)
         except StopIteration as end:
             self.returned = end.value
             raise
@@ -54,11 +61,14 @@ class GeneratorProxy(_GeneratorProxy):
 class AsyncGeneratorProxy(_GeneratorProxy):
     """An asynchronous iterator over an asynchronous generator."""
 
-    def __init__(self, generator: AsyncGenerator[Any, Any]) -> None:
-        self._generator, self.aclose = generator, generator.aclose
+    def __init__(
+        self, generator: AsyncGenerator[Any, Any], scope: AbstractContextManager[None]
+    ) -> None:
+        self._generator, self.aclose, self._scope = generator, generator.aclose, scope
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return self
 
     async def __anext__(self) -> Any:
-        return await self._step(self._generator.asend, self._generator.athrow)
+        with self._scope:
+            return await self._step(self._generator.asend, self._generator.athrow)

@@ -10,7 +10,7 @@ from typing import Any
 
 from budgetledger.aio import AsyncHold
 from budgetledger.errors import BudgetledgerError
-from budgetledger.holds import BaseHold, Hold, settle_stream
+from budgetledger.holds import BaseHold, Hold, nested, settle_stream
 from budgetledger.responses.response import Reading
 from budgetledger.responses.stream import StreamReading, StreamUsage
 
@@ -74,7 +74,8 @@ class MeteredStream(_Stream):
     def __next__(self) -> Any:
         is_first, self._begun = not self._begun, True
         try:
-            return next(self._passing)
+            with nested(self._hold):
+                return next(self._passing)
         except BaseException as error:
             if is_first and isinstance(error, StopIteration):
                 self._settle_empty()
@@ -107,7 +108,8 @@ class AsyncMeteredStream(_Stream):
     async def __anext__(self) -> Any:
         is_first, self._begun = not self._begun, True
         try:
-            return await anext(self._passing)
+            with nested(self._hold):
+                return await anext(self._passing)
         except BaseException as error:
             if is_first and isinstance(error, StopAsyncIteration):
                 self._settle_empty()

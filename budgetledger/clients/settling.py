@@ -13,7 +13,7 @@ from budgetledger.errors import (
     UnreadableResponse,
     UnrecordedWarning,
 )
-from budgetledger.holds import BaseHold, Hold, called_at
+from budgetledger.holds import BaseHold, Hold, called_at, report
 from budgetledger.ledger import Ledger
 from budgetledger.responses.called_at import called_at as places_of
 from budgetledger.responses.failures import is_failure
@@ -52,7 +52,7 @@ def settled(ledger: Ledger, hold: Hold, paid: Reading) -> None:
             hold.settle(paid)
         except HoldAlreadyClosed:  # by another call with the same key; this one was paid too
             tags = hold.entry.tags or None
-            ledger.charge(hold.account, paid, model=hold.model, tags=tags)
+            report(hold, ledger.charge(hold.account, paid, model=hold.model, tags=tags))
     except Exception as error:
         _say(hold, error)
 
@@ -66,7 +66,7 @@ async def asettled(ledger: Ledger, hold: AsyncHold, paid: Reading) -> None:
         except HoldAlreadyClosed:
             tags = hold.entry.tags or None
             charge = AsyncLedger(ledger).charge
-            await charge(hold.account, paid, model=hold.model, tags=tags)
+            report(hold, await charge(hold.account, paid, model=hold.model, tags=tags))
     except Exception as error:
         _say(hold, error)
 

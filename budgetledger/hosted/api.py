@@ -14,16 +14,16 @@ from typing import Any, NoReturn
 from urllib.parse import quote
 
 from budgetledger import errors
-from budgetledger.entries import ESTIMATED_USAGE, Budget, Entry
+from budgetledger.entries import ESTIMATED_USAGE, Budget, DefaultBudget, Entry
 from budgetledger.hosted.http import Answer, Server
 from budgetledger.hosted.records import Creation, Record
-from budgetledger.journal.basis import NO_ESTIMATE, passed_tokens
 from budgetledger.journal.drafts import UNKNOWN_MODEL
 from budgetledger.journal.reports import DEFAULT_BUDGET
-from budgetledger.journal.rules import Draft
+from budgetledger.journal.rows.basis import NO_ESTIMATE, passed_tokens
+from budgetledger.journal.rows.rules import Draft
 from budgetledger.litellm.records import UNITS
-from budgetledger.money import limit_sum, to_pico, to_usd
-from budgetledger.render.documents import read_entry
+from budgetledger.money import Sum, limit_sum, to_pico, to_usd
+from budgetledger.render.documents import read_default_budget, read_entry
 from budgetledger.windows import Window, from_us, make_period, to_us
 
 _SAME_HERE = (
@@ -31,8 +31,10 @@ _SAME_HERE = (
     errors.InvalidAmount,
     errors.InvalidName,
     errors.InvalidPeriod,
+    errors.NoBudget,
     errors.UnknownAccount,
     errors.UnknownEntry,
+    errors.UnpricedModel,
     errors.AccountFrozen,
     errors.HoldAlreadyClosed,
     errors.IdempotencyConflict,
@@ -79,9 +81,16 @@ class Api:
         except errors.UnknownEntry:
             return self.charge(account, draft, key)
 
-    def release(self, account: str, hold_id: int, reason: str | None, key: str) -> Entry:
-        """Close a hold without a cost."""
-        fields = {"reason": reason}
+    def release(
+        self,
+        account: str,
+        hold_id: int,
+        reason: str | None,
+        key: str,
+        counted_by: int | None = None,
+    ) -> Entry:
+        """Close a hold without a cost; *counted_by*: the entry that counts its call."""
+        fields = {"reason": reason, "counted_by": counted_by}
         return read_entry(self._write(account, f"holds/{hold_id}/release", fields, key))
 
     def extend(self, account: str, hold_id: int, expires_in_us: int, key: str) -> datetime:
@@ -123,16 +132,41 @@ class Api:
         }
 
     def set_budget(self, change: Creation) -> None:
-        """Set the budget that `BudgetManager` uses."""
+        """Set the budget that `BudgetManager` uses: its limit and windows replace all others."""
         days, created_at = change.duration, change.created_at
         fields = {
             "name": DEFAULT_BUDGET,
             "limit": _usd(to_pico(change.total_budget)),
             "per": None if days is None else UNITS[days],
             "anchor": None if days is None else "creation",
+            "model": None,
+            "timezone": "UTC",
             "created_at": None if created_at is None else _moment(round(created_at * 1e6)),
         }
-        self._write(change.user, "budgets", fields, "")
+        self._write(change.user, "budgets", fields, "", sends_nulls=True)
+
+    def set_default_budget(self, kind: str, limit: Sum, days: int | None) -> None:
+        """Set the budget that accounts of *kind* get at their first hold or charge."""
+        fields = {
+            "kind": kind,
+            "limit": _usd(limit.total_pico),
+            "per": None if days is None else UNITS[days],
+            "anchor": None if days is None else "creation",
+        }
+        self._send(self._path("default-budgets"), fields, "")
+
+    def remove_default_budget(self, kind: str) -> None:
+        """End the default budget of *kind*. Raises `UnknownAccount`."""
+        path = self._path("default-budgets", kind)
+        answer = self._server.retrying(lambda: self._server.request("DELETE", path))
+        self._checked(path, answer)
+
+    def default_budgets(self) -> list[DefaultBudget]:
+        """The default budgets in force, by kind."""
+        path = self._path("default-budgets")
+        answer = self._server.retrying(lambda: self._server.request("GET", path))
+        documents = self._checked(path, answer)["default_budgets"]
+        return [read_default_budget(document) for document in documents]
 
     def shift(self, account: str, key: str) -> None:
         """Start a new window of that budget."""
@@ -140,15 +174,26 @@ class Api:
         self._write(account, "shift", fields, key)
 
     def _write(
-        self, account: str, what: str, fields: Mapping[str, Any], key: str
+        self,
+        account: str,
+        what: str,
+        fields: Mapping[str, Any],
+        key: str,
+        *,
+        sends_nulls: bool = False,
     ) -> Mapping[str, Any]:
-        return self._send(f"{self._path('accounts', account)}/{what}", fields, key)
+        path = f"{self._path('accounts', account)}/{what}"
+        return self._send(path, fields, key, sends_nulls=sends_nulls)
 
     def _path(self, *names: str) -> str:
         return "/v1/projects/" + "/".join(quote(name, safe="") for name in (self._project, *names))
 
-    def _send(self, path: str, fields: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-        document = {name: value for name, value in fields.items() if value is not None}
+    def _send(
+        self, path: str, fields: Mapping[str, Any], key: str, *, sends_nulls: bool = False
+    ) -> Mapping[str, Any]:
+        document = {
+            name: value for name, value in fields.items() if sends_nulls or value is not None
+        }
         headers = {"idempotency-key": _header(key)} if key else None
         answer = self._server.retrying(lambda: self._server.post(path, document, headers))
         return self._checked(path, answer)
@@ -171,7 +216,9 @@ class Api:
             facts |= _refusal(facts, error["message"])
         elif facts.get("entry") is not None:
             facts["entry"] = read_entry(facts["entry"])
-        raise kind(error["message"], **facts)
+        refused = kind.__new__(kind, error["message"])  # their constructors differ
+        errors.BudgetledgerError.__init__(refused, error["message"], **facts)
+        raise refused
 
 
 def _hold_entry(hold: Mapping[str, Any], draft: Draft) -> Entry:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from budgetledger.caller_warnings import warn
-from budgetledger.entries import Entry
+from budgetledger.entries import DefaultBudget, Entry
 from budgetledger.errors import (
     InvalidInput,
     ServerRefused,
@@ -23,11 +23,11 @@ from budgetledger.hosted.http import Server
 from budgetledger.hosted.outbox import Outbox, changes_of, settle_note
 from budgetledger.hosted.records import Creation, Record, Reset, shown, turned, with_changes
 from budgetledger.hosted.sending import Seen, Sender
-from budgetledger.journal.accounts import Ref, no_budget
 from budgetledger.journal.drafts import DEFAULT_EXPIRY_SECONDS, HoldRequest, draft_charge
 from budgetledger.journal.holding import Granted
 from budgetledger.journal.journal import Journal
-from budgetledger.journal.rules import Draft
+from budgetledger.journal.rows.accounts import Ref, no_budget
+from budgetledger.journal.rows.rules import Draft
 from budgetledger.ledger import Ledger
 from budgetledger.litellm.records import DAYS
 from budgetledger.money import Amount, Sum, to_pico, to_usd
@@ -106,6 +106,19 @@ class HostedBooks:
         )
         self._send_change()
 
+    def set_default_budget(self, kind: str, limit: Sum, duration: str | None) -> None:
+        """Set the default budget of *kind* on the server, which must have the API."""
+        days = None if duration is None else DAYS[duration]
+        self.api.set_default_budget(kind, limit, days)
+
+    def remove_default_budget(self, kind: str) -> None:
+        """End it. Raises `UnknownAccount`."""
+        self.api.remove_default_budget(kind)
+
+    def default_budgets(self) -> list[DefaultBudget]:
+        """The default budgets in force on the server."""
+        return self.api.default_budgets()
+
     def charge(
         self, user: str, response: object, model: str | None = None, usage: Usage | None = None
     ) -> None:
@@ -151,7 +164,8 @@ class HostedBooks:
         if not self._sender.has_api:
             raise InvalidInput(
                 f"the budget server {self._server.address} has only LiteLLM's hosted protocol, "
-                "which has no holds; run `budgetledger serve` there to use them"
+                "which has no holds and no default budgets; run `budgetledger serve` there to use "
+                "them"
             )
         return self._sender.api
 

@@ -19,7 +19,8 @@ from budgetledger.errors import (
 )
 from budgetledger.holds import Hold
 from budgetledger.journal.holding import Granted
-from budgetledger.journal.rules import Draft
+from budgetledger.journal.nesting import counted_by
+from budgetledger.journal.rows.rules import Draft
 from budgetledger.names import checked_reason
 from budgetledger.responses.stream import StreamReading
 from budgetledger.windows import span_us, to_us
@@ -68,8 +69,8 @@ class HostedHold(Hold):
         return draft
 
     def _record(self, draft: Draft) -> Entry:
-        if draft.kind == "release":  # the call failed
-            return self.release(reason=draft.note)
+        if draft.kind == "release":  # the call failed, or an inner one counts it
+            return self._settled(self._release(draft.note, counted_by(draft)))
         key = self._key_of(draft)
         if self._kept is not None and self._kept.idempotency_key != key:
             raise HoldAlreadyClosed(
@@ -87,6 +88,7 @@ class HostedHold(Hold):
         except Kept as kept:  # the settle is durable locally; the caller still gets the error
             self._kept = self.closed_by = kept.entry
             self._unrecorded = None
+            self._report(kept.entry._replace(id=0))  # the server has no such entry
             raise kept.error from None
         return self._settled(entry)
 
@@ -97,9 +99,12 @@ class HostedHold(Hold):
     def release(self, *, reason: str | None = None) -> Entry:
         """See `Hold.release`."""
         note = None if reason is None else checked_reason(reason)
-        entry = self._keeper.api.release(self.account, self.id, note, f"release-{self._key}")
-        self.closed_by = entry
-        return entry
+        self.closed_by = self._release(note)
+        return self.closed_by
+
+    def _release(self, note: str | None, counted_by_id: int | None = None) -> Entry:
+        key = f"release-{self._key}"
+        return self._keeper.api.release(self.account, self.id, note, key, counted_by_id)
 
     def extend(self, expires_in: float | timedelta) -> datetime:
         """See `Hold.extend`."""

@@ -18,12 +18,12 @@ from uuid import uuid4
 from budgetledger.entries import Entry
 from budgetledger.errors import StoreBusy
 from budgetledger.hosted.records import Change, Cost, Creation, Reset
-from budgetledger.journal import accounts, statements
 from budgetledger.journal.append import find_or_open
 from budgetledger.journal.drafts import UNKNOWN_MODEL
 from budgetledger.journal.journal import Journal, journal_of
 from budgetledger.journal.posting import post, post_once
-from budgetledger.journal.rules import Draft
+from budgetledger.journal.rows import accounts, statements
+from budgetledger.journal.rows.rules import Draft
 from budgetledger.journal.transaction import Transaction
 from budgetledger.ledger import Ledger, ledger_on
 from budgetledger.storage.dialect import compiled

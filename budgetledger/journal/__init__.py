@@ -1,27 +1,25 @@
 """Decides rows, and how much of each budget is used. Imports words, responses, pricing and storage.
 
 In reading order:
-    rules               the next row, and whether a hold is granted; pure
-    basis               the cost of a settle for which no price or amount is known; pure
     drafts              a caller's arguments as the draft of a row
     budget_terms        checks the arguments of set_budget; pure
     journal             Journal: an open ledger of one project, and transactions on it
     transaction         one write transaction, and the caches between transactions
-    statements          every SQL statement, and the verbs that run it
-    accounts            finds accounts and projects
     entry_rows          reads entries back: by number, by key, page by page
     append              appends one row to an account
-    answers             totals of calls that another model answered than the one asked for
     posting             money rows, repeated in the accounts above; adjustments
     holding             hold, settle, release, extend, expire
     minimal_holds       limits holds for calls of which nothing could be estimated
     standing            the current use of budgets, for decisions; from caches
     reports             the use of budgets at any moment, as known at any other; from rows
+    budget_revisions    the row that sets or ends a budget
+    default_budgets     what accounts of a kind get at their first hold or charge
+    row_settings        what a row set, read back
     settings            budgets, window shifts, parents and freezing, as rows
     alerts              rows that raise and resolve alerts
+    nesting             whether a call inside counts the cost of another; pure
     refusals            why a hold is refused, and until when
     price_rows          own prices, as rows
     verify              recounts every row
     verify_hierarchy    recounts the rows repeated in the accounts above
-    problem             what `verify` reports
 """

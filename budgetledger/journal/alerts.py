@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Literal
 
 from budgetledger.entries import Alert
-from budgetledger.journal import statements
-from budgetledger.journal.accounts import Ref
 from budgetledger.journal.append import append
-from budgetledger.journal.rules import Crossed, Draft, crossings
+from budgetledger.journal.rows import statements
+from budgetledger.journal.rows.accounts import Ref
+from budgetledger.journal.rows.rules import Crossed, Draft, crossings
 from budgetledger.journal.standing import Level, check, head_of, settings_of
 from budgetledger.journal.transaction import Transaction
 from budgetledger.money import to_usd

@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 from budgetledger.entries import Entry
 from budgetledger.errors import IdempotencyConflict
-from budgetledger.journal import accounts, statements
-from budgetledger.journal.accounts import Ref
-from budgetledger.journal.answers import has_answer, has_snapshot, needs_snapshot, note_answer
-from budgetledger.journal.basis import passed_amounts
 from budgetledger.journal.entry_rows import entry_with_key
-from budgetledger.journal.rules import (
+from budgetledger.journal.rows import accounts, statements
+from budgetledger.journal.rows.accounts import Ref
+from budgetledger.journal.rows.answers import has_answer, is_listed, note_answer
+from budgetledger.journal.rows.basis import NO_ESTIMATE, passed_amounts
+from budgetledger.journal.rows.late import late_row
+from budgetledger.journal.rows.rules import (
     ASSUMED_OUTPUT,
     SETTINGS,
     Draft,
@@ -44,7 +45,7 @@ class Appended(NamedTuple):
     whole_id: int | None = None
     """The id of the project's own account, if there is one."""
     opened: bool = False
-    """Whether the account was new."""
+    """Whether the account was new, and got no default budget."""
 
 
 _entry = positional(Entry)
@@ -57,12 +58,18 @@ def find_or_open(tx: Transaction, project: str, name: str) -> Ref:
     account = accounts.find(execute, project, name)
     if account is not None:
         return account
-    project_id = accounts.find_project(execute, project)
-    if project_id is None:
-        project_id = inserted(execute(statements.INSERT_PROJECT, (project,)))
+    project_id = find_or_open_project(tx, project)
     inserted_row = execute(statements.INSERT_ACCOUNT, (project_id, name, tx.now_us))
     tx.memory.heads.clear()  # heads name the project's own account, which this may be
     return Ref(inserted(inserted_row), project_id, project, name, tx.now_us)
+
+
+def find_or_open_project(tx: Transaction, project: str) -> int:
+    """The id of *project*, opened if it is new."""
+    project_id = accounts.find_project(tx.execute, project)
+    if project_id is None:
+        project_id = inserted(tx.execute(statements.INSERT_PROJECT, (project,)))
+    return project_id
 
 
 def append(
@@ -71,20 +78,23 @@ def append(
     draft: Draft,
     detail: tuple[Any, ...] = (),
     not_before_us: int = 0,
+    belongs_us: int | None = None,
 ) -> Appended:
     """Append *draft* to the account's journal.
 
     *detail*: the values of a row in another table that belongs to this one; the hash covers them.
+    *belongs_us*: when the row belongs, if that is not when its call was made, or now.
     """
     head = head_of(tx, account)
     if head.model != draft.model:  # usually the model of the row before
         head = _another_model(tx, account, head, draft.model)
     at_us = max(tx.now_us, head.recorded_at_us, not_before_us)
-    entry, follower = insert_after(tx.execute, account, head, at_us, draft, detail)
-    if has_snapshot(draft):
-        settings = settings_of(tx, account, head.settings_count)
-        if settings.budgeted and needs_snapshot(settings.budgeted, draft):
-            note_answer(tx.execute, account.id, at_us, entry.id, draft)
+    budgeted: tuple[str, ...] = ()
+    if has_answer(draft):
+        budgeted = settings_of(tx, account, head.settings_count).budgeted
+    entry, follower = insert_after(
+        tx.execute, account, head, at_us, draft, detail, belongs_us, budgeted
+    )
     tx.memory.heads[account.id] = follower
     behind_us = head.recorded_at_us - tx.now_us
     return _appended((entry, behind_us, True, follower.settings_count, head.whole_id, False))
@@ -97,10 +107,13 @@ def insert_after(
     at_us: int,
     draft: Draft,
     detail: tuple[Any, ...] = (),
+    belongs_us: int | None = None,
+    budgeted: tuple[str, ...] = (),
 ) -> tuple[Entry, Head]:
     """Insert *draft* as the row after *head*, which must have the totals of its model.
 
-    Returns the entry and the account's new head.
+    *budgeted*: as in the account's `Settings`; it matters if the draft `has_answer`. Returns the
+    entry and the account's new head.
     """
     account_id, project_id, project, name, _ = account
     insert: str
@@ -118,10 +131,16 @@ def insert_after(
     # sqlite3 looks for adapters of bytes but not of bytearray, which is stored alike.
     row = (project_id, account_id, at_us, *values, *totals, bytearray(digest), count)
     entry_id = execute(insert, row).lastrowid
-    if has_answer(draft):
+    if is_listed(draft, budgeted):
         note_answer(execute, account_id, at_us, entry_id, draft)
+    late_id = head.late_id
+    belongs_us = draft.occurred_at_us if belongs_us is None else belongs_us
+    if belongs_us is not None and belongs_us < at_us:
+        execute(statements.INSERT_LATE, late_row(account_id, entry_id, at_us, belongs_us, draft))
+        late_id = entry_id
     entry = _entry((entry_id, project, name, at_us, *draft, digest))
-    return entry, head_in((digest, at_us, *totals, count, entry_id, draft.model, head.whole_id))
+    of_project = head.whole_id, late_id, head.has_defaults
+    return entry, head_in((digest, at_us, *totals, count, entry_id, draft.model, *of_project))
 
 
 def _another_model(tx: Transaction, account: Ref, head: Head, model: str | None) -> Head:
@@ -172,8 +191,10 @@ def _content(entry: Entry | Draft) -> tuple[object, ...]:
 
 
 def _amount_text(entry: Entry) -> str:
+    if entry.price_source == NO_ESTIMATE and entry.kind == "hold":
+        return "the least amount"
     amount = entry.held if entry.kind == "hold" else entry.cost
-    return f"{amount} USD"
+    return "unknown cost" if amount is None else f"{amount:f} USD"
 
 
 def inserted(cursor: Cursor) -> int:

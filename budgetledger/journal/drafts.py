@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from budgetledger.entries import ESTIMATED_USAGE
 from budgetledger.errors import InvalidAmount, InvalidInput, UnreadableResponse
-from budgetledger.journal.answers import with_answer, with_candidates
-from budgetledger.journal.basis import LEAST, NO_ESTIMATE, facts_of
-from budgetledger.journal.rules import ASSUMED_OUTPUT, Draft
+from budgetledger.journal.rows.answers import with_answer, with_candidates
+from budgetledger.journal.rows.basis import LEAST, NO_ESTIMATE, facts_of
+from budgetledger.journal.rows.rules import ASSUMED_OUTPUT, Draft
 from budgetledger.money import Amount, count, to_pico
 from budgetledger.names import checked_name, is_name, to_json
 from budgetledger.pricing import catalog
@@ -22,7 +22,7 @@ from budgetledger.responses.called_at import called_at
 from budgetledger.responses.readings import CountedAnswer
 from budgetledger.responses.response import Reading, model_of, read_response
 from budgetledger.responses.stated_cost import ProviderBill
-from budgetledger.usage import MAX_TOKENS, Usage, checked, positional
+from budgetledger.usage import MAX_TOKENS, Usage, checked, positional, to_fields
 from budgetledger.windows import from_us, to_us
 
 _draft = positional(Draft)
@@ -86,7 +86,7 @@ def draft_charge(
         if usage is not None:
             used_input, used_output = usage.input_tokens, usage.output_tokens
             mark = {ESTIMATED_USAGE: 1} if is_counted else {}
-            usage_json = to_json(_nonzero(usage) | mark, "usage")
+            usage_json = to_json(to_fields(usage) | mark, "usage")
     elif cost_pico is None:
         raise InvalidInput("nothing to charge; pass a response, a usage with its model, or a cost")
     return _draft((
@@ -154,8 +154,8 @@ def estimated(
         n=request.n,
         default_output_tokens=default_output_tokens,
         at=from_us(clock()),
-        dearest=partial(extreme, prices=prices, dearest=True),
-        cheapest=partial(extreme, prices=prices, dearest=False),
+        most_expensive=partial(extreme, prices=prices, most=True),
+        cheapest=partial(extreme, prices=prices, most=False),
     )
 
 
@@ -239,7 +239,3 @@ def _read(
     if answered is not None and not is_name(answered):
         answered = UNKNOWN_MODEL  # a name that cannot be stored loses its price, not its row
     return answered, usage, stated_cost
-
-
-def _nonzero(usage: Usage) -> dict[str, Any]:
-    return {name: count for name, count in usage._asdict().items() if count}

@@ -7,28 +7,30 @@ is read from open holds only.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, NoReturn
 
-from budgetledger.entries import Entry
+from budgetledger.entries import MONEY_KINDS, Entry
 from budgetledger.errors import (
     AccountFrozen,
-    BudgetExceededError,
-    BudgetledgerError,
     HoldAlreadyClosed,
-    UnknownAccount,
+    HoldRefused,
     UnknownEntry,
     UnpricedModel,
 )
-from budgetledger.journal import accounts, statements
-from budgetledger.journal.accounts import Ref
-from budgetledger.journal.answers import models_of
 from budgetledger.journal.append import append, find_or_open, recorded
-from budgetledger.journal.basis import NO_ESTIMATE
+from budgetledger.journal.default_budgets import apply_defaults
 from budgetledger.journal.entry_rows import entry_with_id
 from budgetledger.journal.minimal_holds import unlimited
+from budgetledger.journal.nesting import counted_by, release_by_nesting
 from budgetledger.journal.posting import post, post_along
 from budgetledger.journal.refusals import refusal
-from budgetledger.journal.rules import Draft, Need, refusing
+from budgetledger.journal.rows import accounts, statements
+from budgetledger.journal.rows.accounts import Ref
+from budgetledger.journal.rows.answers import models_of
+from budgetledger.journal.rows.basis import NO_ESTIMATE
+from budgetledger.journal.rows.late import settle_belongs
+from budgetledger.journal.rows.rules import Draft, Need, refusing
 from budgetledger.journal.standing import Level, ancestors, checks
 from budgetledger.journal.transaction import Transaction
 from budgetledger.storage.dialect import compiled
@@ -47,7 +49,7 @@ class Granted(NamedTuple):
 
     entry: Entry
     account: Ref
-    refusal: BudgetledgerError | None = None
+    refusal: HoldRefused | None = None
 
 
 def hold(
@@ -60,14 +62,16 @@ def hold(
     unpriced: UnpricedModel | None = None,
     *,
     enforce: bool,
+    around: Sequence[int] = (),
 ) -> Granted:
     """Append the hold *draft* if every budget that applies, on every level, grants it.
 
     *ref*: the account *name*, if it is cached. *unpriced*: the error that prevented an estimate.
-    Unless *enforce*, a refusal is noted on the row and does not prevent the hold.
+    Unless *enforce*, a refusal is noted on the row and does not prevent the hold. *around*: the
+    holds of the metered calls around this one; a refusal that they cause says so.
 
     With the key of an open hold, returns that hold. Raises `BudgetExceededError`,
-    `AccountFrozen`, `UnknownAccount` if there is no budget to count against, `UnpricedModel`
+    `AccountFrozen`, `NoBudget` if there is no budget to count against, `UnpricedModel`
     for one minimal hold too many (see `minimal_holds`),
     `HoldAlreadyClosed` for a key whose hold is closed or past its deadline.
     """
@@ -76,8 +80,10 @@ def hold(
     if first is not None:
         return _still_open(tx, account, first)
     levels = ancestors(tx, account)
+    if apply_defaults(tx, levels):
+        levels = ancestors(tx, account)
     need = need_of(draft)
-    refused = unpriced or judged(tx, name, levels, draft)
+    refused = unpriced or judged(tx, name, levels, draft, around)
     if refused is not None:
         if enforce:
             raise refused
@@ -121,14 +127,14 @@ def need_of(draft: Draft) -> Need:
 
 
 def judged(
-    tx: Transaction, name: str, levels: list[Level], draft: Draft
-) -> BudgetExceededError | AccountFrozen | UnknownAccount | UnpricedModel | None:
+    tx: Transaction, name: str, levels: list[Level], draft: Draft, around: Sequence[int] = ()
+) -> HoldRefused | None:
     """The refusal of the hold *draft* of the account *name*, or None if every level grants it."""
     for level in levels:
         if level.settings.budgets:
             break
     else:
-        return accounts.no_budget(levels[0].account.project, name, or_above=True)
+        return accounts.no_budget_to_hold(levels[0].account.project, name)
     for level in levels:
         if level.settings.frozen is not None:
             why = f" ({level.settings.frozen})" if level.settings.frozen else ""
@@ -142,9 +148,12 @@ def judged(
     every = [check for level in levels for check in checks(tx, level, models)]
     refused = refusing(every, need)
     if not refused:
-        return unlimited(tx, levels, draft) if draft.price_source == NO_ESTIMATE else None
+        is_minimal = draft.price_source == NO_ESTIMATE
+        return unlimited(tx, levels, draft, around) if is_minimal else None
     named = {level.account.name: level for level in levels}
-    return refusal(tx, [(check, named[check.budget.account]) for check in refused], need, every)
+    return refusal(
+        tx, [(check, named[check.budget.account]) for check in refused], need, every, around
+    )
 
 
 def _still_open(tx: Transaction, account: Ref, first: Entry) -> Granted:
@@ -159,25 +168,36 @@ def settle(tx: Transaction, account: Ref, draft: Draft) -> Entry:
 
     Works after its deadline too; for a hold that is no longer listed, the cost counts where a
     charge would. Raises `HoldAlreadyClosed` if it was settled with another key or without one.
-    If *draft* is a release, as the answer says that the call failed, there is nothing to post.
+    If *draft* is a release, there is nothing to post: the answer says that the call failed, or
+    another entry counts it (see `nesting`).
     """
     assert draft.hold_id is not None
     first = recorded(tx, account, draft)
     if first is not None:
         return first
     if draft.kind == "release":
-        return _release_of_failed(tx, account, draft)
+        return _release(tx, account, draft)
+    belongs_us = settle_belongs(tx.execute, draft)
     above_ids = _close(tx, account.id, draft.hold_id)
     if above_ids is not None:
-        return post_along(tx, account, above_ids, draft, and_whole=True).entry
+        return post_along(
+            tx, account, above_ids, draft, belongs_us=lambda _: belongs_us, and_whole=True
+        ).entry
     closed_by = closing_entry(tx, account, draft.hold_id)
     if closed_by is not None and closed_by.kind == "settle":
         _refuse_closed(tx, account, draft.hold_id, None)
-    return post(tx, account, draft).entry
+    if closed_by is not None and (counting_id := counted_by(closed_by)) is not None:
+        raise HoldAlreadyClosed(
+            f"hold {draft.hold_id} of {account.name!r} was released, because entry {counting_id} "
+            "counts its call; record the cost of another call by charge",
+            hold_id=draft.hold_id,
+            entry=entry_with_id(tx.execute, account.project_id, counting_id),
+        )
+    return post(tx, account, draft, belongs_us).entry
 
 
-def _release_of_failed(tx: Transaction, account: Ref, draft: Draft) -> Entry:
-    """Release the hold of a call that failed. If it is closed, returns the row that closed it."""
+def _release(tx: Transaction, account: Ref, draft: Draft) -> Entry:
+    """Release the hold. If it is closed, returns the row that closed it."""
     assert draft.hold_id is not None
     if _close(tx, account.id, draft.hold_id) is None:
         closed_by = closing_entry(tx, account, draft.hold_id)
@@ -186,11 +206,30 @@ def _release_of_failed(tx: Transaction, account: Ref, draft: Draft) -> Entry:
     return append(tx, account, draft).entry
 
 
-def release(tx: Transaction, account: Ref, hold_id: int, reason: str | None) -> Entry:
-    """Close the hold unspent. Raises `HoldAlreadyClosed`."""
+def release(
+    tx: Transaction,
+    account: Ref,
+    hold_id: int,
+    reason: str | None,
+    counting_id: int | None = None,
+) -> Entry:
+    """Close the hold unspent. Raises `HoldAlreadyClosed`.
+
+    *counting_id*: the entry of the account that counts its call, if there is one (see `nesting`).
+    Raises `UnknownEntry`.
+    """
+    draft = Draft("release", hold_id=hold_id)
+    if counting_id is not None:
+        counting = entry_with_id(tx.execute, account.project_id, counting_id)
+        if counting is None or (counting.account, counting.kind in MONEY_KINDS) != (
+            account.name,
+            True,
+        ):
+            raise UnknownEntry(f"no entry {counting_id} of {account.name!r} records a cost")
+        draft = release_by_nesting(hold_id, counting_id)
     if _close(tx, account.id, hold_id) is None:
         _refuse_closed(tx, account, hold_id, None)
-    return append(tx, account, Draft("release", note=reason, hold_id=hold_id)).entry
+    return append(tx, account, draft._replace(note=reason or draft.note)).entry
 
 
 def extend(tx: Transaction, account: Ref, hold_id: int, expires_in_us: int) -> Entry:

@@ -11,10 +11,11 @@ from typing import Protocol, TypeAlias, TypeVar
 
 from budgetledger.entries import Alert
 from budgetledger.errors import StoreError
-from budgetledger.journal import accounts, price_rows
-from budgetledger.journal.accounts import Ref
+from budgetledger.journal import price_rows
 from budgetledger.journal.holding import Granted
-from budgetledger.journal.reports import EVER
+from budgetledger.journal.rows import accounts
+from budgetledger.journal.rows.accounts import Ref
+from budgetledger.journal.rows.rules import EVER
 from budgetledger.journal.transaction import Memory, Transaction
 from budgetledger.names import checked_name
 from budgetledger.prices import PriceBook
@@ -146,11 +147,12 @@ class Journal:
     ) -> tuple[int, int]:
         """The moment to report and the moment of knowledge, in microseconds since 1970."""
         known_us = EVER if as_of is None else to_us(as_of)
-        if at is not None:
+        clock_us = self.clock()
+        if at is not None and to_us(at) != clock_us:
             return to_us(at), known_us
         # An account's time never runs back, even if the clock does.
-        now_us = max(self.clock(), accounts.last_time(execute, ref.id))
-        return min(now_us, known_us), known_us
+        now_us = max(clock_us, accounts.last_time(execute, ref.id))
+        return (min(now_us, known_us) if at is None else now_us), known_us
 
     @property
     def prices(self) -> Prices:
@@ -187,6 +189,12 @@ class OnJournal(Protocol):
     """A ledger, or a hold of one."""
 
     _journal: Journal
+
+
+def books_of(journal: Journal) -> object:
+    """The ledger and the project of *journal*, to compare: another object may be of the same."""
+    store = journal.store
+    return store.path if store.path != ":memory:" else id(store), journal.project
 
 
 def journal_of(face: OnJournal) -> Journal:

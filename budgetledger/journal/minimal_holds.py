@@ -15,13 +15,13 @@ from collections.abc import Sequence
 
 from budgetledger.entries import Budget
 from budgetledger.errors import UnpricedModel
-from budgetledger.journal import statements
-from budgetledger.journal.answers import KEY as ANSWERED
-from budgetledger.journal.answers import each_of, models_of
-from budgetledger.journal.basis import NO_ESTIMATE, note_of
 from budgetledger.journal.drafts import UNKNOWN_MODEL
 from budgetledger.journal.reports import counts
-from budgetledger.journal.rules import Draft
+from budgetledger.journal.rows import statements
+from budgetledger.journal.rows.answers import KEY as ANSWERED
+from budgetledger.journal.rows.answers import each_of, models_of
+from budgetledger.journal.rows.basis import NO_ESTIMATE, note_of
+from budgetledger.journal.rows.rules import Draft
 from budgetledger.journal.standing import Level, check
 from budgetledger.journal.transaction import Transaction
 from budgetledger.pricing.identity import covers
@@ -38,8 +38,13 @@ _WAIT = (
 )
 
 
-def unlimited(tx: Transaction, levels: Sequence[Level], draft: Draft) -> UnpricedModel | None:
-    """The refusal of the minimal hold *draft* if it is one too many; None otherwise."""
+def unlimited(
+    tx: Transaction, levels: Sequence[Level], draft: Draft, around: Sequence[int] = ()
+) -> UnpricedModel | None:
+    """The refusal of the minimal hold *draft* if it is one too many; None otherwise.
+
+    *around*: the holds of the calls around this one.
+    """
     models = None
     if draft.model is not None and draft.model != UNKNOWN_MODEL:
         models = models_of(draft.model, draft.price_json)
@@ -47,7 +52,7 @@ def unlimited(tx: Transaction, levels: Sequence[Level], draft: Draft) -> Unprice
         for budget in level.settings.budgets:
             if budget.measure == "usd" and counts(budget, models):
                 refused = _unpriced(tx, level, budget, draft, models) or _unproven(
-                    tx, level, budget, draft
+                    tx, level, budget, draft, around
                 )
                 if refused is not None:
                     return refused
@@ -66,7 +71,8 @@ def _unpriced(
     first_us, last_us = stated.get(models, (start_us, start_us))
     if not first_us <= start_us <= last_us:
         first_us, last_us = start_us, start_us
-    rows = tx.execute(compiled(statements.UNPRICED_MINIMAL), (level.account.id, last_us)).fetchall()
+    where = (level.account.id, last_us, start_us)
+    rows = tx.execute(compiled(statements.UNPRICED_MINIMAL), where).fetchall()
     for entry_id, model, price_json in rows:
         if models is None or _is_same(models, model, price_json):
             why = f"entry {entry_id}, of such a call, has no price yet"
@@ -83,7 +89,9 @@ def _is_same(models: str, model: str, price_json: str | None) -> bool:
     )
 
 
-def _unproven(tx: Transaction, level: Level, budget: Budget, draft: Draft) -> UnpricedModel | None:
+def _unproven(
+    tx: Transaction, level: Level, budget: Budget, draft: Draft, around: Sequence[int]
+) -> UnpricedModel | None:
     """The refusal for an open minimal hold whose model or function did not end priced."""
     where = (level.account.id, tx.now_us, NO_ESTIMATE)
     open_holds = tx.execute(compiled(statements.OPEN_MINIMAL), where).fetchall()
@@ -95,14 +103,26 @@ def _unproven(tx: Transaction, level: Level, budget: Budget, draft: Draft) -> Un
         row = tx.execute(compiled(statements.LAST_MINIMAL), last).fetchone()
         if row is None or row[0] is None:
             why = f"hold {hold_id}, of such a call, is open, and may end without a price"
-            return _refusal(level, budget, draft, why, _WAIT)
+            if hold_id in around:
+                why += ", around this one"
+            is_other = hold_id not in around
+            return _refusal(level, budget, draft, why, _WAIT, blocked_by_holds=is_other)
     return None
 
 
-def _refusal(level: Level, budget: Budget, draft: Draft, why: str, advice: str) -> UnpricedModel:
+def _refusal(
+    level: Level,
+    budget: Budget,
+    draft: Draft,
+    why: str,
+    advice: str,
+    *,
+    blocked_by_holds: bool = False,
+) -> UnpricedModel:
     name = note_of(draft.model, draft.price_json).removeprefix(f"{NO_ESTIMATE} for ")
     return UnpricedModel(
         name,
         f"nothing can be estimated for this call of {name!r}, and budget {budget.name!r} of "
         f"{level.account.name!r} cannot limit it: {why}; {advice}",
+        blocked_by_holds=blocked_by_holds,
     )

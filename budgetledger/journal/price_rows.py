@@ -10,9 +10,9 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from budgetledger.errors import UnpricedModel
-from budgetledger.journal import accounts, statements
-from budgetledger.journal.append import inserted
-from budgetledger.journal.problem import Problem
+from budgetledger.journal.append import find_or_open_project, inserted
+from budgetledger.journal.rows import statements
+from budgetledger.journal.rows.problem import Problem
 from budgetledger.journal.transaction import Transaction
 from budgetledger.prices import OwnPrice
 from budgetledger.storage.dialect import compiled
@@ -42,7 +42,7 @@ def revise(tx: Transaction, revision: Revision) -> tuple[OwnPrice, bool]:
     """
     project, model, effective_at_us, note, rates_json = revision
     at_us = tx.now_us if effective_at_us is None else effective_at_us
-    project_id = None if project is None else _project_id(tx, project)
+    project_id = None if project is None else find_or_open_project(tx, project)
     current = _in_force(tx.execute, project_id, model, at_us)
     if rates_json is None and (current is None or current.removed):
         whose = "for all projects" if project is None else f"for project {project!r}"
@@ -55,7 +55,7 @@ def revise(tx: Transaction, revision: Revision) -> tuple[OwnPrice, bool]:
     before, last_us = tx.execute(statements.PRICE_HEAD).fetchone() or (_GENESIS, 0)
     recorded_at_us = max(tx.now_us, last_us)  # never before the row it follows
     terms = (model, rates_json, at_us, recorded_at_us, note)
-    row = (project_id, *terms, _chained(before, project, terms))
+    row = (project_id, *terms, chained(before, project, terms))
     return OwnPrice(
         inserted(tx.execute(statements.INSERT_PRICE_REVISION, row)), project, *terms
     ), True
@@ -77,7 +77,7 @@ def price_problems(execute: Execute) -> Iterator[Problem]:
     digest, number = _GENESIS, 0
     for *row, row_hash in execute(statements.PRICE_CHAIN):
         price, number = OwnPrice._make(row), number + 1
-        if price.id != number or _chained(digest, price.project, price[2:]) != row_hash:
+        if price.id != number or chained(digest, price.project, price[2:]) != row_hash:
             yield Problem(
                 f"own price {price.id}, or the one before it, was changed, removed or put there "
                 "by hand"
@@ -94,13 +94,6 @@ def _in_force(execute: Execute, project_id: int | None, model: str, at_us: int) 
     return None if row is None else OwnPrice._make(row)
 
 
-def _project_id(tx: Transaction, project: str) -> int:
-    """The id of the project, opened if it is new."""
-    project_id = accounts.find_project(tx.execute, project)
-    if project_id is None:
-        return inserted(tx.execute(statements.INSERT_PROJECT, (project,)))
-    return project_id
-
-
-def _chained(before: bytes, project: str | None, terms: tuple[object, ...]) -> bytes:
+def chained(before: bytes, project: str | None, terms: tuple[object, ...]) -> bytes:
+    """The hash of a row: over the hash of the row before it, its project and its terms."""
     return sha256(before + ascii((project, *terms)).encode()).digest()

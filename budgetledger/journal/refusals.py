@@ -10,9 +10,17 @@ from math import inf
 
 from budgetledger.entries import Budget, Measure
 from budgetledger.errors import BudgetExceededError
-from budgetledger.journal import statements
-from budgetledger.journal.reports import EVER, counted_by, counts, totals_before
-from budgetledger.journal.rules import Check, Need, next_time, of_measure
+from budgetledger.journal.reports import counted_by, counts, recorded_before, totals_before
+from budgetledger.journal.rows import statements
+from budgetledger.journal.rows.prior import prior_before
+from budgetledger.journal.rows.rules import (
+    EVER,
+    Check,
+    Need,
+    next_time,
+    of_measure,
+    would_fit_without,
+)
 from budgetledger.journal.standing import Level
 from budgetledger.journal.transaction import Transaction
 from budgetledger.money import PICO
@@ -21,17 +29,25 @@ from budgetledger.storage.dialect import compiled
 
 
 def refusal(
-    tx: Transaction, refused: Sequence[tuple[Check, Level]], need: Need, checks: Sequence[Check]
+    tx: Transaction,
+    refused: Sequence[tuple[Check, Level]],
+    need: Need,
+    checks: Sequence[Check],
+    around: Sequence[int] = (),
 ) -> BudgetExceededError:
     """The error for *need*, about the budget that refuses it longest, so that one wait is enough.
 
-    *refused*: the budgets that refuse it. *checks*: all budgets that apply.
+    *refused*: the budgets that refuse it. *checks*: all budgets that apply. *around*: the holds
+    of the calls around this one, which waits for none of them.
     """
     waits = [_retry_at(tx, level, check, need) for check, level in refused]
     longest = max(range(len(waits)), key=lambda n: inf if waits[n] is None else waits[n] or 0)
     (check, level), retry_at_us = refused[longest], waits[longest]
     budget, window, posted, held = check
     requested = need.of(budget.measure)
+    refusing, own = [one for one, _ in refused], _held_around(tx, refused, around)
+    others = [one.held - held for one, held in zip(refusing, own, strict=True)]
+    is_blocked = would_fit_without(refusing, others, need)
     retry_after = None if retry_at_us is None else max(0, retry_at_us - tx.now_us) / 1e6
     unit = {"usd": " USD", "tokens": " tokens", "requests": " requests"}[budget.measure]
     amounts = [
@@ -43,8 +59,10 @@ def refusal(
     message = (
         f"budget {budget.name!r} of {level.account.name!r} refuses {figures[4]}{unit}: limit "
         f"{figures[0]}, posted {figures[1]}, held {figures[2]}, available {figures[3]}; "
-        f"{_advice(check, requested, retry_after)}"
+        f"{_advice(check, requested, retry_after, is_blocked)}"
     )
+    if any(own) and would_fit_without(refusing, own, need):
+        message += _OWN.format(hold_id=around[0])
     return BudgetExceededError(
         message,
         account=level.account.name,
@@ -57,6 +75,7 @@ def refusal(
         available=left,
         requested=amount_requested,
         retry_after=retry_after,
+        blocked_by_holds=is_blocked,
         largest_output=None,
         least_available={
             measure: min(
@@ -71,13 +90,36 @@ def refusal(
     )
 
 
-def _advice(refused: Check, requested: int, retry_after: float | None) -> str:
+def _advice(refused: Check, requested: int, retry_after: float | None, is_blocked: bool) -> str:
     if requested > refused.budget.limit_units:
         return "it is more than the whole limit; ask for less, or raise the limit"
     if retry_after is None:
         return "raise the limit, or ask for less"
     wait = timedelta(seconds=-(-retry_after // 1))  # whole seconds, upwards
-    return f"retry in {wait}, ask for less, or raise the limit"
+    when = f"once open holds end, in {wait} at the latest" if is_blocked else f"in {wait}"
+    return f"retry {when}, ask for less, or raise the limit"
+
+
+_OWN = (
+    "; it would be granted without hold {hold_id} of a call around this one: if both are for the "
+    "same call, meter it once (metered, wrap, or a hold's with block)"
+)
+
+
+def _held_around(
+    tx: Transaction, refused: Sequence[tuple[Check, Level]], around: Sequence[int]
+) -> list[int]:
+    """What the holds *around* take from each of the budgets that refuse."""
+    held = []
+    for check, level in refused:
+        units = 0
+        for hold_id in around:
+            where = (level.account.id, hold_id, tx.now_us)
+            row = tx.execute(compiled(statements.HELD_AROUND), where).fetchone()
+            if row is not None and counts(check.budget, row[0]):
+                units += Need(row[1], row[2]).of(check.budget.measure)
+        held.append(units)
+    return held
 
 
 def _retry_at(tx: Transaction, level: Level, refused: Check, need: Need) -> int | None:
@@ -93,9 +135,13 @@ def _retry_at(tx: Transaction, level: Level, refused: Check, need: Need) -> int 
     shift_us = level.settings.shifts.get(budget.name, 0)
     deadlines, held_after = _held_after(tx, level, budget)
     everything, counted = posted, None
+    before = recorded_before if level.head.late_id is None else totals_before
+    prior_id = level.settings.prior.get(budget.name)
     if span_us is not None:
         counted = counted_by(execute, account_id, budget)
         everything = _units(totals_before(execute, account_id, EVER, counted), measure)
+        if prior_id is not None:
+            everything += _units(prior_before(execute, prior_id, EVER), measure)
 
     def fits(at_us: int) -> bool:
         held = held_after[bisect_right(deadlines, at_us)]
@@ -103,7 +149,9 @@ def _retry_at(tx: Transaction, level: Level, refused: Check, need: Need) -> int 
             turned = window.end_us is not None and at_us >= window.end_us
             return held + (0 if turned else posted) <= room
         start_us = max(shift_us, max(at_us, level.head.recorded_at_us) - span_us)
-        gone = _units(totals_before(execute, account_id, start_us, counted), measure)
+        gone = _units(before(execute, account_id, start_us, counted), measure)
+        if prior_id is not None:
+            gone += _units(prior_before(execute, prior_id, start_us), measure)
         return held + everything - gone <= room
 
     moment_us = next_time(level.head, tx.now_us)

@@ -1,21 +1,23 @@
 """Reads the budgets in force, their active windows, and what was posted in these.
 
 Every function runs on one snapshot. Costs come from running totals: two index seeks for a
-window, however many rows it has.
+window, however many rows it has; and from the late rows (see `journal.late`), of which it reads
+those that belong before the window or its end and were recorded after that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from decimal import Decimal
 from operator import add
 from typing import NamedTuple
 
 from budgetledger.entries import Balance, Budget, BudgetStatus, Measure
-from budgetledger.journal import statements
-from budgetledger.journal.accounts import Ref, no_budget
-from budgetledger.journal.answers import answers_counted, each_of
-from budgetledger.journal.rules import of_measure
+from budgetledger.journal.rows import statements
+from budgetledger.journal.rows.accounts import Ref, no_budget
+from budgetledger.journal.rows.answers import Counted, answers_counted, each_of
+from budgetledger.journal.rows.late import late_totals
+from budgetledger.journal.rows.prior import prior_by_model, prior_rows, prior_within
+from budgetledger.journal.rows.rules import BY_IDENTITY, EVER, of_measure
 from budgetledger.money import PICO, Sum, to_usd
 from budgetledger.pricing.identity import covers
 from budgetledger.storage.dialect import compiled
@@ -25,14 +27,10 @@ from budgetledger.windows import Period, Window, window_at
 DEFAULT_BUDGET = "default"
 """The budget that `Ledger.balance` reports first, and the only one BudgetManager knows."""
 
-BY_IDENTITY = '{"model":"identity"}'
-"""The tags of a budget's row whose model stands for all names of it."""
-
 NOTHING: tuple[int, ...] = (0, 0, 0, 0)
 """The running totals of an account, or of a model on it, before its first row."""
 
-EVER = 2**63 - 1
-"""A moment after all others."""
+_FIRST = -EVER  # a moment before all others
 
 
 class Posted(NamedTuple):
@@ -45,13 +43,6 @@ class Posted(NamedTuple):
     def of(self, measure: Measure) -> int:
         """Picodollars or a count."""
         return of_measure(measure, *self)
-
-
-class Counted(NamedTuple):
-    """What of an account is added up: the ``models`` asked for, and pairs in ``answers``."""
-
-    models: Sequence[str]
-    answers: Sequence[str] = ()
 
 
 class Revision(NamedTuple):
@@ -137,23 +128,39 @@ def posted(
     known_us: int = EVER,
     counted: Counted | None = None,
 ) -> Posted:
-    """The sum of the rows recorded in *window*, up to a moment; of *counted*, unless None."""
-    end_us = _end(window, known_us)
-    until = totals_before(execute, account_id, end_us, counted)
+    """The sum of the rows that belong to *window*, as known at a moment.
+
+    Of *counted*, unless None.
+    """
+    end_us = EVER if window.end_us is None else window.end_us
+    until = totals_before(execute, account_id, end_us, counted, known_us)
     if window.start_us is None:
         before = NOTHING
     else:
-        before = totals_before(execute, account_id, min(window.start_us, end_us), counted)
+        before = totals_before(execute, account_id, window.start_us, counted, known_us)
     usd, pico, tokens, requests = (a - b for a, b in zip(until, before, strict=True))
     return Posted(usd * PICO + pico, tokens, requests)
 
 
-def _end(window: Window, known_us: int) -> int:
-    """Where *window* ends if only rows up to a moment are known."""
-    return min(EVER if window.end_us is None else window.end_us, known_us + 1)
-
-
 def totals_before(
+    execute: Execute,
+    account_id: int,
+    moment_us: int,
+    counted: Counted | None,
+    known_us: int = EVER,
+) -> tuple[int, ...]:
+    """The sum of the rows that belong before a moment, as known at another, in `Head`'s order.
+
+    Of *counted*, unless None.
+    """
+    totals = recorded_before(execute, account_id, min(moment_us, known_us + 1), counted)
+    if moment_us > known_us or moment_us == EVER:
+        return totals  # no known row is recorded later
+    late = late_totals(execute, account_id, moment_us, known_us, counted)
+    return tuple(map(add, totals, late)) if any(late) else totals
+
+
+def recorded_before(
     execute: Execute, account_id: int, moment_us: int, counted: Counted | None
 ) -> tuple[int, ...]:
     """The running totals just before a moment, of *counted* unless None, in `Head`'s order."""
@@ -205,16 +212,23 @@ def balance(
 ) -> Balance:
     """The account's `Balance` in the windows that contain a moment, as known at another.
 
-    Open holds count in windows that contain *now_us*, the clock's time, until their deadline;
-    *now_us* None leaves them out.
+    Open holds count in windows that contain *now_us*, the clock's time, until their deadline; in
+    rolling windows, if they were taken by the moment. *now_us* None leaves them out.
     """
     open_holds = [] if now_us is None else _open_holds(execute, account.id, now_us)
+    taken = None if now_us is None or moment_us >= now_us else moment_us
     statuses = []
+    prior = prior_rows(execute, account.id, known_us) if account.name == "*" else {}
     for budget in budgets_in_force(execute, account.id, account.name, moment_us, known_us):
         window = window_of(execute, account.id, budget, moment_us, known_us)
         counted = counted_by(execute, account.id, budget)
         used = posted(execute, account.id, window, known_us, counted)
-        held = _held(open_holds, budget) if _holds_now(window, now_us) else _NOT_HELD
+        if budget.name in prior:
+            used = _plus(used, prior_within(execute, prior[budget.name], window))
+        if budget.period.per == "rolling" and now_us is not None and taken is not None:
+            held = _held(_open_holds(execute, account.id, now_us, taken), budget)
+        else:
+            held = _held(open_holds, budget) if _holds_now(window, now_us) else _NOT_HELD
         statuses.append(_status(budget, window, used.of(budget.measure), held.of(budget.measure)))
     in_usd = [status for status in statuses if status.budget.measure == "usd"]
     if in_usd:
@@ -245,9 +259,15 @@ def _status(budget: Budget, window: Window, posted: int, held: int) -> BudgetSta
     )
 
 
-def _open_holds(execute: Execute, account_id: int, now_us: int) -> list[tuple[str | None, Posted]]:
-    """What the open holds set aside, each with its model."""
-    rows = execute(compiled(statements.OPEN_HOLDS), (account_id, now_us))
+def _open_holds(
+    execute: Execute, account_id: int, now_us: int, taken_by_us: int | None = None
+) -> list[tuple[str | None, Posted]]:
+    """What the open holds set aside, each with its model; of those taken by a moment."""
+    if taken_by_us is None:
+        rows = execute(compiled(statements.OPEN_HOLDS), (account_id, now_us))
+    else:
+        where = (account_id, now_us, taken_by_us)
+        rows = execute(compiled(statements.OPEN_HOLDS_TAKEN_BY), where)
     return [(model, Posted(pico, tokens, 1)) for model, pico, tokens in rows]
 
 
@@ -264,11 +284,16 @@ def _holds_now(window: Window, now_us: int | None) -> bool:
     return now_us is None or window.end_us is None or now_us < window.end_us
 
 
+def _belonging(window: Window, known_us: int) -> tuple[int, ...]:
+    """The parameters of a statement about rows that belong to *window*, known at a moment."""
+    start_us = _FIRST if window.start_us is None else window.start_us
+    return start_us, known_us, start_us, EVER if window.end_us is None else window.end_us, known_us
+
+
 def _unpriced(
     execute: Execute, account_id: int, window: Window, known_us: int, counted: Counted | None
 ) -> int:
-    start_us = 0 if window.start_us is None else window.start_us
-    when = start_us, _end(window, known_us), known_us
+    when = _belonging(window, known_us)
     count = 0
     for model in (None,) if counted is None else counted.models:
         rows = execute(compiled(statements.UNPRICED), (account_id, model, model, *when))
@@ -279,8 +304,7 @@ def _unpriced(
 def _assumed(
     execute: Execute, account_id: int, window: Window, known_us: int, counted: Counted | None
 ) -> int:
-    start_us = 0 if window.start_us is None else window.start_us
-    when = start_us, _end(window, known_us), known_us
+    when = _belonging(window, known_us)
     sum_pico = 0
     for model in (None,) if counted is None else counted.models:
         where = (account_id, model, model, *when)
@@ -292,8 +316,19 @@ def _assumed(
 def model_costs(execute: Execute, account: Ref, window: Window, known_us: int) -> dict[str, Posted]:
     """What was posted in *window* by model, without models that posted nothing."""
     by_model = {}
+    prior = {}
+    if account.name == "*":
+        prior = prior_by_model(execute, account.project_id, account.id, window, known_us)
     for (model,) in execute(compiled(statements.MODELS), (account.id,) * 3).fetchall():
         used = posted(execute, account.id, window, known_us, Counted([model]))
+        if model in prior:
+            used = _plus(used, prior.pop(model))
         if any(used):
             by_model[model] = used
-    return by_model
+    return by_model | {model: _plus(_NOT_HELD, of_model) for model, of_model in prior.items()}
+
+
+def _plus(used: Posted, totals: tuple[int, ...]) -> Posted:
+    """*used* and totals in `Head`'s order."""
+    usd, pico, tokens, requests = totals
+    return Posted(used.pico + usd * PICO + pico, used.tokens + tokens, used.requests + requests)

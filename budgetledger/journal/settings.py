@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from budgetledger.entries import Budget, Entry
 from budgetledger.errors import InvalidInput
-from budgetledger.journal import accounts, reports, statements
-from budgetledger.journal.accounts import Ref
+from budgetledger.journal import reports
 from budgetledger.journal.alerts import raise_alerts, resolve
-from budgetledger.journal.answers import note_earlier
 from budgetledger.journal.append import append, find_or_open, recorded
-from budgetledger.journal.budget_terms import BudgetTerms
+from budgetledger.journal.budget_revisions import append_revision
+from budgetledger.journal.budget_terms import KEPT, BudgetChange, BudgetTerms
+from budgetledger.journal.default_budgets import STANDARD, is_by_default
 from budgetledger.journal.journal import Journal
-from budgetledger.journal.reports import BY_IDENTITY
-from budgetledger.journal.rules import Draft
+from budgetledger.journal.rows import accounts, statements
+from budgetledger.journal.rows.accounts import Ref
+from budgetledger.journal.rows.rules import Draft
 from budgetledger.journal.standing import WHOLE_PROJECT, ancestors, head_of, settings_of
 from budgetledger.journal.transaction import Transaction
+from budgetledger.journal.whole_project import count_earlier
 from budgetledger.names import checked_name, checked_reason
 from budgetledger.windows import Window, window_at
 
@@ -22,6 +24,8 @@ from budgetledger.windows import Window, window_at
 def set_budget(tx: Transaction, account: Ref, terms: BudgetTerms) -> Budget:
     """Append a revision of the budget that *terms* name, unless the same is in force."""
     name, measure, limit, model, period, alert_at, anchored, created_at = terms
+    if name != STANDARD and is_by_default(tx, account):
+        remove_budget(tx, account, STANDARD)
     revisions = reports.revisions(tx.execute, account.id, account.name).get(name, [])
     now_us = tx.now_us
     if created_at is None:
@@ -39,11 +43,10 @@ def set_budget(tx: Transaction, account: Ref, terms: BudgetTerms) -> Budget:
     )
     if not revisions or revisions[-1].removed or revisions[-1].budget != budget:
         head = head_of(tx, account)
-        settings = settings_of(tx, account, head.settings_count)
-        standing = settings.standing
-        _append_revision(tx, account, budget, removed=False)
-        if by_identity and model is not None and model not in settings.budgeted:
-            note_earlier(tx.execute, account.id, settings.budgeted, model)
+        standing = settings_of(tx, account, head.settings_count).standing
+        append_revision(tx, account, budget, removed=False)
+        if account.name == WHOLE_PROJECT:
+            count_earlier(tx, account, budget, was)
         was = revisions[-1].budget if revisions else budget
         is_another = (was.measure, was.model, was.period) != (measure, model, period)
         given_up = [
@@ -67,6 +70,30 @@ def set_budget_of(journal: Journal, account: str, terms: BudgetTerms) -> Budget:
     return budget
 
 
+def change_budget_of(
+    journal: Journal, account: str, change: BudgetChange
+) -> tuple[Budget, list[Budget]]:
+    """Change a budget of *account*, or add one; the account is opened if it is new.
+
+    What *change* leaves out stays as it is when the row is written, so that racing changes keep
+    each other's. Returns the budget in force and, if it was added without a name and a period,
+    the budgets beside it that the caller may have meant.
+    """
+
+    def operation(tx: Transaction) -> tuple[Ref, Budget, list[Budget]]:
+        ref = find_or_open(tx, journal.project, account)
+        in_force = reports.budgets_in_force(tx.execute, ref.id, ref.name)
+        current = next((budget for budget in in_force if budget.name == change.name), None)
+        budget = set_budget(tx, ref, change.terms(current))
+        is_meant = current is not None or change.is_named or change.per is not KEPT
+        terms = budget.measure, budget.model
+        alike = [one for one in in_force if (one.measure, one.model) == terms]
+        return ref, budget, [] if is_meant else alike
+
+    journal.refs[account], budget, beside = journal.write(operation)
+    return budget, beside
+
+
 def remove_budget(tx: Transaction, account: Ref, name: str) -> None:
     """Append the revision that ends the budget *name*. Raises `UnknownAccount`."""
     revisions = reports.revisions(tx.execute, account.id, account.name).get(name, [])
@@ -74,31 +101,8 @@ def remove_budget(tx: Transaction, account: Ref, name: str) -> None:
         raise accounts.no_budget(account.project, account.name, name)
     head = head_of(tx, account)
     standing = settings_of(tx, account, head.settings_count).standing
-    _append_revision(tx, account, revisions[-1].budget, removed=True)
+    append_revision(tx, account, revisions[-1].budget, removed=True)
     resolve(tx, account, [crossed for crossed in standing if crossed.budget == name])
-
-
-def _append_revision(tx: Transaction, account: Ref, budget: Budget, *, removed: bool) -> None:
-    period = budget.period
-    detail = (
-        budget.name,
-        budget.measure,
-        *budget.limit_sum,
-        budget.model,
-        period.per,
-        period.timezone,
-        period.week_start,
-        period.anchor_us,
-        period.span_us,
-        budget.created_at,
-        int(removed),
-    )
-    alert_at = ",".join(map(str, budget.alert_at)) or None
-    # Without thresholds the hash is that of revisions before thresholds existed.
-    hashed = detail if alert_at is None else (*detail, alert_at)
-    draft = Draft("budget", tags_json=BY_IDENTITY if budget.by_identity else None)
-    entry = append(tx, account, draft, hashed).entry
-    tx.execute(statements.INSERT_BUDGET_REVISION, (entry.id, account.id, *detail, alert_at))
 
 
 def shift_windows(

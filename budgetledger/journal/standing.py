@@ -8,22 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from operator import add, sub
 from typing import Any, Literal, NamedTuple
 
 from budgetledger.entries import Budget
-from budgetledger.journal import statements
-from budgetledger.journal.accounts import Ref, account_by_id
-from budgetledger.journal.reports import (
+from budgetledger.journal.reports import NOTHING, counted_by, counts, recorded_before, thresholds
+from budgetledger.journal.rows import statements
+from budgetledger.journal.rows.accounts import Ref, account_by_id
+from budgetledger.journal.rows.answers import Counted, budgeted_models
+from budgetledger.journal.rows.late import moved
+from budgetledger.journal.rows.prior import prior_rows, prior_within
+from budgetledger.journal.rows.rules import (
     BY_IDENTITY,
     EVER,
-    NOTHING,
-    Counted,
-    counted_by,
-    counts,
-    thresholds,
-    totals_before,
-)
-from budgetledger.journal.rules import (
     Check,
     Crossed,
     Head,
@@ -62,12 +59,14 @@ def head_of(tx: Transaction, account: Ref) -> Head:
 
 
 def _read_head(tx: Transaction, account: Ref) -> Head:
-    row = tx.execute(_HEAD, (account.project_id, account.id)).fetchone()
+    project_id, account_id = account.project_id, account.id
+    row = tx.execute(_HEAD, (project_id, account_id, project_id, account_id)).fetchone()
     if row is not None:
         head = head_in(row)
     else:
-        whole = tx.execute(compiled(statements.WHOLE_PROJECT), (account.project_id,)).fetchone()
-        head = genesis(account.project, account.name, account.created_at_us, whole and whole[0])
+        statement = compiled(statements.HEAD_WITHOUT_ROWS)
+        row = tx.execute(statement, (project_id, project_id)).fetchone()
+        head = genesis(account.project, account.name, account.created_at_us, *row)
     tx.memory.heads[account.id] = head
     return head
 
@@ -96,18 +95,12 @@ def _load(tx: Transaction, account: Ref, version: int) -> Settings:
     shifts = {}
     if was_shifted:
         shifts = dict(execute(compiled(statements.LAST_SHIFTS), here).fetchall())
-    return Settings(
-        version,
-        budgets,
-        shifts,
-        parent_id,
-        frozen,
-        tuple(_standing(tx, account, budgets)),
-        tuple(
-            model
-            for (model,) in execute(compiled(statements.BUDGETED_MODELS), (*here, BY_IDENTITY))
-        ),
-    )
+    alerts = tuple(_standing(tx, account, budgets))
+    settings = Settings(version, budgets, shifts, parent_id, frozen, alerts)
+    settings.budgeted = budgeted_models(execute, account.id)
+    if account.name == WHOLE_PROJECT:
+        settings.prior = prior_rows(execute, account.id)
+    return settings
 
 
 def _standing(tx: Transaction, account: Ref, budgets: tuple[Budget, ...]) -> Iterator[Crossed]:
@@ -164,6 +157,9 @@ def checks(tx: Transaction, level: Level, models: str | None) -> list[Check]:
 def check(tx: Transaction, level: Level, budget: Budget, held: Held | None = None) -> Check:
     """The use of *budget*'s active window; *held* None if it does not matter."""
     window, posted = _posted(tx, level, budget)
+    prior_id = level.settings.prior.get(budget.name)
+    if prior_id is not None:
+        posted = tuple(map(add, posted, prior_within(tx.execute, prior_id, window)))
     usd, pico, tokens, requests = posted
     used = of_measure(budget.measure, usd * PICO + pico, tokens, requests)
     if held is None:
@@ -212,22 +208,26 @@ def _sum_held(
 
 
 def _posted(tx: Transaction, level: Level, budget: Budget) -> tuple[Window, tuple[int, ...]]:
-    """The active window, and what was posted in it."""
+    """The active window, and what belongs to it."""
     account, head, settings = level
     moment_us = next_time(head, tx.now_us)
     counted = counted_by(tx.execute, account.id, budget)
     if counted is None:
         until = account_totals(head)
     else:
-        until = totals_before(tx.execute, account.id, EVER, counted)
+        until = recorded_before(tx.execute, account.id, EVER, counted)
     cut = settings.cuts.get(budget.name)
     if cut is not None and _within(cut[0], moment_us):
         window, before = cut
     else:
         window, before = _cut(tx, level, budget, counted, moment_us, until)
-    if before is NOTHING:
-        return window, until
-    return window, tuple(a - b for a, b in zip(until, before, strict=True))
+    used = until if before is NOTHING else tuple(map(sub, until, before))
+    if head.late_id is None or window.start_us is None:
+        return window, used
+    late = settings.late.get(budget.name)
+    late = moved(tx.execute, account.id, late, window.start_us, head.late_id, counted)
+    settings.late[budget.name] = late
+    return window, tuple(map(sub, used, late.totals))
 
 
 def _cut(
@@ -249,7 +249,7 @@ def _cut(
     elif head.recorded_at_us < start_us:
         return window, until  # nothing posted yet, but rows may still come before the start
     else:
-        before = totals_before(tx.execute, account.id, start_us, counted)
+        before = recorded_before(tx.execute, account.id, start_us, counted)
     if budget.period.per != "rolling":
         settings.cuts[budget.name] = window, before
     return window, before

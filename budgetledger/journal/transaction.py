@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from budgetledger.entries import Alert, Budget
-from budgetledger.journal.accounts import Ref
-from budgetledger.journal.rules import Crossed, Head
+from budgetledger.journal.rows.accounts import Ref
+from budgetledger.journal.rows.late import Kept
+from budgetledger.journal.rows.rules import Crossed, Head
 from budgetledger.prices import PriceBook
 from budgetledger.storage.protocols import Execute
 from budgetledger.windows import Period, Window
@@ -15,9 +16,10 @@ _MOST_REMEMBERED = 20_000  # accounts; a little over a kilobyte each
 class Settings:
     """The cached settings of an account, valid while its `settings_count` equals *version*.
 
-    ``cuts``, by budget: the last active window, and what was posted before it. ``stated``, by
-    model: between which moments every settle of a minimal hold has a price. ``budgeted``: the
-    models that budgets were ever set on, by identity.
+    ``cuts``, by budget: the last active window, and what was recorded before it; ``late``: which
+    of the rows recorded since belong before it. ``stated``, by model: between which moments every
+    settle of a minimal hold has a price. ``prior``, by budget of ``*``: see `journal.prior`.
+    ``budgeted``: the models that budgets were ever set on, by identity.
     """
 
     __slots__ = (
@@ -26,8 +28,10 @@ class Settings:
         "cuts",
         "frozen",
         "has_alerts",
+        "late",
         "parent_id",
         "plain_version",
+        "prior",
         "shifts",
         "standing",
         "stated",
@@ -42,7 +46,6 @@ class Settings:
         parent_id: int | None,
         frozen: str | None,
         standing: tuple[Crossed, ...],
-        budgeted: tuple[str, ...] = (),
     ) -> None:
         self.version = version
         self.budgets = budgets
@@ -50,10 +53,12 @@ class Settings:
         self.parent_id = parent_id
         self.frozen = frozen
         self.standing = standing
-        self.budgeted = budgeted
         self.has_alerts = bool(standing) or any(budget.alert_at for budget in budgets)
         self.plain_version = -1 if self.has_alerts or parent_id is not None else version
+        self.budgeted: tuple[str, ...] = ()
+        self.prior: dict[str, int] = {}
         self.cuts: dict[str, tuple[Window, tuple[int, ...]]] = {}
+        self.late: dict[str, Kept] = {}
         self.stated: dict[str | None, tuple[int, int]] = {}
 
 

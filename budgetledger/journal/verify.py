@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from budgetledger.journal import statements
-from budgetledger.journal.answers import (
-    follow_answer,
-    has_answer,
-    has_snapshot,
-    names_of,
-    needs_snapshot,
-)
+from budgetledger.journal.default_budgets import default_problems
 from budgetledger.journal.price_rows import price_problems
-from budgetledger.journal.problem import Problem
-from budgetledger.journal.reports import BY_IDENTITY
-from budgetledger.journal.rules import (
+from budgetledger.journal.rows import statements
+from budgetledger.journal.rows.answers import AnswerRows, budgeted_models
+from budgetledger.journal.rows.late import LateRows
+from budgetledger.journal.rows.prior import is_recounted, stored_detail
+from budgetledger.journal.rows.problem import Problem
+from budgetledger.journal.rows.rules import (
     SETTINGS,
     Draft,
     Head,
@@ -30,7 +26,6 @@ from budgetledger.storage.dialect import compiled
 from budgetledger.storage.protocols import Execute
 from budgetledger.storage.schema import Inspection, Schema
 
-_MODEL = 4  # its place in BUDGET_DETAIL
 _EVERY = 1000  # rows between two calls of progress
 _DETAILS = {  # the row elsewhere that a row's hash covers, by kind
     "budget": statements.BUDGET_DETAIL,
@@ -68,6 +63,7 @@ def verify(
     (total,) = execute("SELECT count(*) FROM entries").fetchone()
     accounts = execute(compiled(statements.ALL_ACCOUNTS)).fetchall()
     (counted_from,) = execute(statements.COUNTED_FROM).fetchone()
+    corrected = {corrects_id for (corrects_id,) in execute(statements.CORRECTED)}
     done = 0
 
     def count_row() -> None:
@@ -77,9 +73,11 @@ def verify(
             progress(done, total)
 
     for account in accounts:
-        problems += _journal_problems(execute, account, counted_from, count_row)
+        late = LateRows(execute, account[0], corrected)
+        problems += _journal_problems(execute, account, counted_from, count_row, late)
     problems += hierarchy_problems(execute, counted_from)
     problems += price_problems(execute)
+    problems += default_problems(execute)
     return Verification(len(accounts), done, tuple(problems))
 
 
@@ -114,16 +112,14 @@ def _journal_problems(
     account_row: tuple[int, int, str, str, int],
     counted_from: int,
     count_row: Callable[[], None],
+    late: LateRows,
 ) -> list[Problem]:
     account_id, project_id, project, account, created_at_us = account_row
     problems: list[Problem] = []
     head = genesis(project, account, created_at_us)
     models: dict[str | None, tuple[int | None, ...]] = {}
     runs: set[tuple[Any, ...]] = set()
-    answers: dict[str, tuple[int, ...]] = {}
-    answered: set[tuple[Any, ...]] = set()
-    snapshots: list[tuple[Draft, int, int]] = []
-    budgeted: set[str] = set()
+    answers = AnswerRows(budgeted_models(execute, account_id))
     for row in execute(compiled(statements.JOURNAL), (account_id,)):
         entry_id, row_project_id, row_hash, *rest = row
         row_totals, (recorded_at_us, *evidence, row_count) = tuple(rest[:8]), rest[8:]
@@ -139,6 +135,13 @@ def _journal_problems(
             problem = "the row, or the one before it, was changed, removed or put there by hand"
         if problem is None and totals != row_totals:
             problem = "its running totals do not add up"
+        is_prior = draft.kind == "prior"
+        if (
+            problem is None
+            and is_prior
+            and not is_recounted(execute, project_id, account_id, entry_id)
+        ):
+            problem = "what it says was posted before is not what the rows before it say"
         if problem is None and row_project_id != project_id:
             problem = "it belongs to another project than the account"
         # Rows of the first schema have no count.
@@ -149,21 +152,15 @@ def _journal_problems(
         # Go on from what the row states, so that one change is not reported at every later row.
         if head.model not in (None, draft.model):
             runs.add((head.model, head.recorded_at_us, head.id))
-        place = row_count or 0, entry_id, draft.model, None
+        place = row_count or 0, entry_id, draft.model, None, None, False
         head = Head._make((row_hash, recorded_at_us, *row_totals, *place))
         if draft.model is not None:
             models[draft.model] = model_totals(head)
-        if has_answer(draft):
-            names = names_of(draft)
-            answers[names] = follow_answer(draft, answers.get(names))
-            answered.add((names, recorded_at_us, entry_id, *answers[names]))
-        elif has_snapshot(draft):
-            snapshots.append((draft, recorded_at_us, entry_id))
-        elif draft.tags_json == BY_IDENTITY and draft.kind == "budget" and detail:
-            budgeted.add(str(detail[_MODEL]))
+        answers.pass_row(entry_id, recorded_at_us, draft)
+        late.pass_row(entry_id, recorded_at_us, draft)
         count_row()
-    answered |= _snapshot_rows(snapshots, tuple(budgeted), answers)
-    return problems + _index_problems(execute, account_id, account, runs, answered)
+    problems += _index_problems(execute, account_id, account, runs, answers.rows, late)
+    return problems
 
 
 def _index_problems(
@@ -172,37 +169,22 @@ def _index_problems(
     account: str,
     runs: set[tuple[Any, ...]],
     answered: set[tuple[Any, ...]],
-) -> list[Problem]:
-    """Compare the expected rows of the two indexes over a journal with those that are there."""
-    runs = runs ^ set(execute(compiled(statements.MODEL_RUNS), (account_id,)))
-    problems = [
-        Problem("the list of runs of a model is wrong about this row", account, entry_id)
-        for entry_id in sorted({entry_id for _, _, entry_id in runs})
-    ]
-    answered = answered ^ set(execute(compiled(statements.ALL_ANSWERS), (account_id,)))
+    late: LateRows,
+) -> Iterator[Problem]:
+    """Compare the indexes over an account's rows with what was worked out."""
+    runs ^= set(execute(compiled(statements.MODEL_RUNS), (account_id,)))
+    answered ^= set(execute(compiled(statements.ALL_ANSWERS), (account_id,)))
+    for entry_id in sorted({entry_id for _, _, entry_id in runs}):
+        yield Problem("the list of runs of a model is wrong about this row", account, entry_id)
     for entry_id in sorted({entry_id for _, _, entry_id, *_ in answered}):
-        problems.append(
-            Problem("the totals of what another model answered are wrong", account, entry_id)
-        )
-    return problems
-
-
-def _snapshot_rows(
-    snapshots: list[tuple[Draft, int, int]],
-    budgeted: tuple[str, ...],
-    totals: dict[str, tuple[int, ...]],
-) -> set[tuple[Any, ...]]:
-    """The rows of ``answers`` for the calls that snapshots answered, as budgets need them."""
-    rows = set()
-    for draft, at_us, entry_id in snapshots if budgeted else ():
-        if needs_snapshot(budgeted, draft):
-            names = names_of(draft)
-            totals[names] = follow_answer(draft, totals.get(names))
-            rows.add((names, at_us, entry_id, *totals[names]))
-    return rows
+        yield Problem("the totals of what another model answered are wrong", account, entry_id)
+    for entry_id in late.astray():
+        yield Problem("the list of late rows is wrong about this row", account, entry_id)
 
 
 def _detail(execute: Execute, draft: Draft, entry_id: int) -> tuple[object, ...] | None:
+    if draft.kind == "prior":
+        return stored_detail(execute, entry_id)
     if draft.kind not in _DETAILS:
         return ()
     belonging_to = draft.corrects_id if draft.kind == "adjustment" else entry_id

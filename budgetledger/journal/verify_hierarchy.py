@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from budgetledger.entries import MONEY_KINDS
-from budgetledger.journal import statements
-from budgetledger.journal.answers import models_of
-from budgetledger.journal.problem import Problem
+from budgetledger.journal.rows import statements
+from budgetledger.journal.rows.answers import models_of
+from budgetledger.journal.rows.problem import Problem
 from budgetledger.journal.standing import WHOLE_PROJECT
 from budgetledger.storage.dialect import compiled
 from budgetledger.storage.protocols import Execute
@@ -61,6 +61,7 @@ def hierarchy_problems(execute: Execute, counted_from: int) -> Iterator[Problem]
     """
     hierarchy = _Hierarchy(execute)
     open_holds: dict[int, _Open] = {}
+    of_project: dict[int, list[int]] = {}  # the holds, open or closed
     corrected = {corrects_id for (corrects_id,) in execute(statements.CORRECTED)}
     repeated_in: dict[int, list[int]] = {}  # of those corrected later
     last_id, last_evidence, missing = 0, (), list[int]()
@@ -85,18 +86,25 @@ def hierarchy_problems(execute: Execute, counted_from: int) -> Iterator[Problem]
         corrects_id, hold_id, model, pico, tokens, expires_at_us, *_ = evidence
         if kind == "hold":
             above = hierarchy.above(account_id, project_id)
+            of_project.setdefault(project_id, []).append(entry_id)
             models = models_of(model, evidence[_PRICE])
             open_holds[entry_id] = _Open([account_id, *above], expires_at_us, models, pico, tokens)
         elif kind == "extend" and hold_id in open_holds:
             open_holds[hold_id] = open_holds[hold_id]._replace(expires_at_us=expires_at_us)
         elif kind in ("settle", "release", "expire"):
             closed = open_holds.pop(hold_id, None)
+        elif kind == "prior":  # open holds count on the project's account from here on
+            for one in of_project.get(project_id, ()):
+                if one in open_holds and account_id not in open_holds[one].counted_on:
+                    open_holds[one].counted_on.append(account_id)
         if kind == "adjustment":
             missing = list(repeated_in.get(corrects_id, ()))
+            for whole_id in hierarchy.whole(project_id):
+                if whole_id not in (account_id, *missing):
+                    missing += _prior(execute, whole_id, corrects_id, entry_id)
         elif kind == "settle" and closed is not None:
-            whole = hierarchy.whole(project_id)
-            missing = closed.counted_on[1:]
-            missing += [one for one in whole if one not in closed.counted_on]
+            whole = [one for one in hierarchy.whole(project_id) if one not in closed.counted_on]
+            missing = closed.counted_on[1:] + whole
         elif kind in MONEY_KINDS and entry_id >= counted_from:
             missing = hierarchy.above(account_id, project_id)
     if missing:
@@ -105,6 +113,14 @@ def hierarchy_problems(execute: Execute, counted_from: int) -> Iterator[Problem]
     astray = {row[1] for row in expected.symmetric_difference(execute(statements.ALL_OPEN_HOLDS))}
     for hold_id in sorted(astray):
         yield Problem("the list of open holds is wrong about this hold", None, hold_id)
+
+
+def _prior(execute: Execute, whole_id: int, corrects_id: int, entry_id: int) -> list[int]:
+    """The project's own account, if a row of kind ``prior`` counted what is corrected."""
+    row = execute(compiled(statements.BELONGS), (corrects_id,)).fetchone()
+    where = (whole_id, corrects_id, entry_id, row and row[0])
+    is_prior = row and execute(compiled(statements.IS_PRIOR), where).fetchone()
+    return [whole_id] if is_prior else []
 
 
 class _Open(NamedTuple):

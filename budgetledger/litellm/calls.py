@@ -20,12 +20,13 @@ from budgetledger.errors import (
     InvalidInput,
     UnpricedModel,
 )
-from budgetledger.holds import BaseHold, Hold, called_at
+from budgetledger.holds import BaseHold, Hold, called_at, nested
 from budgetledger.journal.drafts import HoldRequest
 from budgetledger.journal.journal import journal_of
 from budgetledger.ledger import Ledger, ledger_at, requested_hold
 from budgetledger.litellm.exceeded_error import as_litellm_error
 from budgetledger.litellm.listed_prices import listed_rates, models_of, most_cost, stated_rates
+from budgetledger.litellm.price_list import price_list
 from budgetledger.litellm.tags import call_tags
 from budgetledger.money import to_usd
 from budgetledger.responses.called_at import called_at as places_of
@@ -94,7 +95,8 @@ class LitellmMeter:
         ledger = ledger_at(self._ledger(), *_places(call.kwargs))
         hold = self._held(ledger, call)
         try:
-            response = function(*args, **call.kwargs)
+            with nested(hold):
+                response = function(*args, **call.kwargs)
         except BaseException as error:
             hold.__exit__(type(error), error, None)
             raise
@@ -115,7 +117,8 @@ class LitellmMeter:
         ledger = ledger_at(self._ledger(), *_places(call.kwargs))
         hold = await self._aheld(ledger, call)
         try:
-            response = await function(*args, **call.kwargs)
+            with nested(hold):
+                response = await function(*args, **call.kwargs)
         except BaseException as error:
             await hold.__aexit__(type(error), error, None)
             raise
@@ -260,8 +263,7 @@ def _unaliased(function: str, model: str) -> str:
 def _listed() -> Mapping[str, Mapping[str, Any]]:
     import litellm
 
-    listed: Mapping[str, Mapping[str, Any]] = litellm.model_cost
-    return listed
+    return price_list(litellm.model_cost)
 
 
 def _is_cached(response: object) -> bool:

@@ -15,11 +15,11 @@ from typing import Protocol, TypeAlias, cast
 from budgetledger.aio import AsyncLedger
 from budgetledger.errors import BudgetExceededError, InvalidInput, UnknownAccount
 from budgetledger.journal import settings
-from budgetledger.journal.accounts import Ref
 from budgetledger.journal.append import find_or_open
 from budgetledger.journal.budget_terms import BudgetTerms
 from budgetledger.journal.holding import Granted
 from budgetledger.journal.journal import Journal, Taking, journal_of
+from budgetledger.journal.rows.accounts import Ref
 from budgetledger.journal.standing import head_of, settings_of
 from budgetledger.journal.transaction import Transaction
 from budgetledger.ledger import Ledger, ledger_on

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from budgetledger.entries import DefaultBudget
 from budgetledger.errors import InvalidName, UnknownAccount
 from budgetledger.holds import Hold
 from budgetledger.journal.budget_terms import BudgetTerms
@@ -12,7 +13,7 @@ from budgetledger.journal.reports import DEFAULT_BUDGET
 from budgetledger.journal.settings import set_budget_of, shift_if_due
 from budgetledger.ledger import Ledger
 from budgetledger.litellm.records import DAYS, UNITS, budget_fields, cost_fields
-from budgetledger.money import Amount, Sum, to_pico
+from budgetledger.money import Amount, Sum, to_pico, to_usd
 from budgetledger.usage import Usage
 from budgetledger.verbs.balances import snapshot
 from budgetledger.verbs.listing import accounts_with_budget
@@ -71,6 +72,23 @@ class LocalBooks:
             created_at=created_at,
         )
         set_budget_of(journal_of(self._ledger), user, terms)
+
+    def set_default_budget(self, kind: str, limit: Sum, duration: str | None) -> None:
+        """Set the default budget of the accounts of *kind*."""
+        self._ledger.set_default_budget(
+            to_usd(limit.total_pico),
+            per=None if duration is None else UNITS[DAYS[duration]],
+            anchor=None if duration is None else "creation",
+            kind=kind,
+        )
+
+    def remove_default_budget(self, kind: str) -> None:
+        """End the default budget of *kind*. Raises `UnknownAccount`."""
+        self._ledger.remove_default_budget(kind)
+
+    def default_budgets(self) -> list[DefaultBudget]:
+        """The default budgets in force."""
+        return self._ledger.default_budgets()
 
     def charge(
         self, user: str, response: object, model: str | None = None, usage: Usage | None = None

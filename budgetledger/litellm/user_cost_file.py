@@ -16,14 +16,15 @@ from typing import Any, NamedTuple
 
 from budgetledger.entries import Entry
 from budgetledger.errors import IdempotencyConflict, InvalidInput
-from budgetledger.journal import settings, statements
-from budgetledger.journal.accounts import Ref
+from budgetledger.journal import settings
 from budgetledger.journal.append import find_or_open
 from budgetledger.journal.budget_terms import BudgetTerms
 from budgetledger.journal.journal import journal_of
 from budgetledger.journal.posting import post_once
 from budgetledger.journal.reports import DEFAULT_BUDGET
-from budgetledger.journal.rules import Draft
+from budgetledger.journal.rows import statements
+from budgetledger.journal.rows.accounts import Ref
+from budgetledger.journal.rows.rules import Draft
 from budgetledger.journal.transaction import Transaction
 from budgetledger.ledger import Ledger
 from budgetledger.litellm.records import (

@@ -182,7 +182,7 @@ def price(
     return total(model, usage, rates, names, _source())
 
 
-def dearest(
+def most_expensive(
     model: str, input_tokens: int, at: datetime, host: Host | None = None
 ) -> tuple[str, dict[str, str]]:
     """Source and unit prices of the most that a call of ``model`` may cost, token by token.
@@ -192,21 +192,21 @@ def dearest(
 
     *Raises* ``UnpricedModel`` when the model is not in the list, or has no rate for input.
     """
-    return _extreme(model, input_tokens, at, host, dearest=True)
+    return _extreme(model, input_tokens, at, host, most=True)
 
 
 def cheapest(
     model: str, input_tokens: int, at: datetime, host: Host | None = None
 ) -> tuple[str, dict[str, str]]:
-    """Like ``dearest``, but the lowest rates at which a token of text may be billed.
+    """Like ``most_expensive``, but the lowest rates at which a token of text may be billed.
 
     For the input that is mostly the rate of cached tokens.
     """
-    return _extreme(model, input_tokens, at, host, dearest=False)
+    return _extreme(model, input_tokens, at, host, most=False)
 
 
 def _extreme(
-    model: str, input_tokens: int, at: datetime, host: Host | None, *, dearest: bool
+    model: str, input_tokens: int, at: datetime, host: Host | None, *, most: bool
 ) -> tuple[str, dict[str, str]]:
     listed = _look_up(model, at, None, host)
     rates = listed.rates(at).by_name if listed else {}
@@ -216,7 +216,7 @@ def _extreme(
             f"no price is known for model {model!r}; set one with set_price({model!r}, ...) or "
             "`budgetledger prices set`, hold an amount in US dollars, or check the model's name",
         )
-    return _source(), extreme_of(rates, input_tokens, listed.names, dearest=dearest)
+    return _source(), extreme_of(rates, input_tokens, listed.names, most=most)
 
 
 def _look_up(model: str, at: datetime, asked: str | None, host: Host | None) -> ListedModel | None:

@@ -1,8 +1,8 @@
 """Rates of providers' own tools that the shipped list lacks, from the providers' pages.
 
 Each is used only where the list has no rate for the model, and the row's source names the page.
-A search of a chat model (``-search-preview``) and one by ``web_search_preview`` are the same to
-OpenAI. Free allowances a day or month are not counted, as in the list.
+Beside each rate are the words of that page (dated or stored 2026-03 to 2026-11). Free allowances
+a day or month are not counted, as in the list.
 """
 
 from __future__ import annotations
@@ -28,17 +28,32 @@ _XAI = "docs.x.ai/developers/pricing 2026-11"
 # By provider and name of the rate: models, USD, page. The first that matches counts.
 _RATES = {
     ("openai", "preview_searches_kcount"): [
-        (r"gpt-4", "25", _OPENAI),  # models that do not reason; what was found is free
+        # "Web search preview (non-reasoning models) $25.00 / 1k calls", content free; the chat
+        # models -search-preview search with that tool
+        (r"gpt-4", "25", _OPENAI),
+        # "Web search preview (reasoning models, including gpt-5, o-series) $10.00 / 1k calls"
         (r"gpt-[5-9]|o\d", "10", _OPENAI),
     ],
-    ("openai", "web_searches_kcount"): [(r"gpt-5-search-api", "10", _OPENAI)],
-    ("openai", "code_containers"): [(r"", "0.03", _OPENAI)],  # by the gigabyte, for 20 minutes
-    ("google", "map_searches_kcount"): [
-        (r"gemini-2", "25", _GOOGLE),  # for the prompt
-        (r"gemini-[3-9]", "14", _GOOGLE),  # for the search
+    ("openai", "web_searches_kcount"): [
+        (r"gpt-5-search-api", "10", _OPENAI),  # "Web search (all models) $10.00 / 1k calls"
     ],
-    ("x-ai", "web_searches_kcount"): [(r"grok-[3-9]", "5", _XAI)],
-    ("x-ai", "storage_searches_kcount"): [(r"grok-[3-9]", "2.5", _XAI)],
+    ("openai", "code_containers"): [
+        # "Containers 1 GB $0.03, 4 GB $0.12, 16 GB $0.48, 64 GB $1.92 per 20-minute session";
+        # sessions billed by the minute cost less, but no response says how long one was
+        (r"", "0.03", _OPENAI),
+    ],
+    ("google", "map_searches_kcount"): [
+        # "Grounding with Google Maps", 2.5 models: "$25 / 1,000 grounded prompts"
+        (r"gemini-2", "25", _GOOGLE),
+        # the same, Gemini 3: "5,000 prompts per month (free), then $14 / 1,000 search queries"
+        (r"gemini-[3-9]", "14", _GOOGLE),
+    ],
+    ("x-ai", "web_searches_kcount"): [
+        (r"grok-[3-9]", "5", _XAI),  # "Web Search", "X Search": "$5 / 1k calls"
+    ],
+    ("x-ai", "storage_searches_kcount"): [
+        (r"grok-[3-9]", "2.5", _XAI),  # "Collections Search": "$2.50 / 1k calls"
+    ],
 }
 
 

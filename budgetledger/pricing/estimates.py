@@ -95,14 +95,14 @@ def estimate(
     n: int = 1,
     default_output_tokens: int = DEFAULT_OUTPUT_TOKENS,
     at: datetime,
-    dearest: Lookup = catalog.dearest,
+    most_expensive: Lookup = catalog.most_expensive,
     cheapest: Lookup = catalog.cheapest,
 ) -> Estimate:
     """Estimate a call of ``model`` with this prompt, priced as the list stood at ``at``.
 
     Each of ``n`` answers may have ``max_output_tokens``, or else ``default_output_tokens``; or
-    none at all if the list has no output rate for the model, as for embeddings. *dearest* and
-    *cheapest* look the prices up.
+    none at all if the list has no output rate for the model, as for embeddings. *most_expensive*
+    and *cheapest* look the prices up.
 
     *Raises* ``UnpricedModel`` when the price is not known. ``InvalidInput`` unless exactly one of
     messages and text is given, as the chat API takes it; ``InvalidAmount`` when a number is not a
@@ -115,7 +115,7 @@ def estimate(
         raise InvalidAmount("n must be 1 or more, got 0; pass how many answers the call asks for")
     counted = count_bounds(model, messages=messages, text=text, tools=tools)
     input_tokens, method, low_tokens = counted
-    source, unit_prices = dearest(model, input_tokens, at)
+    source, unit_prices = most_expensive(model, input_tokens, at)
     prompt_pico, token_pico = _pico_rates(unit_prices, input_tokens)
     if token_pico is None:
         if bound:

@@ -81,9 +81,9 @@ def price(own: OwnPrice, model: str, usage: Usage) -> Price:
 
 
 def extreme(
-    own: OwnPrice, model: str, input_tokens: int, *, dearest: bool
+    own: OwnPrice, model: str, input_tokens: int, *, most: bool
 ) -> tuple[str, dict[str, str]]:
-    """As ``catalog.dearest`` or ``catalog.cheapest``, at *own*."""
+    """As ``catalog.most_expensive`` or ``catalog.cheapest``, at *own*."""
     rates = _rates(own.rates_json or "{}", None, price_name(model)).by_name
     if "input_mtok" not in rates:
         raise UnpricedModel(
@@ -92,7 +92,7 @@ def extreme(
             "free, with set_price or `budgetledger prices set`",
         )
     names = {"model": own.model}
-    return own.source, extreme_of(rates, input_tokens, names, dearest=dearest)
+    return own.source, extreme_of(rates, input_tokens, names, most=most)
 
 
 @lru_cache(maxsize=4096)

@@ -201,15 +201,15 @@ def _by_part(usage: Usage, provider: str | None) -> tuple[int, ...]:
 
 
 def extreme_of(
-    rates: dict[str, Rate], input_tokens: int, names: dict[str, str], *, dearest: bool
+    rates: dict[str, Rate], input_tokens: int, names: dict[str, str], *, most: bool
 ) -> dict[str, str]:
     """The highest unit prices among *rates* that a call may be billed at, or the lowest.
 
     One for the input, one for the output and one for the call, as far as there are rates; *names*
     go before them.
     """
-    into, out = (_INPUT_AT_MOST, _OUTPUT_AT_MOST) if dearest else (_INPUT, _OUTPUT)
-    pick = max if dearest else min
+    into, out = (_INPUT_AT_MOST, _OUTPUT_AT_MOST) if most else (_INPUT, _OUTPUT)
+    pick = max if most else min
     unit_prices = dict(names)
     for group in (into, out, ("requests_kcount",)):
         candidates = [(*rates[name].at(input_tokens), name) for name in group if name in rates]

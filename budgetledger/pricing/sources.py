@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple, TypeAlias
@@ -13,7 +13,7 @@ from budgetledger.money import to_pico
 from budgetledger.prices import OwnPrice, PriceBook
 from budgetledger.pricing import catalog, own_rates
 from budgetledger.pricing.hosts import Host
-from budgetledger.pricing.rates import Price
+from budgetledger.pricing.rates import EXACT, Price
 from budgetledger.usage import Usage
 from budgetledger.windows import from_us, to_us
 
@@ -85,6 +85,9 @@ def priced(
         else:
             model, at = answered_by or requested or "", from_us(at_us)
             price = _listed(model, requested, usage, at, prices)
+        if usage.image_generation is not None:
+            names = filter(None, (requested, answered_by))
+            price = _with_images(price, usage, from_us(at_us), prices.at(*names))
         return Priced(to_pico(price.cost, one_entry=True), price.source, _json(price.unit_prices))
     except (UnpricedModel, InvalidAmount, StoreError):  # the call was paid: record it without
         return _unpriced(answered_by, requested, prices)
@@ -94,28 +97,46 @@ def price_of(model: str, usage: Usage, at: datetime, prices: Prices) -> Price:
     """Price what *model* would use, or used. Raises `UnpricedModel`."""
     own = prices.book().find(model, to_us(at))
     if own is not None:
-        return own_rates.price(own, model, usage)
-    return _listed(model, None, usage, at, prices)
+        price = own_rates.price(own, model, usage)
+    else:
+        price = _listed(model, None, usage, at, prices)
+    return _with_images(price, usage, at, prices.at(model))
+
+
+def _with_images(price: Price, usage: Usage, at: datetime, prices: Prices) -> Price:
+    """*price*, and what the image model at the same host costs for the images of this usage.
+
+    Raises `UnpricedModel` if that has no price.
+    """
+    images = usage.image_generation
+    if images is None:
+        return price
+    used = images.usage._replace(service_tier=usage.service_tier)
+    added = price_of(images.model, used, at, prices)
+    source = price.source if added.source in price.source else f"{price.source}, {added.source}"
+    of_images = {f"image_generation_{name}": usd for name, usd in added.unit_prices.items()}
+    cost = EXACT.add(price.cost, added.cost)
+    return Price(cost, source, price.unit_prices | of_images)
 
 
 def extreme(
-    model: str, input_tokens: int, at: datetime, *, prices: Prices, dearest: bool
+    model: str, input_tokens: int, at: datetime, *, prices: Prices, most: bool
 ) -> tuple[str, dict[str, str]]:
     """Source and unit prices of the most that a call may cost, or the least.
 
-    As ``catalog.dearest`` and ``catalog.cheapest``, with own prices first, at the calls' host.
+    As ``catalog.most_expensive`` and ``catalog.cheapest``, with own prices first, at the host.
     """
     own = prices.book().find(model, to_us(at))
     if own is not None:
-        return own_rates.extreme(own, model, input_tokens, dearest=dearest)
-    look_up = catalog.dearest if dearest else catalog.cheapest
+        return own_rates.extreme(own, model, input_tokens, most=most)
+    look_up = catalog.most_expensive if most else catalog.cheapest
     try:
         return look_up(model, input_tokens, at, prices.host)
     except UnpricedModel:
         registered = prices.registered and prices.registered(model)
         if not registered:
             raise
-        _, unit_prices = own_rates.extreme(registered, model, input_tokens, dearest=dearest)
+        _, unit_prices = own_rates.extreme(registered, model, input_tokens, most=most)
         return "litellm", unit_prices
 
 
@@ -152,5 +173,5 @@ def _unpriced(answered_by: str | None, requested: str | None, prices: Prices) ->
     return Priced(None, "unpriced", _json(told) if told else None)
 
 
-def _json(value: Mapping[str, str | None]) -> str:
-    return json.dumps(value, separators=(",", ":"), sort_keys=True)
+# Made once: `json.dumps` with these arguments makes an encoder for each call.
+_json = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode

@@ -49,6 +49,33 @@ class Budget(TypedDict):
     created_at: datetime
 
 
+class NewBudget(Budget):
+    """A budget that was set."""
+
+    remark: str | None
+    """What the request may have meant instead; null if nothing is remarkable."""
+
+
+class DefaultBudget(TypedDict):
+    """The budget `standard` that accounts of a kind get at their first hold or charge."""
+
+    project: str
+    kind: str
+    """`user` for bare names and users below a key, or the prefix of names, such as `team`."""
+    measure: Measure
+    limit: Decimal | int
+    """US dollars as text, or a count of tokens or requests."""
+    model: str | None
+    per: str | None
+    """The unit of its windows, or `rolling`; null for ever."""
+    span_seconds: float | None
+    timezone: str
+    week_start: int
+    anchor: datetime | Literal["creation"] | None
+    """The moment that windows are counted from; `creation`: when an account gets the budget."""
+    alert_at: Sequence[Decimal]
+
+
 class BudgetStatus(Budget):
     """A budget and the use of its active window, in US dollars or counts, as its limit."""
 
@@ -277,6 +304,26 @@ class Budgets(TypedDict):
     budgets: list[Budget]
 
 
+class NewDefaultBudget(DefaultBudget):
+    """The default budget that was set."""
+
+    warning: str | None
+    """What to do if nothing limits new names together; else null."""
+
+
+class DefaultBudgets(TypedDict):
+    """The project's default budgets in force, by kind."""
+
+    default_budgets: list[DefaultBudget]
+
+
+class RemovedDefault(TypedDict):
+    """The default budget that was ended."""
+
+    project: str
+    kind: str
+
+
 class Removed(TypedDict):
     """The budget that was ended."""
 
@@ -351,6 +398,8 @@ class Fault(TypedDict):
     """Seconds until a hold may be granted; null if never."""
     largest_output: NotRequired[int | None]
     """The largest `max_output_tokens` that would be granted; null if there is none."""
+    blocked_by_holds: NotRequired[bool]
+    """Whether waiting for open holds may help: without them the hold would be granted now."""
     budget: NotRequired[str]
     measure: NotRequired[Measure]
     window: NotRequired[Window]

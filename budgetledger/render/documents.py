@@ -13,15 +13,21 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from budgetledger.entries import Account, Alert, Balance, Budget, BudgetStatus, Entry
-from budgetledger.money import to_pico
-from budgetledger.windows import Window, from_us, to_us
+from budgetledger.entries import (
+    Account,
+    Alert,
+    Balance,
+    Budget,
+    BudgetStatus,
+    DefaultBudget,
+    Entry,
+)
+from budgetledger.money import Sum, limit_sum, to_pico
+from budgetledger.windows import Period, Window, from_us, to_us
 
 if TYPE_CHECKING:
     from budgetledger.holds import BaseHold
     from budgetledger.journal.verify import Verification
-    from budgetledger.litellm.price_file import PriceImport
-    from budgetledger.litellm.user_cost_file import ImportResult
     from budgetledger.prices import OwnPrice, Repriced
     from budgetledger.pricing.estimates import Estimate
     from budgetledger.render import document_types as doc
@@ -68,6 +74,48 @@ def budget_json(budget: Budget) -> doc.Budget:
         "alert_at": budget.alert_at,
         "created_at": from_us(round(budget.created_at * 1e6)),
     }
+
+
+def default_budget_json(default: DefaultBudget) -> doc.DefaultBudget:
+    """A default budget as it was set."""
+    period = default.period
+    anchor = None if period.anchor_us is None else from_us(period.anchor_us)
+    return {
+        "project": default.project,
+        "kind": default.kind,
+        "measure": default.measure,
+        "limit": default.limit,
+        "model": default.model,
+        "per": period.per,
+        "span_seconds": None if period.span_us is None else period.span_us / 1e6,
+        "timezone": period.timezone,
+        "week_start": period.week_start,
+        "anchor": "creation" if default.anchored else anchor,
+        "alert_at": default.alert_at,
+    }
+
+
+def read_default_budget(document: Mapping[str, Any]) -> DefaultBudget:
+    """The default budget that `default_budget_json` wrote."""
+    measure, limit, anchor = document["measure"], document["limit"], document["anchor"]
+    is_anchored, span = anchor == "creation", document["span_seconds"]
+    period = Period(
+        document["per"],
+        document["timezone"],
+        document["week_start"],
+        None if anchor is None or is_anchored else to_us(datetime.fromisoformat(anchor)),
+        None if span is None else round(span * 1e6),
+    )
+    return DefaultBudget(
+        document["project"],
+        document["kind"],
+        measure,
+        limit_sum(limit) if measure == "usd" else Sum(limit),
+        document["model"],
+        period,
+        is_anchored,
+        tuple(map(Decimal, document["alert_at"])),
+    )
 
 
 def balance_json(balance: Balance, project: str) -> doc.Balance:
@@ -301,19 +349,3 @@ def verification_json(verification: Verification, path: str) -> dict[str, Any]:
     """How many rows were recounted, and every difference."""
     problems = [problem._asdict() for problem in verification.problems]
     return {"path": path, "ok": verification.ok, **verification._asdict(), "problems": problems}
-
-
-def import_json(result: ImportResult, project: str) -> dict[str, Any]:
-    """What an import recorded."""
-    users = [user._asdict() for user in result.users]
-    return {"project": project, **result._asdict(), "users": users}
-
-
-def price_import_json(done: PriceImport) -> dict[str, Any]:
-    """The prices an import set, and what it left out."""
-    return {
-        "set": [price_json(price) for price in done.appended],
-        "unchanged": done.unchanged,
-        "skipped": [one._asdict() for one in done.skipped],
-        "not_counted": done.left_out,
-    }

@@ -22,13 +22,15 @@ from rich.table import Table
 from rich.text import Text
 
 from budgetledger.entries import Account, Alert, Balance, BudgetStatus, Entry
-from budgetledger.journal.basis import passed_tokens
+from budgetledger.journal.rows.basis import passed_tokens
 from budgetledger.render.text import (
+    LEAST,
     alerts_text,
     clock_time,
     decimals_of,
     entry_text,
     exact_percent,
+    is_minimal,
     limit_text,
     percent,
     plain,
@@ -41,8 +43,8 @@ from budgetledger.render.text import (
 
 if TYPE_CHECKING:  # keep messages and --help fast
     from budgetledger.holds import Hold
+    from budgetledger.journal.row_settings import Setting
     from budgetledger.journal.verify import Verification
-    from budgetledger.litellm.user_cost_file import ImportResult
     from budgetledger.prices import OwnPrice, Repriced
     from budgetledger.windows import Window
 
@@ -136,8 +138,10 @@ def shares(out: Console, amounts: Mapping[str, Decimal], what: str, style: str) 
     return grid
 
 
-def show_entries(out: Console, entries: Sequence[Entry]) -> None:
-    """Rows of a journal, times in UTC."""
+def show_entries(
+    out: Console, entries: Sequence[Entry], settings: Mapping[int, Setting] = {}
+) -> None:
+    """Rows of a journal, times in UTC. *settings*: what rows set, by their id."""
     headers = ">id", "|UTC", "account", "model", ">in", ">out", ">USD", "note"
     decimals = decimals_of(entry.cost for entry in entries)
     rows: list[list[RenderableType]] = []
@@ -155,7 +159,7 @@ def show_entries(out: Console, entries: Sequence[Entry]) -> None:
             label(out, entry.model or ""),
             *tokens,
             cost,
-            label(out, entry_text(entry)),
+            label(out, entry_text(entry, settings.get(entry.id))),
         ]
         rows.append(row)
     _print_rows(out, headers, rows)
@@ -373,13 +377,14 @@ def show_holds(out: Console, holds: Sequence[Hold]) -> None:
     """Open holds: amount, account, call and deadline; times in UTC."""
     headers = ">id", "account", "model", ">USD", ">tokens", "|recorded", "|expires", "key"
     rows: list[list[RenderableType]] = []
-    decimals = decimals_of(hold.amount for hold in holds)
+    stated = [hold.amount for hold in holds if not is_minimal(hold.entry)]
+    decimals = decimals_of(stated)
     for hold in holds:
         row: list[RenderableType] = [
             str(hold.id),
             label(out, hold.account),
             label(out, hold.model or ""),
-            usd(hold.amount, decimals),
+            LEAST if is_minimal(hold.entry) else usd(hold.amount, decimals),
             f"{tokens:,}" if (tokens := passed_tokens(hold.entry)) else "",
             clock_time(hold.entry.recorded_at),
             clock_time(hold.expires_at),
@@ -387,7 +392,7 @@ def show_holds(out: Console, holds: Sequence[Hold]) -> None:
         ]
         rows.append(row)
     if len(holds) > 1:
-        amount = sum((hold.amount for hold in holds), Decimal(0))
+        amount = sum(stated, Decimal(0))
         held_tokens = sum(passed_tokens(hold.entry) or 0 for hold in holds)
         total = usd(amount, decimals), f"{held_tokens:,}" if held_tokens else ""
         rows.append([Text(cell, "bold") for cell in ("", "total", "", *total, "", "", "")])
@@ -430,25 +435,6 @@ def show_verification(out: Console, verification: Verification) -> None:
         entry = "" if problem.entry_id is None else str(problem.entry_id)
         grid.add_row(label(out, problem.account or ""), entry, label(out, problem.message))
     out.print(grid)
-
-
-def import_table(out: Console, result: ImportResult) -> Table:
-    """What an import recorded, user by user."""
-    grid = table(out, "user", ">limit", "per", ">spent", "")
-    limits = decimals_of(user.limit for user in result.users)
-    spent = decimals_of([result.total, *(user.cost for user in result.users)])
-    for user in result.users:
-        note = "its window had ended; the new one starts at $0.00" if user.elapsed else ""
-        grid.add_row(
-            label(out, user.name),
-            usd(user.limit, limits),
-            user.per or "",
-            usd(user.cost, spent),
-            note if user.entries else "imported before",
-        )
-    summary = f"{result.entries:,} entries written"
-    grid.add_row("total", "", "", usd(result.total, spent), summary, style="bold")
-    return grid
 
 
 _SHOWN = {  # rates with a column of their own

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from budgetledger.entries import Budget, Entry
-from budgetledger.journal.basis import NO_ESTIMATE, passed_tokens
+from budgetledger.entries import Budget, DefaultBudget, Entry
+from budgetledger.journal.row_settings import Ended, Setting, Shift
+from budgetledger.journal.rows.basis import NO_ESTIMATE, passed_tokens
 from budgetledger.prices import OwnPrice
 from budgetledger.windows import Period, Window
 
@@ -97,13 +98,13 @@ def window_text(window: Window, now: datetime) -> str:
     return f"{text}, turns in {span(left)}" if left > timedelta(seconds=1) else text
 
 
-def limit_text(budget: Budget) -> str:
+def limit_text(budget: Budget | DefaultBudget) -> str:
     """``$10.00 a month for gpt-4o``."""
     model = "" if budget.model is None else f" for {plain(budget.model)}"
     return f"{quantity(budget.limit, budget.measure)} {cadence(budget.period)}{model}"
 
 
-def alerts_text(budget: Budget) -> str:
+def alerts_text(budget: Budget | DefaultBudget) -> str:
     """``alerts at 50 % and 80 %``; empty for a budget without alerts."""
     *others, last = map(exact_percent, budget.alert_at or [Decimal(0)])
     shares = f"{', '.join(others)} and {last}" if others else last
@@ -115,17 +116,38 @@ def held_text(hold: Entry) -> str:
 
     Without the one unit that stands for an unknown amount.
     """
-    amount, tokens = usd(hold.held or Decimal(0)), passed_tokens(hold)
+    tokens = passed_tokens(hold)
+    amount = Decimal(0) if is_minimal(hold) else hold.held or Decimal(0)
     if not tokens:
-        return amount
+        return LEAST if is_minimal(hold) else usd(amount)
     counted = quantity(tokens, "tokens")
-    return (
-        counted if hold.price_source == NO_ESTIMATE or not hold.held else f"{amount} and {counted}"
-    )
+    return f"{usd(amount)} and {counted}" if amount else counted
 
 
-def entry_text(entry: Entry) -> str:
-    """What a row did, if its figures do not show it, and its note."""
+def is_minimal(hold: Entry) -> bool:
+    """Whether nothing could be estimated, so that the hold is of 10⁻¹² USD and one token."""
+    return hold.price_source == NO_ESTIMATE
+
+
+LEAST = "the least amount"
+"""What a minimal hold sets aside."""
+
+
+def setting_text(setting: Setting) -> str:
+    """``sets usd/month: $10.00 a month``, ``ends usd/month``, ``new window of usd/month``."""
+    if isinstance(setting, Ended):
+        return f"ends {setting.budget}"
+    if isinstance(setting, Shift):
+        return f"{'window turned:' if setting.turned else 'new window of'} {setting.budget}"
+    terms = ", ".join(filter(None, (limit_text(setting), alerts_text(setting))))
+    return f"sets {setting.name}: {terms}"
+
+
+def entry_text(entry: Entry, setting: Setting | None = None) -> str:
+    """What a row did, if its figures do not show it, and its note.
+
+    *setting*: what the row set, if it did.
+    """
     kind, hold, note = entry.kind, entry.hold_id, entry.note
     until = "" if entry.expires_at is None else clock_time(entry.expires_at)
     if kind == "charge":
@@ -143,7 +165,7 @@ def entry_text(entry: Entry) -> str:
     elif kind == "parent":  # the note is the parent's name
         what, note = f"under {note or 'no other account'}", None
     else:
-        what = kind
+        what = kind if setting is None else setting_text(setting)
     repeated = "" if entry.origin_id is None else f"repeats {entry.origin_id}"
     assumed = "assumed cost" if entry.cost_basis == "assumed" else ""
     if assumed and note and note.startswith("assumed: "):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from budgetledger.responses.fields import Fields, fields, items
+from budgetledger.responses.fields.by_name import Fields, fields, items
 from budgetledger.usage import Usage, has_counts
 
 # Where an answer has its text, beside the places that are searched below.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from budgetledger.responses.fields import fields, text
+from budgetledger.responses.fields.by_name import fields, text
 
 _PLACES = ("api_base", "litellm_model_name", "custom_llm_provider")
 

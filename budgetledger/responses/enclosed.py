@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from budgetledger.errors import UnreadableResponse
-from budgetledger.responses.bedrock_invoke_usage import METRICS
-from budgetledger.responses.fields import Fields, fields, fields_at, get
+from budgetledger.responses.fields.by_name import Fields, fields, fields_at, get
+from budgetledger.responses.usage.bedrock_invoke import METRICS
 from budgetledger.responses.usage_field import usage_field
 
 _ENVELOPES = ("metadata", "data", "interaction", "delta", "result", "message")

@@ -9,7 +9,7 @@ errors); batches an ``error`` or a status other than 200 in the line.
 
 from __future__ import annotations
 
-from budgetledger.responses.fields import Fields, fields, get, items
+from budgetledger.responses.fields.by_name import Fields, fields, get, items
 from budgetledger.responses.usage_field import usage_field
 
 _TEXTS = ("output_text", "text", "content", "candidates", "outputs", "data", "message")

@@ -13,12 +13,12 @@ from typing import NamedTuple
 from budgetledger.errors import UnreadableResponse
 from budgetledger.responses.belief import is_believed
 from budgetledger.responses.enclosed import enclosed_in
-from budgetledger.responses.fields import Fields, fields
-from budgetledger.responses.model_name import model_named
+from budgetledger.responses.fields.by_name import Fields, fields
+from budgetledger.responses.fields.model_name import model_named
 from budgetledger.responses.stated_cost import litellm_cost, provider_bill
 from budgetledger.responses.token_counts import is_token_count
+from budgetledger.responses.usage.readers import read_usage
 from budgetledger.responses.usage_field import usage_field
-from budgetledger.responses.usage_readers import read_usage
 from budgetledger.usage import Usage, checked
 
 _INSTEAD = (
@@ -43,7 +43,7 @@ class Reading(NamedTuple):
 def read_response(response: object) -> Reading:
     """Read model, usage and stated cost from a response object, its dict, or a usage.
 
-    It reads the responses of the providers, gateways and frameworks that `usage_readers` lists,
+    It reads the responses of the providers, gateways and frameworks that `readers` lists,
     the chunk or event that ends a stream of theirs, and a line of a batch's results.
 
     *Raises* ``UnreadableResponse``, and nothing else, when neither a usage nor a cost can be

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from budgetledger.responses.fields import Fields
-from budgetledger.responses.perplexity_usage import perplexity_bill
-from budgetledger.responses.xai_usage import xai_bill
+from budgetledger.responses.fields.by_name import Fields
+from budgetledger.responses.usage.perplexity import perplexity_bill
+from budgetledger.responses.usage.xai import xai_bill
 
 _MAX_COST = 10**6  # USD; a larger figure for one call is taken for an error
 

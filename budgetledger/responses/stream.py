@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 from budgetledger.responses.enclosed import decoded_chunk
 from budgetledger.responses.failures import is_failure
-from budgetledger.responses.fields import Fields, fields, items
-from budgetledger.responses.fields import get as _get
+from budgetledger.responses.fields.by_name import Fields, fields, items
+from budgetledger.responses.fields.by_name import get as _get
+from budgetledger.responses.fields.service_tiers import tier_word
 from budgetledger.responses.response import model_of, read_fields
-from budgetledger.responses.service_tiers import tier_word
 from budgetledger.responses.stream_events import event_of
 from budgetledger.responses.usage_field import usage_field
 from budgetledger.tokens import count_tokens
@@ -60,7 +60,7 @@ class StreamUsage(NamedTuple):
 
 
 class StreamReading:
-    """Reads one stream, chunk by chunk: whoever passes the chunks on shows each to ``add``.
+    """Reads one stream, chunk by chunk: the code that passes chunks on calls ``add`` with each.
 
     Understood are the chunks of OpenAI chat and text completions and of Gemini, the events of
     OpenAI Responses and of Anthropic messages, those of the two clients' stream helpers, LiteLLM's
@@ -95,6 +95,11 @@ class StreamReading:
     def is_unrecognised(self) -> bool:
         """Whether chunks came and none had a known shape, so that no usage can be estimated."""
         return self._started and not self._recognised
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its end arrived: its last usage, or the finish of every choice."""
+        return self._final or (self._finished and not self._writing)
 
     @property
     def is_failed(self) -> bool:
@@ -226,7 +231,7 @@ class StreamReading:
     def _read_hidden(self) -> None:
         """LiteLLM not asked for the usage notes it on the last chunk, after handing that out."""
         usage = _get(self._hidden, "usage")
-        if self._finished and not self._writing and not self._final and usage is not None:
+        if self.is_whole and not self._final and usage is not None:
             is_whole = bool(_get(usage, "prompt_tokens"))  # which LiteLLM 1.80 may leave out
             self._take({"usage": usage, "_hidden_params": self._hidden}, final=is_whole)
 

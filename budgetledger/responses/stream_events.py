@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
-from budgetledger.responses.bedrock_invoke_usage import METRICS
-from budgetledger.responses.fields import Fields, fields, fields_at, items
+from budgetledger.responses.fields.by_name import Fields, fields, fields_at, items
+from budgetledger.responses.usage.bedrock_invoke import METRICS
 
 
 class Event(NamedTuple):

@@ -8,7 +8,7 @@ LiteLLM's ``/utils/token_counter``.
 
 from __future__ import annotations
 
-from budgetledger.responses.fields import Fields
+from budgetledger.responses.fields.by_name import Fields
 
 # Each the fields of one such answer: it has the first, and no others than these.
 _COUNTS = (

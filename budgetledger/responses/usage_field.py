@@ -7,7 +7,7 @@ last chunk), and Moonshot's chat reference (``usage`` of a stream's last choice)
 
 from __future__ import annotations
 
-from budgetledger.responses.fields import Fields, fields_at, first, get, items
+from budgetledger.responses.fields.by_name import Fields, fields_at, first, get, items
 
 
 def usage_field(source: Fields) -> object:

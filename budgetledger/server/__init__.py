@@ -11,6 +11,7 @@ Imports words, storage, journal, verbs, ledger, render and litellm. In reading o
     access_tokens       bearer tokens
     http                bodies in, errors out
     api                 the operations of the JSON API, and their table
+    default_budget_api  the operations on default budgets
     price_api           the operations on prices
     operation           a row of the table; a request after it was parsed
     request_models      the fields of each request

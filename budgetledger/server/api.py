@@ -13,10 +13,13 @@ from budgetledger.aio import AsyncHold
 from budgetledger.entries import Account, Alert
 from budgetledger.errors import HoldAlreadyClosed, InvalidInput, UnknownEntry
 from budgetledger.holds import granted_of
-from budgetledger.journal.accounts import find_project
+from budgetledger.journal import holding, settings
+from budgetledger.journal.budget_terms import budget_change
 from budgetledger.journal.entry_rows import entry_with_key, page
 from budgetledger.journal.holding import find_hold
-from budgetledger.journal.reports import EVER
+from budgetledger.journal.rows.accounts import find_project
+from budgetledger.journal.rows.rules import EVER
+from budgetledger.names import checked_name, checked_reason
 from budgetledger.render import document_types as doc
 from budgetledger.render.documents import (
     account_settings_json,
@@ -29,11 +32,13 @@ from budgetledger.render.documents import (
     window_json,
 )
 from budgetledger.server import request_models as requests
+from budgetledger.server.default_budget_api import DEFAULT_BUDGET_OPERATIONS
 from budgetledger.server.operation import Call, Operation
 from budgetledger.server.price_api import PRICE_OPERATIONS
 from budgetledger.verbs import charging
 from budgetledger.verbs.awaiting import AsyncJournal
 from budgetledger.verbs.balances import snapshot
+from budgetledger.verbs.remarks import added_beside
 from budgetledger.windows import from_us, to_us
 
 _ROWS = 100
@@ -65,10 +70,15 @@ async def settle(call: Call) -> doc.Entry:
 
 
 async def release(call: Call) -> doc.Entry:
-    """Close the hold without a cost."""
-    held = await _held(call)
+    """Close the hold without a cost. Settling it later is refused if another entry counts it."""
+    account = granted_of(await _held(call)).account
+    reason, counted_by = call.fields.get("reason"), call.fields.get("counted_by")
+    note = None if reason is None else checked_reason(reason)
     try:
-        return entry_json(await held.release(**call.fields))
+        entry = await AsyncJournal(call.journal).write(
+            lambda tx: holding.release(tx, account, call.number, note, counted_by)
+        )
+        return entry_json(entry)
     except HoldAlreadyClosed as closed:
         # A retry. Releases have no content to compare, so the first one is the answer.
         if call.key is None or closed.entry is None or closed.entry.kind != "release":
@@ -112,13 +122,22 @@ async def adjust(call: Call) -> doc.Entry:
 # -- settings -------------------------------------------------------------------------------------
 
 
-async def set_budget(call: Call) -> doc.Budget:
-    """Limit what the account may use in a window. The same name again revises the budget."""
+async def set_budget(call: Call) -> doc.NewBudget:
+    """Limit what the account may use in a window. The same name again changes what is sent."""
     fields = dict(call.fields)
     span = fields.pop("span", None)
     if span is not None:
         fields.setdefault("per", span)
-    return budget_json(await call.ledger.set_budget(call.account, **fields))
+    checked_name(call.account, "account")
+    change = budget_change(**fields)
+    journal = AsyncJournal(call.journal).off_loop()
+    changing = partial(settings.change_budget_of, journal, call.account, change)
+    budget, beside = await asyncio.to_thread(changing)
+    remark = f"{added_beside(budget, beside)}; {_TO_CHANGE_ONE}" if beside else None
+    return {**budget_json(budget), "remark": remark}
+
+
+_TO_CHANGE_ONE = "to change one of those send its per or name, for a budget for ever per: null"
 
 
 async def list_budgets(call: Call) -> doc.Budgets:
@@ -277,7 +296,7 @@ OPERATIONS = (
     Operation("GET", _HOLDS, list_holds),
     Operation("POST", _HOLDS, hold, 201, requests.NewHold, has_key=True),
     Operation("POST", f"{_HOLD}/settle", settle, 201, requests.Paid, has_key=True),
-    Operation("POST", f"{_HOLD}/release", release, 201, requests.Reason, has_key=True),
+    Operation("POST", f"{_HOLD}/release", release, 201, requests.Release, has_key=True),
     Operation("POST", f"{_HOLD}/extend", extend, body=requests.Extension),
     Operation("POST", f"{_ACCOUNT}/can-afford", can_afford, body=requests.HowMuch),
     Operation("POST", f"{_ACCOUNT}/charges", charge, 201, requests.Paid, has_key=True),
@@ -292,5 +311,6 @@ OPERATIONS = (
     Operation("PUT", f"{_ACCOUNT}/parent", set_parent, body=requests.NewParent),
     Operation("POST", f"{_ACCOUNT}/freeze", freeze, body=requests.Reason),
     Operation("POST", f"{_ACCOUNT}/unfreeze", unfreeze, body=requests.Reason),
+    *DEFAULT_BUDGET_OPERATIONS,
     *PRICE_OPERATIONS,
 )

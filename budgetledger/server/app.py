@@ -17,8 +17,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from budgetledger.errors import InvalidInput
-from budgetledger.journal.accounts import find_project
 from budgetledger.journal.journal import journal_of
+from budgetledger.journal.rows.accounts import find_project
 from budgetledger.ledger import Ledger
 from budgetledger.names import checked_name
 from budgetledger.server import litellm_protocol as litellm

@@ -16,8 +16,10 @@ from budgetledger.errors import (
     BudgetExceededError,
     BudgetledgerError,
     HoldAlreadyClosed,
+    HoldRefused,
     IdempotencyConflict,
     InvalidInput,
+    NoBudget,
     StoreBusy,
     StoreClosed,
     StoreError,
@@ -33,13 +35,14 @@ _SECONDS_FOR_A_BODY = 30.0
 
 STATUSES: tuple[tuple[type[BudgetledgerError], int], ...] = (
     (BudgetExceededError, 402),
+    (AccountFrozen, 403),
+    (NoBudget, 403),
+    (UnpricedModel, 400),
     (UnknownAccount, 404),
     (UnknownEntry, 404),
     (HoldAlreadyClosed, 409),
     (IdempotencyConflict, 409),
-    (UnpricedModel, 422),
     (InvalidInput, 422),
-    (AccountFrozen, 423),
     (StoreBusy, 503),
     (StoreClosed, 503),
     (StoreFull, 507),
@@ -83,6 +86,8 @@ def error_answer(error: Exception) -> Response:
     content = {"type": type(error).__name__, "message": str(error)}
     facts = vars(error)
     content |= {name: facts[name] for name in _FACTS if name in facts}
+    if isinstance(error, HoldRefused):
+        content["blocked_by_holds"] = error.blocked_by_holds
     if isinstance(error, BudgetExceededError):
         content |= {"budget": error.budget.name, "measure": error.budget.measure}
         content |= {"window": window_json(error.window), "largest_output": error.largest_output}

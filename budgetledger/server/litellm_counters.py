@@ -16,14 +16,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from budgetledger.journal import accounts, reports
+from budgetledger.journal import reports
 from budgetledger.journal import settings as _settings
-from budgetledger.journal.accounts import Ref
 from budgetledger.journal.append import find_or_open
 from budgetledger.journal.drafts import UNKNOWN_MODEL
 from budgetledger.journal.posting import post
 from budgetledger.journal.reports import DEFAULT_BUDGET
-from budgetledger.journal.rules import Draft
+from budgetledger.journal.rows import accounts
+from budgetledger.journal.rows.accounts import Ref
+from budgetledger.journal.rows.rules import Draft
 from budgetledger.journal.transaction import Transaction
 from budgetledger.litellm.records import NOISE_PICO, parts_of
 from budgetledger.server.litellm_notes import Note, Subject, add_note, last_note, noting

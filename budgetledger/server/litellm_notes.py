@@ -9,10 +9,10 @@ import json
 from hashlib import sha256
 from typing import Any, NamedTuple, TypeAlias
 
-from budgetledger.journal.accounts import Ref
 from budgetledger.journal.append import append
 from budgetledger.journal.entry_rows import last_with_key_prefix
-from budgetledger.journal.rules import Draft
+from budgetledger.journal.rows.accounts import Ref
+from budgetledger.journal.rows.rules import Draft
 from budgetledger.journal.transaction import Transaction
 
 Subject: TypeAlias = tuple[object, ...]

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -146,10 +146,12 @@ class Fields(BaseModel):
     """The fields of a body, or the query parameters."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+    null_is_a_value: ClassVar[frozenset[str]] = frozenset()
+    """The fields for which null is a value; for the others it is the same as leaving them out."""
 
 
 def read(kind: type[Fields], sent: Mapping[str, Any]) -> dict[str, Any]:
-    """The checked fields of *sent*, without those that are null. Raises `InvalidInput`."""
+    """The checked fields of *sent*; see `Fields.null_is_a_value`. Raises `InvalidInput`."""
     known = kind.model_fields
     unknown = sent.keys() - known.keys()
     if unknown:
@@ -159,7 +161,10 @@ def read(kind: type[Fields], sent: Mapping[str, Any]) -> dict[str, Any]:
         fields = kind.model_validate(sent)
     except ValidationError as error:
         raise _refusal(error.errors(include_url=False)) from None
-    return {name: value for name, value in vars(fields).items() if value is not None}
+    nulls = kind.null_is_a_value & sent.keys()
+    return {
+        name: value for name, value in vars(fields).items() if value is not None or name in nulls
+    }
 
 
 def _refusal(errors: list[ErrorDetails]) -> BudgetledgerError:

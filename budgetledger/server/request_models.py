@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 from pydantic import ConfigDict, PlainValidator, create_model
 
@@ -30,7 +30,7 @@ from budgetledger.server.request_fields import (
     Weekday,
     read,
 )
-from budgetledger.usage import COUNT_NAMES, Usage
+from budgetledger.usage import COUNT_NAMES, ImageGeneration, Usage
 
 
 def _one_of(*groups: tuple[str, ...]) -> ConfigDict:
@@ -103,10 +103,48 @@ UsageCounts = create_model(
 )
 
 
-def _usage(value: object) -> Usage:
+def _usage(value: object, counts: type[Fields]) -> Usage:
     if not isinstance(value, dict):
         raise InvalidInput(f"usage must be an object, got {value!r:.60}")
-    return Usage(**read(UsageCounts, value))
+    return Usage(**read(counts, value))
+
+
+_Counts: TypeAlias = Annotated[
+    Any,
+    PlainValidator(lambda value: _usage(value, UsageCounts), json_schema_input_type=UsageCounts),
+]
+
+
+class ImageCounts(Fields):
+    """What a tool that generates images used, and the model that is billed for it."""
+
+    model: Name
+    usage: Annotated[
+        Any,
+        PlainValidator(
+            lambda value: _usage(value, UsageCounts), json_schema_input_type=UsageCounts
+        ),
+    ]
+
+
+def _images(value: object) -> ImageGeneration:
+    if not isinstance(value, dict):
+        raise InvalidInput(f"image_generation must be an object, got {value!r:.60}")
+    return ImageGeneration(**read(ImageCounts, value))
+
+
+_Images: TypeAlias = Annotated[Any, PlainValidator(_images, json_schema_input_type=ImageCounts)]
+
+
+class CallCounts(UsageCounts):  # type: ignore[valid-type, misc]
+    """What a call used, with the images that another model made for it."""
+
+    image_generation: _Images | None = None
+
+
+_CallUsage: TypeAlias = Annotated[
+    Any, PlainValidator(lambda value: _usage(value, CallCounts), json_schema_input_type=CallCounts)
+]
 
 
 class Paid(Fields):
@@ -116,7 +154,7 @@ class Paid(Fields):
 
     cost: Money | None = None
     response: Object | None = None
-    usage: Annotated[Any, PlainValidator(_usage, json_schema_input_type=UsageCounts)] | None = None
+    usage: _CallUsage | None = None
     model: Name | None = None
     tags: Object | None = None
     occurred_at: Moment | None = None
@@ -132,10 +170,11 @@ class Correction(Fields):
     reason: Name
 
 
-class NewBudget(Fields):
-    """A budget: how much an account may use, and in which windows."""
+class Terms(Fields):
+    """How much may be used, and in which windows. Null is for ever, or no `anchor`, no `model`."""
 
     model_config = _one_of(("limit",), ("tokens",), ("requests",))
+    null_is_a_value = frozenset({"per", "anchor", "model"})
 
     limit: Money | None = None
     tokens: Count | None = None
@@ -147,14 +186,36 @@ class NewBudget(Fields):
     anchor: Anchor | None = None
     model: Name | None = None
     alert_at: Shares | None = None
+
+
+class NewBudget(Terms):
+    """A budget: how much an account may use, and in which windows.
+
+    Of a budget that exists, what is left out stays. Null ends `per` (for ever), `anchor`, `model`.
+    """
+
+    model_config = _one_of(("limit",), ("tokens",), ("requests",), ("name",))
+
     name: Name | None = None
     created_at: Moment | None = None
+
+
+class NewDefaultBudget(Terms):
+    """The budget of each account of a kind, by default of users."""
+
+    kind: Name | None = None
 
 
 class Reason(Fields):
     """The reason, as text."""
 
     reason: Name | None = None
+
+
+class Release(Reason):
+    """The reason; and the entry of the same account that counts the call, if one does."""
+
+    counted_by: Count | None = None
 
 
 class Shift(Reason):

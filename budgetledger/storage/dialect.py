@@ -18,9 +18,9 @@ def compiled(sql: str) -> str:
 
 # Ids have no gaps. A sequence would leave one at each rollback.
 _NUMBERED = re.compile(
-    r"INSERT INTO (projects|accounts|entries|price_revisions) \((?!id)(.*)\) VALUES \((.*)\)"
+    r"INSERT INTO (projects|accounts|entries|price_revisions|default_budget_revisions) "
+    r"\((?!id)(.*)\) VALUES \((.*)\)"
 )
-
 
 _AS_NUMBERED = (
     r"INSERT INTO \1 (id, \2) VALUES ((SELECT coalesce(max(id), 0) + 1 FROM \1), \3)"

@@ -9,6 +9,7 @@ from budgetledger.errors import InvalidInput
 from budgetledger.tokens.chat import Tally
 from budgetledger.tokens.encodings import CHUNK, encoder, panicked
 from budgetledger.tokens.model_families import family_of
+from budgetledger.tokens.text_percents import bounds, percents_of
 from budgetledger.usage import positional
 
 
@@ -43,8 +44,11 @@ class TokenCount(_Counted):
 
 _token_count = positional(TokenCount)
 
-# The encoders of models whose own vocabulary is here, by the names as callers write them.
-_exact: dict[str, Callable[[str], Sequence[int]]] = {}
+# How the plain text of a model is counted, by the names as callers write them.
+_known: dict[
+    str,
+    tuple[Callable[[str], Sequence[int]], Callable[[str, Sequence[int]], int] | None, str],
+] = {}
 _MOST_KEPT = 1000
 # Other vendors begin and end a message with up to twice as many tokens as OpenAI's formula adds.
 _FRAMES = 2
@@ -77,11 +81,19 @@ def count_tokens(
     """
     try:  # fast path of the most frequent call: it takes little longer than the encoding
         if messages is None and tools is None and len(text) <= CHUNK:  # type: ignore[arg-type]
-            return _token_count((len(_exact[model](text)), "exact"))  # type: ignore[arg-type]
+            encode, percents, method = _known[model]
+            ids = encode(text)  # type: ignore[arg-type]
+            if percents is None:
+                return _token_count((len(ids), method))
+            tokens, at_most = bounds(percents(text, ids))  # type: ignore[arg-type]
+            return _at_most(tokens, at_most, method)
     except BaseException as error:
         if not isinstance(error, Exception) and not panicked(error):
             raise
-    tokens, at_most, method, _ = _counted(model, messages, text, tools)
+    return _at_most(*_counted(model, messages, text, tools)[:3])
+
+
+def _at_most(tokens: int, at_most: int, method: str) -> TokenCount:
     counted = _token_count((tokens, method))
     if at_most != tokens:
         counted._at_most = at_most
@@ -125,17 +137,18 @@ def _counted(
         raise
     except (RecursionError, TypeError, AttributeError, ValueError) as error:
         raise InvalidInput(f"not messages or tools as the chat API takes them: {error}") from error
-    if model not in _exact and family.method == "exact" and len(_exact) < _MOST_KEPT > len(model):
-        _exact[model] = encoder(family.encoding)
+    if model not in _known and len(_known) < _MOST_KEPT > len(model):
+        percents = None if family.weights is None else percents_of(family.weights)
+        _known[model] = encoder(family.encoding), percents, family.method
     tokens = at_most = tally.text_tokens + tally.frame
     low_tokens = (tokens - tally.unsure) * family.low_percent // 100
-    if family.weights is not None and tally.profile is not None:
-        counts = tally.profile.counts()
-        tokens = family.weights.tokens(counts) + tally.frame
-        at_most = family.weights.at_most(counts) + _FRAMES * tally.frame
+    if family.weights is not None:
+        tokens, at_most = bounds(tally.percents)
+        tokens += tally.frame
+        at_most += _FRAMES * tally.frame
     return (
         tokens + tally.fixed,
-        max(tokens, at_most) + tally.fixed,
+        at_most + tally.fixed,
         family.method if tally.exact else "estimate",
         low_tokens + tally.fixed - tally.fixed_unsure,
     )

@@ -11,7 +11,7 @@ from typing import TypeVar
 from budgetledger.entries import Alert
 from budgetledger.errors import BudgetledgerError
 from budgetledger.journal.journal import Journal
-from budgetledger.journal.rules import Draft
+from budgetledger.journal.rows.rules import Draft
 from budgetledger.journal.transaction import Transaction
 
 T = TypeVar("T")

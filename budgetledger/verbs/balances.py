@@ -7,8 +7,8 @@ from decimal import Decimal
 
 from budgetledger.entries import Balance
 from budgetledger.journal import reports
-from budgetledger.journal.accounts import Ref
 from budgetledger.journal.journal import Journal
+from budgetledger.journal.rows.accounts import Ref
 from budgetledger.money import to_usd
 from budgetledger.storage.protocols import Execute
 
@@ -41,9 +41,10 @@ def _balance(
     journal: Journal, execute: Execute, ref: Ref, at: datetime | None, as_of: datetime | None
 ) -> tuple[Balance, int]:
     """The balance, and the moment of knowledge, in microseconds since 1970."""
-    moment_us, known_us = journal.moments(execute, ref, at, as_of)
-    # Deadlines of holds follow the clock, even if it is behind the account's last row.
+    # Deadlines of holds follow the clock, even if it is behind the account's last row. It is
+    # read first, so that the present moment is not before it.
     now_us = journal.clock()
+    moment_us, known_us = journal.moments(execute, ref, at, as_of)
     if known_us < now_us:
         return reports.balance(execute, ref, moment_us, known_us, None), known_us
     now_us = max(now_us, moment_us) if at is not None else now_us

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from functools import partial
 from typing import TypeAlias
 
 from budgetledger.entries import Alert, Entry
-from budgetledger.journal import accounts, posting
-from budgetledger.journal.accounts import Ref
-from budgetledger.journal.answers import has_snapshot, needs_snapshot
+from budgetledger.journal import posting
 from budgetledger.journal.append import Appended, find_or_open, insert_after
+from budgetledger.journal.entry_rows import entry_with_id
 from budgetledger.journal.journal import Journal
 from budgetledger.journal.posting import post, post_once
-from budgetledger.journal.rules import Draft
+from budgetledger.journal.rows import accounts, statements
+from budgetledger.journal.rows.accounts import Ref
+from budgetledger.journal.rows.rules import Draft
+from budgetledger.journal.standing import ancestors
 from budgetledger.journal.transaction import Transaction
-from budgetledger.money import Amount, count, to_pico
+from budgetledger.money import Amount, count, to_pico, to_usd
 from budgetledger.names import checked_name, checked_reason
+from budgetledger.storage.dialect import compiled
 from budgetledger.storage.protocols import Execute
 from budgetledger.verbs.remarks import TOLERATED_US, warn_of
 
@@ -79,15 +83,15 @@ def _charge_known(
         and (head := memory.heads.get(ref.id)) is not None
         and (settings := memory.settings.get(ref.id)) is not None
         and settings.plain_version == head.settings_count
+        and (settings.budgets or not head.has_defaults)
         and head.whole_id is None
         and head.model == draft.model
-        and not (
-            settings.budgeted and has_snapshot(draft) and needs_snapshot(settings.budgeted, draft)
-        )
     ):
         now_us = journal.clock()
         at_us, behind_us = max(now_us, head.recorded_at_us), head.recorded_at_us - now_us
-        entry, memory.heads[ref.id] = insert_after(execute, ref, head, at_us, draft)
+        entry, memory.heads[ref.id] = insert_after(
+            execute, ref, head, at_us, draft, budgeted=settings.budgeted
+        )
         if behind_us > TOLERATED_US or draft.cost_pico is None:
             return entry, (Appended(entry, behind_us), ())
         return entry, None
@@ -106,7 +110,8 @@ def _find_and_charge(
     known = accounts.find(tx.execute, project, account)
     opened = known or find_or_open(tx, project, account)
     appended = post_once(tx, opened, draft)
-    return appended._replace(opened=known is None), opened
+    is_bare = known is None and not ancestors(tx, opened)[0].settings.budgets
+    return appended._replace(opened=is_bare), opened
 
 
 def adjust(
@@ -124,6 +129,19 @@ def adjust(
     )
     warn_of(appended)
     return appended.entry
+
+
+def net_cost(tx: Transaction, project: str, entry_id: int) -> Decimal | None:
+    """The cost of an entry with its adjustments; None without a price, or without the entry."""
+    project_id = accounts.find_project(tx.execute, project)
+    entry = entry_with_id(tx.execute, project_id, entry_id)
+    if entry is None:
+        return None
+    millions, rest = tx.execute(compiled(statements.STATED_SINCE), (entry_id,)).fetchone()
+    is_stated = tx.execute(compiled(statements.IS_CORRECTED), (entry_id,)).fetchone()[0]
+    if entry.cost_pico is None and not is_stated:
+        return None
+    return to_usd((entry.cost_pico or 0) + int(millions) * 10**6 + int(rest))
 
 
 def adjusting(

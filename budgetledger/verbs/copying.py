@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from budgetledger.errors import InvalidInput, StoreError
-from budgetledger.journal import statements
+from budgetledger.journal.rows import statements
 from budgetledger.journal.verify import Verification, verify
 from budgetledger.storage.protocols import Execute
 from budgetledger.storage.sqlite.connection import MEMORY, path_of

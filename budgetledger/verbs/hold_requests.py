@@ -5,16 +5,19 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import NamedTuple
 
+from budgetledger.callers import holds_around
 from budgetledger.entries import Entry
-from budgetledger.errors import BudgetExceededError, UnknownAccount, UnknownEntry, UnpricedModel
-from budgetledger.journal import accounts, holding, statements
-from budgetledger.journal.accounts import Ref
+from budgetledger.errors import BudgetExceededError, NoBudget, UnknownEntry, UnpricedModel
+from budgetledger.journal import holding
+from budgetledger.journal.default_budgets import with_defaults
 from budgetledger.journal.drafts import HoldRequest, draft_hold
 from budgetledger.journal.holding import Granted
-from budgetledger.journal.journal import Journal, Taking
+from budgetledger.journal.journal import Journal, Taking, books_of
 from budgetledger.journal.refusals import with_largest_output
-from budgetledger.journal.rules import Draft
-from budgetledger.journal.standing import WHOLE_PROJECT, ancestors
+from budgetledger.journal.rows import accounts, statements
+from budgetledger.journal.rows.accounts import Ref
+from budgetledger.journal.rows.rules import Draft
+from budgetledger.journal.standing import ancestors
 from budgetledger.journal.transaction import Memory, Transaction
 from budgetledger.names import checked_name
 from budgetledger.pricing.estimates import Estimate
@@ -66,12 +69,13 @@ def taking(
     """The operation that takes the hold, if all budgets grant it."""
     checked_name(account, "account")
     expires_in_us = span_us(expires_in, "expires_in")
+    around = holds_around(books_of(journal))  # now: another thread may run the operation
 
     def operation(tx: Transaction) -> Granted:
         ref = journal.refs.get(account)
         return holding.hold(
             tx, journal.project, account, ref, prepared.draft, expires_in_us, prepared.unpriced,
-            enforce=journal.enforce,
+            enforce=journal.enforce, around=around,
         )  # fmt: skip
 
     return operation if journal.around_hold is None else journal.around_hold(operation)
@@ -86,20 +90,21 @@ def taken(journal: Journal, granted: Granted, estimate: Estimate | None) -> Gran
 
 
 def can_afford(journal: Journal, account: str, request: HoldRequest) -> bool:
-    """Whether *request* would be granted now. Raises `UnknownAccount`, `UnpricedModel`."""
+    """Whether *request* would be granted now. Raises `NoBudget`, `UnpricedModel`."""
     checked_name(account, "account")
     draft, _ = draft_hold(request, journal.default_output_tokens, journal.clock, journal.prices)
 
     def operation(execute: Execute) -> bool:
         tx = Transaction(execute, journal.clock(), Memory())
-        # A new account would be under the project.
-        ref = accounts.find(execute, journal.project, account) or accounts.find(
-            execute, journal.project, WHOLE_PROJECT
-        )
+        ref = accounts.find(execute, journal.project, account)
         if ref is None:
-            raise accounts.no_budget(journal.project, account, or_above=True)
-        refused = holding.judged(tx, account, ancestors(tx, ref), draft)
-        if isinstance(refused, UnknownAccount):
+            project_id = accounts.find_project(execute, journal.project)
+            if project_id is None:
+                raise accounts.no_budget_to_hold(journal.project, account)
+            ref = Ref(0, project_id, journal.project, account, tx.now_us)  # as if it was opened
+        levels = with_defaults(tx, ancestors(tx, ref))
+        refused = holding.judged(tx, account, levels, draft)
+        if isinstance(refused, NoBudget):
             raise refused
         return refused is None
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
 
 from budgetledger.entries import Account, Alert, Entry
-from budgetledger.journal import accounts, statements
-from budgetledger.journal.accounts import Ref
 from budgetledger.journal.alerts import alert_of
 from budgetledger.journal.entry_rows import account_page, newest, project_page
 from budgetledger.journal.journal import Journal
-from budgetledger.journal.reports import EVER
+from budgetledger.journal.row_settings import Setting, setting_of
+from budgetledger.journal.rows import accounts, statements
+from budgetledger.journal.rows.accounts import Ref
+from budgetledger.journal.rows.rules import EVER
 from budgetledger.journal.standing import crossing
 from budgetledger.money import count
 from budgetledger.storage.dialect import compiled
@@ -93,13 +94,25 @@ def _account_entries(journal: Journal, ref: Ref, since_us: int, until_us: int) -
         after = page[-1]
 
 
+def settings_in(journal: Journal, entries: Sequence[Entry]) -> dict[int, Setting]:
+    """What those of *entries* that set or end a budget, or shift a window, set: by their id."""
+
+    def operation(execute: Execute) -> dict[int, Setting]:
+        found = {entry.id: setting_of(execute, entry) for entry in entries}
+        return {entry_id: setting for entry_id, setting in found.items() if setting is not None}
+
+    return journal.read(operation)
+
+
 def alerts(journal: Journal, account: str | None) -> list[Alert]:
     """The alerts on *account*, or in the project, in their order. Raises `UnknownAccount`."""
 
     def operation(execute: Execute, ref: Ref | None) -> list[Alert]:
-        project_id = accounts.find_project(execute, journal.project)
-        only = None if ref is None else ref.id
-        rows = execute(compiled(statements.ALERTS), (project_id, only, only)).fetchall()
+        if ref is None:
+            project_id = accounts.find_project(execute, journal.project)
+            rows = execute(compiled(statements.ALERTS_OF_PROJECT), (project_id,)).fetchall()
+        else:
+            rows = execute(compiled(statements.ALERTS_OF_ACCOUNT), (ref.id,)).fetchall()
         return [alert_of(journal.project, row[-1], *crossing(row), row[-2]) for row in rows]
 
     if account is None:

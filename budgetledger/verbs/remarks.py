@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from budgetledger.caller_warnings import warn
-from budgetledger.entries import ASSUMED_COST, Entry
-from budgetledger.errors import ClockWarning, UnknownAccountWarning, UnpricedWarning
+from budgetledger.entries import ASSUMED_COST, Budget, Entry
+from budgetledger.errors import (
+    AddedBudgetWarning,
+    ClockWarning,
+    UnknownAccountWarning,
+    UnpricedWarning,
+)
 from budgetledger.journal.append import Appended
 from budgetledger.pricing.sources import ANSWERED
 
@@ -47,6 +52,22 @@ def warn_if_unknown(entry: Entry) -> None:
             f"assumed until {price}adjust(entry, difference, reason=...) states it",
             UnpricedWarning,
         )
+
+
+def warn_if_beside(budget: Budget, beside: list[Budget]) -> None:
+    """Warn of a budget that was added without ``per=``, *beside* others that limit the same."""
+    if beside:
+        warn(
+            f"set_budget {added_beside(budget, beside)}; to change one of those pass its per= or "
+            "name=, for a budget for ever pass per=None",
+            AddedBudgetWarning,
+        )
+
+
+def added_beside(budget: Budget, beside: list[Budget]) -> str:
+    """What happened, for a message that ends with what to do."""
+    names = ", ".join(repr(one.name) for one in beside)
+    return f"added the budget {budget.name!r} of {budget.account!r}, for ever, beside {names}"
 
 
 _STATED = (

@@ -8,12 +8,12 @@ from functools import partial
 from typing import NamedTuple, TypeAlias
 
 from budgetledger.entries import Entry
-from budgetledger.journal import accounts, statements
 from budgetledger.journal.drafts import UNKNOWN_MODEL
 from budgetledger.journal.entry_rows import entry_with_id
 from budgetledger.journal.journal import Journal
 from budgetledger.journal.posting import adjust
-from budgetledger.journal.rules import Draft
+from budgetledger.journal.rows import accounts, statements
+from budgetledger.journal.rows.rules import Draft
 from budgetledger.journal.transaction import Transaction
 from budgetledger.money import to_pico, to_usd
 from budgetledger.names import checked_name, to_json
@@ -22,7 +22,7 @@ from budgetledger.pricing.hosts import Host
 from budgetledger.pricing.sources import ANSWERED, PROVIDER, REGION, Prices, priced
 from budgetledger.storage.dialect import compiled
 from budgetledger.storage.protocols import Execute
-from budgetledger.usage import Usage
+from budgetledger.usage import Usage, from_fields
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with the number of entries done and the total."""
@@ -137,7 +137,4 @@ def _call_of(entry: Entry) -> Unpriced:
 
 def _usage(usage_json: str | None) -> Usage | None:
     """The usage of the call, or None if the row does not record all of it."""
-    counts = None if usage_json is None else json.loads(usage_json)
-    if counts is None or not counts.keys() <= set(Usage._fields):
-        return None
-    return Usage(**counts)
+    return None if usage_json is None else from_fields(json.loads(usage_json))

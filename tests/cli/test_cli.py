@@ -34,6 +34,7 @@ COMMANDS = [
     "balance",
     "charge",
     "copy",
+    "default-budgets",
     "demo",
     "entries",
     "estimate",
@@ -45,9 +46,11 @@ COMMANDS = [
     "projects",
     "release",
     "remove-budget",
+    "remove-default-budget",
     "reprice",
     "serve",
     "set-budget",
+    "set-default-budget",
     "set-parent",
     "shift",
     "status",
@@ -55,6 +58,8 @@ COMMANDS = [
     "verify",
 ]
 MAKING_NO_FILE = [
+    ["default-budgets"],
+    ["remove-default-budget"],
     ["accounts"],
     ["adjust", "2", "1", "--reason", "x"],
     ["alerts"],
@@ -223,6 +228,8 @@ def test_a_missing_file_is_told_of_and_not_made(arguments, tmp_path):
         (["alice", "1", "--rolling", "\uff11d"], "is not a span"),
         (["alice", "1", "--rolling", "1d\n"], "is not a span"),
         (["alice", "1", "--alert-at", "80"], "80 would be 80 times the limit; pass 80%"),
+        (["alice", "--name", "plan"], "no budget 'plan' to change; pass LIMIT, --tokens or"),
+        (["alice", "1", "--name", "plan", "--anchor", "creation"], "needs --per"),
         (["alice", "1", "--alert-at", "0"], "0 is not above 0% and at most 100000%"),
         (["alice", "1", "--alert-at", "-50%"], "-50% is not above 0%"),
         (["alice", "1", "--alert-at", "100001%"], "100001% is not above"),
@@ -341,13 +348,42 @@ def test_set_budget_makes_the_file_and_revises(tmp_path):
     assert result.stdout == "budget usd/month of alice: $10.00 a month\n"
     assert result.stderr == f"created {tmp_path / 'spend.db'}\n"
     budget = documents("set-budget", "alice", "12.5", "--per", "month")
-    assert (budget["name"], budget["limit"], budget["timezone"]) == ("usd/month", "12.50", "UTC")
+    assert (budget["name"], budget["limit"]) == ("usd/month", "12.50")
+    assert budget["timezone"] == "Asia/Shanghai"
     run("set-budget", "alice", "--tokens", "500", "--rolling", "24h", "--model", "gpt-4o")
     run("set-budget", "alice", "--requests", "9", "--name", "calls")
     with Ledger(tmp_path / "spend.db") as ledger:
         found = {budget.name: budget for budget in ledger.budgets("alice")}
     assert found.keys() == {"usd/month", "tokens/86400s/gpt-4o", "calls"}
     assert found["tokens/86400s/gpt-4o"].period.span_us == 86_400_000_000
+
+
+def test_set_budget_changes_only_what_is_passed():
+    zone = ("--timezone", "Asia/Tokyo")
+    run("set-budget", "alice", "10", "--per", "month", *zone, "--name", "plan")
+    budget = documents("set-budget", "alice", "20", "--name", "plan")
+    assert (budget["limit"], budget["per"], budget["timezone"]) == ("20.00", "month", "Asia/Tokyo")
+    budget = documents("set-budget", "alice", "--name", "plan", "--week-start", "sunday")
+    assert (budget["limit"], budget["week_start"]) == ("20.00", 6)
+    budget = documents("set-budget", "alice", "--name", "plan", "--anchor", "creation")
+    assert budget["anchor"] == budget["created_at"]
+    assert documents("set-budget", "alice", "--name", "plan", "--anchor", "none")["anchor"] is None
+    assert documents("set-budget", "alice", "--name", "plan", "--per", "forever")["per"] is None
+    budget = documents("set-budget", "alice", "--name", "plan", "--rolling", "24h")
+    assert (budget["span_seconds"], budget["timezone"]) == (86400, "Asia/Tokyo")
+
+
+def test_set_budget_without_per_beside_others_says_so():
+    run("set-budget", "alice", "10", "--per", "month")
+    result = run("set-budget", "alice", "20")
+    assert result.stdout == "budget usd of alice: $20.00 for ever\n"
+    assert result.stderr == (
+        "set-budget added the budget 'usd' of 'alice', for ever, beside 'usd/month'; to change one "
+        "of those pass its --per or --name, for a budget for ever pass --per forever\n"
+    )
+    assert run("set-budget", "alice", "30").stderr == ""
+    run("set-budget", "bob", "10", "--per", "month")
+    assert run("set-budget", "bob", "20", "--per", "forever").stderr == ""
 
 
 def test_a_budget_with_alerts(tmp_path):
@@ -808,7 +844,7 @@ def test_entries_tell_the_steps_of_holds(tmp_path):
     lines = run("entries", "alice").stdout.splitlines()
     assert [line.rstrip().split("  ")[-1].strip() for line in lines] == [
         "note",
-        "budget",
+        "sets usd: $1.00 for ever",
         "under team:docs",
         "holds $0.25 until 2026-03-02 12:30",
         f"extends hold {settled.id} until 2026-03-02 14:00",

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+import budgetledger.cli
 from budgetledger.cli import main
+from budgetledger.cli.exit_codes import TEXTS, ExitCode
 from budgetledger.errors import UnpricedWarning
-from budgetledger.ledger import Ledger
+from budgetledger.journal.drafts import minimal_request
+from budgetledger.ledger import Ledger, requested_hold
 from budgetledger.testing import FakeClock
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -64,8 +70,12 @@ def test_a_cost_is_charged(path):
     first = document("charge", "alice", "0.25", "--model", "m", "--key", "job-1", *tags)
     assert (first["cost"], first["model"]) == ("0.25", "m")
     assert first["tags"] == {"feature": "search", "team": "a=b"}
-    again = run("charge", "alice", "0.25", "--model", "m", "--key", "job-1", *tags).stdout
-    assert again == f"charged $0.25 of alice: entry {first['id']}\n"
+    repeated = ("charge", "alice", "0.25", "--model", "m", "--key", "job-1", *tags)
+    earlier = f"key job-1 recorded $0.25 of alice earlier, as entry {first['id']}"
+    assert run(*repeated).stdout == f"{earlier}; nothing is recorded\n"
+    assert run(*repeated, "--dry-run").stdout == f"{earlier}; nothing is recorded\n"
+    assert document(*repeated)["repeated"] is True
+    assert "repeated" not in first
     assert posted(path) == Decimal("1.15")
 
 
@@ -88,8 +98,17 @@ def test_what_a_charge_lacks_is_remarked_in_the_words_of_the_command_line(path):
 def test_a_cost_is_corrected(path):
     [entry] = [one for one in document_lines("entries", "alice") if one["kind"] == "charge"]
     done = run("adjust", str(entry["id"]), "-0.4", "--reason", "credit").stdout
-    assert done.startswith(f"adjusted entry {entry['id']} of alice by -$0.40: entry ")
+    assert done.startswith(
+        f"adjusted entry {entry['id']} of alice by -$0.40, $0.90 -> $0.50: entry "
+    )
     assert posted(path) == Decimal("0.5")
+    keyed = ("adjust", str(entry["id"]), "0.1", "--reason", "credit", "--key", "a1")
+    assert ", $0.50 -> $0.60; nothing is recorded" in run(*keyed, "--dry-run").stdout
+    assert ", $0.50 -> $0.60: entry " in run(*keyed).stdout
+    run("adjust", str(entry["id"]), "0.3", "--reason", "more")
+    again = run(*keyed).stdout
+    assert again.startswith(f"key a1 adjusted entry {entry['id']} of alice by $0.10 earlier, as ")
+    assert run(*keyed, "--dry-run").stdout == again
     assert "no entry with id 99" in run("adjust", "99", "1", "--reason", "x", code=1).stderr
     assert "`budgetledger entries`" in run("adjust", "99", "1", "--reason", "x", code=1).stderr
 
@@ -103,7 +122,10 @@ def document_lines(*arguments: str):
     [
         (("charge", "alice", "0.25"), "would charge $0.25 of alice; nothing is recorded"),
         (("charge", "new", "1"), "would charge $1.00 of new; nothing is recorded"),
-        (("adjust", "2", "-0.1", "--reason", "x"), "would adjust entry 2 of alice by -$0.10; "),
+        (
+            ("adjust", "2", "-0.1", "--reason", "x"),
+            "would adjust entry 2 of alice by -$0.10, $0.90 -> $0.80; ",
+        ),
     ],
 )
 def test_a_dry_run_records_nothing(path, command, says):
@@ -157,6 +179,85 @@ def test_a_window_is_shifted_and_a_budget_removed(path):
     assert document("shift", "bob", "usd")["account"] == "bob"
     assert run("remove-budget", "bob", "usd").stdout == "removed budget usd of bob; none left\n"
     assert "has no budget named 'usd'" in run("remove-budget", "bob", "usd", code=1).stderr
+
+
+@pytest.mark.parametrize("command", ["remove-budget", "shift"])
+def test_a_wrong_name_of_a_budget_is_answered_with_the_names(path, command):
+    with Ledger(path) as ledger:
+        ledger.set_budget("alice", tokens=9, per="day")
+    said = run(command, "alice", "usd/day", code=1).stderr
+    assert "has no budget named 'usd/day'; its budgets: tokens/day, usd" in said
+    assert "set it first" not in said
+
+
+def test_an_adjustment_of_a_call_without_a_price_states_it(path):
+    with Ledger(path) as ledger, pytest.warns(UnpricedWarning):
+        entry = ledger.charge("alice", {"model": "m", "id": "x"})
+    said = run("adjust", str(entry.id), "2", "--reason", "bill").stdout
+    assert said.startswith(f"adjusted entry {entry.id} of alice by $2.00, no price -> $2.00: ")
+
+
+def test_rows_of_settings_say_what_was_set(path):
+    run("set-budget", "alice", "2", "--per", "month", "--alert-at", "50%", "--model", "o3")
+    run("shift", "alice", "usd", "--reason", "a new contract")
+    run("remove-budget", "alice", "usd/month/o3")
+    lines = run("entries", "alice", "--last", "3").stdout.splitlines()
+    assert [" ".join(line.split()[4:]) for line in lines[1:]] == [
+        "sets usd/month/o3: $2.00 a month for o3, alerts at 50 %",
+        "new window of usd: a new contract",
+        "ends usd/month/o3",
+    ]
+
+
+def test_a_parent_that_is_new_asks_whether_another_was_meant():
+    run("set-parent", "alice", "team:research")
+    said = run("set-parent", "alcie", "team:reserch").stderr
+    assert "opened alcie, a new account; did you mean 'alice'?" in said
+    assert "opened team:reserch, a new account; did you mean 'team:research'?" in said
+
+
+def test_accounts_over_a_share_of_a_budget_of_any_measure(path):
+    with Ledger(path) as ledger:
+        ledger.set_budget("dave", requests=1)
+        ledger.charge("dave", cost=0)
+    assert [one["account"] for one in document("accounts", "--over", "100%")] == ["bob", "dave"]
+
+
+def test_a_minimal_hold_is_shown_in_words(path):
+    with Ledger(path) as ledger:
+        requested_hold(ledger, "alice", minimal_request("m", "f", "k1", None))
+    for shown in run("holds", "alice").stdout, run("entries", "--last", "1").stdout:
+        assert "the least amount" in shown
+        assert "0.000000000001" not in shown
+    assert "1E-12" not in run("charge", "alice", "1", "--key", "k1", code=1).stderr
+    held = json.loads(run("holds", "alice", "--json").stdout)[0]
+    assert held["amount"] == "0.000000000001"
+    assert ": the least amount\n" in run("release", str(held["id"])).stdout
+
+
+@pytest.mark.parametrize("last", ["9223372036854775807", "99999999999999999999999"])
+def test_more_last_rows_than_can_be_read_at_once_are_refused(last):
+    said = run("entries", "--last", last, code=2).stderr
+    assert f"'--last': {last} is not in the range 1<=x<=1000000" in said
+
+
+def test_the_exit_codes_are_those_that_help_lists(path):
+    listed = run("--help").stdout
+    for code, what in TEXTS.items():
+        assert re.search(rf"^ +{int(code)}  {re.escape(what)}$", listed, re.M)
+    run("accounts", code=ExitCode.DONE)
+    run("balance", "zoe", code=ExitCode.FAILED)
+    run("balance", code=ExitCode.MISUSED)
+    run("status", code=ExitCode.EXCEEDED)
+    run("status", "alice", code=ExitCode.NEAR)
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript("DROP TRIGGER entries_no_update; UPDATE entries SET note = 'x'")
+    run("verify", code=ExitCode.DIFFERS)
+    sources = Path(budgetledger.cli.__file__).parent.rglob("*.py")
+    exits = {
+        found for file in sources for found in re.findall(r"sys\.exit\((.*)\)", file.read_text())
+    }
+    assert all("ExitCode." in found for found in exits), exits
 
 
 def test_status_says_what_is_near_or_over_and_by_its_exit_code():

@@ -12,7 +12,7 @@ from samples import START
 
 from budgetledger import BudgetExceededError, Ledger
 from budgetledger.errors import UnpricedWarning
-from budgetledger.journal import settings
+from budgetledger.journal import budget_revisions
 from budgetledger.journal.drafts import HoldRequest
 from budgetledger.ledger import requested_hold
 
@@ -159,11 +159,10 @@ def test_a_budget_of_a_snapshot_counts_bare_calls_that_it_answered(ledger, clock
         return [status(ledger, name, account).posted for name in names]
 
     cost = next(iter(ledger.entries("alice", last=1))).cost
-    for account in ("alice", "team"):
+    for account in ("alice", "team", "*"):  # * counts what was before it
         assert counted(account) == [5 * COST, 5 * COST + cost, cost]
-    assert counted("*") == [4 * COST, 4 * COST + cost, cost]  # it exists since then
     ledger.adjust(entry, COST, reason="a correction")
-    assert counted("alice") == [6 * COST, 6 * COST + cost, cost]
+    assert counted("alice") == counted("*") == [6 * COST, 6 * COST + cost, cost]
     ledger.set_budget("alice", "0.03", per="day", model=SNAPSHOT)
     with pytest.raises(BudgetExceededError) as refused:
         ledger.hold("alice", "0.004", model=SNAPSHOT)
@@ -177,6 +176,54 @@ def test_a_budget_of_a_snapshot_counts_bare_calls_that_it_answered(ledger, clock
     ledger.set_budget("alice", tokens=10**6, per="day", model=SNAPSHOT)
     assert counted("alice") == [COST, COST, 0]
     assert status(ledger, f"tokens/day/{SNAPSHOT}").posted == 1200
+    assert ledger.verify().ok
+
+
+def test_a_snapshot_counts_where_late_rows_and_corrections_belong(ledger, clock):
+    ledger.set_parent("alice", "team")
+    name = f"usd/day/{SNAPSHOT}"
+    yesterday = clock.now - timedelta(days=1)
+    before = ledger.charge("alice", USED, model="gpt-4o", occurred_at=yesterday)
+    for account in ("alice", "*"):
+        ledger.set_budget(account, 10, per="day", model=SNAPSHOT)
+    after = ledger.charge("alice", USED, model="gpt-4o", occurred_at=yesterday)
+    ledger.charge("alice", USED, model="gpt-4o")
+    clock.advance(days=1)
+    ledger.adjust(after, COST, reason="a correction")
+    ledger.adjust(before, COST, reason="a correction")
+    ledger.charge("alice", USED, model="gpt-4o")
+    for account, days in (("alice", [4, 1, 1]), ("*", [2, 1, 1])):
+        balances = [ledger.balance(account, at=yesterday + timedelta(days=n)) for n in range(3)]
+        assert [
+            one.posted / COST for b in balances for one in b.budgets if one.budget.name == name
+        ] == days
+    ledger.set_budget("alice", tokens=10**6, model=SNAPSHOT, per="day")
+    assert status(ledger, f"tokens/day/{SNAPSHOT}").posted == 1200
+    assert ledger.verify().ok
+
+
+def test_unpriced_calls_count_once_their_price_is_stated(ledger):
+    ledger.set_budget("alice", 10, model="house-2026-01-01")
+    with pytest.warns(UnpricedWarning):
+        entry = ledger.charge("alice", USED | {"model": "house-2026-01-01"}, model="house")
+    ledger.set_price(
+        "house-2026-01-01", input="1", output="1", effective_at=START - timedelta(days=9)
+    )
+    assert [one.entry.id for one in ledger.reprice(dry_run=False)] == [entry.id]
+    posted = status(ledger, "usd/house-2026-01-01").posted
+    assert posted == next(iter(ledger.entries("alice", last=1))).cost > 0
+    assert ledger.verify().ok
+
+
+def test_a_default_budget_of_a_snapshot_counts_what_was_before(ledger):
+    ledger.set_parent("alice", "team")
+    ledger.set_budget("team", 100)
+    ledger.charge("alice", USED, model="gpt-4o")
+    ledger.set_default_budget(10, per="day", model=SNAPSHOT)
+    ledger.charge("alice", USED, model="gpt-4o")
+    ledger.charge("bob", USED, model="gpt-4o")
+    posted = [status(ledger, "standard", account).posted for account in ("alice", "bob")]
+    assert posted == [2 * COST, COST]
     assert ledger.verify().ok
 
 
@@ -291,7 +338,7 @@ def test_verify_recounts_what_answered(tmp_path):
 def older(monkeypatch, ledger):
     """A ledger with a budget of a model from before names were one model."""
     with monkeypatch.context() as patched:
-        patched.setattr(settings, "BY_IDENTITY", None)
+        patched.setattr(budget_revisions, "BY_IDENTITY", None)
         ledger.set_budget("alice", 10, per="day", model="gpt-4o")
     return ledger
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from budgetledger.entries import Budget
-from budgetledger.journal.rules import (
+from budgetledger.journal.rows.rules import (
     Check,
     Crossed,
     Draft,

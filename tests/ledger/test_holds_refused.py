@@ -41,7 +41,8 @@ def test_a_refusal_in_usd(ledger):
     assert str(error) == error.message == error.args[0]
     assert error.message == (
         "budget 'usd/month' of 'alice' refuses 2.26 USD: limit 10.00, posted 5.25, held 2.50, "
-        "available 2.25; retry in 0:30:00, ask for less, or raise the limit"
+        "available 2.25; retry once open holds end, in 0:30:00 at the latest, ask for less, or "
+        "raise the limit"
     )
     # LiteLLM's error of this name has these three.
     assert (error.current_cost, error.max_budget) == (5.25, 10.0)
@@ -114,7 +115,7 @@ def test_of_several_that_refuse_the_one_that_turns_last_is_told(opened, order):
     assert refused(ledger, "alice", 1).budget.name == "usd/week"
     ledger.set_budget("team", 5, per="year")
     assert refused(ledger, "alice", 1).budget.account == "team"
-    ledger.set_budget("alice", 5)
+    ledger.set_budget("alice", 5, per=None)
     error = refused(ledger, "alice", 1)
     assert (error.budget.name, error.retry_after) == ("usd", None)
 
@@ -410,4 +411,5 @@ def test_a_refusal_knows_the_facts_and_nothing_else(ledger):
     assert refused(ledger, "alice", 11).__dict__.keys() == {
         *("account", "project", "budget", "window", "limit", "posted", "held", "available"),
         *("requested", "retry_after", "largest_output", "current_cost", "max_budget", "message"),
+        "blocked_by_holds",
     }

@@ -21,8 +21,8 @@ from budgetledger.errors import (
     UnpricedModel,
     UnpricedWarning,
 )
-from budgetledger.journal import statements as _sql
 from budgetledger.journal.journal import Journal
+from budgetledger.journal.rows import statements as _sql
 from budgetledger.prices import OwnPrice, PriceBook
 from budgetledger.storage.dialect import compiled
 from budgetledger.testing import FakeClock

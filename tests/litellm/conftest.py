@@ -26,7 +26,9 @@ def handler(tmp_path):
     handlers = []
 
     def make(**changes):
-        chosen = Settings(str(tmp_path / "spend.db"), False, True, None, 60)._replace(**changes)
+        chosen = Settings(str(tmp_path / "spend.db"), False, True, None, 60, False)._replace(
+            **changes
+        )
         handlers.append(BudgetHandler(chosen))
         return handlers[-1]
 

@@ -450,14 +450,13 @@ def test_what_no_cost_is_told_of_is_refused_where_a_budget_applies(
         assert answer.status_code == 400
 
 
-@pytest.mark.skipif(not TODAY, reason="older versions have other routes")
 def test_a_model_of_the_proxy_behind_a_pass_through_route_is_recorded(client, ledger, user):
     served(client, user)
     until = time.monotonic() + 10
     while ledger.balance(user).held and time.monotonic() < until:
         time.sleep(0.05)
     [entry] = [entry for entry in ledger.entries(user) if entry.kind == "settle"]
-    assert (entry.model, entry.cost) == ("served", usd(20, 6, OWN))
+    assert (entry.model, entry.cost) == ("served", None if OLD else usd(20, 6, OWN))
 
 
 def test_an_image_is_recorded(client, ledger, user):
@@ -701,7 +700,8 @@ def test_a_refused_client_is_told_why_and_does_not_retry(proxy, ledger, user, se
         client.chat.completions.create(
             model="cheap", messages=messages(), user=user, max_tokens=50, stream=stream
         )
-    assert (refused.value.status_code, refused.value.type) == (402, "budget_exceeded")
+    assert (refused.value.status_code, refused.value.type) == (400, "budget_exceeded")
+    assert refused.value.code == ("400" if VERSION < (1, 90) else "budget_exceeded")
     assert (len(requests), len(seen.billed)) == (1, before)
     assert "budget 'spent'" in refused.value.message
     told = refused.value.body["provider_specific_fields"]
@@ -709,6 +709,7 @@ def test_a_refused_client_is_told_why_and_does_not_retry(proxy, ledger, user, se
     assert [told[name] for name in ("budget", "limit", "posted", "held", "available")] == [
         "spent", "0.01", "0.01", "0.00", "0.00",
     ]  # fmt: skip
+    assert told["blocked_by_holds"] is False
     assert told["window_ends"].endswith("T00:00:00+00:00")
     assert 0 < told["retry_after"] <= int(refused.value.response.headers["retry-after"]) <= 86401
 
@@ -753,7 +754,7 @@ def test_every_kind_of_call_is_refused_once_and_says_why(proxy, client, ledger, 
     requests = asked()
     with pytest.raises((openai.APIStatusError, anthropic.APIStatusError)) as refused:
         call(client, user)
-    assert refused.value.status_code == 402
+    assert refused.value.status_code == 400
     assert "refuses" in str(refused.value)
     assert (asked() - requests, len(seen.billed) - before) == (1, 0)
     told = refused.value.body.get("error", refused.value.body)
@@ -819,7 +820,7 @@ def test_a_key_counts_on_its_team_or_its_owner_whoever_it_names(proxy, ledger):
     assert ledger.balance("bob").posted == usd(20, 6)
     before = sum(entry.kind == "parent" for entry in ledger.entries())
     ledger.freeze("team:research")
-    with client_of(proxy, "sk-app") as app, pytest.raises(openai.PermissionDeniedError):
+    with client_of(proxy, "sk-app") as app, pytest.raises(openai.BadRequestError, match="frozen"):
         chat(app, "eve")
     ledger.unfreeze("team:research")
     assert sum(entry.kind == "parent" for entry in ledger.entries()) == before == 4
@@ -864,7 +865,7 @@ def assert_not_overspent(client, ledger, user, seen):
     with ThreadPoolExecutor(50) as threads:
         statuses = Counter(threads.map(call, range(50)))
     passed = statuses[200]
-    assert statuses == {200: passed, 402: 50 - passed}
+    assert statuses == {200: passed, 400: 50 - passed}
     entries = spent(ledger, user, passed)
     assert passed == len(entries) == len(seen.billed) - before
     assert 12 <= passed < 50
@@ -939,6 +940,6 @@ def test_the_readmes_configuration_starts_with_its_command_and_takes_budgets(tmp
         subprocess.run([*set_budget, "alice", "0", "--db", tmp_path / "spend.db"], check=True)
         with pytest.raises(openai.APIStatusError, match="refuses") as refused:
             client.chat.completions.create(**asked)
-        assert (refused.value.status_code, refused.value.type) == (402, "budget_exceeded")
+        assert (refused.value.status_code, refused.value.type) == (400, "budget_exceeded")
     with Ledger(tmp_path / "spend.db") as ledger:
         assert ledger.balance("alice").posted > 0

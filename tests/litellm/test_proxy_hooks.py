@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import logging
 from collections import Counter
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -18,6 +19,7 @@ from proxy_requests import Request
 
 import budgetledger.proxy
 from budgetledger.errors import InvalidInput, StoreBusy
+from budgetledger.litellm.proxy import costs
 from budgetledger.litellm.proxy.settings import Limit
 
 pytestmark = pytest.mark.usefixtures("router")
@@ -265,6 +267,142 @@ def test_a_stream_that_broke_costs_what_came_or_what_litellm_counts_if_that_is_m
     assert entry.output_tokens == expected
 
 
+async def chunks(words, then=None, model="gpt-4o"):
+    """A stream of *words*, which then awaits *then*, and ends well."""
+
+    def chunk(**choice):
+        choices = [{"index": 0, **choice}]
+        return {"object": "chat.completion.chunk", "model": model, "choices": choices}
+
+    for word in words:
+        yield chunk(delta={"content": word})
+    if then is not None:
+        await then()
+    yield chunk(delta={}, finish_reason="stop")
+
+
+def counted(output_tokens):
+    """A whole answer, as LiteLLM's success event has it."""
+    usage = litellm.Usage(prompt_tokens=20, completion_tokens=output_tokens)
+    return litellm.ModelResponse(model="gpt-4o", usage=usage)
+
+
+FOUR = ("one", " two", " three", " four")
+
+
+@pytest.mark.parametrize("ending", ["whole", "broken", "left"])
+@pytest.mark.parametrize(("reported", "expected"), [(1, 4), (9, 9)])
+def test_a_success_event_in_mid_stream_never_settles_with_less_than_what_came(
+    handler, ledger, router, ending, reported, expected
+):
+    """LiteLLM reads Anthropic streams ahead, and logs a broken one with its first count."""
+    ledger.set_budget("alice", 1)
+
+    async def call():
+        request = Request(proxy := handler())
+        await request.admit()
+
+        async def told():
+            await request.log(counted(reported), 0.01)
+            if ending == "broken":
+                raise ConnectionError
+            if ending == "left":
+                raise asyncio.CancelledError
+
+        hook = proxy.async_post_call_streaming_iterator_hook
+        with suppress(ConnectionError, asyncio.CancelledError):
+            async for _ in hook(request.key, chunks(FOUR, told), request.data):
+                pass
+        if ending == "broken":
+            await request.fail()
+        await asyncio.gather(*proxy._tasks)
+
+    asyncio.run(call())
+    assert kinds(ledger) == ["hold", "settle"]
+    [entry] = [entry for entry in ledger.entries("alice") if entry.kind == "settle"]
+    assert entry.output_tokens == (reported if ending == "whole" else expected)
+
+
+def test_a_success_event_while_the_text_is_counted_waits_for_the_count(
+    handler, ledger, router, monkeypatch
+):
+    ledger.set_budget("alice", 1)
+
+    async def call():
+        request = Request(proxy := handler())
+        await request.admit()
+        in_thread = asyncio.to_thread
+
+        async def slow(work, *arguments, **named):
+            if work is costs.of_stream:
+                await request.log(counted(1), 0.01)
+            return await in_thread(work, *arguments, **named)
+
+        async def breaks():
+            monkeypatch.setattr(asyncio, "to_thread", slow)
+            raise ConnectionError
+
+        hook = proxy.async_post_call_streaming_iterator_hook
+        with suppress(ConnectionError):
+            async for _ in hook(request.key, chunks(FOUR, breaks), request.data):
+                pass
+
+    asyncio.run(call())
+    assert kinds(ledger) == ["hold", "settle"]
+    assert [entry.output_tokens for entry in ledger.entries("alice")][-1] == 4
+
+
+def test_a_part_of_a_stream_whose_reasoning_is_hidden_is_assumed_whatever_litellm_counts(
+    handler, ledger, router
+):
+    ledger.set_budget("alice", 1)
+
+    async def call():
+        request = Request(proxy := handler())
+        await request.admit()
+
+        async def told():
+            await request.log(counted(1), 0.0001)
+            raise ConnectionError
+
+        hook = proxy.async_post_call_streaming_iterator_hook
+        with suppress(ConnectionError):
+            async for _ in hook(request.key, chunks(FOUR, told, model="o3"), request.data):
+                pass
+
+    asyncio.run(call())
+    [hold, entry] = [entry for entry in ledger.entries("alice") if entry.kind in ("hold", "settle")]
+    assert (entry.cost_basis, entry.cost) == ("assumed", hold.held)
+
+
+@pytest.mark.parametrize(("reported", "cost", "posted"), [(9, "0.01", "0.01"), (1, "0.01", None)])
+def test_a_stream_that_the_client_left_costs_what_litellm_reads_of_it_afterwards(
+    handler, ledger, router, reported, cost, posted
+):
+    """LiteLLM reads some streams to their end, as their provider bills them whole."""
+    ledger.set_budget("alice", 1)
+
+    async def call():
+        request = Request(proxy := handler())
+        await request.admit()
+        passing = proxy.async_post_call_streaming_iterator_hook(
+            request.key, chunks(FOUR), request.data
+        )
+        async for chunk in passing:
+            if chunk["choices"][0]["delta"]["content"] == " four":
+                break
+        await passing.aclose()
+        await asyncio.gather(*proxy._tasks)
+        for _ in range(2):
+            await request.log(counted(reported), float(cost))
+
+    asyncio.run(call())
+    rows = [entry for entry in ledger.entries("alice") if entry.kind in ("settle", "adjustment")]
+    assert [row.kind for row in rows] == ["settle", "adjustment"][: 2 if posted else 1]
+    assert ledger.balance("alice").posted == (Decimal(posted) if posted else rows[0].cost)
+    ledger.verify()
+
+
 @pytest.mark.filterwarnings("ignore::budgetledger.errors.UnpricedWarning")
 def test_a_pass_through_stream_that_broke_is_never_free(handler, ledger, router):
     ledger.set_budget("alice", 1)
@@ -305,15 +443,21 @@ def test_the_master_key_is_known_by_its_alias_or_its_hash(handler, ledger, route
     assert held == {"zoe": 3, f"key:{hashed[::-1]}/zoe": 1}
 
 
-def test_a_refusal_has_its_status_where_any_litellm_looks_for_it(handler, ledger, router):
+@pytest.mark.parametrize(("settings", "status"), [({}, 400), ({"answers_402": True}, 403)])
+def test_a_refusal_has_its_status_where_any_litellm_looks_for_it(
+    handler, ledger, router, settings, status
+):
     ledger.set_budget("alice", 1)
     ledger.freeze("alice")
     with pytest.raises(ProxyException) as refused:
-        asyncio.run(Request(handler()).admit())
-    assert (refused.value.code, refused.value.status_code) == ("403", 403)
+        asyncio.run(Request(handler(**settings)).admit())
+    assert (refused.value.code, refused.value.status_code) == (str(status), status)
     assert refused.value.headers == {"x-should-retry": "false"}
-    told = {"type": "account_frozen", "account": "alice"}
+    assert str(refused.value) == refused.value.message != ""  # for LiteLLM's log
+    told = {"type": "account_frozen", "account": "alice", "blocked_by_holds": False}
     assert refused.value.provider_specific_fields == told
+    body = refused.value.to_dict()
+    assert (body["type"], body["code"]) == ("account_frozen", "account_frozen")
 
 
 def test_an_account_without_a_budget_is_recorded_or_refused(handler, ledger, router):
@@ -327,7 +471,7 @@ def test_an_account_without_a_budget_is_recorded_or_refused(handler, ledger, rou
     with pytest.raises(ProxyException) as refused:
         asyncio.run(call(refuses_without_budget=True))
     assert "has no budget" in refused.value.message
-    assert (refused.value.code, refused.value.type) == ("403", "no_budget")
+    assert (refused.value.code, refused.value.type) == ("400", "no_budget")
 
 
 def test_a_user_seen_for_the_first_time_gets_a_budget(handler, ledger, router):
@@ -345,6 +489,31 @@ def test_a_user_seen_for_the_first_time_gets_a_budget(handler, ledger, router):
     assert sum(entry.kind == "budget" for entry in ledger.entries("dave")) == 1
     assert [budget.limit for budget in ledger.budgets("carol")] == [7]
     assert ledger.budgets("proxy:master") == []  # nobody was named
+
+
+def test_the_budget_of_new_users_is_the_default_of_the_project(handler, ledger, router):
+    """Bare or below a key; not for keys, nor for what owns them."""
+
+    async def calls():
+        proxy = handler(new_user=Limit("0.01", "month"))
+        bobs = {"api_key": "k", "key_alias": "app", "user_id": "bob"}
+        for request in (
+            Request(proxy, "dave"),
+            Request(proxy, None, **bobs),
+            Request(proxy, "eve", **bobs),
+        ):
+            await request.admit()
+            await request.answer(router)
+
+    asyncio.run(calls())
+    (default,) = ledger.default_budgets()
+    assert (default.kind, default.limit, default.period.per) == ("user", Decimal("0.01"), "month")
+    budgets = {
+        account.name: [budget.name for budget in ledger.budgets(account.name)]
+        for account in ledger.accounts()
+    }
+    assert budgets == {"bob": [], "dave": ["standard"], "key:app": [],
+                       "key:app/eve": ["standard"]}  # fmt: skip
 
 
 def test_a_key_that_changes_its_team_counts_on_the_new_one(handler, ledger, router):
@@ -394,7 +563,7 @@ def test_a_model_that_is_not_deployed_is_held_for_by_its_price(
     asyncio.run(call(max_tokens=1))
     with pytest.raises(ProxyException) as refused:
         asyncio.run(call(max_tokens=1000))
-    assert (refused.value.code, refused.value.type) == ("402", "budget_exceeded")
+    assert (refused.value.code, refused.value.type) == ("400", "budget_exceeded")
 
 
 # -- a store that fails ---------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 
@@ -61,7 +62,10 @@ def test_a_claimed_user_leaves_neither_the_key_nor_the_team():
 
 
 def test_settings_default_to_recording_without_budget_and_refusing_without_store():
-    assert settings({"BUDGETLEDGER_DB": "spend.db"}) == ("spend.db", False, True, None, 1800)
+    assert settings({"BUDGETLEDGER_DB": "spend.db"}) == (
+        *("spend.db", False, True, None, 1800),
+        False,
+    )
 
 
 def test_settings_are_read():
@@ -72,9 +76,10 @@ def test_settings_are_read():
             "BUDGETLEDGER_PROXY_WITHOUT_STORE": "allow",
             "BUDGETLEDGER_PROXY_NEW_USER": "2.50 per month",
             "BUDGETLEDGER_PROXY_HOLD_SECONDS": "60",
+            "BUDGETLEDGER_PROXY_REFUSED_STATUS": "402",
         }
     )
-    assert chosen == ("spend.db", True, False, Limit("2.50", "month"), 60)
+    assert chosen == ("spend.db", True, False, Limit("2.50", "month"), 60, True)
 
 
 def test_a_setting_says_why_its_amount_is_refused():
@@ -95,6 +100,7 @@ def test_a_setting_says_why_its_amount_is_refused():
         ("BUDGETLEDGER_PROXY_WITHOUT_BUDGET", "ignore"),
         ("BUDGETLEDGER_PROXY_WITHOUT_STORE", "record"),
         ("BUDGETLEDGER_PROXY_NEW_USER", "5 per fortnight"),
+        ("BUDGETLEDGER_PROXY_REFUSED_STATUS", "429"),
         ("BUDGETLEDGER_PROXY_NEW_USER", "-5"),
         *(
             ("BUDGETLEDGER_PROXY_NEW_USER", value)
@@ -141,9 +147,9 @@ def quoted(*deployments, call_type="acompletion", call=CALL):
     return quote(call_type, call, deployments, LISTED, 4096, datetime.now(UTC))
 
 
-def test_the_dearest_deployment_is_held_for():
-    cheap, dear = deployment("openai/gpt-4o-mini"), deployment("gpt-4")
-    assert quoted(cheap, dear).pico == quoted(dear).pico > 10 * quoted(cheap).pico
+def test_the_most_expensive_deployment_is_held_for():
+    cheap, costly = deployment("openai/gpt-4o-mini"), deployment("gpt-4")
+    assert quoted(cheap, costly).pico == quoted(costly).pico > 10 * quoted(cheap).pico
 
 
 def test_prices_in_the_configuration_come_first_and_alone():
@@ -159,7 +165,7 @@ def test_what_a_deployment_is_given_with_every_call_counts():
     assert quoted(deployment("gpt-4", max_tokens=100), call=call) == quoted(deployment("gpt-4"))
 
 
-def test_of_two_lists_the_dearer_is_held_for():
+def test_of_two_lists_the_more_expensive_is_held_for():
     assert quoted(deployment("openai/gpt-4o")).pico > 100 * 10**12
 
 
@@ -322,6 +328,16 @@ def test_events_are_read_however_the_bytes_are_cut():
     assert list(Events().of(chunk)) == [chunk]
 
 
+@pytest.mark.parametrize("is_cached", [True, False])
+def test_a_cached_stream_costs_nothing_though_litellm_has_not_logged_it_yet(is_cached):
+    reading = StreamReading()
+    reading.add({"choices": [{"index": 0, "delta": {"content": "Row."}}]})
+    log = SimpleNamespace(model_call_details={}, caching_details={"cache_hit": is_cached})
+    paid = of_stream(reading, "gpt-4o", 10, {"litellm_logging_obj": log}, is_free=False)
+    assert paid.cost == (0 if is_cached else None)
+    assert paid.usage.output_tokens > 0
+
+
 def test_counts_that_are_all_zero_are_not_what_was_used():
     nothing = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
     answer = {"model": "gpt-4o", "usage": nothing}
@@ -339,8 +355,8 @@ def test_counts_that_are_all_zero_are_not_what_was_used():
 @pytest.mark.parametrize(
     ("error", "status", "is_retried"),
     [
-        (errors.AccountFrozen("frozen", account="a", project="p"), 403, False),
-        (errors.UnknownAccount("no budget", account="a", project="p"), 403, False),
+        (errors.AccountFrozen("frozen", account="a", project="p"), 400, False),
+        (errors.NoBudget("no budget", account="a", project="p"), 400, False),
         (errors.UnpricedModel("m"), 400, False),
         (errors.InvalidName("name"), 400, False),
         (errors.StoreBusy("busy", target="t"), 503, True),
@@ -350,3 +366,12 @@ def test_only_what_can_pass_by_itself_is_to_be_retried(error, status, is_retried
     answer = refusal(error)
     assert answer.status == status
     assert (answer.headers.get("x-should-retry") != "false") == is_retried
+
+
+def test_a_setting_gives_refusals_the_statuses_of_their_reasons():
+    frozen = errors.AccountFrozen("frozen", account="a", project="p")
+    unknown = errors.NoBudget("no budget", account="a", project="p")
+    for error, status in ((frozen, 403), (unknown, 403), (errors.UnpricedModel("m"), 400)):
+        answer = refusal(error, payment_required=True)
+        assert (answer.status, answer.details["blocked_by_holds"]) == (status, False)
+        assert answer.type == refusal(error).type

@@ -6,6 +6,7 @@ import asyncio
 import copy
 import gc
 import inspect
+import pickle
 import types
 from decimal import Decimal
 from unittest import mock
@@ -13,7 +14,7 @@ from unittest import mock
 import litellm
 import pytest
 
-from budgetledger import AsyncLedger, BudgetExceededError, Ledger, wrap
+from budgetledger import AsyncLedger, BudgetExceededError, HoldRefused, Ledger, metered, wrap
 from budgetledger.errors import InvalidInput, UnpricedModel
 
 # litellm leaves loops and sockets to the collector.
@@ -193,7 +194,7 @@ def test_streams_and_coroutines_of_each_kind(kind, ledger, provider, to):
     assert ledger.balance("alice").held == 0
 
 
-def test_a_router_holds_for_the_dearest_behind_a_name(ledger, provider, router):
+def test_a_router_holds_for_the_most_expensive_behind_a_name(ledger, provider, router):
     routed = wrap(router, ledger, user="alice")
     assert isinstance(routed, litellm.Router)
     for _ in range(8):
@@ -282,3 +283,32 @@ def test_a_provider_that_is_told_by_name_is_the_host(ledger, monkeypatch):
     wrap(litellm, ledger, "alice").completion("llama-3.3-70b-versatile", said(), **call)
     hold, settle = list(ledger.entries("alice"))[-2:]
     assert (hold.price["provider"], settle.price["provider"]) == ("groq", "groq")
+
+
+@pytest.mark.filterwarnings("ignore::budgetledger.errors.MeteredTwiceWarning")
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_call_that_is_metered_around_it_too_counts_once(ledger, to, stream):
+    llm = wrap(litellm, ledger, "alice")
+
+    @metered(ledger, user="alice", amount="0.1")
+    def ask():
+        answer = llm.completion("openai/gpt-4o", said(), stream=stream, **to)
+        return answer if not stream else list(answer) and None
+
+    ask()
+    with ledger.hold("alice", "0.1") as hold:
+        answer = llm.completion("openai/gpt-4o", said(), **to)
+        assert hold.settle(answer).cost == GPT_4O
+    costs = [entry.cost for entry in ledger.entries("alice") if entry.kind == "settle"]
+    assert costs == [GPT_4O] * 2
+
+
+def test_a_refusal_is_litellms_error_and_one_of_the_family(ledger, to):
+    llm = wrap(litellm, ledger, "alice")
+    ledger.hold("alice", 1)
+    with pytest.raises(litellm.BudgetExceededError) as refused:
+        llm.completion("openai/gpt-4o", said(), **to)
+    assert isinstance(refused.value, HoldRefused)
+    again = pickle.loads(pickle.dumps(refused.value))
+    assert isinstance(again, litellm.BudgetExceededError)
+    assert again.blocked_by_holds

@@ -21,7 +21,7 @@ from genai_prices.types import (
 
 from budgetledger.errors import UnpricedModel
 from budgetledger.pricing import catalog
-from budgetledger.pricing.catalog import cheapest, dearest, price
+from budgetledger.pricing.catalog import cheapest, most_expensive, price
 from budgetledger.pricing.model_names import is_version
 from budgetledger.pricing.rates import PARTS, UNIT_EXPONENTS
 from budgetledger.usage import Usage
@@ -223,8 +223,10 @@ EXTREMES = [
 
 
 @pytest.mark.parametrize(("model", "most", "least", "most_out", "least_out"), EXTREMES)
-def test_the_dearest_and_the_cheapest_a_token_may_cost(model, most, least, most_out, least_out):
-    for bound, into, out in ((dearest, most, most_out), (cheapest, least, least_out)):
+def test_the_most_expensive_and_the_cheapest_a_token_may_cost(
+    model, most, least, most_out, least_out
+):
+    for bound, into, out in ((most_expensive, most, most_out), (cheapest, least, least_out)):
         source, unit_prices = bound(model, 100, NOON)
         assert source.startswith("genai-prices ")
         assert into.items() <= unit_prices.items()
@@ -233,9 +235,9 @@ def test_the_dearest_and_the_cheapest_a_token_may_cost(model, most, least, most_
 
 
 def test_the_bounds_know_size_and_price_of_the_call_and_nothing_of_an_unknown_model():
-    assert dearest("gpt-6-sol", 300 * K, NOON)[1]["cache_write_mtok"] == "5"
+    assert most_expensive("gpt-6-sol", 300 * K, NOON)[1]["cache_write_mtok"] == "5"
     assert cheapest("gpt-6-sol", 300 * K, NOON)[1]["cache_read_mtok"] == "0.4"
-    for bound in (dearest, cheapest):
+    for bound in (most_expensive, cheapest):
         assert bound("perplexity/sonar", 1, NOON)[1]["requests_kcount"] == "12"
         with pytest.raises(UnpricedModel, match="hold an amount"):
             bound("whisper-1", 1, NOON)

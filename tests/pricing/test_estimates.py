@@ -61,7 +61,7 @@ BY_HAND = [
     ("gpt-4o", {"text": "hello", "max_output_tokens": 1}, "0.0000125", 1),
     ("text-embedding-3-small", {"text": "hello"}, "0.00000002", 0),
     ("text-embedding-3-small", {"text": "hello", "max_output_tokens": 0}, "0.00000002", 0),
-    # 300,000 tokens: past the step, the whole input and its output are dearer
+    # 300,000 tokens: past the step, the whole input and its output cost more
     ("gemini/gemini-2.5-pro", {"text": LONG, "max_output_tokens": 100}, "0.789", 100),
     # the fee of the call, once, however many answers
     ("perplexity/sonar", {"text": "", "max_output_tokens": 1, "n": 2}, "0.012002", 2),
@@ -233,7 +233,7 @@ def test_no_call_within_its_bounds_costs_more_than_was_held_for_any_model() -> N
                         continue  # no such tokens with this model
                     costs.append(to_pico(used.cost))
                     assert used.source == held.source
-            # as much as the dearest of them, and not a picodollar more
+            # as much as the most expensive of them, and not a picodollar more
             assert max(costs) == held.pico, (provider, info.id, input_tokens)
             held_for += 1
             exact += costs[0] == held.pico
@@ -370,7 +370,7 @@ def test_an_embedding_fits_with_no_output_or_not_at_all() -> None:
 
 
 def own(model: str, input_tokens: int, at: datetime) -> tuple[str, dict[str, str]]:
-    """The cheapest way for a prompt: read from the cache, dearer above 1,000 tokens."""
+    """The cheapest way for a prompt: read from the cache, at a higher price above 1,000 tokens."""
     return "own", {"model": model, "cache_read_mtok": "0.5" if input_tokens <= 1000 else "1"}
 
 
@@ -413,12 +413,17 @@ def test_the_least_is_never_more_than_the_most() -> None:
 def test_prices_are_looked_up_where_the_caller_says() -> None:
     asked: list[tuple[str, int, datetime]] = []
 
-    def dearest(model: str, input_tokens: int, at: datetime) -> tuple[str, dict[str, str]]:
+    def most_expensive(model: str, input_tokens: int, at: datetime) -> tuple[str, dict[str, str]]:
         asked.append((model, input_tokens, at))
         return "contract", {"model": model, "input_mtok": "3", "output_mtok": "5"}
 
     held = estimate(
-        "mine", text="hello", max_output_tokens=10, at=NOON, dearest=dearest, cheapest=own
+        "mine",
+        text="hello",
+        max_output_tokens=10,
+        at=NOON,
+        most_expensive=most_expensive,
+        cheapest=own,
     )
     assert held.source == "contract"
     assert held.high == Decimal(held.input_tokens * 3 + 50).scaleb(-6)

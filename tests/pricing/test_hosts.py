@@ -173,11 +173,11 @@ def test_a_call_costs_its_hosts_price_of_the_model_that_answered(asked, answered
 
 def test_a_hold_is_estimated_at_the_host():
     prices = PRICES.at("https://api.groq.com/openai/v1")
-    for dearest in (True, False):
-        _, rates = extreme("llama-3.3-70b-versatile", 10, NOON, prices=prices, dearest=dearest)
+    for most in (True, False):
+        _, rates = extreme("llama-3.3-70b-versatile", 10, NOON, prices=prices, most=most)
         assert (rates["provider"], rates["input_mtok"]) == ("groq", "0.59")
         with pytest.raises(UnpricedModel):
-            extreme("llama-3.3-70b-versatile", 10, NOON, prices=PRICES, dearest=dearest)
+            extreme("llama-3.3-70b-versatile", 10, NOON, prices=PRICES, most=most)
 
 
 def test_an_unpriced_call_keeps_its_host_for_later():

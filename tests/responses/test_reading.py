@@ -244,7 +244,7 @@ RESPONSES = [  # what came back of model "m", if it names one, and what the ledg
     (message(service_tier="priority"), Usage(50, 20, service_tier="priority")),
     (message(speed="standard", inference_geo="global"), Usage(50, 20)),
     (message(speed="fast"), Usage(50, 20, service_tier="fast")),
-    (  # ten percent dearer
+    (  # ten percent more
         message(service_tier="batch", inference_geo="us"),
         Usage(50, 20, service_tier="batch+us"),
     ),

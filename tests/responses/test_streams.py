@@ -169,8 +169,8 @@ def test_the_model_asked_for_counts_where_none_is_named() -> None:
         found = read([text], asked)
         counted = count_tokens(asked, text=text).tokens
         assert found == (None, Usage(ASKED, counted), None, False)
-    dearer = read([text], "claude-sonnet-5").usage.output_tokens
-    assert dearer > read([text], "gpt-4o").usage.output_tokens
+    claude = read([text], "claude-sonnet-5").usage.output_tokens
+    assert claude > read([text], "gpt-4o").usage.output_tokens
     for nameless in (None, "", " "):
         assert read([text], nameless).usage.output_tokens >= len(text.split())
 

@@ -113,8 +113,15 @@ def settings(call):
     call("set_parent", {"parent": "team:x"})
     call("set_budget", {"limit": 1}, account="bob")
     call("freeze", {"reason": "stolen"}, account="bob")
-    call("hold", {"amount": 1}, account="bob", status=423)
+    call("hold", {"amount": 1}, account="bob", status=403)
     call("unfreeze", account="bob")
+    new = call("set_default_budget", {"limit": "5", "per": "day", "anchor": "creation"})
+    assert "set a budget on the account '*'" in new["warning"]
+    call("set_default_budget", {"tokens": 9, "span": 60, "kind": "team", "model": "m"})
+    call("list_default_budgets")
+    call("remove_default_budget", name="team")
+    call("remove_default_budget", name="team", status=404)
+    call("set_default_budget", {"limit": 5, "kind": "tag"}, status=422)
     call("list_accounts")
     call("shift_window", {"budget": "usd/month"})
 
@@ -155,7 +162,7 @@ def money(call):
 def prices(call):
     call("charge", {"usage": {"input_tokens": 9}, "model": "house/m"})
     call("charge", {"usage": {"input_tokens": 9}, "model": "other/m"})
-    call("estimate", {"model": "house/m", "text": "hi"}, status=422)
+    call("estimate", {"model": "house/m", "text": "hi"}, status=400)
     price = {"model": "house/*", "input": 3, "output": 4, "effective_at": "2026-03-01T00:00:00Z"}
     call("set_price", {**price, "note": "n"})
     call("list_prices")

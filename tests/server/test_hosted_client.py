@@ -17,8 +17,11 @@ from budgetledger.errors import (
     AccountFrozen,
     BudgetExceededError,
     HoldAlreadyClosed,
+    HoldRefused,
     IdempotencyConflict,
     InvalidInput,
+    MeteredTwiceWarning,
+    NoBudget,
     ServerRefused,
     ServerUnavailable,
     UnknownAccount,
@@ -77,6 +80,20 @@ def test_every_method_and_the_details_of_calls_reach_the_server(server, connect)
     assert manager.reset_cost("u")["user"]["current_cost"] == 0
     assert manager.create_budget(20, "u", "monthly")["total_budget"] == 20
     assert connect("elsewhere").get_total_budget("u") == 20
+
+
+def test_creating_a_budget_again_replaces_its_limit_and_windows(server, connect):
+    manager = connect()
+    manager.create_budget(10, "u", "monthly")
+    with at_server(server) as ledger:
+        ledger.set_budget("u", name="default", timezone="Asia/Tokyo", model="gpt-4o")
+        manager.create_budget(20, "u")
+        [budget] = ledger.budgets("u")
+    assert (budget.limit, budget.model) == (20, None)
+    assert (budget.period.per, budget.period.anchor_us, budget.period.timezone) == (
+        *(None, None),
+        "UTC",
+    )
 
 
 def test_a_user_without_budget_is_recorded(server, connect):
@@ -169,12 +186,38 @@ def test_holds_are_as_those_of_a_ledger(server, connect):
     assert manager.hold("u", "0.5", key="job").id == first.id
     with pytest.raises(IdempotencyConflict):
         manager.hold("u", "0.6", key="job")
-    with pytest.raises(UnknownAccount):
+    with pytest.raises(NoBudget) as unknown:
         manager.hold("nobody", "0.1")
+    assert isinstance(unknown.value, UnknownAccount)
+    with pytest.raises(HoldRefused) as exceeded:
+        manager.hold("u", "0.9")
+    assert exceeded.value.blocked_by_holds
+    with pytest.raises(HoldRefused) as exceeded:
+        manager.hold("u", "1.1")
+    assert not exceeded.value.blocked_by_holds
     with at_server(server) as ledger:
         ledger.freeze("u", reason="stolen key")
     with pytest.raises(AccountFrozen, match="stolen key"):
         manager.hold("u", "0.1")
+
+
+def test_holds_inside_one_another_count_a_call_once(server, connect):
+    manager = connect()
+    manager.create_budget(1, "u")
+    with manager.hold("u", "0.5") as outer:
+        with manager.hold("u", "0.25") as inner:
+            inner.settle(CALL)
+        with pytest.warns(MeteredTwiceWarning):
+            entry = outer.settle(CALL)
+        assert entry == inner.closed_by
+        with pytest.raises(HoldAlreadyClosed) as second:
+            outer.settle("0.1")
+        assert second.value.entry.id == entry.id
+    assert manager.get_current_cost("u") == COST
+    with at_server(server) as ledger:
+        kinds = [row.kind for row in ledger.entries("u")]
+        assert kinds == ["budget", "hold", "hold", "settle", "release"]
+        assert ledger.holds("u") == []
 
 
 def test_a_stream_is_settled_on_the_server(connect):
@@ -208,10 +251,27 @@ def test_what_is_unknown_here_is_sent_as_such_and_the_server_decides(server, con
     assert manager.get_current_cost("u") == float(cost + Decimal("0.125"))
 
 
+def test_images_of_a_tool_are_priced_on_the_server(server, connect):
+    manager = connect()
+    manager.create_budget(10, "u")
+    answer = {
+        "model": "gpt-5", "output": [], "usage": {"input_tokens": 300, "output_tokens": 80},
+        "tools": [{"type": "image_generation", "model": "nobodys-images"}],
+        "tool_usage": {"image_gen": {"input_tokens": 0, "output_tokens": 4000}},
+    }  # fmt: skip
+    with at_server(server) as ledger:
+        rates = {"output_image_mtok": 10}
+        ledger.set_price("nobodys-images", input=1, rates=rates, effective_at=YEARS_AGO)
+    entry = manager.hold("u", "0.25", model="gpt-5").settle(answer)
+    assert (entry.cost, entry.cost_basis) == (Decimal("0.041175"), "stated")
+
+
 def test_a_call_that_failed_and_a_broken_stream_end_on_the_server(server, connect):
     manager = connect()
     manager.create_budget(1, "u")
     assert manager.hold("u", "0.25").settle({"error": {"message": "no"}}).kind == "release"
+    failed = {"model": "gpt-4o", "status": "failed", "output": [], "error": {"message": "no"}}
+    assert manager.hold("u", "0.25", model="gpt-4o").settle(failed).kind == "release"
     with manager.hold("u", model="gpt-4o", text="A story.", max_output_tokens=100) as hold:
         list(hold.stream(iter(["Once", " upon"])))
     assert (hold.closed_by.kind, hold.closed_by.output_tokens) == ("settle", 2)

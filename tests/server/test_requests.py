@@ -19,7 +19,7 @@ KINDS = [
     for kind in vars(request_models).values()
     if isinstance(kind, type) and issubclass(kind, Fields) and kind.model_fields
 ]
-VALID = {"model": "m", "reason": "r", "expires_in": 60, "parent": None}
+VALID = {"model": "m", "reason": "r", "expires_in": 60, "parent": None, "usage": {}}
 JUNK = [
     *(True, False, [], {}, [None], {"x": None}, "", "x", " ", "\0", "\ud800", "NaN", "inf", "1e3"),
     *("2026-01-01", "2026-13-01T00:00:00Z", "-1", -1, -0.5, 1.5, 2**63, 10**20 + 1, 10**400),
@@ -53,7 +53,7 @@ def test_a_refusal_names_the_field_and_shows_no_machinery(kind, name):
     for junk in JUNK:
         if kind is request_models.Page and not isinstance(junk, str):
             continue  # a query is text
-        if name == "usage" and isinstance(junk, dict):
+        if name in ("usage", "image_generation") and isinstance(junk, dict):
             continue  # see test_usage
         error = said(kind, name, junk)
         if isinstance(error, InvalidInput):
@@ -67,7 +67,9 @@ def test_a_refusal_names_the_field_and_shows_no_machinery(kind, name):
 
 @pytest.mark.parametrize(("kind", "name"), FIELDS)
 def test_null_is_nothing(kind, name):
-    if not kind.model_fields[name].is_required():
+    if name in kind.null_is_a_value:
+        assert said(kind, name, None)[name] is None
+    elif not kind.model_fields[name].is_required():
         assert name not in said(kind, name, None)
     elif kind is not request_models.NewParent:
         assert isinstance(said(kind, name, None), InvalidInput)
@@ -156,7 +158,14 @@ def test_usage():
     ):
         assert says in str(said(request_models.Paid, "usage", bad))
     assert isinstance(said(request_models.Paid, "usage", {"service_tier": ""}), InvalidName)
-    assert list(request_models.UsageCounts.model_fields) == list(Usage._fields)
+    images = {"model": "gpt-image-2", "usage": {"output_tokens": "9"}}
+    for bad, says in (
+        (images, "output_tokens must be a whole number"),
+        (images | {"usage": {"image_generation": images}}, "there is no field 'image_generation'"),
+        ({"model": "gpt-image-2"}, "usage is missing"),
+    ):
+        assert says in str(said(request_models.Paid, "usage", {"image_generation": bad}))
+    assert list(request_models.CallCounts.model_fields) == list(Usage._fields)
 
 
 def test_a_rate_is_named():

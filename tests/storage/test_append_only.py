@@ -19,6 +19,7 @@ KEYS = {  # of each table: its primary key, and its other unique keys
     "parent_changes": ("entry_id", None),
     "threshold_crossings": ("entry_id", None),
     "price_revisions": ("id", None),
+    "default_budget_revisions": ("id", None),
 }
 
 
@@ -51,6 +52,9 @@ def holding(path):
         ledger.set_price("m", input=1, note="agreed")
         ledger.set_price("m*", input=2, all_projects=True)
         ledger.remove_price("m")
+        ledger.set_default_budget(5, per="day", model="m", alert_at=(0.5,))
+        ledger.set_default_budget(tokens=9, kind="bot", anchor="creation", per="week")
+        ledger.remove_default_budget()
     return path
 
 
@@ -264,11 +268,11 @@ BY_HAND_OF_HOLDS = [
     ("UPDATE entries SET expires_at_us = expires_at_us + 1 WHERE id = 14", "alice", 14),
     ("UPDATE entries SET expires_at_us = 1 WHERE id = 23", "bob", 23),
     # How many settings there were.
-    ("UPDATE entries SET settings_count = settings_count + 1 WHERE id = 6", "alice", 6),
-    ("UPDATE entries SET settings_count = settings_count - 1 WHERE id = 19", "bob", 19),
-    ("UPDATE entries SET settings_count = 0 WHERE id = 8", "alice", 8),
-    ("UPDATE entries SET settings_count = NULL WHERE id = 8", "alice", 8),
-    ("UPDATE entries SET settings_count = NULL WHERE id = 1", "*", 11),
+    ("UPDATE entries SET settings_rows = settings_rows + 1 WHERE id = 6", "alice", 6),
+    ("UPDATE entries SET settings_rows = settings_rows - 1 WHERE id = 19", "bob", 19),
+    ("UPDATE entries SET settings_rows = 0 WHERE id = 8", "alice", 8),
+    ("UPDATE entries SET settings_rows = NULL WHERE id = 8", "alice", 8),
+    ("UPDATE entries SET settings_rows = NULL WHERE id = 1", "*", 11),
     # A repeated row that is changed, removed, moved.
     ("UPDATE entries SET cost_pico = 1 WHERE id = 9", "team", 9),
     ("UPDATE entries SET cost_pico = 1 WHERE id = 9", None, 9),
@@ -347,6 +351,30 @@ def test_verify_points_at_what_a_hand_changed_of_prices(holding, sql, edit, wher
     assert_found(holding, None, where)
 
 
+BY_HAND_OF_DEFAULTS = [
+    *(
+        (f"UPDATE default_budget_revisions SET {change} WHERE id = {row}", row)
+        for row in (1, 2)
+        for change in (
+            "project_id = 2", "kind = 'x'", "measure = 'requests'", "limit_units = 6",
+            "limit_pico = 1", "model = 'n'", "per = 'hour'", "timezone = 'Asia/Tokyo'",
+            "week_start = 6", "anchor_us = 1", "span_us = 1", "anchored = 1 - anchored",
+            "alert_at = '1'", "removed = 1", "recorded_at_us = 1", "hash = randomblob(32)",
+        )
+    ),
+    ("DELETE FROM default_budget_revisions WHERE id = 1", 2),
+    ("DELETE FROM default_budget_revisions WHERE id = 2", 3),
+    ("UPDATE default_budget_revisions SET id = 4 WHERE id = 3", 4),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("edit", "row"), BY_HAND_OF_DEFAULTS)
+def test_verify_points_at_what_a_hand_changed_of_default_budgets(holding, sql, edit, row):
+    sql(holding, "INSERT INTO projects VALUES (2, 'other')")
+    change_by_hand(sql, holding, edit)
+    assert_found(holding, None, f"default budget {row}")
+
+
 # What no hash covers, and no trigger guards. *found* is the hold that verify points at.
 OF_ALICE, ABOVE, OF_BOB = "hold_id = 6", "hold_id = 6 AND account_id = 2", "hold_id = 17"
 COPIED = "hold_id, expires_at_us, model, held_pico, held_tokens, path FROM open_holds WHERE"
@@ -408,8 +436,8 @@ def test_verify_tells_nothing_from_none(holding, sql, column):
 @pytest.mark.parametrize(
     "edit",
     [
-        "UPDATE entries SET settings_count = NULL WHERE account_id = 3",
-        "UPDATE entries SET settings_count = 0 WHERE account_id = 3",
+        "UPDATE entries SET settings_rows = NULL WHERE account_id = 3",
+        "UPDATE entries SET settings_rows = 0 WHERE account_id = 3",
     ],
 )
 def test_verify_counts_settings_where_no_row_of_an_account_does(holding, sql, edit):
@@ -445,8 +473,9 @@ def test_a_repeated_row_has_to_say_the_same_though_its_journal_adds_up(
 def repeat_with(monkeypatch, **change):
     append = _posting.append
 
-    def append_another(tx, account, draft, *detail):
-        return append(tx, account, draft._replace(**change) if draft.origin_id else draft, *detail)
+    def append_another(tx, account, draft, *detail, **belonging):
+        changed = draft._replace(**change) if draft.origin_id else draft
+        return append(tx, account, changed, *detail, **belonging)
 
     monkeypatch.setattr(_posting, "append", append_another)
 

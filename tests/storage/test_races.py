@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from budgetledger import AsyncLedger, Ledger
-from budgetledger.errors import BudgetExceededError
+from budgetledger.errors import BudgetExceededError, UnboundedWarning
 
 SCRIPT = Path(__file__).parents[1] / "support" / "stress.py"
 _spec = util.spec_from_file_location("stress", SCRIPT)
@@ -176,11 +176,12 @@ def test_threads_and_tasks_share_one_ledger(path):
 
 # A module that the processes import again where they are spawned.
 RACE = """
-import json, multiprocessing, random, sys, threading
+import json, multiprocessing, random, sys, threading, warnings
 from collections import Counter
 from budgetledger import Ledger
-from budgetledger.errors import BudgetExceededError
+from budgetledger.errors import BudgetExceededError, BudgetledgerWarning, UnknownAccount
 
+warnings.simplefilter("ignore", BudgetledgerWarning)
 MODELS = ["gpt-4o", "gpt-4o-mini", "claude-sonnet-4-5"]
 
 def pay(ledger, chance):
@@ -194,6 +195,21 @@ def hold_usd(ledger, chance):
 def hold_tokens(ledger, chance):
     ledger.hold("alice", tokens=75)
     return "held"
+
+def meet(ledger, chance):
+    "A first call of one of a few new accounts, while a default is set."
+    account = f"user{chance.randrange(12)}"
+    if chance.random() < 0.1:
+        ledger.set_default_budget(1)
+        return "set"
+    if chance.random() < 0.5:
+        ledger.charge(account, cost="0.05")
+        return "charged"
+    try:
+        ledger.hold(account, "0.05").settle("0.05")
+    except UnknownAccount:
+        return "no budget"
+    return "paid"
 
 def mixed(ledger, chance):
     amount = chance.randint(1, 50)
@@ -318,6 +334,33 @@ def test_no_level_is_ever_over(path, race, method):
         found = ledger.verify()
         assert found.ok, found.problems
     assert stress.audit(path, always=True) == []
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_first_holds_of_a_new_account_get_one_default_budget_and_never_more(path, race, method):
+    with Ledger(path) as ledger, pytest.warns(UnboundedWarning):
+        ledger.set_default_budget("1.00")
+    assert race(method, "pay", 8, 10) == {"paid": 20, "refused": 60}
+    assert_balance(path, "alice", posted="1.00", held=0)
+    with Ledger(path) as ledger:
+        assert [entry.kind for entry in ledger.entries("alice")].count("budget") == 1
+
+
+def test_each_new_account_gets_the_default_once_that_is_set_amid_its_first_calls(path, race):
+    outcomes = race("spawn", "meet", 6, 4, 12)
+    assert {"set", "charged", "paid", "refused"} <= outcomes.keys() <= {
+        "set", "charged", "paid", "refused", "no budget",
+    }  # fmt: skip
+    with Ledger(path) as ledger:
+        assert len(ledger.accounts()) == 12
+        for account in ledger.accounts():
+            kinds = [entry.kind for entry in ledger.entries(account.name)]
+            assert kinds.count("budget") == 1
+            (status,) = ledger.balance(account.name).budgets
+            assert (status.budget.name, status.held) == ("standard", 0)
+        found = ledger.verify()
+        assert found.ok, found.problems
+    assert stress.audit(path) == []
 
 
 # -- the auditor, and the script that runs for as long as one likes --------------------------------

@@ -4,6 +4,7 @@ Written from the documentation alone; nothing here calls the ledger. Each step t
 microseconds and answers as the caller is answered: a tuple whose first word says what happened.
 """
 
+import copy
 from decimal import Decimal
 
 PICO = 10**12
@@ -31,7 +32,30 @@ ROW = {
     "expires_us": None,
     "basis": None,
     "minimal": None,
+    "belongs_us": None,
 }
+
+
+def _sql_belongs(row, hold):
+    """When a call's row belongs, in the SQL of both databases."""
+    return f"""
+    CASE WHEN {row}.occurred_at_us IS NULL OR {row}.occurred_at_us >= {row}.recorded_at_us
+         THEN {row}.recorded_at_us
+         WHEN {row}.kind <> 'settle' OR {hold}.recorded_at_us <= {row}.occurred_at_us
+         THEN {row}.occurred_at_us
+         WHEN {hold}.recorded_at_us < {row}.recorded_at_us THEN {hold}.recorded_at_us
+         ELSE {row}.recorded_at_us END"""
+
+
+SQL_BELONGS = f"""
+CASE WHEN e.corrects_id IS NULL
+     THEN (SELECT {_sql_belongs("c", "h")} FROM entries c
+           LEFT JOIN entries h ON h.id = c.hold_id WHERE c.id = e.id)
+     ELSE (SELECT {_sql_belongs("c", "h")} FROM entries c
+           LEFT JOIN entries h ON h.id = c.hold_id
+           WHERE c.account_id = e.account_id AND coalesce(c.origin_id, c.id) = e.corrects_id)
+END"""
+"""When the row e belongs, worked out from the entries alone."""
 
 
 def usd(pico):
@@ -60,12 +84,17 @@ class Auditor:
         self.rows = []
         self.budgets = {}  # by account: the terms by name, in force
         self.shifts = {}
+        self.prior = {}  # by project account and budget: since which row, from when, which rows
         self.parents = {}
         self.frozen = set()
         self.holds = {}
         self.written = {}
         self.standing = {}
         self.alerts = []
+        self.defaults = {}  # by project and kind
+        self.had_budget = set()
+        self.by_default = set()  # whose budget `standard` came by default
+        self.starts = {}  # of the rows that count what was before
 
     # -- what follows from the rows -------------------------------------------------------------
 
@@ -105,13 +134,29 @@ class Auditor:
             for row in self.rows
             if row["who"] == who
             and row["kind"] in MONEY
-            and (start is None or start <= row["at_us"])
-            and (end is None or row["at_us"] < end)
+            and (start is None or start <= row["belongs_us"])
+            and (end is None or row["belongs_us"] < end)
             and (names is None or row["model"] in names)
         ]
 
     def posted(self, who, window, model, measure):
         rows = self.within(who, window, model)
+        if measure == "usd":
+            return sum(row["cost"] or 0 for row in rows)
+        return sum(sum(row["used"]) if measure == "tokens" else row["requests"] for row in rows)
+
+    def earlier(self, who, name):
+        """The rows of before that a budget of the project counts."""
+        return self.prior.get((who, name), (0, None, ()))[2]
+
+    def earlier_posted(self, who, name, window, measure):
+        start, end = window
+        rows = [
+            row
+            for row in self.earlier(who, name)
+            if (start is None or start <= row["belongs_us"])
+            and (end is None or row["belongs_us"] < end)
+        ]
         if measure == "usd":
             return sum(row["cost"] or 0 for row in rows)
         return sum(sum(row["used"]) if measure == "tokens" else row["requests"] for row in rows)
@@ -135,6 +180,7 @@ class Auditor:
         measure, model = terms["measure"], terms["model"]
         window = self.window(who, name, self.moment(now, who))
         posted = self.posted(who, window, model, measure)
+        posted += self.earlier_posted(who, name, window, measure)
         held = self.held(now, who, model, measure)
         left = terms["limit"] - posted - held
         return {"who": who, "name": name, "window": window, **terms} | {
@@ -171,8 +217,22 @@ class Auditor:
         self.accounts.add(who)
         row = {"id": len(self.rows) + 1, "who": who, "kind": kind, **ROW}
         row |= {"at_us": self.moment(now, who), **facts}
+        row["belongs_us"] = self.belongs(row)
         self.rows.append(row)
         return row
+
+    def belongs(self, row):
+        """When a row belongs: not where it was recorded, if its call was made before."""
+        at, occurred = row["at_us"], row.pop("occurred_us", None)
+        if row["corrects"] is not None:
+            at = self.rows[row["corrects"] - 1]["belongs_us"]  # of before the project's account
+            for call in self.rows:
+                if call["who"] == row["who"] and row["corrects"] in (call["id"], call["origin"]):
+                    at = call["belongs_us"]
+        elif occurred is not None:
+            granted = self.rows[row["hold"] - 1]["at_us"] if row["hold"] else occurred
+            at = min(at, max(occurred, granted))
+        return at
 
     def post(self, now, who, kind, line=None, **facts):
         first = None
@@ -235,11 +295,49 @@ class Auditor:
 
     def set_budget(self, now, who, name, terms):
         before = self.budgets.setdefault(who, {})
-        if before.get(name) != terms:
+        if name != "standard" and who in self.by_default:
+            self.remove_budget(now, who, "standard")
+        self.had_budget.add(who)
+        was = before.get(name)
+        if was != terms:
             before[name] = terms
             self.append(now, who, "budget")
+            if who[1] == "*":
+                self.count_earlier(now, who, name, was)
             self.cross(now, who)
         return "budget", name, amount(terms["measure"], terms["limit"])
+
+    def count_earlier(self, now, who, name, was):
+        """What the project posted and holds before, where its account does not repeat it."""
+        terms = self.budgets[who][name]
+        unlisted = [
+            hold
+            for hold in self.holds.values()
+            if hold["who"][0] == who[0]
+            and hold["closed_by"] is None
+            and who not in hold["counts_on"]
+        ]
+        for hold in unlisted:
+            hold["counts_on"] = [*hold["counts_on"], who]
+        known = (who, name) in self.prior
+        same = was and all(was[term] == terms[term] for term in ("per", "model"))
+        if same and known and not unlisted:
+            return
+        start, _ = self.window(who, name, self.moment(now, who))
+        repeated = {row["origin"] or row["id"] for row in self.rows if row["who"] == who}
+        names = names_of(terms["model"])
+        rows = [
+            row
+            for row in self.rows
+            if row["who"][0] == who[0] and row["who"] != who and row["kind"] in MONEY
+            and row["origin"] is None and row["id"] not in repeated
+            and (start is None or start <= row["belongs_us"])
+            and (names is None or row["model"] in names)
+        ]  # fmt: skip
+        if rows or known or unlisted:
+            prior = self.append(now, who, "prior")
+            self.prior[who, name] = prior["id"], start, rows
+            self.starts.setdefault(who, []).append((prior["id"], start))
 
     def remove_budget(self, now, who, name):
         if name not in self.budgets.get(who, ()):
@@ -250,7 +348,35 @@ class Auditor:
             self.tell(now, who, name, share, "resolve")
             del self.standing[who, name, share]
         del self.budgets[who][name]
+        if name == "standard":
+            self.by_default.discard(who)
         return ("nothing",)
+
+    def set_default_budget(self, project, kind, terms):
+        self.defaults[project, kind] = terms
+        return "default", kind, amount(terms["measure"], terms["limit"])
+
+    def remove_default_budget(self, project, kind):
+        return ("nothing",) if self.defaults.pop((project, kind), None) else ("unknown", kind)
+
+    def apply_defaults(self, now, who):
+        """Give the account that spends, and those above it but for users, their default budget."""
+        for level in self.line(who):
+            prefix, colon, _ = level[1].partition(":")
+            kind = prefix if colon else "user"
+            terms = self.defaults.get((who[0], kind))
+            is_user_above = kind == "user" and level != who
+            if terms and not is_user_above and level[1] != "*" and level not in self.had_budget:
+                self.set_budget(now, level, "standard", terms)
+                self.by_default.add(level)
+
+    def with_defaults(self, now, who):
+        """How everything stands once the defaults are applied."""
+        if not self.defaults:
+            return self
+        imagined = copy.deepcopy(self)
+        imagined.apply_defaults(now, who)
+        return imagined
 
     def shift_window(self, now, who, name):
         names = sorted(self.budgets.get(who, ()))
@@ -303,11 +429,13 @@ class Auditor:
         row, conflict = self.with_key(who[0], key, content)
         if row is not None:
             return conflict or self.still_open(now, self.holds[row["id"]])
-        refusal = self.judge(now, who, need, model, prompt) if priced else ("no price",)
-        if refusal is None and minimal is not None and self.is_too_much(now, who, model):
+        seen = self.with_defaults(now, who)
+        refusal = seen.judge(now, who, need, model, prompt) if priced else ("no price",)
+        if refusal is None and minimal is not None and seen.is_too_much(now, who, model):
             refusal = ("no price",)
         if refusal is not None and enforce:
             return refusal
+        self.apply_defaults(now, who)
         line = self.line(who)
         self.expire(now, line)
         expires_us = now + expires_in
@@ -385,10 +513,10 @@ class Auditor:
     def wait(self, now, one, need):
         """Microseconds until a budget has room, if nothing happens but time; None for ever."""
         who, name, measure = one["who"], one["name"], one["measure"]
-        rows = self.within(who, one["window"], one["model"])
+        rows = self.within(who, one["window"], one["model"]) + list(self.earlier(who, name))
         moments = {hold["expires_us"] for hold in self.open_holds(now, who, one["model"])}
         if isinstance(one["per"], int):  # a row leaves just after the span
-            moments |= {row["at_us"] + one["per"] + 1 for row in rows}
+            moments |= {row["belongs_us"] + one["per"] + 1 for row in rows}
         elif one["window"][1] is not None:
             moments.add(one["window"][1])
         for moment in sorted(moments):
@@ -416,7 +544,7 @@ class Auditor:
             assert set(hold["counts_on"]) & set(line)
             hold["closed_by"] = self.append(now, hold["who"], "expire", hold=hold["id"])["id"]
 
-    def settle(self, now, number, model, cost, used):
+    def settle(self, now, number, model, cost, used, occurred_us=None):
         """*cost* None: nobody knows it. *used* None: nothing was told of it."""
         hold = self.holds[number]
         if hold["closed_by"] and self.rows[hold["closed_by"] - 1]["kind"] == "settle":
@@ -433,7 +561,7 @@ class Auditor:
             used = used or (hold["prompt"], need["tokens"] - hold["prompt"])
             basis, cost = ("assumed", need["usd"]) if hold["is_estimate"] else ("unpriced", None)
         facts = {"model": model, "cost": cost, "used": used, "requests": 1, "hold": number}
-        facts |= {"basis": basis, "minimal": hold["minimal"]}
+        facts |= {"basis": basis, "minimal": hold["minimal"], "occurred_us": occurred_us}
         row = self.post(now, hold["who"], "settle", line, **facts)
         hold["closed_by"] = row["id"]
         return "entry", row["id"]
@@ -455,11 +583,13 @@ class Auditor:
 
     # -- money ----------------------------------------------------------------------------------
 
-    def charge(self, now, who, model, cost, used, key, content):
+    def charge(self, now, who, model, cost, used, key, content, occurred_us=None):
         row, conflict = self.with_key(who[0], key, content)
         if row is None:
             self.accounts.add(who)
+            self.apply_defaults(now, who)
             facts = {"model": model, "cost": cost, "used": used, "requests": 1, "key": key}
+            facts["occurred_us"] = occurred_us
             row = self.post(now, who, "charge", **facts, content=content)
         return conflict or ("entry", row["id"])
 
@@ -472,11 +602,17 @@ class Auditor:
         if first is not None:
             return conflict or ("entry", first["id"])
         stated = [r["cost"] for r in self.rows if r["corrects"] == number and not r["origin"]]
-        if row["cost"] is None and sum(stated) + pico < 0:
+        if pico < 0 and (row["cost"] or 0) + sum(stated) + pico < 0:
             return ("bad input",)
         facts = {"model": row["model"], "cost": pico, "corrects": number, "key": key}
         facts |= {"content": content}
         line = [r["who"] for r in self.rows if number in (r["id"], r["origin"])]  # where it counts
+        top = (project, "*")
+        if top not in line and any(
+            number < prior and (start is None or start <= row["belongs_us"])
+            for prior, start in self.starts.get(top, ())
+        ):
+            line.append(top)
         return "entry", self.post(now, row["who"], "adjustment", line, **facts)["id"]
 
 

@@ -36,9 +36,9 @@ class Request:
         data = self.data | lifted
         await self.handler.async_post_call_failure_hook(data, TimeoutError(), self.key)
 
-    async def log(self, response):
+    async def log(self, response, cost=None):
         kwargs = {"litellm_params": {"metadata": dict(self.data["metadata"])}}
-        kwargs["response_cost"] = response._hidden_params["response_cost"]
+        kwargs["response_cost"] = response._hidden_params["response_cost"] if cost is None else cost
         await self.handler.async_log_success_event(kwargs, response, None, None)
 
     async def log_failure(self, **told):

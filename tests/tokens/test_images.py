@@ -197,7 +197,7 @@ EVERY = [
 
 
 @given(st.sampled_from(EVERY), SIZES, st.sampled_from(["", "low", "high", "original"]))
-def test_an_image_of_unknown_size_is_taken_for_the_dearest(
+def test_an_image_of_unknown_size_is_taken_for_the_most_expensive(
     model: str, size: tuple[int, int], detail: str
 ) -> None:
     rule = family_of(model).images

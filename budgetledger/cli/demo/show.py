@@ -59,6 +59,7 @@ def _refusal_json(step: Step) -> dict[str, Any]:
         "available": refusal.available,
         "window": window_json(refusal.window),
         "retry_after": refusal.retry_after,
+        "blocked_by_holds": refusal.blocked_by_holds,
         "largest_output": refusal.largest_output,
         "message": refusal.message,
     }

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from budgetledger.errors import UnreadableResponse
 from budgetledger.responses.called_at import called_at
+from budgetledger.responses.hidden_reasoning import hides_reasoning
 from budgetledger.responses.readings import answer_of_stream
 from budgetledger.responses.response import Reading, model_of, read_response
 from budgetledger.responses.stream import StreamReading
@@ -61,21 +62,22 @@ def of_stream(
 ) -> Paid:
     """The cost of the part of a stream that arrived; an estimate unless it had its usage.
 
-    *billed*: LiteLLM's figure for a broken stream, which may include only the count at its start.
-    The larger of each count is used.
+    *billed*: LiteLLM's figure for a part of the stream, perhaps only for the count at its start.
+    The larger of each count is used. Neither is known of a model that hides its reasoning.
     """
     answered = _answering(data)
     answer, _ = answer_of_stream(reading, answered or model, input_tokens)
     answered = answered or answer.model
     usage, figure = _counted(answer.usage), _usd(answer.cost)
-    if billed is not None and billed.usage is not None:
+    is_hidden = answer.usage is None and hides_reasoning(answered) and not reading.is_unrecognised
+    if billed is not None and billed.usage is not None and not is_hidden:
         larger = _larger(usage or Usage(), billed.usage)
         if larger == billed.usage:
             return billed._replace(model=answered)
         usage, figure = larger, None
     if figure is None:
         figure = _computed(data, answered, usage)
-    cost = _believed(figure, _is_cached(data), is_free)
+    cost = _believed(figure, _is_cached(data) or _is_cached_stream(data), is_free)
     return Paid(answered, usage, cost, _places(data), type(answer))
 
 
@@ -226,6 +228,12 @@ def _logged(data: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _is_cached(data: Mapping[str, Any]) -> bool:
     return bool(_logged(data).get("cache_hit"))
+
+
+def _is_cached_stream(data: Mapping[str, Any]) -> bool:
+    """Whether LiteLLM has this stream from its cache, which it may log only after the end."""
+    details = getattr(data.get("litellm_logging_obj"), "caching_details", None)
+    return isinstance(details, Mapping) and details.get("cache_hit") is True
 
 
 def _believed(figure: Decimal | None, is_cached: bool, is_free: bool) -> Decimal | None:

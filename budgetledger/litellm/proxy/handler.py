@@ -33,12 +33,12 @@ from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy._types import ProxyException
 
 from budgetledger.aio import AsyncLedger, requested_ahold
-from budgetledger.entries import Entry
 from budgetledger.errors import (
     BudgetledgerError,
     HoldAlreadyClosed,
     InvalidInput,
     StoreError,
+    UnboundedWarning,
     UnknownAccount,
     UnpricedModel,
 )
@@ -46,6 +46,7 @@ from budgetledger.holds import called_at
 from budgetledger.journal.drafts import HoldRequest, minimal_request
 from budgetledger.journal.journal import journal_of
 from budgetledger.ledger import Ledger, ledger_at
+from budgetledger.litellm.price_list import price_list
 from budgetledger.litellm.proxy.accounts import ProxyCaller, accounts_of
 from budgetledger.litellm.proxy.call_kinds import FREE, PASS_THROUGH, REFUSED, STATED, plain_kind
 from budgetledger.litellm.proxy.costs import (
@@ -54,9 +55,8 @@ from budgetledger.litellm.proxy.costs import (
     of_event,
     of_failure,
     of_response,
-    of_stream,
 )
-from budgetledger.litellm.proxy.gate import install, spends_nothing
+from budgetledger.litellm.proxy.gate import install, key_not_passed_on, spends_nothing
 from budgetledger.litellm.proxy.quotes import LEAST, Quote, models_behind, quote
 from budgetledger.litellm.proxy.refusals import refusal
 from budgetledger.litellm.proxy.requests import (
@@ -74,6 +74,7 @@ from budgetledger.litellm.proxy.requests import (
     tags_of,
 )
 from budgetledger.litellm.proxy.settings import Settings
+from budgetledger.litellm.proxy.streams import paid_for_stream, rest_of_stream
 from budgetledger.money import to_usd
 from budgetledger.pricing.sources import extreme
 from budgetledger.responses.stream import StreamReading
@@ -91,6 +92,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         self._ledger = AsyncLedger(Ledger(chosen.db))
         self._parents: dict[str, str | None] = {}  # as this process has set them
         self._meeting = asyncio.Lock()
+        self._has_set_default = False
         self._tasks: set[asyncio.Task[None]] = set()
         install(self._admit_endpoint)
 
@@ -113,7 +115,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
 
         The Proxy's own calls, such as health checks, have no key and pass.
         """
-        key = None if is_noted(kwargs) else key_of(kwargs)
+        key = None if is_noted(kwargs) else key_of(kwargs) or key_not_passed_on()
         if key is not None:
             details = getattr(kwargs.get("litellm_logging_obj"), "model_call_details", {})
             kind = getattr(call_type, "value", None) or details.get("call_type") or "unknown"
@@ -129,7 +131,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         try:
             return await self._admitted(key, data, kind)
         except BudgetledgerError as error:
-            raise _answer(error) from error
+            raise self._answer(error) from error
 
     async def _admit_endpoint(self, key: Any, name: str, reason: str) -> None:
         """Refuse an endpoint that calls no hook, where a budget applies."""
@@ -140,7 +142,22 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
                 await self._meet(accounts, is_user=bool(caller.end_user))
                 await self._refuse(accounts[0], name, reason)
         except BudgetledgerError as error:
-            raise _answer(error) from error
+            raise self._answer(error) from error
+
+    def _answer(self, error: BudgetledgerError) -> Exception:
+        answer = refusal(error, payment_required=self._settings.answers_402)
+        exception: Any = _Refused(
+            message=str(error),
+            type=answer.type,
+            param=None,
+            code=answer.status,
+            headers=answer.headers,
+            # Anthropic's endpoint puts a type of its own in place of ours.
+            provider_specific_fields={"type": answer.type, **answer.details},
+        )
+        exception.status_code = answer.status  # which LiteLLM 1.80 reads instead
+        refused: Exception = exception
+        return refused
 
     async def _admitted(self, key: Any, data: dict[str, Any], kind: str) -> Call:
         named = data.get("model")
@@ -179,7 +196,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
             _log.exception("a call of %r passes without a hold", account)
 
     async def _refuse(self, account: str, model: str, reason: str) -> None:
-        """Raise `UnpricedModel`; `UnknownAccount` if no budget applies to the account."""
+        """Raise `UnpricedModel`; `NoBudget` if no budget applies to the account."""
         await self._ledger.can_afford(account, 0)
         raise UnpricedModel(
             model,
@@ -204,30 +221,32 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         )
         call.may_answer = models_behind(found or ())
         now = datetime.now(UTC)
-        dearest = partial(extreme, prices=journal.prices, dearest=True)
-        assumed = journal.default_output_tokens
-        return quote(kind, data, found or [], litellm.model_cost, assumed, now, dearest)
+        most_expensive = partial(extreme, prices=journal.prices, most=True)
+        assumed, listed = journal.default_output_tokens, price_list(litellm.model_cost)
+        return quote(kind, data, found or [], listed, assumed, now, most_expensive)
 
     async def _meet(self, accounts: tuple[str, ...], *, is_user: bool) -> None:
-        """Set the parents of accounts that are new to this process, and a new user's budget."""
+        """Set the parents of accounts new to this process, and the default budget of users."""
         pairs = list(zip(accounts, (*accounts[1:], None), strict=True))
         if all(self._parents.get(name, name) == above for name, above in pairs):
             return
         async with self._meeting:
             if is_user and accounts[0] not in self._parents:
-                await self._welcome(accounts[0])
+                await self._welcome()
             for name, above in pairs:
                 if above is not None and self._parents.get(name) != above:
                     await self._ledger.set_parent(name, above)  # no row if it is set already
                 self._parents[name] = above
 
-    async def _welcome(self, account: str) -> None:
+    async def _welcome(self) -> None:
+        """Set the default budget of users, once; the ledger applies it."""
         limit = self._settings.new_user
-        if limit is not None:
+        if limit is not None and not self._has_set_default:
             try:
-                await self._ledger.budgets(account)
-            except UnknownAccount:
-                await self._ledger.set_budget(account, limit.usd, per=limit.per)
+                await self._ledger.set_default_budget(limit.usd, per=limit.per)
+            except UnboundedWarning as warning:  # where warnings are errors; the budget is set
+                _log.warning(warning)
+            self._has_set_default = True
 
     # -- after it -------------------------------------------------------------------------------
 
@@ -246,14 +265,19 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         call = noted(request_data)
         reading, events = StreamReading(), Events()
         if call is not None:
-            call.stream = reading
+            call.stream, call.is_passing = reading, True
 
         async def settle(*, is_broken: bool = False) -> None:
-            if call is not None and reading.started:
-                billed = of_failure(request_data) or call.broken if is_broken else None
-                paid = await _paid_for_stream(call, request_data, billed)
-                if paid is not None:
-                    await self._settle(call, paid)
+            if call is None:
+                return
+            try:
+                paid = await paid_for_stream(call, request_data, is_broken=is_broken)
+            finally:
+                call.is_passing = False  # only now, as an event may come while the text is counted
+            if paid is not None:
+                await self._settle(call, paid)
+                if call.reported is not None:
+                    await self._add_rest(call, call.reported)
 
         try:
             async for chunk in response:
@@ -274,15 +298,22 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
     async def async_log_success_event(
         self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any
     ) -> None:
-        """Settle answers that the hooks above did not see, and those after a failure."""
+        """Settle answers that the hooks above did not see, and those after a failure.
+
+        LiteLLM reads some streams ahead of the client, or on after the client left: the first are
+        left to the hook that sees their chunks, the rest of the second is added.
+        """
         call = noted_by_event(kwargs)
         if call is not None:
             is_free = call.quote.is_free or call.kind in STATED
             paid = of_event(kwargs, response_obj, is_free=is_free)
+            if call.is_passing:
+                call.reported = paid
+                return
             if _is_another(call, paid):
                 call = call.turn(str(kwargs.get("litellm_call_id")))
-            if not _leaves_text_out(call, paid):
-                await self._settle(call, paid)
+            await self._settle(call, paid)
+            await self._add_rest(call, paid)
 
     async def async_log_failure_event(
         self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any
@@ -295,7 +326,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         if call is None:
             return
         call.broken = of_failure(kwargs) or call.broken
-        if call.is_streaming:  # the hook that sees its chunks settles with the larger count
+        if call.is_passing:  # the hook that sees its chunks settles with the larger count
             return
         is_begun = kwargs.get("completion_start_time") is not None
         if kwargs.get("call_type") == "pass_through_endpoint" and is_begun:
@@ -320,8 +351,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         if call is None or call.settling is not None:
             return
         call.has_failed = True
-        billed = of_failure(request_data) or call.broken
-        paid = await _paid_for_stream(call, request_data, billed)
+        paid = await paid_for_stream(call, request_data, is_broken=True)
         if paid is not None:
             await self._settle(call, paid)
             return
@@ -353,17 +383,18 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         tags = call.tags | ({"answered_by": paid.model} if paid.model else {})
         reading = None if paid.cost == 0 else paid.reading
 
-        async def record() -> Entry:
+        async def record() -> None:
             if call.hold is not None:
                 called_at(call.hold, *paid.places)
-                return await call.hold.settle(
+                call.entry = await call.hold.settle(
                     0 if reading is None else reading,
                     model=call.model,
                     usage=paid.usage if reading is None else None,
                     tags=tags,
                 )
+                return
             ledger = AsyncLedger(ledger_at(self._ledger.ledger, *paid.places))
-            return await ledger.charge(
+            call.entry = await ledger.charge(
                 call.account,
                 reading,
                 cost=0 if reading is None else None,
@@ -381,6 +412,19 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         except Exception:
             _log.exception("%s of %r is not recorded: %s", call.model, call.account, paid)
 
+    async def _add_rest(self, call: Call, paid: Paid) -> None:
+        """Correct the cost of a stream that was left or broke, by what LiteLLM read of the rest."""
+        entry = call.entry
+        rest = None if entry is None else rest_of_stream(call, entry, paid)
+        if entry is None or rest is None:
+            return
+        try:
+            await self._ledger.adjust(
+                entry, rest, reason="LiteLLM read the stream on", key=f"proxy:{call}:rest"
+            )
+        except Exception:
+            _log.exception("%s of %r lacks %s USD of its stream", call.model, call.account, rest)
+
     def _later(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)  # the loop keeps only weak references
@@ -397,18 +441,7 @@ def _requested(call: Call) -> HoldRequest:
     return request._replace(may_answer=call.may_answer)
 
 
-async def _paid_for_stream(call: Call, data: Mapping[str, Any], billed: Paid | None) -> Paid | None:
-    """The cost of the arrived part of a stream; *billed*, LiteLLM's figure, if none arrived."""
-    if call.stream is None or not call.stream.started:
-        return billed
-    quoted = call.quote
-    return await asyncio.to_thread(
-        of_stream, call.stream, call.model, quoted.input_tokens or None, data,
-        is_free=quoted.is_free, billed=billed,
-    )  # fmt: skip
-
-
-async def _again(record: Callable[[], Awaitable[Entry]], paid: Paid) -> None:
+async def _again(record: Callable[[], Awaitable[None]], paid: Paid) -> None:
     for pause in _PAUSES:
         await asyncio.sleep(pause)
         try:
@@ -420,13 +453,6 @@ async def _again(record: Callable[[], Awaitable[Entry]], paid: Paid) -> None:
         else:
             return
     _log.error("%s could not be recorded; record it with Ledger.charge", paid)
-
-
-def _leaves_text_out(call: Call, paid: Paid) -> bool:
-    """Whether LiteLLM counts no output although text arrived; the end of the stream counts it."""
-    if call.stream is None or not call.stream.started or not paid.cost:
-        return False
-    return paid.usage is not None and not paid.usage.output_tokens
 
 
 def _is_another(call: Call, paid: Paid) -> bool:
@@ -459,17 +485,12 @@ def _unpriced(model: str, error: UnpricedModel) -> UnpricedModel:
     )
 
 
-def _answer(error: BudgetledgerError) -> Exception:
-    answer = refusal(error)
-    exception: Any = ProxyException(
-        message=str(error),
-        type=answer.type,
-        param=None,
-        code=answer.status,
-        headers=answer.headers,
-        # Anthropic's endpoint puts a type of its own in place of ours.
-        provider_specific_fields={"type": answer.type, **answer.details},
-    )
-    exception.status_code = answer.status  # which LiteLLM 1.80 reads instead
-    refused: Exception = exception
-    return refused
+class _Refused(ProxyException):  # type: ignore[misc]  # litellm's own types are not read
+    """The answer to a refused client, with ``error.code`` in words instead of the status."""
+
+    def __str__(self) -> str:  # which LiteLLM before 1.90 leaves empty in its log
+        return str(self.message)
+
+    def to_dict(self) -> dict[str, Any]:
+        body: dict[str, Any] = super().to_dict()
+        return {**body, "code": self.type}

@@ -58,12 +58,13 @@ def quote(
     listed: Mapping[str, Mapping[str, Any]],
     default_output_tokens: int,
     at: datetime,
-    dearest: Lookup = _catalog.dearest,
+    most_expensive: Lookup = _catalog.most_expensive,
 ) -> Quote:
     """The most that *call* costs on any of *deployments*, as the Router lists them.
 
-    *listed*: ``litellm.model_cost``. *dearest* looks up other prices. Raises `UnpricedModel` unless
-    the price of each is known; `InvalidInput` for a call that no model accepts.
+    *listed*: ``litellm.model_cost``. *most_expensive* looks up other prices. Raises
+    `UnpricedModel` unless the price of each is known; `InvalidInput` for a call that no model
+    accepts.
     """
     name = plain_kind(call_type)
     kind, model = ESTIMATED.get(name), call.get("model") or _DEFAULT_MODELS.get(name)
@@ -72,7 +73,7 @@ def quote(
     if not deployments:  # the call names a model itself, or the Proxy refuses it
         deployments = [{"litellm_params": {"model": model}}]
     quotes = [
-        _quote(kind, call, deployment, listed, default_output_tokens, at, dearest)
+        _quote(kind, call, deployment, listed, default_output_tokens, at, most_expensive)
         for deployment in deployments
     ]
     return Quote(
@@ -90,7 +91,7 @@ def _quote(
     listed: Mapping[str, Mapping[str, Any]],
     assumed: int,
     at: datetime,
-    dearest: Lookup,
+    most_expensive: Lookup,
 ) -> Quote:
     params, info = deployment.get("litellm_params") or {}, deployment.get("model_info") or {}
     model = info.get("base_model") or params.get("base_model") or params.get("model") or ""
@@ -109,7 +110,11 @@ def _quote(
     if configured is None:
         try:
             priced = estimate(
-                model, **arguments, default_output_tokens=assumed, at=at, dearest=dearest
+                model,
+                **arguments,
+                default_output_tokens=assumed,
+                at=at,
+                most_expensive=most_expensive,
             )
             tokens = priced.input_tokens + priced.output_tokens
             quotes.append(Quote(priced.pico, tokens, priced.input_tokens))

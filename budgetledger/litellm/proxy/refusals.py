@@ -9,6 +9,7 @@ from budgetledger.errors import (
     AccountFrozen,
     BudgetExceededError,
     BudgetledgerError,
+    HoldRefused,
     StoreError,
     UnknownAccount,
     UnpricedModel,
@@ -16,7 +17,7 @@ from budgetledger.errors import (
 
 
 class Refusal(NamedTuple):
-    """An HTTP answer: its status, the ``type`` of OpenAI's error body, headers, and details."""
+    """An HTTP answer: its status, the ``type`` and ``code`` of an error, headers, and details."""
 
     status: int
     type: str
@@ -24,8 +25,22 @@ class Refusal(NamedTuple):
     details: dict[str, Any]
 
 
-def refusal(error: BudgetledgerError) -> Refusal:
-    """The answer for *error*. Only an unavailable store (503) is worth an immediate retry."""
+def refusal(error: BudgetledgerError, *, payment_required: bool = False) -> Refusal:
+    """The answer for *error*. Only an unavailable store (503) is worth an immediate retry.
+
+    400 is the status that no client retries, whatever its headers say. *payment_required*: 402
+    for an exhausted budget, and 403 where no budget or a frozen account is the reason.
+    """
+    answer = _refusal(error)
+    if answer.status in (402, 403) and not payment_required:
+        answer = answer._replace(status=400)
+    if isinstance(error, HoldRefused):
+        details = {**answer.details, "blocked_by_holds": error.blocked_by_holds}
+        answer = answer._replace(details=details)
+    return answer
+
+
+def _refusal(error: BudgetledgerError) -> Refusal:
     headers = {"x-should-retry": "false"}  # OpenAI's and Anthropic's clients obey it
     if isinstance(error, BudgetExceededError):
         if error.retry_after is not None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from budgetledger.aio import AsyncHold
+from budgetledger.entries import Entry
 from budgetledger.litellm.proxy.accounts import ProxyCaller
 from budgetledger.litellm.proxy.costs import Paid
 from budgetledger.litellm.proxy.quotes import Quote
@@ -41,6 +42,10 @@ class Call(str):
     hold: AsyncHold | None = None
     stream: StreamReading | None = None
     """The arrived part of its answer, if that is a stream."""
+    is_passing = False
+    """Whether its chunks pass a hook, which settles when they end."""
+    reported: Paid | None = None
+    """LiteLLM's figure from a success event while they do."""
     broken: Paid | None = None
     """LiteLLM's figure for a stream of it that broke."""
     ends_by_event = False
@@ -51,11 +56,8 @@ class Call(str):
     has_cost = False
     """Whether it was recorded with a cost or a usage."""
     settling: asyncio.Task[None] | None = None
-
-    @property
-    def is_streaming(self) -> bool:
-        """Whether chunks of its answer have passed a hook, which settles when they end."""
-        return self.stream is not None and self.stream.started
+    entry: Entry | None = None
+    """The row of its cost."""
 
     def turn(self, id: str) -> Call:
         """A further call of the same connection, whose hold is closed; the same for the same id."""

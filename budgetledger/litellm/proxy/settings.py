@@ -30,8 +30,10 @@ class Settings(NamedTuple):
     refuses_without_store: bool
     """Else calls pass while no hold can be taken."""
     new_user: Limit | None
-    """The budget of a new user."""
+    """The default budget of users."""
     hold_seconds: float
+    answers_402: bool
+    """Whether a refusal is answered with 402 or 403; else with 400."""
 
 
 def settings(environ: Mapping[str, str]) -> Settings:
@@ -47,6 +49,7 @@ def settings(environ: Mapping[str, str]) -> Settings:
         _choice(environ, "BUDGETLEDGER_PROXY_WITHOUT_STORE", "refuse", "allow") == "refuse",
         _limit(environ, "BUDGETLEDGER_PROXY_NEW_USER"),
         _seconds(environ, "BUDGETLEDGER_PROXY_HOLD_SECONDS", DEFAULT_EXPIRY_SECONDS),
+        _choice(environ, "BUDGETLEDGER_PROXY_REFUSED_STATUS", "400", "402") == "402",
     )
 
 

@@ -25,6 +25,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from samples import START
 
 from budgetledger import Ledger, Usage
+from budgetledger.entries import DefaultBudget
 from budgetledger.errors import (
     AccountFrozen,
     BudgetExceededError,
@@ -55,14 +56,14 @@ LONGEST = 20  # seconds that a thread may take; only what hangs comes near it
 # The open ledgers: two callers like each other, one that only watches, one of another project.
 CALLERS = [("app", True), ("app", True), ("app", False), ("other", True)]
 callers = st.sampled_from([0, 1] * 7 + [2, 3])
-WHO = ["alice", "bob", "team", "org", "*"]
-accounts = st.sampled_from(["alice"] * 4 + ["bob"] * 2 + ["team"] * 2 + ["org", "*"])
-movable = st.sampled_from(["alice", "bob", "team", "org"] * 4 + ["*"])
+WHO = ["alice", "bob", "team", "org:all", "*"]
+accounts = st.sampled_from(["alice"] * 4 + ["bob"] * 2 + ["team"] * 2 + ["org:all", "*"])
+movable = st.sampled_from(["alice", "bob", "team", "org:all"] * 4 + ["*"])
 BEGINNINGS = [
     {},
     {"alice": "team"},
     {"alice": "team", "bob": "team"},
-    {"alice": "team", "bob": "team", "team": "org"},
+    {"alice": "team", "bob": "team", "team": "org:all"},
 ]
 HOUSE = "house-model"  # which nobody prices
 MODELS = [None, "gpt-4o", HOUSE, "openai/gpt-4o", "GPT-4o-2024-08-06"]
@@ -93,22 +94,26 @@ needs = st.sampled_from(
     ]
 )
 charged = st.tuples(st.just("cost"), picos) | st.tuples(st.just("usage"), usages)
+lates = st.sampled_from([None] * 5 + [{"seconds": 1}, {"minutes": 2}, {"hours": 3}, {"days": 2}])
 paid = charged | st.tuples(st.just("unknown"), st.sampled_from(["gpt-4o", HOUSE]))
 names = st.sampled_from([None, None, "default", "cap"])
 shares = st.sampled_from([(), (), ("0.5", "1"), ("0.8",), ("1", "2")])
+kinds = st.sampled_from(["user", "user", "org"])
 which = st.integers(0, 30)  # counted from the newest
 
 ASKS = {
     "set_budget": (accounts, limits, st.sampled_from(PERIODS), models, shares, names),
     "remove_budget": (accounts, which),
+    "set_default_budget": (kinds, limits, st.sampled_from(PERIODS), models, shares),
+    "remove_default_budget": (kinds,),
     "set_parent": (movable, st.one_of(st.none(), movable, movable, movable)),
     "shift_window": (accounts, st.none() | which),
     "freeze": (accounts, st.sampled_from([True, False, False])),
     "hold": (accounts, needs, keys, waits),
-    "settle": (which, paid, st.sampled_from([None, None, "gpt-4o", HOUSE])),
+    "settle": (which, paid, st.sampled_from([None, None, "gpt-4o", HOUSE]), lates),
     "release": (which,),
     "extend": (which, waits),
-    "charge": (accounts, charged, models, keys),
+    "charge": (accounts, charged, models, keys, lates),
     "adjust": (which, st.integers(-3, 3).map(lambda n: n * PICO), keys),
 }
 OFTEN = (
@@ -121,6 +126,12 @@ changes = st.sampled_from(["set_budget", "set_budget", "set_parent", "freeze"]).
 FORWARD = {"microseconds": 1}, {"seconds": 1}, {"seconds": 31}, {"minutes": 1}, {"hours": 1}
 FAR = {"days": 1}, {"days": 400}
 BACKWARD = {"microseconds": -1}, {"seconds": -30}, {"hours": -1}, {"days": -2}
+
+
+GROWING = (
+    *("entries", "accounts", "projects", "budget_revisions", "window_shifts", "parent_changes"),
+    *("threshold_crossings", "default_budget_revisions"),
+)
 
 
 def told(call):
@@ -140,6 +151,8 @@ def told(call):
             return "window", tuple(found[:2])
         case datetime():
             return "until", to_us(found)
+        case DefaultBudget():
+            return "default", found.kind, found.limit
     if hasattr(found, "measure"):
         return "budget", found.name, found.limit
     return "entry", found.id
@@ -273,12 +286,15 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
     @initialize(
         parents=st.sampled_from(BEGINNINGS),
         budgets=st.lists(st.tuples(*ASKS["set_budget"]), min_size=1, max_size=4),
+        defaults=st.lists(st.tuples(*ASKS["set_default_budget"]), max_size=2),
     )
-    def begin(self, parents, budgets):
+    def begin(self, parents, budgets, defaults):
         for account, parent in parents.items():
             self.one(0, ("set_parent", account, parent))
         for asked in budgets:
             self.one(0, ("set_budget", *asked))
+        for asked in defaults:
+            self.one(0, ("set_default_budget", *asked))
 
     @rule(number=callers, ask=asks)
     def one_step(self, number, ask):
@@ -306,6 +322,14 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
     @rule(number=callers, asked=st.tuples(*ASKS["set_budget"]))
     def set_budget(self, number, asked):
         self.one(number, ("set_budget", *asked))
+
+    @rule(number=callers, asked=st.tuples(*ASKS["set_default_budget"]))
+    def set_default_budget(self, number, asked):
+        self.one(number, ("set_default_budget", *asked))
+
+    @rule(number=callers, asked=st.tuples(*ASKS["remove_budget"]))
+    def remove_budget(self, number, asked):
+        self.one(number, ("remove_budget", *asked))
 
     @precondition(lambda self: any(self.auditor.budgets.values()))
     @rule(number=callers, place=which, limit=limits, alert_at=shares, back=st.booleans())
@@ -415,18 +439,23 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
 
         return call, audit_in_vain
 
-    def plan_set_budget(self, number, ledger, account, limited, per, model, alert_at, name):
+    def terms(self, limited, per, model, alert_at):
+        """The terms of a budget, as they are passed, and as the auditor knows them."""
         measure, limit = limited
+        asked = {"limit": usd(limit)} if measure == "usd" else {measure: limit}
+        asked |= {"per": per, "model": model, "alert_at": alert_at}
+        span = per // timedelta(microseconds=1) if isinstance(per, timedelta) else per
+        terms = {"measure": measure, "limit": limit, "per": span, "model": model}
+        return asked, terms | {"alert_at": tuple(map(Decimal, alert_at))}
+
+    def plan_set_budget(self, number, ledger, account, limited, per, model, alert_at, name):
         if name is not None:  # what is one alert where the measure changes, is not promised
             alert_at = ()
-        asked = {"limit": usd(limit)} if measure == "usd" else {measure: limit}
-        asked |= {"per": per, "model": model, "alert_at": alert_at, "name": name}
-        span = per
+        asked, terms = self.terms(limited, per, model, alert_at)
+        asked["name"] = name
         if isinstance(per, timedelta):
-            span, per = per // timedelta(microseconds=1), f"{per.seconds}s"
-        name = name or "/".join(filter(None, (measure, per, model)))
-        terms = {"measure": measure, "limit": limit, "per": span, "model": model}
-        terms["alert_at"] = tuple(map(Decimal, alert_at))
+            per = f"{per.seconds}s"
+        name = name or "/".join(filter(None, (limited[0], per, model)))
         who = self.who(number, account)
         return (
             lambda: ledger.set_budget(account, **asked),
@@ -439,6 +468,19 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
         return (
             lambda: ledger.remove_budget(account, name),
             lambda auditor: auditor.remove_budget(self.clock(), who, name),
+        )
+
+    def plan_set_default_budget(self, number, ledger, kind, *terms):
+        asked, terms = self.terms(*terms)
+        return (
+            lambda: ledger.set_default_budget(**asked, kind=kind),
+            lambda auditor: auditor.set_default_budget(CALLERS[number][0], kind, terms),
+        )
+
+    def plan_remove_default_budget(self, number, ledger, kind):
+        return (
+            lambda: ledger.remove_default_budget(kind),
+            lambda auditor: auditor.remove_default_budget(CALLERS[number][0], kind),
         )
 
     def plan_shift_window(self, number, ledger, account, place):
@@ -520,9 +562,10 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
             with pytest.raises(UnpricedModel):
                 ledger.can_afford(account, **asked)
             return
-        refusal = self.auditor.judge(self.clock(), who, need, model, prompt)
+        seen = self.auditor.with_defaults(self.clock(), who)
+        refusal = seen.judge(self.clock(), who, need, model, prompt)
         if refusal is None and "amount" not in asked and prompt is None:
-            refusal = self.auditor.is_too_much(self.clock(), who, model) or None
+            refusal = seen.is_too_much(self.clock(), who, model) or None
         if refusal and refusal is not True and refusal[0] == "unknown":
             with pytest.raises(UnknownAccount):
                 ledger.can_afford(account, **asked)
@@ -538,24 +581,30 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
         granted = find_hold(self.ledgers[number]._journal, hold["id"])
         return Hold(ledger._journal, granted, None)
 
-    def plan_settle(self, number, ledger, place, paid, model):
+    def plan_settle(self, number, ledger, place, paid, model, late):
         hold = self.held_by(number, ledger, place)
         if hold is None:
             return None
-        how, size = paid
+        (how, size), (occurred_at, occurred_us) = paid, self.ago(late)
         filed = model or hold.model
         if how == "unknown":
             filed = filed or size
             return (
-                lambda: hold.settle({"model": filed, "id": "x"}, model=model),
-                lambda auditor: auditor.settle(self.clock(), hold.id, filed, None, None),
+                lambda: hold.settle(
+                    {"model": filed, "id": "x"}, model=model, occurred_at=occurred_at
+                ),
+                lambda auditor: auditor.settle(
+                    self.clock(), hold.id, filed, None, None, occurred_us
+                ),
             )
         used = (0, 0) if how == "cost" else size
         cost = size if how == "cost" else auditor.priced(filed, used)
         given = usd(size) if how == "cost" else Usage(*size)
         return (
-            lambda: hold.settle(given, model=model),
-            lambda auditor: auditor.settle(self.clock(), hold.id, filed or "unknown", cost, used),
+            lambda: hold.settle(given, model=model, occurred_at=occurred_at),
+            lambda auditor: auditor.settle(
+                self.clock(), hold.id, filed or "unknown", cost, used, occurred_us
+            ),
         )
 
     def plan_release(self, number, ledger, place):
@@ -573,8 +622,16 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
             lambda auditor: auditor.extend(self.clock(), hold.id, round(wait * 1e6)),
         )
 
-    def plan_charge(self, number, ledger, account, paid, model, key):
+    def ago(self, late):
+        """A moment before now, and its microseconds; None for no moment."""
+        if late is None:
+            return None, None
+        moment = from_us(self.clock()) - timedelta(**late)
+        return moment, to_us(moment)
+
+    def plan_charge(self, number, ledger, account, paid, model, key, late):
         who, (how, size) = self.who(number, account), paid
+        occurred_at, occurred_us = self.ago(late)
         if how == "cost":
             asked, cost, used, given = {"cost": usd(size)}, size, (0, 0), (size, None)
         else:
@@ -583,8 +640,10 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
         filed = model or "unknown"
         content = (who, "charge", filed, given)
         return (
-            lambda: ledger.charge(account, **asked, model=model, key=key),
-            lambda auditor: auditor.charge(self.clock(), who, filed, cost, used, key, content),
+            lambda: ledger.charge(account, **asked, model=model, key=key, occurred_at=occurred_at),
+            lambda auditor: auditor.charge(
+                self.clock(), who, filed, cost, used, key, content, occurred_us
+            ),
         )
 
     def plan_adjust(self, number, ledger, place, pico, key):
@@ -617,8 +676,7 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
         assert self.ledgers[0].verify().problems == ()
 
     def rows_only_grow_and_agree(self):
-        for table in ("entries", "accounts", "projects", "budget_revisions", "window_shifts",
-                      "parent_changes", "threshold_crossings"):  # fmt: skip
+        for table in GROWING:
             before = self.tables.get(table, [])
             rows = self.sql.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall()
             assert rows[: len(before)] == before
@@ -690,7 +748,8 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
             figures = (auditor.amount(one["measure"], one[figure]) for figure in
                        ("limit", "posted", "held", "left"))  # fmt: skip
             expected.append((one["name"], one["window"], *figures))
-            assert self.summed_by_sql(who, one) == one["posted"]
+            before = self.auditor.earlier_posted(who, one["name"], one["window"], one["measure"])
+            assert self.summed_by_sql(who, one) == one["posted"] - before
         assert found == expected
         holds = [told(lambda hold=hold: hold) for hold in ledger.holds(account)]
         assert holds == [
@@ -706,8 +765,9 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
             f"""
             SELECT coalesce(sum({column.get(one["measure"], "requests")}), 0) FROM entries e
             JOIN accounts a ON a.id = e.account_id JOIN projects p ON p.id = a.project_id
-            WHERE p.name = ? AND a.name = ? AND recorded_at_us >= coalesce(CAST(? AS BIGINT), 0)
-                  AND recorded_at_us < coalesce(CAST(? AS BIGINT), 9e18)
+            WHERE p.name = ? AND a.name = ?
+                  AND {auditor.SQL_BELONGS} >= coalesce(CAST(? AS BIGINT), 0)
+                  AND {auditor.SQL_BELONGS} < coalesce(CAST(? AS BIGINT), 9e18)
                   {counting}""",
             (*who, start, end, *names),
         ).fetchone()

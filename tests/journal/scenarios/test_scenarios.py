@@ -6,7 +6,10 @@
     limit   alice 10.00 a month                    or: 5 requests, 900 tokens; each 24h; for ever;
             … anchored in Europe/Berlin of gpt-4o named cap
     remove  alice cap
+    default user 5.00 a day                        the terms are those of limit
+    forget  user                                   ends the default
     charge  alice 4.00 gpt-4o                      or: 1000+200 tokens in and out; … key k1
+            … made 2026-01-30T10:00Z               when the call was made; so for settle
     adjust  alice -0.25                            corrects the account's last charge
     shift   alice                                  or one budget: shift alice cap
     parent  alice team                             or: alice - for none
@@ -39,7 +42,7 @@ from budgetledger import Ledger, Usage, errors
 from budgetledger.testing import FakeClock
 
 FILES = sorted(Path(__file__).parent.glob("*.ledger"))
-ACTS = ("limit", "remove", "charge", "adjust", "shift")
+ACTS = ("limit", "remove", "default", "forget", "charge", "adjust", "shift")
 ACTS += ("parent", "freeze", "unfreeze", "hold", "extend", "settle", "release")
 moment = datetime.fromisoformat
 
@@ -88,14 +91,25 @@ class Line:  # read from left to right
         self.clock.move_to(moment(self.next()))
 
     def limit(self):
-        account, limit = self.next(), {"limit": self.next()}
+        account, terms = self.next(), self.terms()
+        self.ledger.set_budget(account, **terms, name=self.after("named"))
+
+    def default(self):
+        kind, terms = self.next(), self.terms()
+        self.ledger.set_default_budget(**terms, kind=kind)
+
+    def forget(self):
+        self.ledger.remove_default_budget(self.next())
+
+    def terms(self):
+        limit = {"limit": self.next()}
         if self.words[:1] in (["tokens"], ["requests"]):
             limit = {self.next(): int(limit["limit"])}
         span = self.after("each")
         limit["per"] = timedelta(hours=int(span.removesuffix("h"))) if span else self.after("a")
         limit["anchor"] = "creation" if self.words[:1] == ["anchored"] and self.next() else None
         limit["timezone"] = self.after("in") or "UTC"
-        self.ledger.set_budget(account, **limit, model=self.after("of"), name=self.after("named"))
+        return limit | {"model": self.after("of")}
 
     def remove(self):
         self.ledger.remove_budget(self.next(), self.next())
@@ -103,7 +117,12 @@ class Line:  # read from left to right
     def charge(self):
         account, amount, model = self.next(), self.next(), self.next()
         spent = {"cost": amount} if used(amount) is None else {"usage": used(amount)}
-        self.ledger.charge(account, model=model, key=self.after("key"), **spent)
+        key, occurred_at = self.after("key"), self.made()
+        self.ledger.charge(account, model=model, key=key, occurred_at=occurred_at, **spent)
+
+    def made(self):
+        when = self.after("made")
+        return when and moment(when)
 
     def adjust(self):
         *_, last = (entry for entry in self.ledger.entries(self.next()) if entry.kind == "charge")
@@ -149,7 +168,7 @@ class Line:  # read from left to right
 
     def settle(self):
         hold, amount = self.holds[self.next()], self.next()
-        hold.settle(used(amount) or amount)
+        hold.settle(used(amount) or amount, occurred_at=self.made())
 
     def release(self):
         self.holds[self.next()].release()
