@@ -14,8 +14,8 @@ PACKAGE = ROOT / "budgetledger"
 
 # Modules at the top, by what they are; every other module is in the room of its folder.
 TOP = {
-    "words": "caller_warnings callers display entries errors money names prices tables testing "
-    "usage windows",
+    "words": "caller_warnings callers display entries errors money names prices reporting tables "
+    "testing usage windows",
     "ledger": "aio holds ledger",
     "faces": "manager metering proxy wrapping",
     "package": "__main__",
@@ -28,7 +28,8 @@ MAY_IMPORT = {
     "storage": "words",
     "journal": "words responses pricing storage",
     "verbs": "words pricing storage journal",
-    "ledger": "words responses pricing storage journal verbs",
+    "reports": "words pricing storage journal",
+    "ledger": "words responses pricing storage journal verbs reports",
     "render": "words pricing journal ledger",
     "clients": "words responses ledger",
     "litellm": "words tokens responses pricing storage journal verbs ledger clients",

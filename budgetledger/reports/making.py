@@ -1,0 +1,234 @@
+"""A `Report` from a request: what `Ledger.report` does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import NamedTuple
+
+from budgetledger.errors import InvalidInput
+from budgetledger.journal import accounts, statements
+from budgetledger.journal.journal import Journal
+from budgetledger.journal.reports import EVER
+from budgetledger.names import checked_name
+from budgetledger.reporting import Figures, Report, ReportRow
+from budgetledger.reports import grouping, periods, sums
+from budgetledger.reports.budgets import paces_of, reported
+from budgetledger.reports.sums import Part, Scope
+from budgetledger.storage.dialect import compiled
+from budgetledger.storage.protocols import Execute
+from budgetledger.storage.targets import is_server
+from budgetledger.windows import Window, to_us
+
+DIMENSIONS = (*periods.PERIODS, "account", "kind", "model", "host")
+_TAG = "tag:"
+
+
+class Request(NamedTuple):
+    """The arguments of `Ledger.report`."""
+
+    by: str = "day"
+    columns: str | None = None
+    account: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    last: int | timedelta | None = None
+    month: str | None = None
+    timezone: str = "UTC"
+    as_of: datetime | None = None
+    tree: bool = False
+
+
+class _Dimension(NamedTuple):
+    """A dimension as SQL, and its values' names."""
+
+    parts: tuple[Part, ...]
+    name_of: Mapping[int, str] | None  # of periods and accounts
+    is_host: bool = False
+
+
+def make_report(journal: Journal, request: Request) -> Report:
+    """See `Ledger.report`. Raises `InvalidInput`, `UnknownAccount`."""
+    _check(request)
+    now_us = journal.clock()
+    window = periods.range_of(
+        request.since, request.until, request.last, request.month, request.timezone, now_us
+    )
+    with journal.store.reading_apart() as connection:  # others go on reading meanwhile
+        return _Making(journal, connection.execute, request, window, now_us).report()
+
+
+def _check(request: Request) -> None:
+    for what, name in (("by", request.by), ("columns", request.columns)):
+        if name is None and what == "columns":
+            continue
+        is_tag = isinstance(name, str) and name.startswith(_TAG) and name != _TAG
+        if name not in DIMENSIONS and not is_tag:
+            raise InvalidInput(
+                f"{what} must be one of {', '.join(DIMENSIONS)} or tag:NAME, got {name!r:.60}"
+            )
+    if request.by == request.columns:
+        raise InvalidInput(f"by and columns are both {request.by!r}; pass two dimensions")
+    if request.tree and request.by != "account":
+        raise InvalidInput("a tree is by account; pass by='account'")
+    if request.account is not None:
+        checked_name(request.account, "account")
+
+
+class _Making:
+    """One report, on one snapshot."""
+
+    def __init__(
+        self, journal: Journal, execute: Execute, request: Request, window: Window, now_us: int
+    ) -> None:
+        self._journal, self._execute, self._request = journal, execute, request
+        self._window, self._now_us = window, now_us
+        self._known_us = EVER if request.as_of is None else to_us(request.as_of)
+        self._project_id = accounts.find_project(execute, journal.project) or 0
+        self._account = (
+            None
+            if request.account is None
+            else accounts.known(execute, journal.project, request.account)
+        )
+        self._is_server = is_server(journal.store.path)
+        self._begins: dict[str, list[int]] = {}
+
+    def report(self) -> Report:
+        """Read the sums and arrange them."""
+        request, window = self._request, self._window
+        rows, columns = self._dimension(request.by), self._dimension(request.columns)
+        found = sums.read_sums(self._execute, self._scope(window), (*rows.parts, *columns.parts))
+        count = len(rows.parts)
+        cells = grouping.named(
+            (_name(rows, key[:count]), _name(columns, key[count:]), figures)
+            for key, figures in found.items()
+        )
+        made = grouping.table(
+            cells,
+            self._periods(request.by),
+            None if request.columns is None else self._column_periods(request.columns),
+            self._parents() if request.tree else None,
+            request.columns is not None,
+        )
+        before = periods.previous(window, min(self._now_us, self._known_us))
+        return Report(
+            project=self._journal.project,
+            account=request.account,
+            by=request.by,
+            columns=request.columns,
+            window=window,
+            as_of_us=None if request.as_of is None else self._known_us,
+            column_names=made.column_names,
+            rows=self._with_budgets(made.rows) if request.by == "account" else made.rows,
+            total=made.total,
+            previous_window=before,
+            previous=None if before is None else self._total(before),
+        )
+
+    def _scope(self, window: Window) -> Scope:
+        return Scope(
+            self._project_id,
+            None if self._account is None else self._account.id,
+            max(window.start_us or 0, 0),
+            EVER if window.end_us is None else window.end_us,
+            self._known_us,
+            self._is_server,
+        )
+
+    def _total(self, window: Window) -> Figures:
+        return sums.read_sums(self._execute, self._scope(window), ())[()]
+
+    def _dimension(self, name: str | None) -> _Dimension:
+        if name is None:
+            return _Dimension((), None)
+        if name in periods.PERIODS:
+            begins = self._starts(name)
+            names = dict(enumerate(periods.names(name, self._window.timezone, begins)))
+            return _Dimension((sums.by_period(periods.runs(begins)),), names)
+        if name in ("account", "kind"):
+            every = self._accounts()
+            if name == "kind":
+                every = {one: grouping.kind_of(account) for one, account in every.items()}
+            return _Dimension((sums.BY_ACCOUNT,), every)
+        if name == "host":
+            return _Dimension((sums.by_host(self._is_server), sums.BY_MODEL), None, True)
+        if name == "model":
+            return _Dimension((sums.BY_MODEL,), None)
+        return _Dimension((sums.by_tag(name.removeprefix(_TAG), self._is_server),), None)
+
+    def _accounts(self) -> dict[int, str]:
+        rows = self._execute(_ACCOUNTS, (self._project_id,)).fetchall()
+        return dict(rows)
+
+    def _starts(self, unit: str) -> list[int]:
+        """Where the periods start: those of the range, as far as there are rows, or time."""
+        if unit not in self._begins:
+            account_id = None if self._account is None else self._account.id
+            span = sums.span_of(self._execute, self._project_id, account_id)
+            first_us, last_us = span or (self._now_us, self._now_us)
+            start_us, end_us, zone = self._window
+            start_us = first_us if start_us is None else start_us
+            last_us = max(last_us, self._now_us) + 1
+            end_us = last_us if end_us is None else min(end_us, last_us)
+            # An open start would begin in year 1: empty periods before the first row are left out
+            # there, and those after the last one in any case.
+            start_us = min(max(start_us, 0), end_us - 1)
+            self._begins[unit] = periods.starts(unit, zone, start_us, end_us)
+        return self._begins[unit]
+
+    def _periods(self, unit: str) -> dict[str, Window] | None:
+        if unit not in periods.PERIODS:
+            return None
+        begins, zone = self._starts(unit), self._window.timezone
+        windows = (Window(a, b, zone) for a, b in pairwise(begins))
+        return dict(zip(periods.names(unit, zone, begins), windows, strict=True))
+
+    def _column_periods(self, unit: str) -> list[str] | None:
+        found = self._periods(unit)
+        return None if found is None else [*found]
+
+    def _parents(self) -> dict[str, str | None]:
+        rows = self._execute(compiled(statements.ACCOUNTS), (self._project_id,)).fetchall()
+        return {name: parent for name, _, parent, _ in rows}
+
+    def _with_budgets(self, rows: Iterable[ReportRow]) -> tuple[ReportRow, ...]:
+        """Each account's budget beside it, in the window that contains the end of the range."""
+        end_us = self._window.end_us
+        at_us = min(self._known_us, EVER if end_us is None else end_us - 1)
+        at = None if at_us >= self._now_us else at_us
+        project, execute = self._journal.project, self._execute
+        found = []
+        for row in rows:
+            ref = accounts.known(execute, project, row.name or "")
+            paces = paces_of(self._journal, execute, ref, at, self._known_us)
+            found.append(row._replace(budget=reported(paces)))
+        return tuple(found)
+
+
+_ACCOUNTS = "SELECT id, name FROM accounts WHERE project_id = ?"
+
+
+def _name(dimension: _Dimension, key: tuple[object, ...]) -> str | None:
+    """The name of a row or column; None without one."""
+    if not key:
+        return None
+    if dimension.is_host:
+        return _host(*key)
+    [value] = key
+    if dimension.name_of is None:
+        return None if value is None else str(value)
+    assert isinstance(value, int)
+    return dimension.name_of[value]
+
+
+def _host(provider: object, model: object) -> str | None:
+    """The host that a row's price names, else the one that its model's prefix names."""
+    if provider is not None:
+        return str(provider)
+    if not isinstance(model, str) or "/" not in model:
+        return None
+    from budgetledger.pricing.catalog import host_of  # loads the price list
+
+    host = host_of(model)
+    return None if host is None else host.provider

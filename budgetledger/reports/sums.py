@@ -1,0 +1,265 @@
+"""The statements that sum calls by any dimension, each call where it belongs.
+
+A row belongs where `late_entries` says, else where it was recorded. So the rows of a range are
+those recorded in it, and late rows recorded after it. The rows of the project lie between two
+ids, those of an account in its index: what lies outside the range is not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+from budgetledger.entries import MONEY_KINDS
+from budgetledger.journal import statements
+from budgetledger.journal.reports import EVER
+from budgetledger.reporting import Figures
+from budgetledger.reports.periods import Run
+from budgetledger.storage.dialect import LONG, compiled
+from budgetledger.storage.protocols import Execute
+
+Key: TypeAlias = tuple[Any, ...]
+"""The values of the dimensions: the number of a period, an account's id, a name."""
+
+
+class Part(NamedTuple):
+    """SQL, with its parameters in their order."""
+
+    sql: str
+    parameters: tuple[Any, ...] = ()
+
+
+class Scope(NamedTuple):
+    """The rows that are summed: of the project, or of an account's journal, in a range.
+
+    ``known_us``: the moment of knowledge; later rows are left out. ``is_server``: PostgreSQL.
+    """
+
+    project_id: int
+    account_id: int | None
+    start_us: int
+    end_us: int
+    known_us: int
+    is_server: bool
+
+
+# When a row belongs. Rows with neither are never late, and most rows have neither.
+BELONGS = """CASE WHEN e.occurred_at_us IS NULL AND e.corrects_id IS NULL THEN e.recorded_at_us
+    ELSE coalesce((SELECT late.belongs_at_us FROM late_entries late
+        WHERE late.account_id = e.account_id AND late.entry_id = e.id), e.recorded_at_us) END"""
+_KINDS = ", ".join(f"'{kind}'" for kind in MONEY_KINDS)
+
+
+# -- dimensions -----------------------------------------------------------------------------------
+
+
+def by_period(runs: Sequence[Run]) -> Part:
+    """The number of the period in which a row belongs."""
+    if len(runs) == 1:
+        [(start_us, length_us, first)] = runs
+        return Part(f"({BELONGS} - ?) / ? + ?", (start_us, length_us, first))
+    middle = len(runs) // 2
+    before, after = by_period(runs[:middle]), by_period(runs[middle:])
+    return Part(
+        f"CASE WHEN {BELONGS} < ? THEN {before.sql} ELSE {after.sql} END",
+        (runs[middle].start_us, *before.parameters, *after.parameters),
+    )
+
+
+# In the journal of an account above, the account that made the call is that of the origin.
+BY_ACCOUNT = Part("""CASE WHEN e.origin_id IS NULL THEN e.account_id
+    ELSE (SELECT origin.account_id FROM entries origin WHERE origin.id = e.origin_id) END""")
+BY_MODEL = Part("e.model")
+
+
+def by_host(is_server: bool) -> Part:
+    """The provider whose price a row has, or that is stored with an unpriced one."""
+    return Part(_json("e.price", "provider", is_server))
+
+
+def by_tag(name: str, is_server: bool) -> Part:
+    """The value of a tag, as text; of a correction, that of the entry that it corrects."""
+    tags = """CASE WHEN e.corrects_id IS NULL THEN e.tags
+        ELSE (SELECT first.tags FROM entries first WHERE first.id = e.corrects_id) END"""
+    if is_server:
+        return Part(f"CAST({tags} AS json) ->> CAST(? AS TEXT)", (name,))
+    value = "CASE type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE '' || value END"
+    return Part(f"(SELECT {value} FROM json_each({tags}) WHERE key = ?)", (name,))
+
+
+def _json(column: str, key: str, is_server: bool) -> str:
+    if is_server:
+        return f"CAST({column} AS json) ->> '{key}'"
+    return f"json_extract({column}, '$.{key}')"
+
+
+# -- sums -----------------------------------------------------------------------------------------
+
+
+def _amount(pico: str, condition: str = "") -> str:
+    """Two sums: whole micro dollars, and the rest in picodollars. One sum could overflow."""
+    parts = [f"{pico} / 1000000", f"{pico} % 1000000"]
+    if condition:
+        parts = [f"CASE WHEN {condition} THEN {part} END" for part in parts]
+    return ", ".join(f"sum({part})" for part in parts)
+
+
+def _unknown(row: str) -> str:
+    """The sums of what is unpriced, assumed and estimated of *row*, an alias."""
+    assumed = f"{row}.price_source = 'assumed'"
+    # As `Entry.cost_basis`: without a cost it is unpriced, whatever was counted.
+    estimated = (
+        f"""{row}.usage LIKE '%"estimated":%' AND {row}.cost_pico IS NOT NULL """
+        f"AND coalesce({row}.price_source, '') <> 'assumed'"
+    )
+    return f"""
+    sum(CASE WHEN {row}.cost_pico IS NULL AND {row}.kind IN ('charge', 'settle') THEN 1 END),
+    sum(CASE WHEN {assumed} THEN 1 END), {_amount(f"{row}.cost_pico", assumed)},
+    sum(CASE WHEN {estimated} THEN 1 END), {_amount(f"{row}.cost_pico", estimated)}"""
+
+
+def _sums(is_server: bool) -> str:
+    cached = f"""sum(CASE WHEN e.usage LIKE '%"cache_read_tokens":%'
+        THEN CAST({_json("e.usage", "cache_read_tokens", is_server)} AS BIGINT) END)"""
+    return f"""sum(e.requests), sum(e.input_tokens), sum(e.output_tokens), {cached},
+    {_amount("e.cost_pico")}, {_unknown("e")}"""
+
+
+# The first correction of an entry ends that its cost is unknown, assumed or estimated.
+_ENDED = f"0, 0, 0, 0, 0, 0, {_unknown('c')}"
+_CORRECTED = "JOIN entries c ON c.id = e.corrects_id"
+_FIRST = """e.corrects_id IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM entries earlier WHERE earlier.corrects_id = e.corrects_id
+    AND earlier.id < coalesce(e.origin_id, e.id))"""
+
+
+def read_sums(execute: Execute, scope: Scope, dimensions: Sequence[Part]) -> dict[Key, Figures]:
+    """The sums of the rows in *scope*, by the values of *dimensions*."""
+    found: dict[Key, Figures] = {}
+    count = len(dimensions)
+    sums = _sums(scope.is_server)
+    for rows in _rows_of(execute, scope):
+        for columns, join, only, sign in (
+            (sums, "", "", 1),
+            (_ENDED, _CORRECTED, f" AND {_FIRST}", -1),
+        ):
+            grouped = Part(", ".join(f"{one.sql}" for one in dimensions) + ", " * bool(count))
+            sql = f"{LONG} SELECT {grouped.sql}{columns} {rows.sql.format(join=join)}{only}"
+            if count:
+                sql += f" GROUP BY {', '.join(str(n + 1) for n in range(count))}"
+            parameters = [value for one in dimensions for value in one.parameters]
+            for row in execute(sql, (*parameters, *rows.parameters)):
+                key, figures = row[:count], _figures(row[count:], sign)
+                known = found.get(key)
+                found[key] = figures if known is None else known.plus(figures)
+    return {key: figures for key, figures in found.items() if any(figures) or not count}
+
+
+def _figures(sums: Sequence[Any], sign: int) -> Figures:
+    """*sums* of a statement, whose amounts are in two parts."""
+    whole = [sign * int(one or 0) for one in sums]
+    requests, input_tokens, output_tokens, cached, micro, pico, unpriced = whole[:7]
+    assumed, assumed_micro, assumed_pico, estimated, estimated_micro, estimated_pico = whole[7:]
+    return Figures(
+        requests,
+        input_tokens,
+        output_tokens,
+        cached,
+        micro * 1_000_000 + pico,
+        unpriced,
+        assumed,
+        assumed_micro * 1_000_000 + assumed_pico,
+        estimated,
+        estimated_micro * 1_000_000 + estimated_pico,
+    )
+
+
+def _rows_of(execute: Execute, scope: Scope) -> list[Part]:
+    """FROM and WHERE of the rows recorded in the range, and of those recorded later."""
+    project_id, account_id, start_us, end_us, known_us, _ = scope
+    belonging = f"e.kind IN ({_KINDS})", ()
+    conditions, parameters = [belonging[0]], list[Any]()
+    if known_us != EVER:
+        conditions.append("e.recorded_at_us <= ?")
+        parameters.append(known_us)
+    if start_us > 0:
+        conditions.append(f"{BELONGS} >= ?")
+        parameters.append(start_us)
+    if end_us != EVER:
+        conditions.append(f"{BELONGS} < ?")
+        parameters.append(end_us)
+    here, late = (
+        _of_project(execute, project_id, start_us, end_us)
+        if account_id is None
+        else _of_account(account_id, start_us, end_us)
+    )
+    parts = [here] if end_us == EVER else [here, late]
+    return [
+        Part(f"{sql} AND {' AND '.join(conditions)}", (*bounds, *parameters))
+        for sql, bounds in parts
+    ]
+
+
+def _of_project(execute: Execute, project_id: int, start_us: int, end_us: int) -> tuple[Part, Part]:
+    first_id, last_id = 0, EVER
+    if start_us > 0:
+        where = (start_us, project_id)
+        (first,) = execute(compiled(statements.FIRST_ID_SINCE), where).fetchone()
+        first_id = EVER if first is None else first
+    if end_us != EVER:
+        (last,) = execute(compiled(statements.LAST_ID_BEFORE), (end_us, project_id)).fetchone()
+        last_id = 0 if last is None else last
+    # The signs keep SQLite from an index, whose entries are scattered over the file.
+    here = Part(
+        """FROM entries e {join} WHERE e.project_id = ? AND e.origin_id IS NULL
+        AND e.id >= ? AND e.id <= ?""",
+        (project_id, first_id, last_id),
+    )
+    late = Part(
+        """FROM accounts a JOIN late_entries l ON l.account_id = a.id
+        JOIN entries e ON e.id = l.entry_id {join}
+        WHERE a.project_id = ? AND l.belongs_at_us >= ? AND l.belongs_at_us < ?
+        AND l.entry_id > ? AND e.origin_id IS NULL""",
+        (project_id, start_us, end_us, last_id),
+    )
+    return here, late
+
+
+def _of_account(account_id: int, start_us: int, end_us: int) -> tuple[Part, Part]:
+    here = Part(
+        """FROM entries e {join} WHERE e.account_id = ?
+        AND e.recorded_at_us >= ? AND e.recorded_at_us < ?""",
+        (account_id, start_us, end_us),
+    )
+    late = Part(
+        """FROM late_entries l JOIN entries e ON e.id = l.entry_id {join}
+        WHERE l.account_id = ? AND l.belongs_at_us >= ? AND l.belongs_at_us < ?
+        AND l.recorded_at_us >= ?""",
+        (account_id, start_us, end_us, end_us),
+    )
+    return here, late
+
+
+# Where reports of everything begin and end: the first and the last moment that a row belongs to.
+_SPAN = """
+SELECT min(first_us), max(last_us) FROM (
+    SELECT (SELECT min(e.recorded_at_us) FROM entries e WHERE e.account_id = a.id) AS first_us,
+           (SELECT max(e.recorded_at_us) FROM entries e WHERE e.account_id = a.id) AS last_us
+    FROM accounts a WHERE {accounts}
+    UNION ALL
+    SELECT (SELECT min(l.belongs_at_us) FROM late_entries l WHERE l.account_id = a.id), NULL
+    FROM accounts a WHERE {accounts}) AS spans"""
+
+
+def span_of(
+    execute: Execute, project_id: int, account_id: int | None = None
+) -> tuple[int, int] | None:
+    """The first and the last moment to which rows belong; None without rows.
+
+    Of an account, or of the project: one index seek for each account.
+    """
+    where, value = (
+        ("a.project_id = ?", project_id) if account_id is None else ("a.id = ?", account_id)
+    )
+    first_us, last_us = execute(_SPAN.format(accounts=where), (value, value)).fetchone()
+    return None if first_us is None or last_us is None else (first_us, last_us)
