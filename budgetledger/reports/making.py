@@ -137,7 +137,7 @@ class _Making:
         )
 
     def _total(self, window: Window) -> Figures:
-        return sums.read_sums(self._execute, self._scope(window), ())[()]
+        return sums.read_sums(self._execute, self._scope(window), ()).get((), Figures())
 
     def _dimension(self, name: str | None) -> _Dimension:
         if name is None:

@@ -8,6 +8,7 @@ ids, those of an account in its index: what lies outside the range is not read.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import add
 from typing import Any, NamedTuple, TypeAlias
 
 from budgetledger.entries import MONEY_KINDS
@@ -95,83 +96,79 @@ def _json(column: str, key: str, is_server: bool) -> str:
 
 # -- sums -----------------------------------------------------------------------------------------
 
-
-def _amount(pico: str, condition: str = "") -> str:
-    """Two sums: whole micro dollars, and the rest in picodollars. One sum could overflow."""
-    parts = [f"{pico} / 1000000", f"{pico} % 1000000"]
-    if condition:
-        parts = [f"CASE WHEN {condition} THEN {part} END" for part in parts]
-    return ", ".join(f"sum({part})" for part in parts)
+_STATED, _UNPRICED, _ASSUMED, _ESTIMATED = range(4)
 
 
-def _unknown(row: str) -> str:
-    """The sums of what is unpriced, assumed and estimated of *row*, an alias."""
-    assumed = f"{row}.price_source = 'assumed'"
-    # As `Entry.cost_basis`: without a cost it is unpriced, whatever was counted.
-    estimated = (
-        f"""{row}.usage LIKE '%"estimated":%' AND {row}.cost_pico IS NOT NULL """
-        f"AND coalesce({row}.price_source, '') <> 'assumed'"
-    )
-    return f"""
-    sum(CASE WHEN {row}.cost_pico IS NULL AND {row}.kind IN ('charge', 'settle') THEN 1 END),
-    sum(CASE WHEN {assumed} THEN 1 END), {_amount(f"{row}.cost_pico", assumed)},
-    sum(CASE WHEN {estimated} THEN 1 END), {_amount(f"{row}.cost_pico", estimated)}"""
+def _status(row: str) -> str:
+    """What the cost of *row*, an alias, is based on, as `Entry.cost_basis`; 0 if it is stated."""
+    return f"""CASE WHEN {row}.cost_pico IS NULL
+        THEN CASE WHEN {row}.kind IN ('charge', 'settle') THEN {_UNPRICED} ELSE {_STATED} END
+    WHEN {row}.price_source = 'assumed' THEN {_ASSUMED}
+    WHEN {row}.usage LIKE '%"estimated":%' THEN {_ESTIMATED} ELSE {_STATED} END AS status"""
 
 
-def _sums(is_server: bool) -> str:
-    cached = f"""sum(CASE WHEN e.usage LIKE '%"cache_read_tokens":%'
-        THEN CAST({_json("e.usage", "cache_read_tokens", is_server)} AS BIGINT) END)"""
-    return f"""sum(e.requests), sum(e.input_tokens), sum(e.output_tokens), {cached},
-    {_amount("e.cost_pico")}, {_unknown("e")}"""
+def _counts(is_server: bool) -> str:
+    return f"""e.requests, e.input_tokens, e.output_tokens,
+    CASE WHEN e.usage LIKE '%"cache_read_tokens":%'
+         THEN CAST({_json("e.usage", "cache_read_tokens", is_server)} AS BIGINT)
+         ELSE 0 END AS cached,
+    e.cost_pico, {_status("e")}"""
 
 
 # The first correction of an entry ends that its cost is unknown, assumed or estimated.
-_ENDED = f"0, 0, 0, 0, 0, 0, {_unknown('c')}"
+_ENDED = f"""0 AS requests, 0 AS input_tokens, 0 AS output_tokens, 0 AS cached, c.cost_pico,
+    {_status("c")}"""
 _CORRECTED = "JOIN entries c ON c.id = e.corrects_id"
-_FIRST = """e.corrects_id IS NOT NULL AND NOT EXISTS (
+_FIRST = """AND e.corrects_id > 0 AND NOT EXISTS (
     SELECT 1 FROM entries earlier WHERE earlier.corrects_id = e.corrects_id
     AND earlier.id < coalesce(e.origin_id, e.id))"""
 
 
 def read_sums(execute: Execute, scope: Scope, dimensions: Sequence[Part]) -> dict[Key, Figures]:
-    """The sums of the rows in *scope*, by the values of *dimensions*."""
-    found: dict[Key, Figures] = {}
-    count = len(dimensions)
-    sums = _sums(scope.is_server)
+    """The sums of the rows in *scope*, by the values of *dimensions*.
+
+    Rows are grouped by their status too: sorting them takes most of the time, so there is little
+    in each. One sum of picodollars could overflow: there are two, of micro dollars and the rest.
+    """
+    sums: dict[Key, list[int]] = {}
+    names = [f"d{number}" for number in range(len(dimensions))]
     for rows in _rows_of(execute, scope):
         for columns, join, only, sign in (
-            (sums, "", "", 1),
-            (_ENDED, _CORRECTED, f" AND {_FIRST}", -1),
+            (_counts(scope.is_server), "", "", 1),
+            (_ENDED, _CORRECTED, _FIRST, -1),
         ):
-            grouped = Part(", ".join(f"{one.sql}" for one in dimensions) + ", " * bool(count))
-            sql = f"{LONG} SELECT {grouped.sql}{columns} {rows.sql.format(join=join)}{only}"
-            if count:
-                sql += f" GROUP BY {', '.join(str(n + 1) for n in range(count))}"
+            named = [f"{one.sql} AS {name}" for one, name in zip(dimensions, names, strict=True)]
+            inner = f"SELECT {', '.join([*named, columns])} {rows.sql.format(join=join)} {only}"
+            if not scope.is_server:
+                inner += " LIMIT -1"  # computed once for each row, and sorted as it is
+            sql = f"""{LONG} SELECT {", ".join([*names, "status"])}, count(*), sum(requests),
+                sum(input_tokens), sum(output_tokens), sum(cached), sum(cost_pico / 1000000),
+                sum(cost_pico % 1000000) FROM ({inner}) AS belonging
+                GROUP BY {", ".join([*names, "status"])}"""
             parameters = [value for one in dimensions for value in one.parameters]
             for row in execute(sql, (*parameters, *rows.parameters)):
-                key, figures = row[:count], _figures(row[count:], sign)
-                known = found.get(key)
-                found[key] = figures if known is None else known.plus(figures)
-    return {key: figures for key, figures in found.items() if any(figures) or not count}
+                _add(sums.setdefault(row[: len(names)], [0] * 10), row[len(names) :], sign)
+    return {key: Figures(*each) for key, each in sums.items()}
 
 
-def _figures(sums: Sequence[Any], sign: int) -> Figures:
-    """*sums* of a statement, whose amounts are in two parts."""
-    whole = [sign * int(one or 0) for one in sums]
-    requests, input_tokens, output_tokens, cached, micro, pico, unpriced = whole[:7]
-    assumed, assumed_micro, assumed_pico, estimated, estimated_micro, estimated_pico = whole[7:]
-    return Figures(
-        requests,
-        input_tokens,
-        output_tokens,
-        cached,
-        micro * 1_000_000 + pico,
-        unpriced,
-        assumed,
-        assumed_micro * 1_000_000 + assumed_pico,
-        estimated,
-        estimated_micro * 1_000_000 + estimated_pico,
+def _add(figures: list[int], group: Sequence[Any], sign: int) -> None:
+    """Add what a statement returns of rows of one status to *figures*, in the order of `Figures`.
+
+    *sign* -1: these rows no longer have the status.
+    """
+    status, count, requests, input_tokens, output_tokens, cached, micro, pico = (
+        int(one or 0) for one in group
     )
+    cost = micro * 1_000_000 + pico
+    if sign > 0:
+        counts = requests, input_tokens, output_tokens, cached, cost
+        figures[:5] = map(add, figures[:5], counts)
+    if status == _UNPRICED:
+        figures[5] += sign * count
+    elif status != _STATED:
+        place = 6 if status == _ASSUMED else 8
+        figures[place] += sign * count
+        figures[place + 1] += sign * cost
 
 
 def _rows_of(execute: Execute, scope: Scope) -> list[Part]:
@@ -201,19 +198,20 @@ def _rows_of(execute: Execute, scope: Scope) -> list[Part]:
 
 
 def _of_project(execute: Execute, project_id: int, start_us: int, end_us: int) -> tuple[Part, Part]:
-    first_id, last_id = 0, EVER
+    last_id, bounds, ids = EVER, "", list[int]()
     if start_us > 0:
         where = (start_us, project_id)
         (first,) = execute(compiled(statements.FIRST_ID_SINCE), where).fetchone()
-        first_id = EVER if first is None else first
+        bounds += " AND e.id >= ?"
+        ids.append(EVER if first is None else first)
     if end_us != EVER:
         (last,) = execute(compiled(statements.LAST_ID_BEFORE), (end_us, project_id)).fetchone()
         last_id = 0 if last is None else last
-    # The signs keep SQLite from an index, whose entries are scattered over the file.
+        bounds += " AND e.id <= ?"
+        ids.append(last_id)
     here = Part(
-        """FROM entries e {join} WHERE e.project_id = ? AND e.origin_id IS NULL
-        AND e.id >= ? AND e.id <= ?""",
-        (project_id, first_id, last_id),
+        f"FROM entries e {{join}} WHERE e.project_id = ? AND e.origin_id IS NULL{bounds}",
+        (project_id, *ids),
     )
     late = Part(
         """FROM accounts a JOIN late_entries l ON l.account_id = a.id
