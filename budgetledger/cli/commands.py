@@ -32,6 +32,7 @@ from budgetledger.cli.options import (
     names_a_ledger,
 )
 from budgetledger.cli.prices import prices, reprice
+from budgetledger.cli.report import report
 from budgetledger.cli.reports import alerts, balance, entries, model_costs
 from budgetledger.cli.serve import serve
 from budgetledger.cli.spending import adjust, charge, estimate
@@ -161,7 +162,7 @@ def import_(file: str, where: Where) -> None:
 
 
 for command in (
-    *(accounts, alerts, balance, entries, model_costs, projects, status),
+    *(accounts, alerts, balance, entries, model_costs, projects, report, status),
     *(charge, adjust, estimate),
     *(holds, release, prices, reprice, backup, copy),
     *(set_budget, remove_budget, shift, set_parent, freeze, unfreeze),

@@ -5,4 +5,7 @@ In reading order:
     documents           makes these documents; reads an entry back
     text                money, spans of time and windows as text
     tables              tables and bars for a terminal
+    cells               CSV and Markdown
+    report_documents    reports as JSON and CSV
+    report_tables       reports on a terminal, and as Markdown
 """

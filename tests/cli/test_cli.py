@@ -45,6 +45,7 @@ COMMANDS = [
     "projects",
     "release",
     "remove-budget",
+    "report",
     "reprice",
     "serve",
     "set-budget",

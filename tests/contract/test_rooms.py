@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "hosted": "words responses pricing storage journal verbs ledger render litellm",
     "server": "words storage journal verbs ledger render litellm",
     "faces": "words tokens pricing storage journal ledger clients litellm hosted",
-    "cli": "words storage journal verbs ledger render litellm server",
+    "cli": "words storage journal verbs reports ledger render litellm server",
     "package": "words tokens ledger litellm faces cli",
 }
 
