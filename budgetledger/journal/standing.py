@@ -223,9 +223,7 @@ def _posted(tx: Transaction, level: Level, budget: Budget) -> tuple[Window, tupl
         window, before = cut
     else:
         window, before = _cut(tx, level, budget, counted, moment_us, until)
-    if before is NOTHING:
-        return window, until
-    used = tuple(map(sub, until, before))
+    used = until if before is NOTHING else tuple(map(sub, until, before))
     if head.late_id is None or window.start_us is None:
         return window, used
     late = settings.late.get(budget.name)

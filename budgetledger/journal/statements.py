@@ -197,11 +197,9 @@ LAST_CROSSING = f"""{_CROSSING}
 WHERE t.account_id = :account_id AND t.budget = :budget AND t.threshold = :threshold
 ORDER BY t.entry_id DESC LIMIT 1"""
 
-# alerts: of an account or of the project, in the order they were raised.
-ALERTS = f"""{_CROSSING}
-WHERE a.project_id = :project_id
-      AND (CAST(:account_id AS BIGINT) IS NULL OR a.id = :account_id_2)
-ORDER BY t.entry_id"""
+# alerts: of the project or of an account, in the order they were raised.
+ALERTS_OF_PROJECT = f"{_CROSSING} WHERE a.project_id = :project_id ORDER BY t.entry_id"
+ALERTS_OF_ACCOUNT = f"{_CROSSING} WHERE t.account_id = :account_id ORDER BY t.entry_id"
 
 # -- reading ------------------------------------------------------------------------------
 
@@ -395,13 +393,15 @@ ORDER BY e.recorded_at_us DESC, e.id DESC LIMIT :most"""
 
 # entries of the whole project, in the order they were written.
 PROJECT_ENTRIES = f"""{_ENTRY}
-WHERE e.project_id = :project_id AND e.id > :after_id AND e.origin_id IS NULL
+WHERE e.project_id = :project_id AND e.id > :after_id AND e.id <= :last_id
+      AND e.origin_id IS NULL
       AND e.recorded_at_us >= :since_us AND e.recorded_at_us < :until_us
 ORDER BY e.id LIMIT :most"""
 
 # entries(last=) of the whole project, newest first.
 LAST_PROJECT_ENTRIES = f"""{_ENTRY}
-WHERE e.project_id = :project_id AND e.id <= :last_id AND e.origin_id IS NULL
+WHERE e.project_id = :project_id AND e.id > :after_id AND e.id <= :last_id
+      AND e.origin_id IS NULL
       AND e.recorded_at_us >= :since_us AND e.recorded_at_us < :until_us
 ORDER BY e.id DESC LIMIT :most"""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from budgetledger.journal import statements
@@ -153,19 +153,27 @@ def _journal_problems(
             answered.add((names, recorded_at_us, entry_id, *answers[names]))
         late.pass_row(entry_id, recorded_at_us, draft)
         count_row()
-    runs ^= set(execute(compiled(statements.MODEL_RUNS), (account_id,)))
-    for entry_id in sorted({entry_id for _, _, entry_id in runs}):
-        problems.append(
-            Problem("the list of runs of a model is wrong about this row", account, entry_id)
-        )
-    answered ^= set(execute(compiled(statements.ALL_ANSWERS), (account_id,)))
-    for entry_id in sorted({entry_id for _, _, entry_id, *_ in answered}):
-        problems.append(
-            Problem("the totals of what another model answered are wrong", account, entry_id)
-        )
-    for entry_id in late.astray():
-        problems.append(Problem("the list of late rows is wrong about this row", account, entry_id))
+    problems += _index_problems(execute, account_id, account, runs, answered, late)
     return problems
+
+
+def _index_problems(
+    execute: Execute,
+    account_id: int,
+    account: str,
+    runs: set[tuple[Any, ...]],
+    answered: set[tuple[Any, ...]],
+    late: LateRows,
+) -> Iterator[Problem]:
+    """Compare the indexes over an account's rows with what was worked out."""
+    runs ^= set(execute(compiled(statements.MODEL_RUNS), (account_id,)))
+    answered ^= set(execute(compiled(statements.ALL_ANSWERS), (account_id,)))
+    for entry_id in sorted({entry_id for _, _, entry_id in runs}):
+        yield Problem("the list of runs of a model is wrong about this row", account, entry_id)
+    for entry_id in sorted({entry_id for _, _, entry_id, *_ in answered}):
+        yield Problem("the totals of what another model answered are wrong", account, entry_id)
+    for entry_id in late.astray():
+        yield Problem("the list of late rows is wrong about this row", account, entry_id)
 
 
 def _detail(execute: Execute, draft: Draft, entry_id: int) -> tuple[object, ...] | None:
