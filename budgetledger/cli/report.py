@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from budgetledger.cli.options import Where, examples, names_a_ledger, to_moment, to_span
+
+if TYPE_CHECKING:
+    from budgetledger.ledger import Ledger
+    from budgetledger.reports.making import Request
 
 
 def to_last(
@@ -24,6 +29,7 @@ def to_last(
         "report --last 30d",
         "report --by account --tree --month 2026-10 --timezone Europe/Berlin",
         "report alice --by week --columns tag:feature --csv",
+        "report --month 2026-10 --html october.html",
     )
 )
 @click.argument("account", required=False)
@@ -52,16 +58,27 @@ def to_last(
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV instead of a table.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown instead of a table.")
+@click.option(
+    "--html", metavar="FILE", type=click.Path(dir_okay=False, writable=True),
+    help="Write one page with charts and tables, which loads nothing from elsewhere.",
+)  # fmt: skip
 @names_a_ledger
-def report(where: Where, as_csv: bool, as_markdown: bool, **request: Any) -> None:
-    """Sum the calls of ACCOUNT, or of the project, each where it belongs.
+def report(where: Where, as_csv: bool, as_markdown: bool, html: str | None, **request: Any) -> None:
+    """Sum what was spent by day, model, account or tag.
 
-    With totals, the average, the range of equal length before, and what is unpriced, assumed or
-    estimated. Without a range it covers all time.
+    Sums the calls of ACCOUNT, or of the project, each once and where it belongs in time. With
+    totals, the average, the range of equal length before, and what is unpriced, assumed or
+    estimated. Without a range it covers all time. --html has the cost by --by, or longer periods,
+    and --columns, or models; by account; budgets with their pace; and the most expensive calls.
     """
-    if sum((where.as_json, as_csv, as_markdown)) > 1:
-        raise click.UsageError("pass one of --json, --csv and --markdown")
+    if sum((where.as_json, as_csv, as_markdown, html is not None)) > 1:
+        raise click.UsageError("pass one of --json, --csv, --markdown and --html")
     with where.existing() as ledger:
+        if html is not None:
+            from budgetledger.reports.making import Request
+
+            _write_page(ledger, Request(**request), html)
+            return
         made = ledger.report(**request)
     if where.as_json:
         from budgetledger.render.documents import print_json
@@ -83,3 +100,16 @@ def report(where: Where, as_csv: bool, as_markdown: bool, **request: Any) -> Non
 
         with paged(console(), len(made.rows)) as out:
             show_report(out, made)
+
+
+def _write_page(ledger: Ledger, request: Request, path: str) -> None:
+    """Write the page, readable by its owner alone, as the ledger is."""
+    from budgetledger.journal.journal import journal_of
+    from budgetledger.render.report_page import page_html
+    from budgetledger.reports.page import make_page
+
+    text = page_html(make_page(journal_of(ledger), request))
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    click.echo(f"wrote {path}", err=True)

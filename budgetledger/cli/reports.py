@@ -24,7 +24,7 @@ _PAGE = 1000  # entries in one table, so that a long journal is shown while it i
 @past_options
 @names_a_ledger
 def balance(account: str, at: datetime | None, as_of: datetime | None, where: Where) -> None:
-    """Show how full the budgets of ACCOUNT are, until when, and when they are exhausted.
+    """Show how full the budgets of ACCOUNT are, and until when.
 
     From three full days on, it says when a limit is reached at this rate; with 28 days of calls,
     as a range: at the mean of the window, and at that of each weekday.

@@ -7,4 +7,5 @@ In reading order:
     pace        where the spending of a budget leads (pure)
     budgets     reads what `pace` needs
     making      a `Report` from a request
+    page        what a page shows
 """

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import NamedTuple
 
+from budgetledger.entries import Entry
 from budgetledger.errors import InvalidInput
 from budgetledger.journal import accounts, statements
+from budgetledger.journal.entry_rows import entry_with_id
 from budgetledger.journal.journal import Journal
 from budgetledger.journal.reports import EVER
 from budgetledger.names import checked_name
-from budgetledger.reporting import Figures, Report, ReportRow
+from budgetledger.reporting import BudgetPace, Figures, Report, ReportRow
 from budgetledger.reports import grouping, periods, sums
 from budgetledger.reports.budgets import paces_of, reported
 from budgetledger.reports.sums import Part, Scope
@@ -50,16 +53,24 @@ class _Dimension(NamedTuple):
 
 def make_report(journal: Journal, request: Request) -> Report:
     """See `Ledger.report`. Raises `InvalidInput`, `UnknownAccount`."""
-    _check(request)
+    with making(journal, request) as one:
+        return one.report(request.by, request.columns, tree=request.tree)
+
+
+@contextmanager
+def making(journal: Journal, request: Request) -> Iterator[Making]:
+    """Reports of the range and account of *request*, on one snapshot."""
+    check(request)
     now_us = journal.clock()
     window = periods.range_of(
         request.since, request.until, request.last, request.month, request.timezone, now_us
     )
     with journal.store.reading_apart() as connection:  # others go on reading meanwhile
-        return _Making(journal, connection.execute, request, window, now_us).report()
+        yield Making(journal, connection.execute, request, window, now_us)
 
 
-def _check(request: Request) -> None:
+def check(request: Request) -> None:
+    """Raise `InvalidInput` for dimensions that do not exist or go together."""
     for what, name in (("by", request.by), ("columns", request.columns)):
         if name is None and what == "columns":
             continue
@@ -76,8 +87,8 @@ def _check(request: Request) -> None:
         checked_name(request.account, "account")
 
 
-class _Making:
-    """One report, on one snapshot."""
+class Making:
+    """The reports of one range, on one snapshot."""
 
     def __init__(
         self, journal: Journal, execute: Execute, request: Request, window: Window, now_us: int
@@ -93,40 +104,43 @@ class _Making:
         )
         self._is_server = is_server(journal.store.path)
         self._begins: dict[str, list[int]] = {}
+        self._totals: dict[Window, Figures] = {}
+        self._budgets: list[BudgetPace] | None = None
 
-    def report(self) -> Report:
-        """Read the sums and arrange them."""
+    def report(self, by: str, columns: str | None = None, *, tree: bool = False) -> Report:
+        """Read the sums by these dimensions and arrange them."""
         request, window = self._request, self._window
-        rows, columns = self._dimension(request.by), self._dimension(request.columns)
-        found = sums.read_sums(self._execute, self._scope(window), (*rows.parts, *columns.parts))
+        rows, others = self._dimension(by), self._dimension(columns)
+        found = sums.read_sums(self._execute, self.scope(window), (*rows.parts, *others.parts))
         count = len(rows.parts)
         cells = grouping.named(
-            (_name(rows, key[:count]), _name(columns, key[count:]), figures)
+            (_name(rows, key[:count]), _name(others, key[count:]), figures)
             for key, figures in found.items()
         )
         made = grouping.table(
             cells,
-            self._periods(request.by),
-            None if request.columns is None else self._column_periods(request.columns),
-            self._parents() if request.tree else None,
-            request.columns is not None,
+            self._periods(by),
+            None if columns is None else self._column_periods(columns),
+            self._parents() if tree else None,
+            columns is not None,
         )
         before = periods.previous(window, min(self._now_us, self._known_us))
         return Report(
             project=self._journal.project,
             account=request.account,
-            by=request.by,
-            columns=request.columns,
+            by=by,
+            columns=columns,
             window=window,
             as_of_us=None if request.as_of is None else self._known_us,
             column_names=made.column_names,
-            rows=self._with_budgets(made.rows) if request.by == "account" else made.rows,
+            rows=self._with_budgets(made.rows) if by == "account" else made.rows,
             total=made.total,
             previous_window=before,
             previous=None if before is None else self._total(before),
         )
 
-    def _scope(self, window: Window) -> Scope:
+    def scope(self, window: Window) -> Scope:
+        """The rows of *window*."""
         return Scope(
             self._project_id,
             None if self._account is None else self._account.id,
@@ -137,7 +151,10 @@ class _Making:
         )
 
     def _total(self, window: Window) -> Figures:
-        return sums.read_sums(self._execute, self._scope(window), ()).get((), Figures())
+        if window not in self._totals:
+            found = sums.read_sums(self._execute, self.scope(window), ())
+            self._totals[window] = found.get((), Figures())
+        return self._totals[window]
 
     def _dimension(self, name: str | None) -> _Dimension:
         if name is None:
@@ -177,6 +194,10 @@ class _Making:
             self._begins[unit] = periods.starts(unit, zone, start_us, end_us)
         return self._begins[unit]
 
+    def periods_in(self, unit: str) -> int:
+        """How many periods the range has."""
+        return len(self._starts(unit)) - 1
+
     def _periods(self, unit: str) -> dict[str, Window] | None:
         if unit not in periods.PERIODS:
             return None
@@ -193,19 +214,42 @@ class _Making:
         return {name: parent for name, _, parent, _ in rows}
 
     def _with_budgets(self, rows: Iterable[ReportRow]) -> tuple[ReportRow, ...]:
-        """Each account's budget beside it, in the window that contains the end of the range."""
-        end_us = self._window.end_us
-        at_us = min(self._known_us, EVER if end_us is None else end_us - 1)
-        at = None if at_us >= self._now_us else at_us
-        project, execute = self._journal.project, self._execute
-        found = []
-        for row in rows:
-            ref = accounts.known(execute, project, row.name or "")
-            paces = paces_of(self._journal, execute, ref, at, self._known_us)
-            found.append(row._replace(budget=reported(paces)))
-        return tuple(found)
+        """Each account's reported budget beside it."""
+        by_account: dict[str, list[BudgetPace]] = {}
+        for one in self.budgets():
+            by_account.setdefault(one.budget.account, []).append(one)
+        return tuple(
+            row._replace(budget=reported(by_account.get(row.name or "", ()))) for row in rows
+        )
+
+    def budgets(self) -> list[BudgetPace]:
+        """The budgets of all accounts, in the windows that contain the end of the range."""
+        if self._budgets is None:
+            end_us = self._window.end_us
+            at_us = min(self._known_us, EVER if end_us is None else end_us - 1)
+            at = None if at_us >= self._now_us else at_us
+            project, execute = self._journal.project, self._execute
+            names = [name for (name,) in execute(_WITH_BUDGETS, (self._project_id,)).fetchall()]
+            self._budgets = [
+                one
+                for name in names
+                for one in paces_of(
+                    self._journal, execute, accounts.known(execute, project, name), at,
+                    self._known_us,
+                )
+            ]  # fmt: skip
+        return self._budgets
+
+    def most_expensive(self, count: int) -> list[Entry]:
+        """The rows of the range that cost most, each call once."""
+        ids = sums.most_expensive(self._execute, self.scope(self._window), count)
+        found = (entry_with_id(self._execute, self._project_id, one) for one in ids)
+        return [entry for entry in found if entry is not None]
 
 
+_WITH_BUDGETS = """
+SELECT a.name FROM accounts a WHERE a.project_id = ?
+AND EXISTS (SELECT 1 FROM budget_revisions b WHERE b.account_id = a.id) ORDER BY a.name"""
 _ACCOUNTS = "SELECT id, name FROM accounts WHERE project_id = ?"
 
 

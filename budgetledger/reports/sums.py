@@ -238,6 +238,18 @@ def _of_account(account_id: int, start_us: int, end_us: int) -> tuple[Part, Part
     return here, late
 
 
+def most_expensive(execute: Execute, scope: Scope, count: int) -> list[int]:
+    """The ids of the calls in *scope* that cost most; not of rows that repeat others."""
+    found: list[tuple[int, int]] = []
+    for rows in _rows_of(execute, scope):
+        sql = f"""{LONG} SELECT e.cost_pico, coalesce(e.origin_id, e.id)
+            {rows.sql.format(join="")} AND e.cost_pico > 0
+            AND e.kind IN ('charge', 'settle') ORDER BY e.cost_pico DESC, e.id LIMIT ?"""
+        found += execute(sql, (*rows.parameters, count)).fetchall()
+    found.sort(key=lambda pair: (-pair[0], pair[1]))
+    return [entry_id for _, entry_id in found[:count]]
+
+
 # Where reports of everything begin and end: the first and the last moment that a row belongs to.
 _SPAN = """
 SELECT min(first_us), max(last_us) FROM (

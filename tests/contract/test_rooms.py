@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "verbs": "words pricing storage journal",
     "reports": "words pricing storage journal",
     "ledger": "words responses pricing storage journal verbs reports",
-    "render": "words pricing journal ledger",
+    "render": "words pricing journal reports ledger",
     "clients": "words responses ledger",
     "litellm": "words tokens responses pricing storage journal verbs ledger clients",
     "hosted": "words responses pricing storage journal verbs ledger render litellm",
