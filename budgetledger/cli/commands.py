@@ -22,6 +22,7 @@ from budgetledger.cli.budgets import (
     unfreeze,
 )
 from budgetledger.cli.copying import backup, copy
+from budgetledger.cli.export import export
 from budgetledger.cli.holds import holds, release
 from budgetledger.cli.options import (
     Where,
@@ -162,7 +163,7 @@ def import_(file: str, where: Where) -> None:
 
 
 for command in (
-    *(accounts, alerts, balance, entries, model_costs, projects, report, status),
+    *(accounts, alerts, balance, entries, export, model_costs, projects, report, status),
     *(charge, adjust, estimate),
     *(holds, release, prices, reprice, backup, copy),
     *(set_budget, remove_budget, shift, set_parent, freeze, unfreeze),

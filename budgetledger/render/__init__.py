@@ -6,6 +6,7 @@ In reading order:
     text                money, spans of time and windows as text
     tables              tables and bars for a terminal
     cells               CSV and Markdown
+    exports             entries as CSV and JSON
     report_documents    reports as JSON and CSV
     report_text         reports in words
     report_tables       reports on a terminal, and as Markdown

@@ -7,6 +7,8 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import TextIO
 
+from budgetledger.money import is_decimal
+
 _STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
@@ -15,7 +17,9 @@ def safe(cell: object) -> object:
 
     Numbers are left as they are, negative ones too.
     """
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_STARTS) else cell
+    if isinstance(cell, str) and cell.startswith(_STARTS) and not is_decimal(cell):
+        return f"'{cell}"
+    return cell
 
 
 def write_csv(file: TextIO, rows: Iterable[Sequence[object]]) -> None:

@@ -37,6 +37,7 @@ COMMANDS = [
     "demo",
     "entries",
     "estimate",
+    "export",
     "freeze",
     "holds",
     "import",
