@@ -35,6 +35,7 @@ from budgetledger.cli.options import (
 from budgetledger.cli.prices import prices, reprice
 from budgetledger.cli.report import report
 from budgetledger.cli.reports import alerts, balance, entries, model_costs
+from budgetledger.cli.schema import schema
 from budgetledger.cli.serve import serve
 from budgetledger.cli.spending import adjust, charge, estimate
 from budgetledger.cli.wording import in_commands
@@ -167,6 +168,6 @@ for command in (
     *(charge, adjust, estimate),
     *(holds, release, prices, reprice, backup, copy),
     *(set_budget, remove_budget, shift, set_parent, freeze, unfreeze),
-    serve,
+    *(schema, serve),
 ):
     main.add_command(command)

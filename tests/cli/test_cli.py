@@ -48,6 +48,7 @@ COMMANDS = [
     "remove-budget",
     "report",
     "reprice",
+    "schema",
     "serve",
     "set-budget",
     "set-parent",
