@@ -15,8 +15,8 @@ from budgetledger.cli.options import examples, from_either_place
 def schema(name: str | None, as_json: bool) -> None:
     """Explain the tables and views, column by column.
 
-    All of them, or the one that is called NAME: the units and meanings of its columns. The views are the stable interface for SQL; the tables may
-    change with a new version. Needs no ledger.
+    Prints the units and meanings of all columns, or of those of NAME. The views are the stable
+    interface for SQL; the tables may change with a new version. Needs no ledger.
     """
     from budgetledger.storage.dictionary import TABLES, VIEWS
 
@@ -42,8 +42,8 @@ def schema(name: str | None, as_json: bool) -> None:
     out = console()
     for relation in shown:
         out.print(Text.assemble((relation.name, "bold"), f" ({relation.kind}): {relation.meaning}"))
-        rows = [
-            [Text(one.name), one.unit, one.meaning.replace("`", "")] for one in relation.columns
+        rows: list[list[RenderableType]] = [
+            [one.name, one.unit, one.meaning.replace("`", "")] for one in relation.columns
         ]
         print_rows(out, ("|column", "unit", "meaning"), rows)
         out.print()
