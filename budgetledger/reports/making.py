@@ -18,7 +18,8 @@ from budgetledger.names import checked_name
 from budgetledger.reporting import BudgetPace, Figures, Report, ReportRow
 from budgetledger.reports import grouping, periods, sums
 from budgetledger.reports.budgets import paces_of, reported
-from budgetledger.reports.sums import Part, Scope
+from budgetledger.reports.remembered import remembered_sums
+from budgetledger.reports.sums import Key, Part, Scope
 from budgetledger.storage.dialect import compiled
 from budgetledger.storage.protocols import Execute
 from budgetledger.storage.targets import is_server
@@ -111,7 +112,7 @@ class Making:
         """Read the sums by these dimensions and arrange them."""
         request, window = self._request, self._window
         rows, others = self._dimension(by), self._dimension(columns)
-        found = sums.read_sums(self._execute, self.scope(window), (*rows.parts, *others.parts))
+        found = self._sums(window, (*rows.parts, *others.parts))
         count = len(rows.parts)
         cells = grouping.named(
             (_name(rows, key[:count]), _name(others, key[count:]), figures)
@@ -139,6 +140,9 @@ class Making:
             previous=None if before is None else self._total(before),
         )
 
+    def _sums(self, window: Window, parts: tuple[Part, ...]) -> Mapping[Key, Figures]:
+        return remembered_sums(self._journal.store, self._execute, self.scope(window), parts)
+
     def scope(self, window: Window) -> Scope:
         """The rows of *window*."""
         return Scope(
@@ -152,8 +156,7 @@ class Making:
 
     def _total(self, window: Window) -> Figures:
         if window not in self._totals:
-            found = sums.read_sums(self._execute, self.scope(window), ())
-            self._totals[window] = found.get((), Figures())
+            self._totals[window] = self._sums(window, ()).get((), Figures())
         return self._totals[window]
 
     def _dimension(self, name: str | None) -> _Dimension:

@@ -42,6 +42,8 @@ class Scope(NamedTuple):
     end_us: int
     known_us: int
     is_server: bool
+    after_id: int = 0
+    """Only rows with larger ids."""
 
 
 # When a row belongs. Rows with neither are never late, and most rows have neither.
@@ -173,9 +175,11 @@ def _add(figures: list[int], group: Sequence[Any], sign: int) -> None:
 
 def _rows_of(execute: Execute, scope: Scope) -> list[Part]:
     """FROM and WHERE of the rows recorded in the range, and of those recorded later."""
-    project_id, account_id, start_us, end_us, known_us, _ = scope
-    belonging = f"e.kind IN ({_KINDS})", ()
-    conditions, parameters = [belonging[0]], list[Any]()
+    project_id, account_id, start_us, end_us, known_us, _, after_id = scope
+    conditions, parameters = [f"e.kind IN ({_KINDS})"], list[Any]()
+    if after_id:
+        conditions.append("e.id > ?")
+        parameters.append(after_id)
     if known_us != EVER:
         conditions.append("e.recorded_at_us <= ?")
         parameters.append(known_us)

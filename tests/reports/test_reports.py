@@ -323,3 +323,38 @@ def _equals_balances(ledger, clock):
         assert figures.unpriced == balance.unpriced
         assert figures.assumed_cost == balance.assumed
         assert clock.now >= window.start
+
+
+# -- sums that are remembered ---------------------------------------------------------------------
+
+
+def test_a_report_again_has_the_rows_since(database, clock):
+    """Late rows, corrections and rows of other processes: as of a ledger that opens it anew."""
+    with (
+        Ledger(database.target, clock=clock) as ledger,
+        Ledger(database.target, clock=clock) as other,
+    ):
+        first = ledger.charge("alice", usage=Usage(10, 1), model="nobody-prices-this")
+        clock.advance(days=40)
+        questions = [
+            {"by": "day", "columns": "model"},
+            {"by": "month", "timezone": "America/New_York"},
+            {"by": "account", "month": "2026-10"},
+            {"by": "tag:x", "account": "alice"},
+            {"by": "kind", "last": 60},
+        ]
+        for step in range(4):
+            made = [ledger.report(**question) for question in questions]
+            with Ledger(database.target, clock=clock) as anew:
+                assert made == [anew.report(**question) for question in questions], step
+            assert made == [ledger.report(**question) for question in questions]
+            if step == 0:
+                other.charge("alice", cost="1", occurred_at=START + timedelta(days=3))
+                other.charge("bob", cost="2", tags={"x": 1})
+            elif step == 1:
+                ledger.adjust(first, "0.5", reason="invoice")
+            elif step == 2:
+                other.adjust(first, "0.25", reason="more")
+                clock.advance(days=1)
+        assert made[0].total.figures[:1] == (3,)
+        assert made[0].total.figures.unpriced == 0
