@@ -72,19 +72,20 @@ def main() -> None:
             bare.execute("ATTACH ? AS ledger", (str(path),))
             with bare:
                 bare.execute(_COPY)
-            against_bare(path, bare, options.rounds)
+            against_bare(path, bare, options.rounds, f"model-{options.rows % options.models}")
         a_month(path, Path(folder, "month.db"), options)
         the_page(path)
 
 
-def against_bare(path: Path, bare: sqlite3.Connection, rounds: int) -> None:
+def against_bare(path: Path, bare: sqlite3.Connection, rounds: int, model: str) -> None:
+    """*model*: that of the last row, as filled ledgers list no other as the current one."""
     floors, firsts, seconds_after = [], [], []
     for _ in range(rounds):
         floors.append(seconds(lambda: bare.execute(_GROUPED).fetchall()))
         with opened(path) as ledger:
             firsts.append(seconds(lambda: by_day(ledger)))
-            for number in range(1000):
-                ledger.charge("alice", cost="0.001", model=f"model-{number % 3}")
+            for _ in range(1000):
+                ledger.charge("alice", cost="0.001", model=model)
             seconds_after.append(seconds(lambda: by_day(ledger)))
     for name, times, limit in (
         ("by day and model, first in a process", firsts, 3),

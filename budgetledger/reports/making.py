@@ -27,6 +27,7 @@ from budgetledger.windows import Window, to_us
 
 DIMENSIONS = (*periods.PERIODS, "account", "kind", "model", "host")
 _TAG = "tag:"
+_WHOLE_PROJECT = "*"
 
 
 class Request(NamedTuple):
@@ -98,10 +99,11 @@ class Making:
         self._window, self._now_us = window, now_us
         self._known_us = EVER if request.as_of is None else to_us(request.as_of)
         self._project_id = accounts.find_project(execute, journal.project) or 0
+        whole = (None, _WHOLE_PROJECT)  # its own journal has only what came after its budget
         self._account = (
             None
-            if request.account is None
-            else accounts.known(execute, journal.project, request.account)
+            if request.account in whole
+            else accounts.known(execute, journal.project, request.account or "")
         )
         self._is_server = is_server(journal.store.path)
         self._begins: dict[str, list[int]] = {}

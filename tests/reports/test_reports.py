@@ -127,6 +127,7 @@ def test_a_tree_has_each_call_once(ledger):
     ]
     assert report.total.figures.cost == 7
     assert report.rows[2].budget.status.posted == 3
+    assert ledger.report("account", account="*").total.figures.cost == 7
     inside = ledger.report("account", account="team:r")
     assert shown(inside) == [("team:r", 2), ("alice", 1)]
 
