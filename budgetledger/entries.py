@@ -31,8 +31,8 @@ Measure: TypeAlias = Literal["usd", "tokens", "requests"]
 
 MONEY_KINDS = ("opening", "charge", "settle", "adjustment")
 """Kinds of entries that record costs. The others are steps of holds (``hold``, ``release``,
-``expire``, ``extend``), settings (``budget``, ``shift``, ``parent``, ``freeze``, ``unfreeze``)
-and alerts (``alert``, ``resolve``)."""
+``expire``, ``extend``), settings (``budget``, ``shift``, ``parent``, ``freeze``, ``unfreeze``),
+what a budget of ``*`` found posted (``prior``) and alerts (``alert``, ``resolve``)."""
 
 
 CostBasis: TypeAlias = Literal["stated", "estimated", "assumed", "unpriced"]

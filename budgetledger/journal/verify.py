@@ -9,6 +9,7 @@ from budgetledger.journal import statements
 from budgetledger.journal.answers import follow_answer, has_answer, names_of
 from budgetledger.journal.late import LateRows
 from budgetledger.journal.price_rows import price_problems
+from budgetledger.journal.prior import is_recounted, stored_detail
 from budgetledger.journal.problem import Problem
 from budgetledger.journal.rules import (
     SETTINGS,
@@ -133,6 +134,13 @@ def _journal_problems(
             problem = "the row, or the one before it, was changed, removed or put there by hand"
         if problem is None and totals != row_totals:
             problem = "its running totals do not add up"
+        is_prior = draft.kind == "prior"
+        if (
+            problem is None
+            and is_prior
+            and not is_recounted(execute, project_id, account_id, entry_id)
+        ):
+            problem = "what it says was posted before is not what the rows before it say"
         if problem is None and row_project_id != project_id:
             problem = "it belongs to another project than the account"
         # Rows of the first schema have no count.
@@ -177,6 +185,8 @@ def _index_problems(
 
 
 def _detail(execute: Execute, draft: Draft, entry_id: int) -> tuple[object, ...] | None:
+    if draft.kind == "prior":
+        return stored_detail(execute, entry_id)
     if draft.kind not in _DETAILS:
         return ()
     belonging_to = draft.corrects_id if draft.kind == "adjustment" else entry_id
