@@ -9,6 +9,7 @@ from budgetledger.entries import BudgetStatus
 from budgetledger.journal.accounts import Ref
 from budgetledger.journal.journal import Journal
 from budgetledger.journal.reports import DEFAULT_BUDGET, EVER, balance, counted_by, posted
+from budgetledger.money import to_pico
 from budgetledger.reporting import BudgetPace, Pace
 from budgetledger.reports.pace import WEEKDAY_DAYS, Spending, pace
 from budgetledger.reports.periods import days_before
@@ -32,7 +33,8 @@ def paces_of(
     report = balance(execute, ref, moment_us, known_us, journal.clock())
     if not report.budgets:
         return []
-    span = span_of(execute, ref.project_id, ref.id)
+    # A budget of the project counts what was spent before it was set, too.
+    span = span_of(execute, ref.project_id, None if ref.name == "*" else ref.id)
     first_us = moment_us if span is None else span[0]
     return [
         BudgetPace(one, _pace(execute, ref, one, first_us, moment_us, known_us))
@@ -63,9 +65,12 @@ def _pace(
 
     zone = window.timezone
     start_us = first_us if window.start_us is None else max(window.start_us, first_us)
-    spending = Spending(budget.limit_units, spent(window), start_us, now_us, window.end_us)
+    used = status.posted
+    units = used if isinstance(used, int) else to_pico(used, signed=True)
+    spending = Spending(budget.limit_units, units, start_us, now_us, window.end_us)
     days = [days_before(now_us, back, zone) for back in range(WEEKDAY_DAYS, -1, -1)]
-    if first_us <= days[0]:
+    recorded = span_of(execute, ref.project_id, ref.id)
+    if recorded is not None and recorded[0] <= days[0]:
         each = [spent(Window(begin, end, zone)) for begin, end in pairwise(days)]
         spending = spending._replace(days=each)
 

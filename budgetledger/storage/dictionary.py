@@ -405,6 +405,30 @@ TABLES = (
         },
         within_us="microseconds",
     ),
+    _relation(
+        "table",
+        "prior_costs",
+        "What a budget of `*` counts of the project's rows before it was set.",
+        {
+            **_ENTRY_ID,
+            "budget": "the budget's name",
+            "start_us": "the start of its active window then; null for ever",
+        },
+    ),
+    _relation(
+        "table",
+        "prior_parts",
+        "Totals of these rows, up to a moment.",
+        {
+            "entry_id": "the entry of `prior_costs`",
+            "belongs_at_us": "the moment",
+            "total_usd": "dollars",
+            "total_pico": "the rest in picodollars",
+            "total_tokens": "tokens",
+            "total_requests": "calls",
+        },
+        total_usd=_WHOLE,
+    ),
 )
 
 
