@@ -53,6 +53,31 @@ def prior_within(execute: Execute, prior_id: int, window: Window) -> tuple[int, 
     return tuple(map(sub, until, prior_before(execute, prior_id, start_us)))
 
 
+def prior_by_model(
+    execute: Execute, project_id: int, whole_id: int, window: Window, known_us: int
+) -> dict[str, tuple[int, ...]]:
+    """The earlier rows that belong to *window* and that a budget counts, by model.
+
+    In `Head`'s order. Unlike sums without models, it reads all of these rows.
+    """
+    where = (whole_id, known_us)
+    first_us, last_id, last_us = execute(compiled(statements.PRIOR_REACH), where).fetchone()
+    start_us, end_us, _ = window
+    start_us = first_us if start_us is None else max(start_us, first_us or start_us)
+    if last_id is None or (start_us is not None and start_us > last_us):
+        return {}
+    from_us = -_EVER if start_us is None else start_us
+    parameters = (1, 0, project_id, whole_id, last_id, from_us, from_us, whole_id, last_id)
+    models: dict[str, tuple[int, ...]] = {}
+    for moment_us, model, _, micro, pico, *rest in execute(
+        compiled(statements.EARLIER), parameters
+    ):
+        if end_us is None or moment_us < end_us:
+            cost_pico = int(micro) * 1_000_000 + int(pico)
+            models[model] = sums(models.get(model, _NOTHING), cost_pico, *map(int, rest))
+    return models
+
+
 class Scope(NamedTuple):
     """Which earlier rows a budget counts: of its models, from the start of its window on."""
 

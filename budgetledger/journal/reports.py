@@ -16,7 +16,7 @@ from budgetledger.journal import statements
 from budgetledger.journal.accounts import Ref, no_budget
 from budgetledger.journal.answers import Counted, answers_counted
 from budgetledger.journal.late import late_totals
-from budgetledger.journal.prior import BY_IDENTITY, prior_rows, prior_within
+from budgetledger.journal.prior import BY_IDENTITY, prior_by_model, prior_rows, prior_within
 from budgetledger.journal.rules import of_measure
 from budgetledger.money import PICO, Sum, to_usd
 from budgetledger.pricing.identity import covers
@@ -221,8 +221,7 @@ def balance(
         counted = counted_by(execute, account.id, budget)
         used = posted(execute, account.id, window, known_us, counted)
         if budget.name in prior:
-            usd, pico, tokens, requests = prior_within(execute, prior[budget.name], window)
-            used = Posted(*map(add, used, (usd * PICO + pico, tokens, requests)))
+            used = _plus(used, prior_within(execute, prior[budget.name], window))
         held = _held(open_holds, budget) if _holds_now(window, now_us) else _NOT_HELD
         statuses.append(_status(budget, window, used.of(budget.measure), held.of(budget.measure)))
     in_usd = [status for status in statuses if status.budget.measure == "usd"]
@@ -305,8 +304,19 @@ def _assumed(
 def model_costs(execute: Execute, account: Ref, window: Window, known_us: int) -> dict[str, Posted]:
     """What was posted in *window* by model, without models that posted nothing."""
     by_model = {}
+    prior = {}
+    if account.name == "*":
+        prior = prior_by_model(execute, account.project_id, account.id, window, known_us)
     for (model,) in execute(compiled(statements.MODELS), (account.id,) * 3).fetchall():
         used = posted(execute, account.id, window, known_us, Counted([model]))
+        if model in prior:
+            used = _plus(used, prior.pop(model))
         if any(used):
             by_model[model] = used
-    return by_model
+    return by_model | {model: _plus(_NOT_HELD, of_model) for model, of_model in prior.items()}
+
+
+def _plus(used: Posted, totals: tuple[int, ...]) -> Posted:
+    """*used* and totals in `Head`'s order."""
+    usd, pico, tokens, requests = totals
+    return Posted(used.pico + usd * PICO + pico, used.tokens + tokens, used.requests + requests)

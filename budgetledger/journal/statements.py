@@ -305,6 +305,13 @@ PRIOR_BEFORE = f"""
 SELECT {_TOTALS} FROM prior_parts WHERE entry_id = :entry_id AND belongs_at_us < :before_us
 ORDER BY belongs_at_us DESC LIMIT 1"""
 
+# model_costs of *: from when on such rows count, up to which row, recorded when.
+PRIOR_REACH = """
+SELECT CASE WHEN count(*) = count(c.start_us) THEN min(c.start_us) END, max(c.entry_id),
+       max(e.recorded_at_us)
+FROM prior_costs c JOIN entries e ON e.id = c.entry_id
+WHERE c.account_id = :account_id AND e.recorded_at_us <= :known_us"""
+
 # verify: a row of kind prior, with the terms of its budget; its parts.
 PRIOR = """
 SELECT c.budget, c.start_us, b.model, b.per, e.tags

@@ -298,7 +298,7 @@ WITH_ANSWERS = """
 aliased dora 5 0.0045 0 None None my-alias=0.0045
 """
 WITH_EARLIER_COSTS = """
-late * 9 0.625 0 02-01T00:00Z 03-01T00:00Z o3=0.125
+late * 8 1.625 0 01-31T16:30Z 02-01T01:30Z o3=1.625
 late erin 5 1.625 0 None None o3=1.625
 """
 SAID = {  # by revision: what `verify` counts, and the balances
@@ -503,7 +503,9 @@ def test_settings_made_since_the_upgrade_reach_who_has_read_the_old_ones(old):
 def test_old_accounts_take_parents_alerts_and_the_whole_project(old):
     ledger = old()
     ledger.set_parent("alice", "team:research")
-    ledger.set_budget("*", 100)
+    ledger.set_budget("*", 10**9)
+    earlier = ledger.balance("*").posted
+    assert earlier == 18_000_000 + Decimal("5.500000000001")
     set_by = {"per": "month", "anchor": "creation", "name": "default"}
     ledger.set_budget("bob", 6, alert_at=0.5, **set_by)
     assert ledger.alerts() == []
@@ -521,7 +523,7 @@ def test_old_accounts_take_parents_alerts_and_the_whole_project(old):
     assert (
         ledger.balance("team:research").posted == 18_000_000 + 3
     )  # the correction goes where the charge was
-    assert ledger.balance("*").posted == Decimal("2.5") + 3  # only what came since
+    assert ledger.balance("*").posted == earlier + Decimal("2.5") + 3 + 1
     assert ledger.verify().ok
 
 

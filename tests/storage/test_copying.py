@@ -36,9 +36,11 @@ def fill(ledger):
     ledger.set_price("é-*", input="0.2", output=1)
     ledger.remove_price("é-*")
     other.set_budget("alice", 1)
-    other.charge("alice", cost="0.25")
-    other.set_budget("*", 7)
     other.hold("alice", "0.5")
+    late = ledger_on(ledger._journal.for_project("late"))
+    late.set_budget("erin", 1)
+    late.charge("erin", cost="0.25")
+    late.set_budget("*", 7)
     for number in range(220):  # more than are copied at once
         other.charge("bob", cost="0.000000000001", model=f"m{number % 7}", tags={"n": number})
 
