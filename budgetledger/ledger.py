@@ -542,7 +542,8 @@ class Ledger:
 
         Returns a `Report`: ``rows``, ``total``, ``previous`` (the range of equal length before);
         each has USD, tokens, requests, and what is unpriced, assumed or estimated. Reads all rows
-        of the range: a second for a million. Raises `InvalidInput`, `UnknownAccount`.
+        of the range, which takes seconds for a million; the same report again, those since.
+        Raises `InvalidInput`, `UnknownAccount`.
         """
         from budgetledger.reports.making import Request, make_report  # few callers need them
 

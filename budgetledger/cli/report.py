@@ -109,7 +109,10 @@ def _write_page(ledger: Ledger, request: Request, path: str) -> None:
     from budgetledger.reports.page import make_page
 
     text = page_html(make_page(journal_of(ledger), request))
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise click.ClickException(f"cannot write {path}: {error.strerror}") from None
     click.echo(f"wrote {path}", err=True)

@@ -119,3 +119,11 @@ def test_paces(path):
     ]
     [status] = json.loads(run("status", "--json", code=6))
     assert status["pace"].keys() == {"linear", "weekday"}
+
+
+def test_the_page_is_a_file_of_its_owner(path, tmp_path):
+    file = tmp_path / "page.html"
+    assert run("report", "--html", str(file), "--last", "30d") == f"wrote {file}\n"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "Cost by day and model" in file.read_text("utf-8")
+    assert "cannot write" in run("report", "--html", str(tmp_path / "no" / "page.html"), code=1)
