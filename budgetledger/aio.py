@@ -155,6 +155,7 @@ class AsyncLedger:
     balance = _in_thread(Ledger.balance)
     model_costs = _in_thread(Ledger.model_costs)
     accounts = _in_thread(Ledger.accounts)
+    report = _in_thread(Ledger.report)
     verify = _in_thread(Ledger.verify)
     backup = _in_thread(Ledger.backup)
     close = _in_thread(Ledger.close)

@@ -30,6 +30,7 @@ from budgetledger.money import Amount, count
 from budgetledger.names import checked_name, checked_reason
 from budgetledger.prices import OwnPrice, Repriced
 from budgetledger.pricing.estimates import DEFAULT_OUTPUT_TOKENS, Estimate
+from budgetledger.reporting import Dimension, Report
 from budgetledger.storage.opening import open_store
 from budgetledger.storage.sqlite.connection import Synchronous
 from budgetledger.usage import Usage
@@ -574,6 +575,41 @@ class Ledger:
         meanwhile. Raises `UnknownAccount` when called.
         """
         return listing.entries(self._journal, account, since, until, last)
+
+    def report(
+        self,
+        by: Dimension | str = "day",
+        *,
+        columns: Dimension | str | None = None,
+        account: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        last: int | timedelta | None = None,
+        month: str | None = None,
+        timezone: str = "UTC",
+        as_of: datetime | None = None,
+        tree: bool = False,
+    ) -> Report:
+        """Sum calls by period, account, model, host or tag, each call once, where it belongs.
+
+        `by`, and `columns` for a second dimension: ``"hour"``, ``"day"``, ``"week"`` (from
+        Monday), ``"month"``, ``"account"``, ``"kind"`` (of account), ``"model"``, ``"host"`` or
+        ``"tag:NAME"``. `account`: only what counts on it, its own calls and those of accounts
+        under it. The range is all time, or [`since`, `until`), a `month` such as ``"2026-10"``,
+        or the `last` so many days, today included (or, as a timedelta, the span that ends now).
+        `timezone`: an IANA name; its days have 23 or 25 hours where clocks change. `as_of`: as
+        the ledger stood at that moment. `tree`: accounts under their present parents, whose
+        figures then include them.
+
+        Returns a `Report`: ``rows``, ``total``, ``previous`` (the range of equal length before);
+        each has USD, tokens, requests, and what is unpriced, assumed or estimated. Reads all rows
+        of the range, which takes seconds for a million; the same report again, those since.
+        Raises `InvalidInput`, `UnknownAccount`.
+        """
+        from budgetledger.reports.making import Request, make_report  # few callers need them
+
+        request = Request(by, columns, account, since, until, last, month, timezone, as_of, tree)
+        return make_report(self._journal, request)
 
     @contextmanager
     def session(self) -> Iterator[Session]:

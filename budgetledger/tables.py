@@ -88,6 +88,8 @@ class Account(_Row, table=True):
     __tablename__ = "accounts"
     __table_args__ = (
         UniqueConstraint("project_id", "name"),
+        # Queries of the views that name an account, and no project.
+        Index("accounts_by_name", "name"),
         CheckConstraint("name <> ''"),
         _STRICT,
     )
