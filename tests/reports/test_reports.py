@@ -97,7 +97,7 @@ def test_tokens_cached_share_and_what_is_not_known(ledger):
         hold.settle({"model": "nobody-prices-this", "choices": []})
     [row] = ledger.report("kind").rows
     figures = row.figures
-    assert (figures.requests, figures.input_tokens, figures.output_tokens) == (3, 1010, 101)
+    assert (figures.requests, figures.input_tokens, figures.output_tokens) == (3, 1010, 102)
     assert figures.cached_share == 250 / 1010
     assert (figures.unpriced, figures.assumed, figures.assumed_cost) == (1, 1, Decimal("0.5"))
     ledger.adjust(unpriced, "0.25", reason="invoice")
