@@ -48,6 +48,7 @@ def ledger(made):
         opened.charge("alice", RESPONSE, model="my-alias")
         opened.charge("alice", cost=1, occurred_at=datetime(2026, 1, 2, tzinfo=UTC))
         with Ledger(made.target, project="late", clock=FakeClock(START)) as late:
+            late.set_budget("bob", 5)
             late.charge("bob", cost=1)
             late.set_budget("*", 10)
         yield opened
