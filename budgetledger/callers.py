@@ -58,9 +58,9 @@ class Caller(NamedTuple):
         return self.user
 
 
-NOBODY = Caller()
+NO_CALLER = Caller()
 """The caller outside all `as_user` blocks."""
-_current: ContextVar[Caller] = ContextVar("budgetledger_caller", default=NOBODY)
+_current: ContextVar[Caller] = ContextVar("budgetledger_caller", default=NO_CALLER)
 
 
 def current() -> Caller:

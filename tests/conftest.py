@@ -18,6 +18,8 @@ import pytest
 from provider import provider  # noqa: F401 - a fixture
 from samples import START
 
+from budgetledger import callers
+
 # litellm would fetch its price list when it is imported.
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 os.environ.pop("BUDGETLEDGER_DB", None)
@@ -289,3 +291,9 @@ def opened(database, clock):
         ledger.close()
     with Ledger(database.target) as ledger:
         assert ledger.verify().problems == ()
+
+
+@pytest.fixture(autouse=True)
+def outside_of_any_call():
+    """A test that abandons a metered call leaves its context to no other."""
+    callers._scope.set(None)

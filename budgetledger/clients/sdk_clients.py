@@ -14,7 +14,7 @@ from functools import cached_property, lru_cache, wraps
 from typing import Any, NamedTuple, NoReturn
 
 from budgetledger.aio import AsyncHold, AsyncLedger
-from budgetledger.callers import NOBODY, Caller, current
+from budgetledger.callers import NO_CALLER, Caller, current
 from budgetledger.clients import sdk_streams as _client_streams
 from budgetledger.clients.sdk_calls import CALLER, ClientCall, answered, taken_from, url_of
 from budgetledger.clients.settling import asettled, settled
@@ -130,7 +130,7 @@ def _with_caller(method: Callable[..., Any]) -> Callable[..., Any]:
         # Read the context now: the call may be awaited in another one.
         caller = Caller(budget_user, budget_tags, budget_key).over(current())
         headers = kwargs.get("extra_headers") or {}
-        if caller != NOBODY and CALLER not in headers:  # an outer method may have set it
+        if caller != NO_CALLER and CALLER not in headers:  # an outer method may have set it
             # A header, since a stream manager makes its request later, in another context.
             kwargs["extra_headers"] = {**headers, CALLER: caller.to_header()}
         return method(*args, **kwargs)

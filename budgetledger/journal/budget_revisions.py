@@ -9,8 +9,7 @@ from budgetledger.entries import Budget
 from budgetledger.journal.append import append
 from budgetledger.journal.rows import statements
 from budgetledger.journal.rows.accounts import Ref
-from budgetledger.journal.rows.prior import BY_IDENTITY
-from budgetledger.journal.rows.rules import Draft
+from budgetledger.journal.rows.rules import BY_IDENTITY, Draft
 from budgetledger.journal.transaction import Transaction
 
 

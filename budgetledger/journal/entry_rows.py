@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from budgetledger.entries import Entry
 from budgetledger.errors import UnknownEntry
-from budgetledger.journal.reports import EVER
 from budgetledger.journal.rows import accounts, statements
 from budgetledger.journal.rows.accounts import Ref
+from budgetledger.journal.rows.rules import EVER
 from budgetledger.storage.dialect import compiled
 from budgetledger.storage.protocols import Execute
 

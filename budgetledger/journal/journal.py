@@ -13,9 +13,9 @@ from budgetledger.entries import Alert
 from budgetledger.errors import StoreError
 from budgetledger.journal import price_rows
 from budgetledger.journal.holding import Granted
-from budgetledger.journal.reports import EVER
 from budgetledger.journal.rows import accounts
 from budgetledger.journal.rows.accounts import Ref
+from budgetledger.journal.rows.rules import EVER
 from budgetledger.journal.transaction import Memory, Transaction
 from budgetledger.names import checked_name
 from budgetledger.prices import PriceBook

@@ -11,12 +11,11 @@ from budgetledger.journal.alerts import raise_alerts
 from budgetledger.journal.append import Appended, append, recorded
 from budgetledger.journal.default_budgets import apply_defaults
 from budgetledger.journal.entry_rows import entry_with_id
-from budgetledger.journal.reports import EVER
 from budgetledger.journal.rows import accounts, statements
 from budgetledger.journal.rows.accounts import Ref
 from budgetledger.journal.rows.answers import KEY as ANSWERED
 from budgetledger.journal.rows.answers import with_answer
-from budgetledger.journal.rows.rules import Draft
+from budgetledger.journal.rows.rules import EVER, Draft
 from budgetledger.journal.standing import above, ancestors, head_of, settings_of
 from budgetledger.journal.transaction import Transaction
 from budgetledger.money import to_pico, to_usd

@@ -10,10 +10,11 @@ from math import inf
 
 from budgetledger.entries import Budget, Measure
 from budgetledger.errors import BudgetExceededError
-from budgetledger.journal.reports import EVER, counted_by, counts, recorded_before, totals_before
+from budgetledger.journal.reports import counted_by, counts, recorded_before, totals_before
 from budgetledger.journal.rows import statements
 from budgetledger.journal.rows.prior import prior_before
 from budgetledger.journal.rows.rules import (
+    EVER,
     Check,
     Need,
     next_time,

@@ -16,8 +16,8 @@ from budgetledger.journal.rows import statements
 from budgetledger.journal.rows.accounts import Ref, no_budget
 from budgetledger.journal.rows.answers import Counted, answers_counted, each_of
 from budgetledger.journal.rows.late import late_totals
-from budgetledger.journal.rows.prior import BY_IDENTITY, prior_by_model, prior_rows, prior_within
-from budgetledger.journal.rows.rules import of_measure
+from budgetledger.journal.rows.prior import prior_by_model, prior_rows, prior_within
+from budgetledger.journal.rows.rules import BY_IDENTITY, EVER, of_measure
 from budgetledger.money import PICO, Sum, to_usd
 from budgetledger.pricing.identity import covers
 from budgetledger.storage.dialect import compiled
@@ -29,9 +29,6 @@ DEFAULT_BUDGET = "default"
 
 NOTHING: tuple[int, ...] = (0, 0, 0, 0)
 """The running totals of an account, or of a model on it, before its first row."""
-
-EVER = 2**63 - 1
-"""A moment after all others."""
 
 _FIRST = -EVER  # a moment before all others
 

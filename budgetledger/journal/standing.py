@@ -12,20 +12,15 @@ from operator import add, sub
 from typing import Any, Literal, NamedTuple
 
 from budgetledger.entries import Budget
-from budgetledger.journal.reports import (
-    EVER,
-    NOTHING,
-    counted_by,
-    counts,
-    recorded_before,
-    thresholds,
-)
+from budgetledger.journal.reports import NOTHING, counted_by, counts, recorded_before, thresholds
 from budgetledger.journal.rows import statements
 from budgetledger.journal.rows.accounts import Ref, account_by_id
 from budgetledger.journal.rows.answers import Counted
 from budgetledger.journal.rows.late import moved
-from budgetledger.journal.rows.prior import BY_IDENTITY, prior_rows, prior_within
+from budgetledger.journal.rows.prior import prior_rows, prior_within
 from budgetledger.journal.rows.rules import (
+    BY_IDENTITY,
+    EVER,
     Check,
     Crossed,
     Head,

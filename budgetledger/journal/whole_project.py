@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from budgetledger.entries import Budget
 from budgetledger.journal.append import append
-from budgetledger.journal.reports import EVER, window_of
+from budgetledger.journal.reports import window_of
 from budgetledger.journal.rows import statements
 from budgetledger.journal.rows.accounts import Ref, last_time
 from budgetledger.journal.rows.prior import parts_of, prior_detail, prior_rows, scope_of
-from budgetledger.journal.rows.rules import Draft
+from budgetledger.journal.rows.rules import EVER, Draft
 from budgetledger.journal.transaction import Transaction
 from budgetledger.storage.dialect import compiled
 

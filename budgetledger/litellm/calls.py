@@ -26,6 +26,7 @@ from budgetledger.journal.journal import journal_of
 from budgetledger.ledger import Ledger, ledger_at, requested_hold
 from budgetledger.litellm.exceeded_error import as_litellm_error
 from budgetledger.litellm.listed_prices import listed_rates, models_of, most_cost, stated_rates
+from budgetledger.litellm.price_list import price_list
 from budgetledger.litellm.tags import call_tags
 from budgetledger.money import to_usd
 from budgetledger.responses.called_at import called_at as places_of
@@ -262,8 +263,7 @@ def _unaliased(function: str, model: str) -> str:
 def _listed() -> Mapping[str, Mapping[str, Any]]:
     import litellm
 
-    listed: Mapping[str, Mapping[str, Any]] = litellm.model_cost
-    return listed
+    return price_list(litellm.model_cost)
 
 
 def _is_cached(response: object) -> bool:

@@ -15,6 +15,7 @@ from budgetledger.errors import InvalidAmount, InvalidInput, InvalidName
 from budgetledger.journal.journal import journal_of
 from budgetledger.ledger import Ledger, ledger_on
 from budgetledger.litellm.price_file import model_prices
+from budgetledger.litellm.price_list import price_list
 from budgetledger.prices import OwnPrice
 
 
@@ -26,7 +27,7 @@ def with_registered_prices(ledger: Ledger) -> Ledger:
 def registered_price(model: str) -> OwnPrice | None:
     """The price of *model* in litellm's list; None without one. Does not import litellm."""
     listed = getattr(sys.modules.get("litellm"), "model_cost", None)
-    prices = listed.get(model) if isinstance(listed, Mapping) else None
+    prices = price_list(listed).get(model) if isinstance(listed, Mapping) else None
     if not isinstance(prices, Mapping):
         return None
     try:

@@ -60,7 +60,7 @@ class StreamUsage(NamedTuple):
 
 
 class StreamReading:
-    """Reads one stream, chunk by chunk: whoever passes the chunks on shows each to ``add``.
+    """Reads one stream, chunk by chunk: the code that passes chunks on calls ``add`` with each.
 
     Understood are the chunks of OpenAI chat and text completions and of Gemini, the events of
     OpenAI Responses and of Anthropic messages, those of the two clients' stream helpers, LiteLLM's

@@ -17,8 +17,8 @@ from budgetledger.journal import holding, settings
 from budgetledger.journal.budget_terms import budget_change
 from budgetledger.journal.entry_rows import entry_with_key, page
 from budgetledger.journal.holding import find_hold
-from budgetledger.journal.reports import EVER
 from budgetledger.journal.rows.accounts import find_project
+from budgetledger.journal.rows.rules import EVER
 from budgetledger.names import checked_name, checked_reason
 from budgetledger.render import document_types as doc
 from budgetledger.render.documents import (

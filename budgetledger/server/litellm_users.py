@@ -14,9 +14,10 @@ from budgetledger.errors import InvalidInput
 from budgetledger.journal import reports
 from budgetledger.journal import settings as _settings
 from budgetledger.journal.budget_terms import BudgetTerms
-from budgetledger.journal.reports import DEFAULT_BUDGET, EVER
+from budgetledger.journal.reports import DEFAULT_BUDGET
 from budgetledger.journal.rows import accounts
 from budgetledger.journal.rows.accounts import Ref
+from budgetledger.journal.rows.rules import EVER
 from budgetledger.journal.transaction import Transaction
 from budgetledger.litellm.records import (
     UNITS,

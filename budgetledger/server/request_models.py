@@ -103,18 +103,28 @@ UsageCounts = create_model(
 )
 
 
-def _usage(value: object) -> Usage:
-    """The counts, without images."""
+def _usage(value: object, counts: type[Fields]) -> Usage:
     if not isinstance(value, dict):
         raise InvalidInput(f"usage must be an object, got {value!r:.60}")
-    return Usage(**read(UsageCounts, value))
+    return Usage(**read(counts, value))
+
+
+_Counts: TypeAlias = Annotated[
+    Any,
+    PlainValidator(lambda value: _usage(value, UsageCounts), json_schema_input_type=UsageCounts),
+]
 
 
 class ImageCounts(Fields):
     """What a tool that generates images used, and the model that is billed for it."""
 
     model: Name
-    usage: Annotated[Any, PlainValidator(_usage, json_schema_input_type=UsageCounts)]
+    usage: Annotated[
+        Any,
+        PlainValidator(
+            lambda value: _usage(value, UsageCounts), json_schema_input_type=UsageCounts
+        ),
+    ]
 
 
 def _images(value: object) -> ImageGeneration:
@@ -132,14 +142,8 @@ class CallCounts(UsageCounts):  # type: ignore[valid-type, misc]
     image_generation: _Images | None = None
 
 
-def _call_usage(value: object) -> Usage:
-    if not isinstance(value, dict):
-        raise InvalidInput(f"usage must be an object, got {value!r:.60}")
-    return Usage(**read(CallCounts, value))
-
-
 _CallUsage: TypeAlias = Annotated[
-    Any, PlainValidator(_call_usage, json_schema_input_type=CallCounts)
+    Any, PlainValidator(lambda value: _usage(value, CallCounts), json_schema_input_type=CallCounts)
 ]
 
 

@@ -10,10 +10,10 @@ from budgetledger.entries import Account, Alert, Entry
 from budgetledger.journal.alerts import alert_of
 from budgetledger.journal.entry_rows import account_page, newest, project_page
 from budgetledger.journal.journal import Journal
-from budgetledger.journal.reports import EVER
 from budgetledger.journal.row_settings import Setting, setting_of
 from budgetledger.journal.rows import accounts, statements
 from budgetledger.journal.rows.accounts import Ref
+from budgetledger.journal.rows.rules import EVER
 from budgetledger.journal.standing import crossing
 from budgetledger.money import count
 from budgetledger.storage.dialect import compiled

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 from decimal import Decimal
+from importlib import import_module
 
 import anthropic
-import httpx2
 import openai
 import pytest
 
@@ -15,6 +15,8 @@ import budgetledger
 from budgetledger import Ledger
 from budgetledger.errors import UnpricedModel
 
+# The package that the clients send with: httpx, and httpx2 since openai 3 and anthropic 2.
+http = import_module(openai.DefaultHttpxClient.__base__.__module__.partition(".")[0])
 HELLO = [{"role": "user", "content": "Hello."}]
 USAGE = {"prompt_tokens": 10_000, "completion_tokens": 1_000, "total_tokens": 11_000}
 GROQ, LLAMA = "https://api.groq.com/openai/v1", "llama-3.3-70b-versatile"
@@ -45,16 +47,16 @@ def answering(model, **more):
                       for part in parts]  # fmt: skip
             text = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks)
             headers = {"content-type": "text/event-stream"}
-            return httpx2.Response(200, text=f"{text}data: [DONE]\n\n", headers=headers)
-        return httpx2.Response(200, json={"id": "1", "model": told, **more})
+            return http.Response(200, text=f"{text}data: [DONE]\n\n", headers=headers)
+        return http.Response(200, json={"id": "1", "model": told, **more})
 
-    return httpx2.MockTransport(answer)
+    return http.MockTransport(answer)
 
 
 def chat_client(url, ledger, model=None, kind=openai.OpenAI, **options):
     choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": ""}}
     transport = answering(model, object="chat.completion", choices=[choice], usage=USAGE)
-    sending = httpx2.AsyncClient if kind is openai.AsyncOpenAI else httpx2.Client
+    sending = http.AsyncClient if kind is openai.AsyncOpenAI else http.Client
     options |= {"base_url": url} if url else {}
     client = kind(api_key="none", http_client=sending(transport=transport), **options)
     return budgetledger.wrap(client, ledger, "alice")
@@ -110,9 +112,9 @@ def test_an_azure_deployment_costs_azures_price_of_the_model_that_answered(ledge
 def test_bedrock_and_vertex_cost_their_own_price(ledger):
     usage = {"input_tokens": 10_000, "output_tokens": 1_000}
     answer = {"type": "message", "role": "assistant", "content": [], "usage": usage}
-    transport = httpx2.Client(
-        transport=httpx2.MockTransport(
-            lambda _: httpx2.Response(200, json={"id": "1", "model": CLAUDE, **answer})
+    transport = http.Client(
+        transport=http.MockTransport(
+            lambda _: http.Response(200, json={"id": "1", "model": CLAUDE, **answer})
         )
     )
     keys = {"aws_access_key": "a", "aws_secret_key": "b", "aws_region": "us-east-1"}
@@ -120,7 +122,7 @@ def test_bedrock_and_vertex_cost_their_own_price(ledger):
     call = {"messages": HELLO, "max_tokens": 100}
     wrapped = budgetledger.wrap(bedrock, ledger, "alice")
     wrapped.messages.create(model=f"global.anthropic.{CLAUDE}-v1:0", **call)
-    later = wrapped.with_options(timeout=5)
+    later = wrapped.with_options(timeout=5, http_client=transport)  # anthropic 0.60 forgets it
     later.messages.create(model=f"us.anthropic.{CLAUDE}-v1:0", budget_user="alice", **call)
     settles = [entry for entry in ledger.entries("alice") if entry.kind == "settle"]
     assert [entry.cost for entry in settles] == [Decimal("0.045"), Decimal("0.0495")]

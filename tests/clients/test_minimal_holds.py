@@ -12,7 +12,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from samples import HELLO, NOBODY
+from samples import HELLO, UNLISTED
 
 from budgetledger import AsyncLedger, metered
 from budgetledger.errors import BudgetExceededError, UnpricedModel, UnpricedWarning
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::budgetledger.errors.UnpricedWar
 LEAST = Decimal(10) ** -12
 USAGE = {"prompt_tokens": 9, "completion_tokens": 1}
 PRICED = {"model": "gpt-4o", "usage": USAGE}
-UNPRICED = {"model": NOBODY, "usage": USAGE}
+UNPRICED = {"model": UNLISTED, "usage": USAGE}
 SILENT = {"model": "gpt-4o", "choices": []}
 MANY = 60  # calls; some tests make 500
 
@@ -65,7 +65,7 @@ def asking(ledger, answer, **options):
 # -- never more calls than the holds allow ----------------------------------------------------
 
 
-@pytest.mark.parametrize("answer", [UNPRICED, SILENT, None, "text", {"model": NOBODY}])
+@pytest.mark.parametrize("answer", [UNPRICED, SILENT, None, "text", {"model": UNLISTED}])
 def test_500_calls_of_which_nothing_is_known_pass_once(ledger, answer):
     ask = asking(ledger, answer)
     made = 0
@@ -95,7 +95,7 @@ def test_an_amount_is_an_estimate_and_is_assumed(ledger, answer):
 def test_a_call_that_is_estimated_passes_as_often_as_its_hold_fits(ledger):
     @metered(ledger, user="alice")
     def ask(messages, model="gpt-4o", max_tokens=400):
-        return {"model": NOBODY}
+        return {"model": UNLISTED}
 
     made, _ = passed(lambda: ask(HELLO["messages"]), 500)
     held = rows(ledger, "hold")[0].held
@@ -104,7 +104,7 @@ def test_a_call_that_is_estimated_passes_as_often_as_its_hold_fits(ledger):
 
 def test_a_model_without_a_price_is_refused_before_the_call(ledger):
     @metered(ledger, user="alice")
-    def ask(messages, model=NOBODY, max_tokens=400):
+    def ask(messages, model=UNLISTED, max_tokens=400):
         raise AssertionError
 
     assert passed(lambda: ask(HELLO["messages"]))[0] == 0
@@ -112,9 +112,9 @@ def test_a_model_without_a_price_is_refused_before_the_call(ledger):
 
 STREAMS = {
     "unknown form": [{"foo": 1}, {"bar": 2}],
-    "no usage": [{"model": NOBODY, "choices": [{"index": 0, "delta": {"content": "row"}}]}],
+    "no usage": [{"model": UNLISTED, "choices": [{"index": 0, "delta": {"content": "row"}}]}],
     "bytes": [b"row", b" row"],
-    "unpriced": [{"model": NOBODY, "choices": [], "usage": USAGE}],
+    "unpriced": [{"model": UNLISTED, "choices": [], "usage": USAGE}],
 }
 
 
@@ -236,7 +236,7 @@ def test_a_stream_that_says_that_the_call_failed_releases_its_hold(ledger, chunk
 
 
 def test_a_broken_stream_of_a_model_without_a_price_is_assumed(ledger):
-    chunks = [{"model": NOBODY, "choices": [{"index": 0, "delta": {"content": "row row"}}]}]
+    chunks = [{"model": UNLISTED, "choices": [{"index": 0, "delta": {"content": "row row"}}]}]
     ledger.set_price("mine", input=1, output=1)
     hold = ledger.hold("alice", model="mine", text="hello", max_output_tokens=50)
     list(hold.stream(chunks))  # at the price of the model that was asked
@@ -333,7 +333,7 @@ def test_set_price_and_reprice_state_the_price_of_all(ledger):
     ask = asking(ledger, UNPRICED)
     assert passed(ask)[0] == 1
     (settle,) = rows(ledger, "settle")
-    ledger.set_price(NOBODY, input=1, output=1, effective_at=settle.recorded_at)
+    ledger.set_price(UNLISTED, input=1, output=1, effective_at=settle.recorded_at)
     assert passed(ask)[0] == 0  # the first has no price yet
     assert len(ledger.reprice(dry_run=False)) == 1
     assert passed(ask) == (MANY, None)
@@ -415,9 +415,9 @@ def test_a_budget_of_a_model_limits_its_calls_alone(opened):
 
 
 def test_unpriced_charges_do_not_refuse_anything(ledger):
-    ledger.charge("alice", {"model": NOBODY, "usage": USAGE})
-    hold = ledger.hold("alice", 0, model=NOBODY)
-    assert hold.settle({"model": NOBODY}).cost_basis == "unpriced"
+    ledger.charge("alice", {"model": UNLISTED, "usage": USAGE})
+    hold = ledger.hold("alice", 0, model=UNLISTED)
+    assert hold.settle({"model": UNLISTED}).cost_basis == "unpriced"
     assert passed(asking(ledger, PRICED)) == (MANY, None)
 
 

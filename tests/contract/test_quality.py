@@ -35,7 +35,7 @@ def test_public_names_are_there_and_said():
         budgetledger.nothing  # noqa: B018
 
 
-LOW = ("errors", "names", "money", "windows", "entries", "usage", "journal.rules")
+LOW = ("errors", "names", "money", "windows", "entries", "usage", "journal.rows.rules")
 
 
 def test_the_lower_floors_need_neither_database_nor_clients():

@@ -150,7 +150,7 @@ def test_what_is_held_raises_nothing(ledger, told):
 
 def test_an_unpriced_call_raises_once_its_cost_is_stated(ledger, told):
     with pytest.warns(UnpricedWarning):
-        entry = ledger.charge("alice", usage=Usage(1), model="a-model-nobody-prices")
+        entry = ledger.charge("alice", usage=Usage(1), model="an-unlisted-model")
     assert told == []
     ledger.adjust(entry, 5, reason="as billed")
     assert steps(told) == [("alert", HALF, 5)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from samples import HELLO, NOBODY
+from samples import HELLO, UNLISTED
 
 from budgetledger import metered
 from budgetledger.errors import BudgetExceededError, IdempotencyConflict, UnpricedModel
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::budgetledger.errors.UnpricedWar
 
 LEAST = Decimal(10) ** -12
 USED = {"model": "gpt-4o", "usage": {"prompt_tokens": 400, "completion_tokens": 600}}
-UNPRICED = {"model": NOBODY, "usage": {"prompt_tokens": 9, "completion_tokens": 1}}
+UNPRICED = {"model": UNLISTED, "usage": {"prompt_tokens": 9, "completion_tokens": 1}}
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_tokens_alone_do_not_pass_an_exhausted_budget_of_usd(ledger):
     assert (made, refusal.budget.measure, refusal.requested) == (0, "usd", LEAST)
 
 
-@pytest.mark.parametrize("named", [{}, {"model": NOBODY}])
+@pytest.mark.parametrize("named", [{}, {"model": UNLISTED}])
 def test_tokens_alone_are_no_estimate_of_usd(ledger, named):
     ledger.set_budget("alice", "0.05", per="day")
 
@@ -99,7 +99,7 @@ def test_what_is_stated_as_free_stays_free(ledger):
 def test_a_ledger_that_does_not_enforce_holds_the_least_of_a_model_without_a_price(opened):
     watching, ledger = opened(enforce=False), opened()
     ledger.set_budget("alice", "0.05")
-    hold = watching.hold("alice", **HELLO | {"model": NOBODY}, max_output_tokens=5)
+    hold = watching.hold("alice", **HELLO | {"model": UNLISTED}, max_output_tokens=5)
     assert (hold.amount, hold.tokens) == (LEAST, 1)
     assert isinstance(hold.refusal, UnpricedModel)
     hold.settle(UNPRICED)

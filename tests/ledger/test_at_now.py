@@ -46,7 +46,7 @@ def test_also_as_of_that_moment_and_without_budgets(busy, clock):
     assert busy.balance("alice", at=now, as_of=now) == busy.balance("alice")
     assert busy.balance("alice", as_of=now) == busy.balance("alice")
     clock.advance(seconds=-30)
-    busy.set_budget("*", 5)
+    busy.set_budget("*", 50)
     busy.charge("bob", cost=1)
     busy.hold("bob", 1)
     for account in "bob", "*":

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 from hold_checks import stand
-from samples import HELLO, NOBODY, RESPONSE, RESPONSE_COST
+from samples import HELLO, RESPONSE, RESPONSE_COST, UNLISTED
 
 from budgetledger import Usage
 from budgetledger.errors import (
@@ -57,7 +57,7 @@ def test_a_stated_cost_is_stated(ledger):
 
 
 def test_an_unknown_price_is_what_was_held_with_the_usage_that_was_reported(ledger):
-    hold = ledger.hold("alice", "0.30", tokens=1000, model=NOBODY)
+    hold = ledger.hold("alice", "0.30", tokens=1000, model=UNLISTED)
     entry = assumed(hold, usage=USAGE)
     assert (entry.input_tokens, entry.output_tokens) == (10, 5)
     assert entry.usage == {"input_tokens": 10, "output_tokens": 5}
@@ -78,11 +78,11 @@ def test_without_usage_the_held_tokens_stand_for_it(ledger):
 
 def test_the_price_of_the_model_that_was_asked_is_taken_before_what_was_held(ledger):
     hold = ledger.hold("alice", 1, model="gpt-4o")
-    entry = hold.settle({"model": NOBODY, "usage": RESPONSE["usage"]})
+    entry = hold.settle({"model": UNLISTED, "usage": RESPONSE["usage"]})
     assert (entry.cost, entry.cost_basis) == (RESPONSE_COST, "stated")
     ledger.set_price("my-model", input=1, output=1)
     entry = ledger.hold("alice", 1, model="my-model").settle(
-        {"model": NOBODY, "usage": RESPONSE["usage"]}
+        {"model": UNLISTED, "usage": RESPONSE["usage"]}
     )
     assert (entry.cost, entry.price_source) == (Decimal("0.0012"), "own price 1")
 
@@ -90,20 +90,20 @@ def test_the_price_of_the_model_that_was_asked_is_taken_before_what_was_held(led
 def test_a_hold_of_nothing_assumes_nothing(ledger):
     for hold in (ledger.hold("alice", 0), ledger.hold("alice", tokens=100)):
         with pytest.warns(UnpricedWarning, match="without a price"):
-            entry = hold.settle({"model": NOBODY})
+            entry = hold.settle({"model": UNLISTED})
         assert (entry.cost, entry.cost_basis) == (None, "unpriced")
     assert (ledger.balance("alice").unpriced, ledger.balance("alice").assumed) == (2, 0)
 
 
 def test_a_charge_without_a_hold_is_unpriced(ledger):
     with pytest.warns(UnpricedWarning):
-        entry = ledger.charge("alice", usage=USAGE, model=NOBODY)
+        entry = ledger.charge("alice", usage=USAGE, model=UNLISTED)
     assert (entry.cost, entry.cost_basis) == (None, "unpriced")
 
 
 def test_a_ledger_that_does_not_enforce_assumes_no_price_of_zero(opened):
     with opened(enforce=False) as ledger:
-        hold = ledger.hold("alice", model=NOBODY, text="hello", max_output_tokens=5)
+        hold = ledger.hold("alice", model=UNLISTED, text="hello", max_output_tokens=5)
         with pytest.warns(UnpricedWarning):
             assert hold.settle(usage=USAGE).cost_basis == "unpriced"
 
@@ -112,7 +112,7 @@ def test_a_ledger_that_does_not_enforce_assumes_no_price_of_zero(opened):
 
 
 def test_adjust_states_the_difference(ledger):
-    entry = assumed(ledger.hold("alice", "0.30", model=NOBODY), {"model": NOBODY})
+    entry = assumed(ledger.hold("alice", "0.30", model=UNLISTED), {"model": UNLISTED})
     ledger.adjust(entry, "-0.25", reason="as billed")
     balance = ledger.balance("alice")
     assert (balance.posted, balance.assumed) == (Decimal("0.05"), 0)
@@ -121,10 +121,10 @@ def test_adjust_states_the_difference(ledger):
 def test_reprice_prices_reported_usage_and_records_the_difference(ledger, clock):
     ledger.set_budget("team", 100)
     ledger.set_parent("alice", "team")
-    entry = assumed(ledger.hold("alice", "0.30", model=NOBODY), usage=Usage(10_000, 5_000))
-    unknown = assumed(ledger.hold("alice", "0.20", model=NOBODY), {"model": NOBODY})
+    entry = assumed(ledger.hold("alice", "0.30", model=UNLISTED), usage=Usage(10_000, 5_000))
+    unknown = assumed(ledger.hold("alice", "0.20", model=UNLISTED), {"model": UNLISTED})
     assert [ledger.balance(one).assumed for one in ("alice", "team")] == [Decimal("0.50")] * 2
-    ledger.set_price(NOBODY, input=1, output=2, effective_at=entry.recorded_at)
+    ledger.set_price(UNLISTED, input=1, output=2, effective_at=entry.recorded_at)
     (found,) = ledger.reprice("team")
     assert (found.entry.id, found.cost, found.adjustment) == (entry.id, Decimal("0.02"), None)
     (done,) = ledger.reprice(dry_run=False)
@@ -136,7 +136,7 @@ def test_reprice_prices_reported_usage_and_records_the_difference(ledger, clock)
 
 
 def test_an_adjustment_of_a_budgets_window_may_be_read_as_of_before(ledger, clock):
-    entry = assumed(ledger.hold("alice", "0.30", model=NOBODY), {"model": NOBODY})
+    entry = assumed(ledger.hold("alice", "0.30", model=UNLISTED), {"model": UNLISTED})
     before = clock.now
     clock.advance(hours=1)
     ledger.adjust(entry, "-0.25", reason="as billed")
@@ -147,14 +147,14 @@ def test_an_adjustment_of_a_budgets_window_may_be_read_as_of_before(ledger, cloc
 
 
 def test_a_key_compares_what_was_passed_and_not_what_was_assumed(ledger):
-    hold = ledger.hold("alice", "0.30", tokens=10, model=NOBODY)
-    entry = assumed(hold, {"model": NOBODY}, key="s1")
-    assert assumed(hold, {"model": NOBODY}, key="s1") == entry
+    hold = ledger.hold("alice", "0.30", tokens=10, model=UNLISTED)
+    entry = assumed(hold, {"model": UNLISTED}, key="s1")
+    assert assumed(hold, {"model": UNLISTED}, key="s1") == entry
     with pytest.raises(IdempotencyConflict):
         hold.settle("0.30", key="s1")
-    hold = ledger.hold("alice", "0.30", model=NOBODY)
+    hold = ledger.hold("alice", "0.30", model=UNLISTED)
     entry = assumed(hold, usage=USAGE, key="s2")
-    ledger.set_price(NOBODY, input=1, output=1)
+    ledger.set_price(UNLISTED, input=1, output=1)
     assert assumed(hold, usage=USAGE, key="s2") == entry  # though its price is known by now
     with pytest.raises(IdempotencyConflict):
         hold.settle(usage=Usage(10, 6), key="s2")
@@ -230,23 +230,23 @@ def test_warnings_name_a_model_and_a_cause_and_no_row(ledger):
     for _ in range(3):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            ledger.hold("alice", "0.10", model=NOBODY).settle(usage=USAGE)
-            ledger.hold("alice", "0.10", model=NOBODY).settle({"model": NOBODY})
-            ledger.hold("alice", 0, model=NOBODY).settle(usage=USAGE)
-            ledger.charge("alice", usage=USAGE, model=NOBODY)
+            ledger.hold("alice", "0.10", model=UNLISTED).settle(usage=USAGE)
+            ledger.hold("alice", "0.10", model=UNLISTED).settle({"model": UNLISTED})
+            ledger.hold("alice", 0, model=UNLISTED).settle(usage=USAGE)
+            ledger.charge("alice", usage=USAGE, model=UNLISTED)
         texts |= {str(warning.message) for warning in caught}
     assert len(texts) == 3
-    assert all(NOBODY in text and "adjust" in text for text in texts)
+    assert all(UNLISTED in text and "adjust" in text for text in texts)
 
 
 # -- how it shows -----------------------------------------------------------------------------
 
 
 def test_the_views_tell_it_apart(ledger, database):
-    first = assumed(ledger.hold("alice", "0.30", model=NOBODY), usage=USAGE)
-    assumed(ledger.hold("alice", "0.20", model=NOBODY), usage=USAGE)
+    first = assumed(ledger.hold("alice", "0.30", model=UNLISTED), usage=USAGE)
+    assumed(ledger.hold("alice", "0.20", model=UNLISTED), usage=USAGE)
     with pytest.warns(UnpricedWarning):
-        ledger.charge("alice", usage=USAGE, model=NOBODY)
+        ledger.charge("alice", usage=USAGE, model=UNLISTED)
     ledger.charge("alice", cost="0.05", model="m")
     ledger.adjust(first, "0.01", reason="as billed")
     rows = database.sql("SELECT cost_basis, assumed, unpriced FROM spend ORDER BY id")
@@ -260,7 +260,7 @@ def test_the_views_tell_it_apart(ledger, database):
 
 
 def test_balances_and_entries_say_it(ledger):
-    entry = assumed(ledger.hold("alice", "0.30", model=NOBODY), usage=USAGE)
+    entry = assumed(ledger.hold("alice", "0.30", model=UNLISTED), usage=USAGE)
     assert "assumed" in repr(entry)
     assert "0.30 USD assumed" in repr(ledger.balance("alice"))
     assert "assumed" in entry._repr_html_()

@@ -142,13 +142,13 @@ def test_a_correction_goes_where_the_cost_went(family):
     assert stand(family, "team")[0] == 0
 
 
-def test_a_project_account_opened_later_counts_from_then(ledger):
+def test_a_budget_of_the_project_set_later_counts_what_was_before(ledger):
     hold = ledger.hold("alice", 4)
     ledger.charge("alice", cost=1)
     ledger.set_budget("*", 5)
-    assert stand(ledger, "*") == (0, 0, 5)
+    assert stand(ledger, "*") == (1, 4, 0)
     hold.settle(2)
-    assert stand(ledger, "*") == (2, 0, 3)
+    assert stand(ledger, "*") == (3, 0, 2)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 from hold_checks import granted, kinds, refused, stand
-from samples import NOBODY, RESPONSE, RESPONSE_COST, START
+from samples import RESPONSE, RESPONSE_COST, START, UNLISTED
 
 from budgetledger import Usage
 from budgetledger.errors import (
@@ -307,8 +307,8 @@ def test_a_budget_of_a_model_counts_the_model_asked_for(ledger):
 
 
 def test_an_unknown_price_warns_where_the_call_is_settled(ledger):
-    hold = ledger.hold("alice", 1, model=NOBODY)
-    with pytest.warns(UnpricedWarning, match=NOBODY) as caught:
+    hold = ledger.hold("alice", 1, model=UNLISTED)
+    with pytest.warns(UnpricedWarning, match=UNLISTED) as caught:
         entry = hold.settle(usage=Usage(10, 5))
     assert [warning.filename for warning in caught] == [__file__]
     assert (entry.cost, entry.price_source, hold.closed_by) == (1, "assumed", entry)
@@ -320,7 +320,7 @@ def test_an_unknown_price_warns_where_the_call_is_settled(ledger):
 def test_a_settle_stands_even_where_warnings_are_errors(ledger):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with pytest.raises(UnpricedWarning), ledger.hold("alice", 1, model=NOBODY) as hold:
+        with pytest.raises(UnpricedWarning), ledger.hold("alice", 1, model=UNLISTED) as hold:
             hold.settle(usage=Usage(10, 5))
     assert kinds(ledger) == ["budget", "hold", "settle"]
 

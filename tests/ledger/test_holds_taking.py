@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 from hold_checks import asked, granted, kinds, refused, stand
-from samples import HELLO, NOBODY, START
+from samples import HELLO, START, UNLISTED
 
 from budgetledger import Ledger
 from budgetledger.errors import (
@@ -116,7 +116,7 @@ BAD_HOLDS = [
     ({"amount": 1, "expires_in": timedelta(days=366, microseconds=1)}, InvalidPeriod),
     ({"amount": 1, "expires_in": timedelta.max}, InvalidPeriod),
     ({"amount": 1, "expires_in": 366 * 86400 + 1}, InvalidPeriod),
-    ({"model": NOBODY, "text": "hello"}, UnpricedModel),
+    ({"model": UNLISTED, "text": "hello"}, UnpricedModel),
     ({"model": "text-embedding-3-small", "text": "a", "max_output_tokens": 1}, UnpricedModel),
 ]
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import Context, Decimal, Inexact, localcontext
 
 import pytest
-from samples import NOBODY, RESPONSE, RESPONSE_COST, START
+from samples import RESPONSE, RESPONSE_COST, START, UNLISTED
 
 from budgetledger import BudgetledgerError, BudgetManager, Ledger, Usage
 from budgetledger.errors import (
@@ -258,14 +258,14 @@ def test_the_first_charge_of_a_new_account_warns_here_and_once(ledger):
 
 
 def test_an_unpriced_call_warns_here_and_is_recorded(ledger):
-    with pytest.warns(UnpricedWarning, match=f"none is known for '{NOBODY}'") as caught:
-        entry = ledger.charge("alice", usage=Usage(10, 5), model=NOBODY)
+    with pytest.warns(UnpricedWarning, match=f"none is known for '{UNLISTED}'") as caught:
+        entry = ledger.charge("alice", usage=Usage(10, 5), model=UNLISTED)
     assert [warning.filename for warning in caught] == [__file__]
     assert (entry.cost, entry.price_source) == (None, "unpriced")
     assert entry.usage == {"input_tokens": 10, "output_tokens": 5}
     balance = ledger.balance("alice")
     assert (balance.posted, balance.unpriced) == (0, 1)
-    assert ledger.model_costs("alice") == {NOBODY: 0}
+    assert ledger.model_costs("alice") == {UNLISTED: 0}
 
 
 @pytest.mark.parametrize("late", [timedelta(seconds=1), timedelta(days=3)])
@@ -287,7 +287,7 @@ def test_a_clock_that_stepped_back_warns_here(ledger, clock, late, call):
 @pytest.mark.parametrize(
     ("account", "spent", "warning"),
     [
-        ("alice", {"usage": Usage(10, 5), "model": NOBODY}, UnpricedWarning),
+        ("alice", {"usage": Usage(10, 5), "model": UNLISTED}, UnpricedWarning),
         ("bob", {"cost": 1}, UnknownAccountWarning),
         ("late", {"cost": 1}, ClockWarning),
     ],
@@ -384,7 +384,7 @@ def test_what_is_no_response_is_refused_even_with_a_model(ledger, given):
 
 
 def test_a_retry_of_an_unpriced_call_does_not_warn_again(ledger):
-    response = {"model": NOBODY, "usage": {"prompt_tokens": 7}}
+    response = {"model": UNLISTED, "usage": {"prompt_tokens": 7}}
     with pytest.warns(UnpricedWarning):
         first = ledger.charge("alice", response, key="k")
     assert ledger.charge("alice", response, key="k") == first  # warnings are errors here
@@ -392,7 +392,7 @@ def test_a_retry_of_an_unpriced_call_does_not_warn_again(ledger):
 
 def test_an_unpriced_call_cannot_be_given_a_cost_below_zero(ledger):
     with pytest.warns(UnpricedWarning):
-        entry = ledger.charge("alice", usage=Usage(10, 5), model=NOBODY)
+        entry = ledger.charge("alice", usage=Usage(10, 5), model=UNLISTED)
     with pytest.raises(InvalidAmount, match="cannot be below 0"):
         ledger.adjust(entry, "-5", reason="typo")
     ledger.adjust(entry, "5", reason="invoice")
@@ -404,7 +404,7 @@ def test_an_unpriced_call_cannot_be_given_a_cost_below_zero(ledger):
 @pytest.mark.parametrize(
     "response",
     [
-        {"model": NOBODY, "usage": {"prompt_tokens": 10, "completion_tokens": 5}},
+        {"model": UNLISTED, "usage": {"prompt_tokens": 10, "completion_tokens": 5}},
         {"model": "gpt-4o"},
         {"model": "gpt-4o", "usage": None},
         {"model": "gpt-4o", "usage": {"prompt_tokens": -1}},
@@ -424,7 +424,7 @@ def test_what_cannot_be_priced_is_recorded_unpriced(ledger, response):
 
 def test_a_call_of_the_last_window_is_priced_in_that_one(ledger, clock):
     with pytest.warns(UnpricedWarning):
-        entry = ledger.charge("alice", usage=Usage(10, 5), model=NOBODY)
+        entry = ledger.charge("alice", usage=Usage(10, 5), model=UNLISTED)
     clock.advance(days=1)
     ledger.adjust(entry, "0.25", reason="as billed")
 

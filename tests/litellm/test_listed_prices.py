@@ -19,7 +19,9 @@ from budgetledger.litellm.listed_prices import (
     prices_of_deployment,
     stated_rates,
 )
+from budgetledger.litellm.price_list import price_list
 from budgetledger.litellm.proxy.quotes import quote
+from budgetledger.litellm.registered_prices import registered_price
 
 IN, OUT = "input_cost_per_token", "output_cost_per_token"
 ANSWERS = ["chat", "responses", "text", "messages", "image"]
@@ -31,6 +33,44 @@ HELLO = {"messages": [{"role": "user", "content": "Hello."}]}
 def test_a_price_that_is_not_stated_is_unrecognised(kind):
     assert stated_rates(kind, None, {}, {IN: None, OUT: None}, {"mode": "chat"}) is None
     assert listed_rates(kind, "openai/m", {"m": {}}) is None
+
+
+@pytest.fixture
+def own_list(monkeypatch):
+    """LiteLLM's list, and what its router registers there, for this test alone."""
+    copied = {name: dict(prices) for name, prices in litellm.model_cost.items()}
+    monkeypatch.setattr(litellm, "model_cost", copied)
+
+
+def router_of(**deployments):
+    listed = [
+        {"model_name": name, "litellm_params": {"model": model, "api_key": "none", "api_base": url}}
+        for name, (model, url) in deployments.items()
+    ]
+    return litellm.Router(model_list=listed)
+
+
+@pytest.mark.parametrize(("model", "is_free"), [
+    ("openai/my-unpriced", False),
+    ("azure/my-deployment", False),
+    ("openai/gpt-4o-mini", False),
+    ("codestral/codestral-latest", True),
+])  # fmt: skip
+def test_a_price_is_not_0_because_litellm_registers_the_model_twice(own_list, model, is_free):
+    """LiteLLM before 1.90 gives it this price for a second deployment, or a router made again."""
+    for _ in range(2):
+        router = router_of(one=(model, "http://127.0.0.1:9"), two=(model, "http://127.0.0.1:8"))
+    listed = price_list(litellm.model_cost)
+    rates = listed_rates("chat", model, listed)
+    assert (rates is not None and rates.are_free) == is_free
+    assert (registered_price(model) is not None) == is_free
+    for deployment in router.get_model_list():
+        try:
+            quoted = quote("acompletion", HELLO, [deployment], listed, 10, datetime.now(UTC))
+        except UnpricedModel:
+            assert rates is None
+        else:
+            assert quoted.is_free == is_free == (not quoted.pico)
 
 
 @pytest.mark.parametrize("kind", ANSWERS)
@@ -167,12 +207,13 @@ def test_wrapped_calls_and_the_proxy_price_the_same_models(function):
     with Ledger(":memory:") as ledger:
         meter = LitellmMeter(lambda: ledger, lambda _: Caller("alice"))
         now, apart, priced = datetime.now(UTC), [], 0
+        listed = price_list(litellm.model_cost)
         for model in list(litellm.model_cost):
             call = meter._prepared(
                 function, getattr(litellm, function), (), CALLS[function] | {"model": model}
             )
             try:
-                quoted = quote(f"a{function}", call.kwargs, [], litellm.model_cost, 4096, now)
+                quoted = quote(f"a{function}", call.kwargs, [], listed, 4096, now)
             except UnpricedModel:
                 quoted = None
             try:

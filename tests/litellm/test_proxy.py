@@ -450,14 +450,13 @@ def test_what_no_cost_is_told_of_is_refused_where_a_budget_applies(
         assert answer.status_code == 400
 
 
-@pytest.mark.skipif(not TODAY, reason="older versions have other routes")
 def test_a_model_of_the_proxy_behind_a_pass_through_route_is_recorded(client, ledger, user):
     served(client, user)
     until = time.monotonic() + 10
     while ledger.balance(user).held and time.monotonic() < until:
         time.sleep(0.05)
     [entry] = [entry for entry in ledger.entries(user) if entry.kind == "settle"]
-    assert (entry.model, entry.cost) == ("served", usd(20, 6, OWN))
+    assert (entry.model, entry.cost) == ("served", None if OLD else usd(20, 6, OWN))
 
 
 def test_an_image_is_recorded(client, ledger, user):
@@ -702,7 +701,7 @@ def test_a_refused_client_is_told_why_and_does_not_retry(proxy, ledger, user, se
             model="cheap", messages=messages(), user=user, max_tokens=50, stream=stream
         )
     assert (refused.value.status_code, refused.value.type) == (400, "budget_exceeded")
-    assert refused.value.code == "budget_exceeded"
+    assert refused.value.code == ("400" if VERSION < (1, 90) else "budget_exceeded")
     assert (len(requests), len(seen.billed)) == (1, before)
     assert "budget 'spent'" in refused.value.message
     told = refused.value.body["provider_specific_fields"]
@@ -821,7 +820,7 @@ def test_a_key_counts_on_its_team_or_its_owner_whoever_it_names(proxy, ledger):
     assert ledger.balance("bob").posted == usd(20, 6)
     before = sum(entry.kind == "parent" for entry in ledger.entries())
     ledger.freeze("team:research")
-    with client_of(proxy, "sk-app") as app, pytest.raises(openai.PermissionDeniedError):
+    with client_of(proxy, "sk-app") as app, pytest.raises(openai.BadRequestError, match="frozen"):
         chat(app, "eve")
     ledger.unfreeze("team:research")
     assert sum(entry.kind == "parent" for entry in ledger.entries()) == before == 4

@@ -453,6 +453,7 @@ def test_a_refusal_has_its_status_where_any_litellm_looks_for_it(
         asyncio.run(Request(handler(**settings)).admit())
     assert (refused.value.code, refused.value.status_code) == (str(status), status)
     assert refused.value.headers == {"x-should-retry": "false"}
+    assert str(refused.value) == refused.value.message != ""  # for LiteLLM's log
     told = {"type": "account_frozen", "account": "alice", "blocked_by_holds": False}
     assert refused.value.provider_specific_fields == told
     body = refused.value.to_dict()

@@ -220,6 +220,24 @@ def test_what_is_passed_through_is_held_unless_it_only_reads(
     assert len(rows(ledger)) == is_held
 
 
+@pytest.mark.parametrize(("endpoint", "is_held"), [("vllm_proxy_route", True), ("other", False)])
+def test_a_model_of_the_proxy_is_held_for_where_litellm_does_not_pass_the_key_on(
+    handler, ledger, endpoint, is_held
+):
+    """LiteLLM before 1.100 does so for pass-through routes that name one."""
+    ledger.set_budget("alice", 1)
+
+    async def call():
+        scope = {"type": "http", "endpoint": type(endpoint, (), {})}
+        gate._request.set(gate.Request(scope))
+        gate._key.set(UserAPIKeyAuth(end_user_id="alice"))
+        kwargs = {"model": "cheap", "litellm_logging_obj": logging_of("allm_passthrough_route")}
+        await handler().async_pre_call_deployment_hook(kwargs, None)
+
+    asyncio.run(call())
+    assert len(rows(ledger)) == is_held
+
+
 # -- many calls whose price nobody knows -----------------------------------------------------------
 
 

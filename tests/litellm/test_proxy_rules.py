@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 
@@ -325,6 +326,16 @@ def test_events_are_read_however_the_bytes_are_cut():
         assert [event for part in parts for event in events.of(part)] == [{"n": 1}, {"n": 2}, "ä"]
     chunk = object()
     assert list(Events().of(chunk)) == [chunk]
+
+
+@pytest.mark.parametrize("is_cached", [True, False])
+def test_a_cached_stream_costs_nothing_though_litellm_has_not_logged_it_yet(is_cached):
+    reading = StreamReading()
+    reading.add({"choices": [{"index": 0, "delta": {"content": "Row."}}]})
+    log = SimpleNamespace(model_call_details={}, caching_details={"cache_hit": is_cached})
+    paid = of_stream(reading, "gpt-4o", 10, {"litellm_logging_obj": log}, is_free=False)
+    assert paid.cost == (0 if is_cached else None)
+    assert paid.usage.output_tokens > 0
 
 
 def test_counts_that_are_all_zero_are_not_what_was_used():

@@ -26,7 +26,8 @@ HELLO = [{"role": "user", "content": "hello"}]
 
 @pytest.fixture
 def manager(tmp_path, monkeypatch):
-    monkeypatch.setattr(litellm, "model_cost", dict(litellm.model_cost))
+    copied = {name: dict(prices) for name, prices in litellm.model_cost.items()}
+    monkeypatch.setattr(litellm, "model_cost", copied)  # LiteLLM 1.82 writes into the entries
     with Ledger(tmp_path / "spend.db") as ledger:
         manager = BudgetManager("app", ledger=ledger)
         manager.create_budget(10, "alice")

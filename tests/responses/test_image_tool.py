@@ -78,7 +78,8 @@ def test_the_tokens_of_the_image_model_are_read_apart(name: str) -> None:
 
 
 def test_the_openai_clients_own_object_is_read_alike() -> None:
-    assert read_response(Response.model_validate(answer())).usage == with_images(MADE)
+    made = Response.construct(**answer())  # as the client does, without checks
+    assert read_response(made).usage == with_images(MADE)
 
 
 NOTHING = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}

@@ -346,7 +346,7 @@ def test_bad_input_leaves_nothing(api, server, path, body):
 
 def test_what_is_not_there(api):
     refused(api.get("accounts/nobody/balance"), 404, "UnknownAccount")
-    refused(api.post("accounts/nobody/holds", json={"amount": 1}), 403, "NoBudget")
+    refused(api.post("accounts/stranger/holds", json={"amount": 1}), 403, "NoBudget")
     refused(api.post("accounts/nobody/holds/1/settle", json={"cost": 1}), 404, "UnknownEntry")
     refused(api.post("accounts/nobody/holds/x/settle", json={"cost": 1}), 404, "UnknownEntry")
     refused(

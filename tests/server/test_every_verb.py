@@ -75,8 +75,8 @@ def charged(ledger):
 
 
 def hosted_adjust(manager, given):
-    manager.update_cost("alice", {"model": "nobody's", "usage": {"prompt_tokens": 1}})
-    (entry,) = [one for one in manager.ledger.entries() if one.model == "nobody's"]
+    manager.update_cost("alice", {"model": "unlisted", "usage": {"prompt_tokens": 1}})
+    (entry,) = [one for one in manager.ledger.entries() if one.model == "unlisted"]
     manager.ledger.adjust(entry, "0.5", reason="bill")
     manager.save_data()
 

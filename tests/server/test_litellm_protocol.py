@@ -93,7 +93,7 @@ class Raw:
 
     def post(self, path, **content):
         content = {"project_name": self.project, **content}
-        return httpx.post(self.url + path, json=content, headers=self.headers)
+        return httpx.post(self.url + path, json=content, headers=self.headers, timeout=60)
 
     def get(self):
         return self.post("/get_budget").json().get("data", {})

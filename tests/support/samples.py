@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 START = datetime(2026, 1, 31, 10, tzinfo=UTC)
-NOBODY = "a-model-nobody-prices"
+UNLISTED = "an-unlisted-model"
 # openai.com/api/pricing, 2026-01: gpt-4o, 2.50 and 10.00 USD a million tokens.
 RESPONSE = {"model": "gpt-4o", "usage": {"prompt_tokens": 1000, "completion_tokens": 200}}
 RESPONSE_COST = Decimal("0.0045")

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from budgetledger import AsyncLedger, Ledger
-from budgetledger.callers import NOBODY, Caller, current
+from budgetledger.callers import NO_CALLER, Caller, current
 from budgetledger.errors import InvalidInput, InvalidName
 
 
@@ -22,13 +22,13 @@ def test_the_innermost_wins_and_tags_add_up(ledger):
         with ledger.as_user("bob", tags={"b": 2}):
             assert current() == Caller("bob", {"a": 1, "b": 2}, None)  # a key is for one call
         assert current().user == "alice"
-    assert current() == NOBODY
+    assert current() == NO_CALLER
 
 
 def test_it_ends_with_an_error_too(ledger):
     with pytest.raises(ZeroDivisionError), ledger.as_user("alice"):
         raise ZeroDivisionError
-    assert current() == NOBODY
+    assert current() == NO_CALLER
 
 
 def test_tasks_and_their_threads_carry_it_apart(ledger):
@@ -50,7 +50,10 @@ def test_other_threads_are_nobody(ledger):
         thread = threading.Thread(target=lambda: seen.append(current()))
         thread.start()
         thread.join()
-    assert seen[0] in (NOBODY, Caller("alice"))  # threads inherit it in some builds of Python
+    assert seen[0] in (
+        NO_CALLER,
+        Caller("alice"),
+    )  # threads inherit it in some builds of Python
 
 
 def test_what_cannot_be_a_user_is_refused(ledger):
@@ -63,7 +66,7 @@ def test_what_cannot_be_a_user_is_refused(ledger):
     with entered, pytest.raises(InvalidInput, match="again"):
         entered.__enter__()
     with pytest.raises(InvalidInput, match="as_user"):
-        NOBODY.account()
+        NO_CALLER.account()
 
 
 def test_a_generator_closed_elsewhere_breaks_nothing(ledger):

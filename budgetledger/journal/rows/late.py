@@ -15,11 +15,10 @@ from typing import Any, NamedTuple
 
 from budgetledger.journal.rows import statements
 from budgetledger.journal.rows.answers import Counted, has_answer, names_of
-from budgetledger.journal.rows.rules import Draft
+from budgetledger.journal.rows.rules import EVER, Draft
 from budgetledger.storage.dialect import compiled
 from budgetledger.storage.protocols import Execute
 
-_EVER = 2**63 - 1
 _NEAR_US = 60_000_000
 _NOTHING = (0, 0, 0, 0)
 _SINCE, _ADDED, _GONE = map(
@@ -87,7 +86,7 @@ def moved(
     Where the start has moved far, these may be more than the late rows of the new start.
     """
     if kept is None or not 0 <= start_us - kept.start_us <= _NEAR_US:
-        totals = late_totals(execute, account_id, start_us, _EVER, counted)
+        totals = late_totals(execute, account_id, start_us, EVER, counted)
         return Kept(start_us, late_id, totals)
     before_us, last_id, totals = kept
     if late_id != last_id:

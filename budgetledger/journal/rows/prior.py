@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeAlias
 from budgetledger.entries import Budget
 from budgetledger.journal.rows import statements
 from budgetledger.journal.rows.answers import KEY
-from budgetledger.journal.rows.rules import digest_of, sums
+from budgetledger.journal.rows.rules import BY_IDENTITY, EVER, digest_of, sums
 from budgetledger.pricing.identity import covers
 from budgetledger.storage.dialect import compiled
 from budgetledger.storage.protocols import Execute
@@ -26,14 +26,9 @@ Part: TypeAlias = tuple[int, ...]
 """A moment, and the totals of the rows that belong up to it, in `Head`'s order."""
 
 _NOTHING = (0, 0, 0, 0)
-_EVER = 2**63 - 1
 
 
-BY_IDENTITY = '{"model":"identity"}'
-"""The tags of a budget's row whose model stands for all names of it."""
-
-
-def prior_rows(execute: Execute, account_id: int, known_us: int = _EVER) -> dict[str, int]:
+def prior_rows(execute: Execute, account_id: int, known_us: int = EVER) -> dict[str, int]:
     """The last row of kind ``prior`` of each budget, by its name, as known at a moment."""
     return dict(execute(compiled(statements.PRIOR_ROWS), (account_id, known_us)).fetchall())
 
@@ -47,7 +42,7 @@ def prior_before(execute: Execute, prior_id: int, moment_us: int) -> tuple[int, 
 def prior_within(execute: Execute, prior_id: int, window: Window) -> tuple[int, ...]:
     """The sum of the earlier rows that belong to *window*, in `Head`'s order."""
     start_us, end_us, _ = window
-    until = prior_before(execute, prior_id, _EVER if end_us is None else end_us)
+    until = prior_before(execute, prior_id, EVER if end_us is None else end_us)
     if start_us is None:
         return until
     return tuple(map(sub, until, prior_before(execute, prior_id, start_us)))
@@ -66,7 +61,7 @@ def prior_by_model(
     start_us = first_us if start_us is None else max(start_us, first_us or start_us)
     if last_id is None or (start_us is not None and start_us > last_us):
         return {}
-    from_us = -_EVER if start_us is None else start_us
+    from_us = -EVER if start_us is None else start_us
     parameters = (1, 0, project_id, whole_id, last_id, from_us, from_us, whole_id, last_id)
     models: dict[str, tuple[int, ...]] = {}
     rows = execute(compiled(statements.EARLIER), parameters)
@@ -96,7 +91,7 @@ def parts_of(
 ) -> list[Part]:
     """Count the rows before the row *before_id* that ``*``, *whole_id*, does not repeat."""
     start_us = scope.start_us
-    from_us = -_EVER if start_us is None else start_us
+    from_us = -EVER if start_us is None else start_us
     where = (
         int(scope.is_rolling),
         start_us or 0,

@@ -27,6 +27,12 @@ except ImportError:
     except ImportError:
         from hashlib import sha256
 
+EVER = 2**63 - 1
+"""A moment after all others, in microseconds."""
+
+BY_IDENTITY = '{"model":"identity"}'
+"""The tags of a budget's row whose model stands for all names of it."""
+
 
 class Head(NamedTuple):
     """An account's last row, as far as the next one needs it.

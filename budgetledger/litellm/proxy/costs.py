@@ -77,7 +77,7 @@ def of_stream(
         usage, figure = larger, None
     if figure is None:
         figure = _computed(data, answered, usage)
-    cost = _believed(figure, _is_cached(data), is_free)
+    cost = _believed(figure, _is_cached(data) or _is_cached_stream(data), is_free)
     return Paid(answered, usage, cost, _places(data), type(answer))
 
 
@@ -228,6 +228,12 @@ def _logged(data: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _is_cached(data: Mapping[str, Any]) -> bool:
     return bool(_logged(data).get("cache_hit"))
+
+
+def _is_cached_stream(data: Mapping[str, Any]) -> bool:
+    """Whether LiteLLM has this stream from its cache, which it may log only after the end."""
+    details = getattr(data.get("litellm_logging_obj"), "caching_details", None)
+    return isinstance(details, Mapping) and details.get("cache_hit") is True
 
 
 def _believed(figure: Decimal | None, is_cached: bool, is_free: bool) -> Decimal | None:

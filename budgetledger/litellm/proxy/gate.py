@@ -19,6 +19,7 @@ from starlette.requests import Request
 
 _log = logging.getLogger("budgetledger.proxy")
 _request: ContextVar[Request | None] = ContextVar("budgetledger_request", default=None)
+_key: ContextVar[Any] = ContextVar("budgetledger_key", default=None)
 
 _OWN = "LiteLLM reports no cost of it to the caller"
 UNHOOKED: Mapping[str, str] = MappingProxyType(
@@ -36,6 +37,9 @@ UNHOOKED: Mapping[str, str] = MappingProxyType(
 )
 """Endpoints that spend money and call no hook, by function name; and why they are refused where a
 budget applies."""
+
+_KEYLESS = frozenset({"vllm_proxy_route", "azure_proxy_route"})
+# LiteLLM before 1.100 calls its function there without the key.
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 # POST requests to a provider that spend nothing: counting, uploading, cancelling.
@@ -69,6 +73,13 @@ def spends_nothing() -> bool:
     return request.method in _READING or _UNBILLED.fullmatch(request.url.path) is not None
 
 
+def key_not_passed_on() -> Any:
+    """The key of the current request, if its endpoint calls LiteLLM's function without it."""
+    request = _request.get()
+    name = "" if request is None else getattr(request.scope.get("endpoint"), "__name__", "")
+    return _key.get() if name in _KEYLESS else None
+
+
 def _guarded(authenticate: Callable[..., Awaitable[Any]], admit: Admit) -> Callable[..., Any]:
     """*authenticate*, then *admit* for endpoints in `UNHOOKED`.
 
@@ -85,6 +96,7 @@ def _guarded(authenticate: Callable[..., Awaitable[Any]], admit: Admit) -> Calla
         _request.set(request)
         sent = {name: await read(request) for name, read in headers.items()}
         key = await authenticate(request=request, **sent)
+        _key.set(key)
         name = getattr(request.scope.get("endpoint"), "__name__", "")
         if name in UNHOOKED:
             await admit(key, name, UNHOOKED[name])

@@ -46,6 +46,7 @@ from budgetledger.holds import called_at
 from budgetledger.journal.drafts import HoldRequest, minimal_request
 from budgetledger.journal.journal import journal_of
 from budgetledger.ledger import Ledger, ledger_at
+from budgetledger.litellm.price_list import price_list
 from budgetledger.litellm.proxy.accounts import ProxyCaller, accounts_of
 from budgetledger.litellm.proxy.call_kinds import FREE, PASS_THROUGH, REFUSED, STATED, plain_kind
 from budgetledger.litellm.proxy.costs import (
@@ -55,7 +56,7 @@ from budgetledger.litellm.proxy.costs import (
     of_failure,
     of_response,
 )
-from budgetledger.litellm.proxy.gate import install, spends_nothing
+from budgetledger.litellm.proxy.gate import install, key_not_passed_on, spends_nothing
 from budgetledger.litellm.proxy.quotes import LEAST, Quote, models_behind, quote
 from budgetledger.litellm.proxy.refusals import refusal
 from budgetledger.litellm.proxy.requests import (
@@ -114,7 +115,7 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
 
         The Proxy's own calls, such as health checks, have no key and pass.
         """
-        key = None if is_noted(kwargs) else key_of(kwargs)
+        key = None if is_noted(kwargs) else key_of(kwargs) or key_not_passed_on()
         if key is not None:
             details = getattr(kwargs.get("litellm_logging_obj"), "model_call_details", {})
             kind = getattr(call_type, "value", None) or details.get("call_type") or "unknown"
@@ -221,8 +222,8 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
         call.may_answer = models_behind(found or ())
         now = datetime.now(UTC)
         most_expensive = partial(extreme, prices=journal.prices, most=True)
-        assumed = journal.default_output_tokens
-        return quote(kind, data, found or [], litellm.model_cost, assumed, now, most_expensive)
+        assumed, listed = journal.default_output_tokens, price_list(litellm.model_cost)
+        return quote(kind, data, found or [], listed, assumed, now, most_expensive)
 
     async def _meet(self, accounts: tuple[str, ...], *, is_user: bool) -> None:
         """Set the parents of accounts new to this process, and the default budget of users."""
@@ -486,6 +487,9 @@ def _unpriced(model: str, error: UnpricedModel) -> UnpricedModel:
 
 class _Refused(ProxyException):  # type: ignore[misc]  # litellm's own types are not read
     """The answer to a refused client, with ``error.code`` in words instead of the status."""
+
+    def __str__(self) -> str:  # which LiteLLM before 1.90 leaves empty in its log
+        return str(self.message)
 
     def to_dict(self) -> dict[str, Any]:
         body: dict[str, Any] = super().to_dict()

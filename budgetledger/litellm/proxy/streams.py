@@ -33,9 +33,11 @@ async def paid_for_stream(call: Call, data: Mapping[str, Any], *, is_broken: boo
 
 def _covers(reported: Paid, stream: StreamReading) -> bool:
     """Whether LiteLLM's figure is of a whole answer; it may leave out the output of a text."""
+    if reported.cost == 0:  # from the cache, or free
+        return True
     if reported.cost is None or not stream.is_whole:
         return False
-    return not reported.cost or reported.usage is None or reported.usage.output_tokens > 0
+    return reported.usage is None or reported.usage.output_tokens > 0
 
 
 def rest_of_stream(call: Call, entry: Entry, paid: Paid) -> Decimal | None:

@@ -172,8 +172,8 @@ PROJECTS = ("one", "one", "two")  # of each open ledger: two on the same project
 # (which open ledger, account): mostly the same account, so that its history grows long
 DESKS = [(0, "alice"), (1, "alice"), (0, "bob"), (2, "alice")]
 desks = st.sampled_from(DESKS[:2] * 3 + DESKS[2:])
-NOBODYS = "house-model"
-models = st.sampled_from(["gpt-4o", "o3", NOBODYS, *sorted(NAMES["gpt-4o"])])
+UNLISTED = "house-model"
+models = st.sampled_from(["gpt-4o", "o3", UNLISTED, *sorted(NAMES["gpt-4o"])])
 usages = st.tuples(st.integers(0, 10**6), st.integers(0, 10**4))
 picos = st.integers(0, 3) | st.integers(0, 9 * PICO) | st.integers(0, 10**5 * PICO)
 written = st.sampled_from([lambda pico: usd(pico), lambda pico: f"{usd(pico):f}"])
@@ -274,7 +274,8 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
                 (project_id,) = tx.execute(
                     "SELECT project_id FROM accounts WHERE id = ?", (account_id,)
                 ).fetchone()
-                found = tx.execute(compiled(HEAD), (project_id, account_id, account_id)).fetchone()
+                where = (project_id, account_id, project_id, account_id)
+                found = tx.execute(compiled(HEAD), where).fetchone()
                 assert head == tuple(found)
 
         ledger._journal.write(compare)
@@ -380,13 +381,21 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
         self.charge(desk, call, content, (pico, None))
 
     @rule(
-        desk=desks, model=st.sampled_from(["gpt-4o", NOBODYS]), used=usages, key=keys, pause=pauses
+        desk=desks,
+        model=st.sampled_from(["gpt-4o", UNLISTED]),
+        used=usages,
+        key=keys,
+        pause=pauses,
     )
     def charge_usage(self, desk, model, used, key, pause):
         self.clock.advance(**pause)
         cost = used[0] * GPT_4O_INPUT_PICO + used[1] * GPT_4O_OUTPUT_PICO
         call = {"usage": Usage(*used), "model": model, "key": key}
-        content = {"model": model, "cost": None if model == NOBODYS else cost, "tokens": sum(used)}
+        content = {
+            "model": model,
+            "cost": None if model == UNLISTED else cost,
+            "tokens": sum(used),
+        }
         self.charge(desk, call, content, (None, used))
 
     @rule(desk=desks, used=usages, pause=pauses)
