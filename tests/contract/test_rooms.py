@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "journal": "words responses pricing storage",
     "verbs": "words pricing storage journal",
     "ledger": "words responses pricing storage journal verbs",
+    "imports": "words responses",
     "render": "words pricing journal ledger",
     "clients": "words responses ledger",
     "litellm": "words tokens responses pricing storage journal verbs ledger clients",
