@@ -25,7 +25,7 @@ WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :rows)
 INSERT INTO entries (project_id, account_id, recorded_at_us, kind, model, cost_pico,
     price_source, input_tokens, output_tokens, requests,
     total_usd, total_pico, total_tokens, total_requests,
-    model_usd, model_pico, model_tokens, model_requests, hash, settings_count)
+    model_usd, model_pico, model_tokens, model_requests, hash, settings_rows)
 SELECT 1, :account, :first_us + i * (:span_us / :rows), 'charge', 'model-' || (i % :models),
     1000000000, 'given', 10, 5, 1,
     i / 1000, i % 1000 * 1000000000, i * 15, i,

@@ -34,6 +34,7 @@ __all__ = [
     "Answer",
     "BudgetRevision",
     "EntryRow",
+    "LateEntry",
     "ModelRun",
     "OpenHold",
     "ParentChange",
@@ -204,7 +205,7 @@ class EntryRow(_Row, table=True):
         default=None, sa_column=Column(_BIG, CheckConstraint("held_tokens >= 0"))
     )
     expires_at_us: int | None = Field(default=None, sa_column=Column(_BIG))
-    settings_count: int | None = Field(default=None, sa_column=Column(_BIG))
+    settings_rows: int | None = Field(default=None, sa_column=Column(_BIG))
 
 
 event.listen(
@@ -377,6 +378,36 @@ class Answer(_Row, table=True):
     total_pico: int = Field(sa_column=Column(_BIG, nullable=False))
     total_tokens: int = Field(sa_column=Column(_BIG, nullable=False))
     total_requests: int = Field(sa_column=Column(_BIG, nullable=False))
+
+
+class LateEntry(_Row, table=True):
+    """An entry that belongs to an earlier time than it was recorded.
+
+    An index over the entries, which ``verify`` recounts: budgets and reports count such a row
+    where it belongs. ``within_us`` is the least power of two above the delay; ``names`` as in
+    ``answers``.
+    """
+
+    __tablename__ = "late_entries"
+    __table_args__ = (
+        # The late rows that belong before a moment and were recorded since: balances, the first
+        # hold in a window; and as the start of a rolling window moves: holds.
+        Index(
+            "late_entries_by_delay",
+            *("account_id", "within_us", "recorded_at_us", "belongs_at_us"),
+        ),
+        Index("late_entries_by_time", "account_id", "recorded_at_us"),
+        Index("late_entries_by_belonging", "account_id", "belongs_at_us"),
+        CheckConstraint("belongs_at_us < recorded_at_us"),
+        {"sqlite_strict": True, "sqlite_with_rowid": False},
+    )
+
+    account_id: int = Field(sa_column=Column(_BIG, ForeignKey("accounts.id"), primary_key=True))
+    entry_id: int = Field(sa_column=Column(_BIG, ForeignKey("entries.id"), primary_key=True))
+    recorded_at_us: int = Field(sa_column=Column(_BIG, nullable=False))
+    belongs_at_us: int = Field(sa_column=Column(_BIG, nullable=False))
+    within_us: int = Field(sa_column=Column(_BIG, nullable=False))
+    names: str | None = Field(default=None, sa_column=Column(_TEXT))
 
 
 class OpenHold(_Row, table=True):

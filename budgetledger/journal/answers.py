@@ -9,12 +9,22 @@ the totals of the account's calls of these two names so far: an index, as `model
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from budgetledger.journal import statements
 from budgetledger.journal.rules import ZEROS, Draft, sums
 from budgetledger.pricing.identity import covers
 from budgetledger.storage.dialect import compiled
 from budgetledger.storage.protocols import Execute
+
+
+class Counted(NamedTuple):
+    """What of an account is added up: the ``models`` asked for, and pairs in ``answers``."""
+
+    models: Sequence[str]
+    answers: Sequence[str] = ()
+
 
 KEY = "answered"
 _MARK = f'"{KEY}":'  # a name that contains it has its quotes escaped

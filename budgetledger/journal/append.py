@@ -11,6 +11,7 @@ from budgetledger.journal import accounts, statements
 from budgetledger.journal.accounts import Ref
 from budgetledger.journal.answers import has_answer, note_answer
 from budgetledger.journal.entry_rows import entry_with_key
+from budgetledger.journal.late import late_row
 from budgetledger.journal.rules import (
     ASSUMED_OUTPUT,
     SETTINGS,
@@ -70,16 +71,18 @@ def append(
     draft: Draft,
     detail: tuple[Any, ...] = (),
     not_before_us: int = 0,
+    belongs_us: int | None = None,
 ) -> Appended:
     """Append *draft* to the account's journal.
 
     *detail*: the values of a row in another table that belongs to this one; the hash covers them.
+    *belongs_us*: when the row belongs, if that is not when its call was made, or now.
     """
     head = head_of(tx, account)
     if head.model != draft.model:  # usually the model of the row before
         head = _another_model(tx, account, head, draft.model)
     at_us = max(tx.now_us, head.recorded_at_us, not_before_us)
-    entry, follower = insert_after(tx.execute, account, head, at_us, draft, detail)
+    entry, follower = insert_after(tx.execute, account, head, at_us, draft, detail, belongs_us)
     tx.memory.heads[account.id] = follower
     behind_us = head.recorded_at_us - tx.now_us
     return _appended((entry, behind_us, True, follower.settings_count, head.whole_id, False))
@@ -92,6 +95,7 @@ def insert_after(
     at_us: int,
     draft: Draft,
     detail: tuple[Any, ...] = (),
+    belongs_us: int | None = None,
 ) -> tuple[Entry, Head]:
     """Insert *draft* as the row after *head*, which must have the totals of its model.
 
@@ -115,8 +119,14 @@ def insert_after(
     entry_id = execute(insert, row).lastrowid
     if has_answer(draft):
         note_answer(execute, account_id, at_us, entry_id, draft)
+    late_id = head.late_id
+    belongs_us = draft.occurred_at_us if belongs_us is None else belongs_us
+    if belongs_us is not None and belongs_us < at_us:
+        execute(statements.INSERT_LATE, late_row(account_id, entry_id, at_us, belongs_us, draft))
+        late_id = entry_id
     entry = _entry((entry_id, project, name, at_us, *draft, digest))
-    return entry, head_in((digest, at_us, *totals, count, entry_id, draft.model, head.whole_id))
+    follower = digest, at_us, *totals, count, entry_id, draft.model, head.whole_id, late_id
+    return entry, head_in(follower)
 
 
 def _another_model(tx: Transaction, account: Ref, head: Head, model: str | None) -> Head:

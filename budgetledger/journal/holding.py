@@ -24,6 +24,7 @@ from budgetledger.journal.accounts import Ref
 from budgetledger.journal.append import append, find_or_open, recorded
 from budgetledger.journal.basis import NO_ESTIMATE
 from budgetledger.journal.entry_rows import entry_with_id
+from budgetledger.journal.late import settle_belongs
 from budgetledger.journal.minimal_holds import unlimited
 from budgetledger.journal.posting import post, post_along
 from budgetledger.journal.refusals import refusal
@@ -166,13 +167,16 @@ def settle(tx: Transaction, account: Ref, draft: Draft) -> Entry:
         return first
     if draft.kind == "release":
         return _release_of_failed(tx, account, draft)
+    belongs_us = settle_belongs(tx.execute, draft)
     above_ids = _close(tx, account.id, draft.hold_id)
     if above_ids is not None:
-        return post_along(tx, account, above_ids, draft, and_whole=True).entry
+        return post_along(
+            tx, account, above_ids, draft, belongs_us=lambda _: belongs_us, and_whole=True
+        ).entry
     closed_by = closing_entry(tx, account, draft.hold_id)
     if closed_by is not None and closed_by.kind == "settle":
         _refuse_closed(tx, account, draft.hold_id, None)
-    return post(tx, account, draft).entry
+    return post(tx, account, draft, belongs_us).entry
 
 
 def _release_of_failed(tx: Transaction, account: Ref, draft: Draft) -> Entry:

@@ -65,7 +65,7 @@ def _unpriced(
     first_us, last_us = stated.get(model, (start_us, start_us))
     if not first_us <= start_us <= last_us:
         first_us, last_us = start_us, start_us
-    where = (level.account.id, last_us, model, model)
+    where = (level.account.id, last_us, start_us, model, model)
     row = tx.execute(compiled(statements.UNPRICED_MINIMAL), where).fetchone()
     if row is None:
         stated[model] = first_us, level.head.recorded_at_us

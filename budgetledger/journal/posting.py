@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from budgetledger.entries import MONEY_KINDS
+from budgetledger.entries import MONEY_KINDS, Entry
 from budgetledger.errors import IdempotencyConflict, InvalidAmount, UnknownEntry
 from budgetledger.journal import accounts, statements
 from budgetledger.journal.accounts import Ref
@@ -23,9 +23,12 @@ from budgetledger.storage.dialect import compiled
 _SOME = 50  # rows read at once; an entry has fewer repetitions and alerts
 
 
-def post(tx: Transaction, account: Ref, draft: Draft, detail: tuple[Any, ...] = ()) -> Appended:
-    """Append *draft*, repeat it in the journals above, and raise the alerts it leads to."""
-    appended = append(tx, account, draft, detail)
+def post(tx: Transaction, account: Ref, draft: Draft, belongs_us: int | None = None) -> Appended:
+    """Append *draft*, repeat it in the journals above, and raise the alerts it leads to.
+
+    *belongs_us*: see `append`.
+    """
+    appended = append(tx, account, draft, belongs_us=belongs_us)
     settings = settings_of(tx, account, appended.settings_count)
     if settings.has_alerts:
         raise_alerts(tx, account)
@@ -34,7 +37,7 @@ def post(tx: Transaction, account: Ref, draft: Draft, detail: tuple[Any, ...] = 
     repeated = draft._replace(origin_id=appended.entry.id, idempotency_key=None)
     upper = above(tx, account, settings, appended.whole_id)
     while upper is not None:
-        row = append(tx, upper, repeated, detail)
+        row = append(tx, upper, repeated, belongs_us=belongs_us)
         settings = settings_of(tx, upper, row.settings_count)
         if settings.has_alerts:
             raise_alerts(tx, upper)
@@ -98,13 +101,30 @@ def adjust(
     if is_total:
         amount = to_usd(total_pico - (corrected.cost_pico or 0) - stated)
         draft = draft._replace(cost_pico=to_pico(amount, "amount", signed=True, one_entry=True))
-    elif corrected.cost_pico is None and stated + draft.cost_pico < 0:
+    _check_net(corrected, stated, draft.cost_pico or 0)
+    places = _repeated_in(tx, corrected.id)  # where it counts, even if parents changed
+    above_ids = [account_id for account_id in places if account_id != account.id]
+    return post_along(tx, account, above_ids, draft, (corrected.hash.hex(),), places.__getitem__)
+
+
+def _check_net(corrected: Entry, stated: int, amount_pico: int) -> None:
+    """Refuse an adjustment that would make what an entry cost in all negative.
+
+    *stated*: the sum of its earlier adjustments, in picodollars.
+    """
+    net = (corrected.cost_pico or 0) + stated
+    if amount_pico >= 0 or net + amount_pico >= 0:
+        return
+    amount, cost = f"{to_usd(amount_pico):f}", f"{to_usd(max(net, 0)):f}"
+    if corrected.cost_pico is None and not stated:
         raise InvalidAmount(
             f"entry {corrected.id} has no price, so the amount states its cost, which cannot "
-            "be below 0; pass what the call cost"
+            f"be below 0, got {amount}; pass what the call cost"
         )
-    above_ids = _repeated_in(tx, corrected.id)  # where it counts, even if parents changed
-    return post_along(tx, account, above_ids, draft, (corrected.hash.hex(),))
+    raise InvalidAmount(
+        f"entry {corrected.id} costs {cost} USD with its adjustments, and {amount} USD would make "
+        f"it less than 0; pass {'0' if net <= 0 else f'-{cost}'} or more"
+    )
 
 
 def post_along(
@@ -113,11 +133,15 @@ def post_along(
     above_ids: Sequence[int],
     draft: Draft,
     detail: tuple[Any, ...] = (),
+    belongs_us: Callable[[int], int | None] = lambda account_id: None,
     *,
     and_whole: bool = False,
 ) -> Appended:
-    """`post`, but repeated in the journals of *above_ids* (*and_whole*: and the project's)."""
-    appended = append(tx, account, draft, detail)
+    """`post`, but repeated in the journals of *above_ids* (*and_whole*: and the project's).
+
+    *belongs_us*: when the row belongs in the journal of an account, see `append`.
+    """
+    appended = append(tx, account, draft, detail, belongs_us=belongs_us(account.id))
     whole_id = appended.whole_id
     if and_whole and whole_id is not None and whole_id not in (account.id, *above_ids):
         above_ids = [*above_ids, whole_id]
@@ -126,23 +150,26 @@ def post_along(
     for account_id in above_ids:
         upper = accounts.account_by_id(tx.execute, account.project_id, account.project, account_id)
         repeated = draft._replace(origin_id=appended.entry.id, idempotency_key=None)
-        row = append(tx, upper, repeated, detail)
+        row = append(tx, upper, repeated, detail, belongs_us=belongs_us(account_id))
         if settings_of(tx, upper, row.settings_count).has_alerts:
             raise_alerts(tx, upper)
     return appended
 
 
-def _repeated_in(tx: Transaction, entry_id: int) -> list[int]:
-    """The accounts whose journals repeat an entry. Repetitions and alerts follow it at once."""
-    account_ids = []
-    after_id, rows = entry_id, []
+def _repeated_in(tx: Transaction, entry_id: int) -> dict[int, int]:
+    """The accounts whose journals have an entry or repeat it, and when it belongs in each.
+
+    Repetitions and alerts follow an entry at once.
+    """
+    places: dict[int, int] = {}
+    from_id = entry_id
     while True:
-        rows = tx.execute(compiled(statements.ROWS_AFTER), (after_id, _SOME)).fetchall()
-        for origin_id, kind, account_id in rows:
+        rows = tx.execute(compiled(statements.ROWS_FROM), (from_id, _SOME)).fetchall()
+        for origin_id, kind, account_id, belongs_us in rows:
             if origin_id == entry_id:
-                account_ids.append(account_id)
+                places[account_id] = belongs_us
             elif kind not in ("alert", "resolve"):
-                return account_ids
+                return places
         if len(rows) < _SOME:
-            return account_ids
-        after_id += _SOME
+            return places
+        from_id += _SOME

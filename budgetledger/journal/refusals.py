@@ -11,7 +11,7 @@ from math import inf
 from budgetledger.entries import Budget, Measure
 from budgetledger.errors import BudgetExceededError
 from budgetledger.journal import statements
-from budgetledger.journal.reports import EVER, counted_by, counts, totals_before
+from budgetledger.journal.reports import EVER, counted_by, counts, recorded_before, totals_before
 from budgetledger.journal.rules import Check, Need, next_time, of_measure
 from budgetledger.journal.standing import Level
 from budgetledger.journal.transaction import Transaction
@@ -93,6 +93,7 @@ def _retry_at(tx: Transaction, level: Level, refused: Check, need: Need) -> int 
     shift_us = level.settings.shifts.get(budget.name, 0)
     deadlines, held_after = _held_after(tx, level, budget)
     everything, counted = posted, None
+    before = recorded_before if level.head.late_id is None else totals_before
     if span_us is not None:
         counted = counted_by(execute, account_id, budget)
         everything = _units(totals_before(execute, account_id, EVER, counted), measure)
@@ -103,7 +104,7 @@ def _retry_at(tx: Transaction, level: Level, refused: Check, need: Need) -> int 
             turned = window.end_us is not None and at_us >= window.end_us
             return held + (0 if turned else posted) <= room
         start_us = max(shift_us, max(at_us, level.head.recorded_at_us) - span_us)
-        gone = _units(totals_before(execute, account_id, start_us, counted), measure)
+        gone = _units(before(execute, account_id, start_us, counted), measure)
         return held + everything - gone <= room
 
     moment_us = next_time(level.head, tx.now_us)

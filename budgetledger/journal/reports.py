@@ -1,12 +1,12 @@
 """Reads the budgets in force, their active windows, and what was posted in these.
 
 Every function runs on one snapshot. Costs come from running totals: two index seeks for a
-window, however many rows it has.
+window, however many rows it has; and from the late rows (see `journal.late`), of which it reads
+those that belong before the window or its end and were recorded after that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from decimal import Decimal
 from operator import add
 from typing import NamedTuple
@@ -14,7 +14,8 @@ from typing import NamedTuple
 from budgetledger.entries import Balance, Budget, BudgetStatus, Measure
 from budgetledger.journal import statements
 from budgetledger.journal.accounts import Ref, no_budget
-from budgetledger.journal.answers import answers_counted
+from budgetledger.journal.answers import Counted, answers_counted
+from budgetledger.journal.late import late_totals
 from budgetledger.journal.rules import of_measure
 from budgetledger.money import PICO, Sum, to_usd
 from budgetledger.pricing.identity import covers
@@ -34,6 +35,8 @@ NOTHING: tuple[int, ...] = (0, 0, 0, 0)
 EVER = 2**63 - 1
 """A moment after all others."""
 
+_FIRST = -EVER  # a moment before all others
+
 
 class Posted(NamedTuple):
     """What was posted in a window, of every measure."""
@@ -45,13 +48,6 @@ class Posted(NamedTuple):
     def of(self, measure: Measure) -> int:
         """Picodollars or a count."""
         return of_measure(measure, *self)
-
-
-class Counted(NamedTuple):
-    """What of an account is added up: the ``models`` asked for, and pairs in ``answers``."""
-
-    models: Sequence[str]
-    answers: Sequence[str] = ()
 
 
 class Revision(NamedTuple):
@@ -137,23 +133,39 @@ def posted(
     known_us: int = EVER,
     counted: Counted | None = None,
 ) -> Posted:
-    """The sum of the rows recorded in *window*, up to a moment; of *counted*, unless None."""
-    end_us = _end(window, known_us)
-    until = totals_before(execute, account_id, end_us, counted)
+    """The sum of the rows that belong to *window*, as known at a moment.
+
+    Of *counted*, unless None.
+    """
+    end_us = EVER if window.end_us is None else window.end_us
+    until = totals_before(execute, account_id, end_us, counted, known_us)
     if window.start_us is None:
         before = NOTHING
     else:
-        before = totals_before(execute, account_id, min(window.start_us, end_us), counted)
+        before = totals_before(execute, account_id, window.start_us, counted, known_us)
     usd, pico, tokens, requests = (a - b for a, b in zip(until, before, strict=True))
     return Posted(usd * PICO + pico, tokens, requests)
 
 
-def _end(window: Window, known_us: int) -> int:
-    """Where *window* ends if only rows up to a moment are known."""
-    return min(EVER if window.end_us is None else window.end_us, known_us + 1)
-
-
 def totals_before(
+    execute: Execute,
+    account_id: int,
+    moment_us: int,
+    counted: Counted | None,
+    known_us: int = EVER,
+) -> tuple[int, ...]:
+    """The sum of the rows that belong before a moment, as known at another, in `Head`'s order.
+
+    Of *counted*, unless None.
+    """
+    totals = recorded_before(execute, account_id, min(moment_us, known_us + 1), counted)
+    if moment_us > known_us or moment_us == EVER:
+        return totals  # no known row is recorded later
+    late = late_totals(execute, account_id, moment_us, known_us, counted)
+    return tuple(map(add, totals, late)) if any(late) else totals
+
+
+def recorded_before(
     execute: Execute, account_id: int, moment_us: int, counted: Counted | None
 ) -> tuple[int, ...]:
     """The running totals just before a moment, of *counted* unless None, in `Head`'s order."""
@@ -259,11 +271,16 @@ def _holds_now(window: Window, now_us: int | None) -> bool:
     return now_us is None or window.end_us is None or now_us < window.end_us
 
 
+def _belonging(window: Window, known_us: int) -> tuple[int, ...]:
+    """The parameters of a statement about rows that belong to *window*, known at a moment."""
+    start_us = _FIRST if window.start_us is None else window.start_us
+    return start_us, known_us, start_us, EVER if window.end_us is None else window.end_us, known_us
+
+
 def _unpriced(
     execute: Execute, account_id: int, window: Window, known_us: int, counted: Counted | None
 ) -> int:
-    start_us = 0 if window.start_us is None else window.start_us
-    when = start_us, _end(window, known_us), known_us
+    when = _belonging(window, known_us)
     count = 0
     for model in (None,) if counted is None else counted.models:
         rows = execute(compiled(statements.UNPRICED), (account_id, model, model, *when))
@@ -274,8 +291,7 @@ def _unpriced(
 def _assumed(
     execute: Execute, account_id: int, window: Window, known_us: int, counted: Counted | None
 ) -> int:
-    start_us = 0 if window.start_us is None else window.start_us
-    when = start_us, _end(window, known_us), known_us
+    when = _belonging(window, known_us)
     sum_pico = 0
     for model in (None,) if counted is None else counted.models:
         where = (account_id, model, model, *when)

@@ -34,6 +34,7 @@ class Head(NamedTuple):
     ``usd`` to ``requests`` are the account's running totals (whole dollars, picodollars above
     them, tokens, requests), ``model_*`` those of ``model``. ``id`` is None before the first row.
     ``whole_id``: the project's own account, if there is one, which repeats the rows of all.
+    ``late_id``: the account's last row that belongs to an earlier time than it was recorded.
     """
 
     hash: bytes
@@ -50,6 +51,7 @@ class Head(NamedTuple):
     id: int | None = None
     model: str | None = None
     whole_id: int | None = None
+    late_id: int | None = None
 
 
 _NO_TOTALS = (None,) * 4

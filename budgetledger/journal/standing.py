@@ -8,20 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from operator import sub
 from typing import Any, Literal, NamedTuple
 
 from budgetledger.entries import Budget
 from budgetledger.journal import statements
 from budgetledger.journal.accounts import Ref, account_by_id
+from budgetledger.journal.answers import Counted
+from budgetledger.journal.late import moved
 from budgetledger.journal.reports import (
     BY_IDENTITY,
     EVER,
     NOTHING,
-    Counted,
     counted_by,
     counts,
+    recorded_before,
     thresholds,
-    totals_before,
 )
 from budgetledger.journal.rules import (
     Check,
@@ -62,7 +64,7 @@ def head_of(tx: Transaction, account: Ref) -> Head:
 
 
 def _read_head(tx: Transaction, account: Ref) -> Head:
-    row = tx.execute(_HEAD, (account.project_id, account.id)).fetchone()
+    row = tx.execute(_HEAD, (account.project_id, account.id, account.id)).fetchone()
     if row is not None:
         head = head_in(row)
     else:
@@ -208,22 +210,26 @@ def _sum_held(
 
 
 def _posted(tx: Transaction, level: Level, budget: Budget) -> tuple[Window, tuple[int, ...]]:
-    """The active window, and what was posted in it."""
+    """The active window, and what belongs to it."""
     account, head, settings = level
     moment_us = next_time(head, tx.now_us)
     counted = counted_by(tx.execute, account.id, budget)
     if counted is None:
         until = account_totals(head)
     else:
-        until = totals_before(tx.execute, account.id, EVER, counted)
+        until = recorded_before(tx.execute, account.id, EVER, counted)
     cut = settings.cuts.get(budget.name)
     if cut is not None and _within(cut[0], moment_us):
         window, before = cut
     else:
         window, before = _cut(tx, level, budget, counted, moment_us, until)
-    if before is NOTHING:
-        return window, until
-    return window, tuple(a - b for a, b in zip(until, before, strict=True))
+    used = until if before is NOTHING else tuple(map(sub, until, before))
+    if head.late_id is None or window.start_us is None:
+        return window, used
+    late = settings.late.get(budget.name)
+    late = moved(tx.execute, account.id, late, window.start_us, head.late_id, counted)
+    settings.late[budget.name] = late
+    return window, tuple(map(sub, used, late.totals))
 
 
 def _cut(
@@ -245,7 +251,7 @@ def _cut(
     elif head.recorded_at_us < start_us:
         return window, until  # nothing posted yet, but rows may still come before the start
     else:
-        before = totals_before(tx.execute, account.id, start_us, counted)
+        before = recorded_before(tx.execute, account.id, start_us, counted)
     if budget.period.per != "rolling":
         settings.cuts[budget.name] = window, before
     return window, before

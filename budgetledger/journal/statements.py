@@ -19,13 +19,18 @@ _LAST = "ORDER BY recorded_at_us DESC, id DESC LIMIT 1"
 _TOTALS = "total_usd, total_pico, total_tokens, total_requests"
 _MODEL_TOTALS = "model_usd, model_pico, model_tokens, model_requests"
 
+# When the row e belongs.
+_BELONGS = """coalesce((SELECT late.belongs_at_us FROM late_entries late
+                WHERE late.account_id = e.account_id AND late.entry_id = e.id), e.recorded_at_us)"""
+
 # -- writing ------------------------------------------------------------------------------
 
 # Every row: what the next row of an account follows.
 HEAD = f"""
-SELECT hash, recorded_at_us, {_TOTALS}, {_MODEL_TOTALS}, coalesce(settings_count, 0), id, model,
-       (SELECT id FROM accounts WHERE project_id = :project_id AND name = '*') AS whole_id
-FROM entries WHERE account_id = :account_id {_LAST}"""
+SELECT hash, recorded_at_us, {_TOTALS}, {_MODEL_TOTALS}, coalesce(settings_rows, 0), id, model,
+       (SELECT id FROM accounts WHERE project_id = :project_id AND name = '*') AS whole_id,
+       (SELECT max(entry_id) FROM late_entries WHERE account_id = :account_id) AS late_id
+FROM entries WHERE account_id = :account_id_2 {_LAST}"""
 
 # The same for an account without rows.
 WHOLE_PROJECT = "SELECT id FROM accounts WHERE project_id = :project_id AND name = '*'"
@@ -59,7 +64,7 @@ _SPENT = (
 )
 _SELDOM = ("tags", "note", "corrects_id", "idempotency_key", "origin_id")
 _OF_HOLD = ("hold_id", "held_pico", "held_tokens", "expires_at_us")
-_FOLLOWS = (*_TOTALS.split(", "), *_MODEL_TOTALS.split(", "), "hash", "settings_count")
+_FOLLOWS = (*_TOTALS.split(", "), *_MODEL_TOTALS.split(", "), "hash", "settings_rows")
 INSERT_ENTRY = _insert("entries", *_PLACE, *_SPENT, *_SELDOM, *_OF_HOLD, *_FOLLOWS)
 
 # Most rows use few columns, and binding a NULL takes three times as long as a number.
@@ -89,6 +94,10 @@ INSERT_PRICE_REVISION = _insert(
 INSERT_MODEL_RUN = _insert("model_runs", "account_id", "model", "recorded_at_us", "entry_id")
 INSERT_ANSWER = _insert(
     "answers", "account_id", "names", "recorded_at_us", "entry_id", *_TOTALS.split(", ")
+)
+INSERT_LATE = _insert(
+    "late_entries",
+    *("account_id", "entry_id", "recorded_at_us", "belongs_at_us", "within_us", "names"),
 )
 INSERT_OPEN_HOLD = _insert(
     "open_holds",
@@ -135,10 +144,10 @@ WHERE account_id = :account_id AND expires_at_us > :now_us ORDER BY expires_at_u
 
 # minimal hold: the first settle of one on an account that still has no price, of a model if named.
 # Index: entries_unestimated.
-UNPRICED_MINIMAL = """
+UNPRICED_MINIMAL = f"""
 SELECT coalesce(e.origin_id, e.id) FROM entries e
 WHERE e.account_id = :account_id AND e.recorded_at_us >= :from_us
-      AND e.cost_pico IS NULL AND e.kind = 'settle'
+      AND {_BELONGS} >= :start_us AND e.cost_pico IS NULL AND e.kind = 'settle'
       AND substr(e.note, 1, 11) = 'no estimate'
       AND (CAST(:model AS TEXT) IS NULL OR e.model = :model_2)
       AND NOT EXISTS (SELECT 1 FROM entries later
@@ -160,7 +169,7 @@ WHERE project_id = :project_id AND kind = 'settle' AND note = :note
       AND substr(note, 1, 11) = 'no estimate' AND origin_id IS NULL
 ORDER BY id DESC LIMIT 1"""
 
-# hold, charge: the settings of an account, cached while its settings_count is unchanged.
+# hold, charge: the settings of an account, cached while its count of settings is unchanged.
 CURRENT_BUDGETS = """
 SELECT b.name, b.measure, b.limit_units, b.limit_pico, b.model, b.per, b.timezone, b.week_start,
        b.anchor_us, b.span_us, b.created_at, b.alert_at,
@@ -220,26 +229,61 @@ SELECT {_TOTALS} FROM entries
 WHERE account_id = :account_id AND recorded_at_us < :before_us {_LAST}"""
 
 # balance: the requests of a window that were recorded without a price and have none yet.
-UNPRICED = """
+UNPRICED = f"""
 SELECT count(*) FROM entries e
 WHERE e.account_id = :account_id AND e.kind IN ('charge', 'settle') AND e.cost_pico IS NULL
       AND (CAST(:model AS TEXT) IS NULL OR e.model = :model_2)
-      AND e.recorded_at_us >= :start_us AND e.recorded_at_us < :end_us
+      AND e.recorded_at_us >= :start_us AND e.recorded_at_us <= :known_us
+      AND {_BELONGS} >= :start_us_2 AND {_BELONGS} < :end_us
       AND NOT EXISTS (SELECT 1 FROM entries later
                       WHERE later.corrects_id = coalesce(e.origin_id, e.id)
-                      AND later.recorded_at_us <= :known_us)"""
+                      AND later.recorded_at_us <= :known_us_2)"""
 
 # balance: the sum of a window's costs that are assumed and were not stated since, in two parts.
-ASSUMED = """
+ASSUMED = f"""
 SELECT CAST(coalesce(sum(e.cost_pico / 1000000), 0) AS BIGINT),
        CAST(coalesce(sum(e.cost_pico % 1000000), 0) AS BIGINT)
 FROM entries e
 WHERE e.account_id = :account_id AND e.price_source = 'assumed'
       AND (CAST(:model AS TEXT) IS NULL OR e.model = :model_2)
-      AND e.recorded_at_us >= :start_us AND e.recorded_at_us < :end_us
+      AND e.recorded_at_us >= :start_us AND e.recorded_at_us <= :known_us
+      AND {_BELONGS} >= :start_us_2 AND {_BELONGS} < :end_us
       AND NOT EXISTS (SELECT 1 FROM entries later
                       WHERE later.corrects_id = coalesce(e.origin_id, e.id)
-                      AND later.recorded_at_us <= :known_us)"""
+                      AND later.recorded_at_us <= :known_us_2)"""
+
+# balance, hold: the late rows that belong before a moment and were recorded at or after it. One
+# index seek for each power of two that bounds delays of the account (see journal.late).
+_LATE = """
+SELECT e.model, l.names, CAST(coalesce(sum(e.cost_pico / 1000000), 0) AS BIGINT),
+       CAST(coalesce(sum(e.cost_pico % 1000000), 0) AS BIGINT),
+       CAST(coalesce(sum(e.input_tokens + e.output_tokens), 0) AS BIGINT),
+       CAST(coalesce(sum(e.requests), 0) AS BIGINT)
+FROM late_entries l JOIN entries e ON e.id = l.entry_id WHERE l.account_id = :account_id"""
+_BY_NAME = "GROUP BY e.model, l.names"
+LATE = f"""
+WITH RECURSIVE scales(within_us) AS (
+    SELECT min(within_us) FROM late_entries WHERE account_id = :account_id_2
+    UNION ALL
+    SELECT (SELECT min(within_us) FROM late_entries WHERE account_id = :account_id_3
+            AND within_us > scales.within_us)
+    FROM scales WHERE scales.within_us IS NOT NULL
+)
+{_LATE.replace("FROM", "FROM scales CROSS JOIN")} AND l.within_us = scales.within_us
+      AND l.recorded_at_us >= :moment_us AND l.recorded_at_us < :moment_us_2 + scales.within_us
+      AND l.recorded_at_us <= :known_us AND l.belongs_at_us < :moment_us_3 {_BY_NAME}"""
+
+# hold: those that were recorded since the last look; and where the window's start has moved from
+# one moment to another, those that come to belong before it, and those recorded before it by now.
+LATE_SINCE = f"""{_LATE} AND l.entry_id > :late_id
+      AND l.belongs_at_us < :moment_us AND l.recorded_at_us >= :moment_us_2 {_BY_NAME}"""
+LATE_ADDED = f"""{_LATE} AND l.belongs_at_us >= :from_us AND l.belongs_at_us < :moment_us
+      AND l.recorded_at_us >= :moment_us_2 {_BY_NAME}"""
+LATE_GONE = f"""{_LATE} AND l.recorded_at_us >= :from_us AND l.recorded_at_us < :moment_us
+      AND l.belongs_at_us < :from_us_2 {_BY_NAME}"""
+
+# settle with the time of the call: when its hold was granted.
+RECORDED_AT = "SELECT recorded_at_us FROM entries WHERE id = :id"
 
 # model_costs: the same for one model. Its last row is the account's, or the end of a run.
 MODEL_TOTALS_BEFORE = f"""
@@ -442,7 +486,7 @@ SELECT e.id, e.project_id, e.hash, {_TOTALS}, {_MODEL_TOTALS},
        e.recorded_at_us, e.kind, e.model, e.cost_pico, e.price_source, e.occurred_at_us,
        e.input_tokens, e.output_tokens, e.requests, e.usage, e.price, e.tags, e.note,
        e.corrects_id, e.idempotency_key, e.origin_id, e.hold_id, e.held_pico, e.held_tokens,
-       e.expires_at_us, e.settings_count
+       e.expires_at_us, e.settings_rows
 FROM entries e WHERE e.account_id = :account_id ORDER BY e.recorded_at_us, e.id"""
 
 BUDGET_DETAIL = """
@@ -458,9 +502,11 @@ FROM threshold_crossings WHERE entry_id = :entry_id"""
 
 SHIFT_DETAIL = "SELECT budget, start_us, turned FROM window_shifts WHERE entry_id = :entry_id"
 
-# adjust: the rows that follow an entry; those that repeat it come first, in its transaction.
-ROWS_AFTER = """
-SELECT origin_id, kind, account_id FROM entries WHERE id > :id ORDER BY id LIMIT :most"""
+# adjust: an entry and the rows that follow it; those that repeat it come first, in its
+# transaction.
+ROWS_FROM = f"""
+SELECT coalesce(e.origin_id, e.id), e.kind, e.account_id, {_BELONGS}
+FROM entries e WHERE e.id >= :id ORDER BY e.id LIMIT :most"""
 
 # adjust: the sum of an entry's adjustments, in two parts, as whole amounts could overflow.
 STATED_SINCE = """
@@ -496,12 +542,15 @@ SELECT account_id, hold_id, expires_at_us, model, held_pico, held_tokens, path F
 MODEL_RUNS = "SELECT model, recorded_at_us, entry_id FROM model_runs WHERE account_id = :account_id"
 ALL_ANSWERS = f"""
 SELECT names, recorded_at_us, entry_id, {_TOTALS} FROM answers WHERE account_id = :account_id"""
+ALL_LATE = """
+SELECT account_id, entry_id, recorded_at_us, belongs_at_us, within_us, names FROM late_entries
+WHERE account_id = :account_id"""
 PARENT_CHANGES = "SELECT entry_id, parent_id FROM parent_changes"
 CORRECTED = "SELECT DISTINCT corrects_id FROM entries WHERE corrects_id IS NOT NULL"
 
-# verify: the first row with a settings_count; rows of the first schema have none.
+# verify: the first row with a count of settings; rows of the first schema have none.
 COUNTED_FROM = """
-SELECT coalesce(min(id), 9223372036854775807) FROM entries WHERE settings_count IS NOT NULL"""
+SELECT coalesce(min(id), 9223372036854775807) FROM entries WHERE settings_rows IS NOT NULL"""
 
 
 # -- copy: every column of every table ------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from budgetledger.entries import Alert, Budget
 from budgetledger.journal.accounts import Ref
+from budgetledger.journal.late import Kept
 from budgetledger.journal.rules import Crossed, Head
 from budgetledger.prices import PriceBook
 from budgetledger.storage.protocols import Execute
@@ -15,8 +16,9 @@ _MOST_REMEMBERED = 20_000  # accounts; a little over a kilobyte each
 class Settings:
     """The cached settings of an account, valid while its `settings_count` equals *version*.
 
-    ``cuts``, by budget: the last active window, and what was posted before it. ``stated``, by
-    model: between which moments every settle of a minimal hold has a price.
+    ``cuts``, by budget: the last active window, and what was recorded before it; ``late``: which
+    of the rows recorded since belong before it. ``stated``, by model: between which moments every
+    settle of a minimal hold has a price.
     """
 
     __slots__ = (
@@ -24,6 +26,7 @@ class Settings:
         "cuts",
         "frozen",
         "has_alerts",
+        "late",
         "parent_id",
         "plain_version",
         "shifts",
@@ -50,6 +53,7 @@ class Settings:
         self.has_alerts = bool(standing) or any(budget.alert_at for budget in budgets)
         self.plain_version = -1 if self.has_alerts or parent_id is not None else version
         self.cuts: dict[str, tuple[Window, tuple[int, ...]]] = {}
+        self.late: dict[str, Kept] = {}
         self.stated: dict[str | None, tuple[int, int]] = {}
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from budgetledger.journal import statements
 from budgetledger.journal.answers import follow_answer, has_answer, names_of
+from budgetledger.journal.late import LateRows
 from budgetledger.journal.price_rows import price_problems
 from budgetledger.journal.problem import Problem
 from budgetledger.journal.rules import (
@@ -60,6 +61,7 @@ def verify(
     (total,) = execute("SELECT count(*) FROM entries").fetchone()
     accounts = execute(compiled(statements.ALL_ACCOUNTS)).fetchall()
     (counted_from,) = execute(statements.COUNTED_FROM).fetchone()
+    corrected = {corrects_id for (corrects_id,) in execute(statements.CORRECTED)}
     done = 0
 
     def count_row() -> None:
@@ -69,7 +71,8 @@ def verify(
             progress(done, total)
 
     for account in accounts:
-        problems += _journal_problems(execute, account, counted_from, count_row)
+        late = LateRows(execute, account[0], corrected)
+        problems += _journal_problems(execute, account, counted_from, count_row, late)
     problems += hierarchy_problems(execute, counted_from)
     problems += price_problems(execute)
     return Verification(len(accounts), done, tuple(problems))
@@ -106,6 +109,7 @@ def _journal_problems(
     account_row: tuple[int, int, str, str, int],
     counted_from: int,
     count_row: Callable[[], None],
+    late: LateRows,
 ) -> list[Problem]:
     account_id, project_id, project, account, created_at_us = account_row
     problems: list[Problem] = []
@@ -139,7 +143,7 @@ def _journal_problems(
         # Go on from what the row states, so that one change is not reported at every later row.
         if head.model not in (None, draft.model):
             runs.add((head.model, head.recorded_at_us, head.id))
-        place = row_count or 0, entry_id, draft.model, None
+        place = row_count or 0, entry_id, draft.model, None, None
         head = Head._make((row_hash, recorded_at_us, *row_totals, *place))
         if draft.model is not None:
             models[draft.model] = model_totals(head)
@@ -147,6 +151,7 @@ def _journal_problems(
             names = names_of(draft)
             answers[names] = follow_answer(draft, answers.get(names))
             answered.add((names, recorded_at_us, entry_id, *answers[names]))
+        late.pass_row(entry_id, recorded_at_us, draft)
         count_row()
     runs ^= set(execute(compiled(statements.MODEL_RUNS), (account_id,)))
     for entry_id in sorted({entry_id for _, _, entry_id in runs}):
@@ -158,6 +163,8 @@ def _journal_problems(
         problems.append(
             Problem("the totals of what another model answered are wrong", account, entry_id)
         )
+    for entry_id in late.astray():
+        problems.append(Problem("the list of late rows is wrong about this row", account, entry_id))
     return problems
 
 

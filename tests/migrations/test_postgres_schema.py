@@ -1,5 +1,7 @@
 """The schema on PostgreSQL: what the migrations make, what is declared, and who may change it."""
 
+from datetime import UTC, datetime
+
 import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -42,6 +44,7 @@ def ledger(made):
         opened.set_price("own-m", input="1e-7", cache_read="12.5", note="per contract")
         opened.remove_price("own-m")
         opened.charge("alice", RESPONSE, model="my-alias")
+        opened.charge("alice", cost=1, occurred_at=datetime(2026, 1, 2, tzinfo=UTC))
         yield opened
 
 
@@ -164,6 +167,7 @@ TAMPERED = {
     "UPDATE parent_changes SET parent_id = account_id": "was changed, removed or put",
     "DELETE FROM model_runs": "the list of runs of a model is wrong",
     "DELETE FROM answers": "the totals of what another model answered are wrong",
+    "DELETE FROM late_entries": "the list of late rows is wrong",
     "DELETE FROM open_holds": "the list of open holds is wrong",
     "UPDATE price_revisions SET effective_at_us = 0 WHERE id = 1": "own price 1, or the one before",
     "DELETE FROM price_revisions WHERE id = 2": "own price 3, or the one before",
@@ -262,7 +266,7 @@ def test_a_schema_that_is_there_already_and_empty(new_schema):
 def test_code_whose_columns_are_gone_is_told_to_restart(made):
     with Ledger(made.target) as ledger:
         ledger.set_budget("alice", 1)
-        made.sql("ALTER TABLE entries RENAME COLUMN settings_count TO later")
+        made.sql("ALTER TABLE entries RENAME COLUMN settings_rows TO later")
         with pytest.raises(StoreError, match="restart this program"):
             ledger.charge("alice", cost=1)
 

@@ -32,7 +32,7 @@ SAVED = Path(__file__).parent / "saved"
 RELEASED = sorted(file.stem for file in SAVED.glob("*.sql"))
 APPEND_ONLY = {
     "projects", "accounts", "entries", "budget_revisions", "window_shifts", "parent_changes",
-    "threshold_crossings", "model_runs", "price_revisions", "answers",
+    "threshold_crossings", "model_runs", "price_revisions", "answers", "late_entries",
 }  # fmt: skip
 TABLES = APPEND_ONLY | {"open_holds"}
 
@@ -132,6 +132,7 @@ def test_every_table_is_strict_and_guarded_but_for_the_list_of_open_holds(path):
             "open_holds",
             "model_runs",
             "answers",
+            "late_entries",
         }
         triggers = database.execute(
             "SELECT tbl_name, name FROM sqlite_master WHERE type = 'trigger'"
@@ -149,7 +150,7 @@ def test_code_of_before_the_upgrade_writes_no_more(path):
         ledger.charge("alice", cost=1)
     with closing(sqlite3.connect(path)) as database:
         database.execute("CREATE TEMP TABLE forged AS SELECT * FROM entries")
-        database.execute("UPDATE forged SET id = NULL, settings_count = NULL")
+        database.execute("UPDATE forged SET id = NULL, settings_rows = NULL")
         with pytest.raises(sqlite3.IntegrityError, match="restart this program"):
             database.execute("INSERT INTO entries SELECT * FROM forged")
 
@@ -158,7 +159,7 @@ def test_code_whose_columns_are_gone_is_told_to_restart(path):
     with Ledger(path) as ledger:
         ledger.set_budget("alice", 1)
         with closing(sqlite3.connect(path)) as database:  # as a later revision may
-            database.execute("ALTER TABLE entries RENAME COLUMN settings_count TO later")
+            database.execute("ALTER TABLE entries RENAME COLUMN settings_rows TO later")
         with pytest.raises(StoreError, match="restart this program"):
             ledger.charge("alice", cost=1)
 
@@ -266,7 +267,7 @@ def test_no_error_of_sqlalchemy_escapes(path, with_revision):
 
 # project, account; limit, posted, held, and window of the budget it reports; costs by model
 BALANCES = """
-app alice 10 -0.249999999999 0 01-31T23:00Z 02-28T23:00Z gpt-4o=-0.249999999999
+app alice 10 0.000000000001 0 01-31T23:00Z 02-28T23:00Z gpt-4o=0.000000000001
 app bob 6 0.5 0 02-01T00:30Z 02-28T20:30Z o3=0.5
 app team:research 1000000000 18000000 0 None None o3=18000000
 other alice 1 2 0 None None unknown=2
@@ -302,13 +303,16 @@ SAID = {  # by revision: what `verify` counts, and the balances
         (11, 78, ()),
         BALANCES.rstrip() + WITH_ASSUMED_HOLDS.rstrip() + WITH_PRICES.rstrip() + WITH_UNKNOWN_COSTS,
     ),
-    "0005": (
-        (12, 80, ()),
-        BALANCES.rstrip()
-        + WITH_ASSUMED_HOLDS.rstrip()
-        + WITH_PRICES.rstrip()
-        + WITH_UNKNOWN_COSTS.rstrip()
-        + WITH_ANSWERS,
+    **dict.fromkeys(
+        ("0005", "0006"),
+        (
+            (12, 80, ()),
+            BALANCES.rstrip()
+            + WITH_ASSUMED_HOLDS.rstrip()
+            + WITH_PRICES.rstrip()
+            + WITH_UNKNOWN_COSTS.rstrip()
+            + WITH_ANSWERS,
+        ),
     ),
 }
 
@@ -358,8 +362,9 @@ def test_a_saved_ledger_opens_and_says_the_same(saved, path, clock, tmp_path):
         assert ledger.verify() == counted
     after = rows(path)
     for row in before["entries"]:
-        if "settings_version" in row:  # as it was called before 0003
-            row["settings_count"] = row.pop("settings_version")
+        for earlier in ("settings_version", "settings_count"):  # before 0003, and 0006
+            if earlier in row:
+                row["settings_rows"] = row.pop(earlier)
     assert {
         table: [
             {column: now[column] for column in then}
@@ -403,7 +408,7 @@ def test_threads_upgrade_one_ledger_at_once(saved, path, clock):
     assert failed == []
     (accounts, entries, _), _ = SAID[saved]
     with Ledger(path, project="app", clock=clock) as ledger:
-        assert ledger.balance("alice").posted == Decimal("1.750000000001")
+        assert ledger.balance("alice").posted == Decimal("2.000000000001")
         assert ledger.verify() == (accounts, entries + 8, ())
 
 
@@ -430,7 +435,7 @@ def old(path, clock):
 @pytest.mark.parametrize(
     ("project", "account", "available", "budget"),
     [
-        ("app", "alice", Decimal("10.249999999999"), "usd/month"),
+        ("app", "alice", Decimal("9.999999999999"), "usd/month"),
         ("app", "bob", Decimal("5.5"), "default"),  # as revised, since its window was shifted
         ("other", "alice", Decimal(-1), "usd"),
     ],
@@ -463,12 +468,12 @@ def test_settings_made_since_the_upgrade_reach_who_has_read_the_old_ones(old):
     """Rows of the first schema do not count settings, and what was read of them is kept."""
     ledger, other = old(), old()
     ledger.charge("alice", cost=1)
-    ledger.hold("alice", 9).release()
+    ledger.hold("alice", 8).release()
 
     other.set_budget("alice", 6, per="month", timezone="Europe/Berlin")
     with pytest.raises(BudgetExceededError):
-        ledger.hold("alice", 9)
-    ledger.hold("alice", 5).release()
+        ledger.hold("alice", 8)
+    ledger.hold("alice", 4).release()
 
     other.shift_window("alice")
     ledger.hold("alice", 6).release()

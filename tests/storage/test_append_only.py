@@ -264,11 +264,11 @@ BY_HAND_OF_HOLDS = [
     ("UPDATE entries SET expires_at_us = expires_at_us + 1 WHERE id = 14", "alice", 14),
     ("UPDATE entries SET expires_at_us = 1 WHERE id = 23", "bob", 23),
     # How many settings there were.
-    ("UPDATE entries SET settings_count = settings_count + 1 WHERE id = 6", "alice", 6),
-    ("UPDATE entries SET settings_count = settings_count - 1 WHERE id = 19", "bob", 19),
-    ("UPDATE entries SET settings_count = 0 WHERE id = 8", "alice", 8),
-    ("UPDATE entries SET settings_count = NULL WHERE id = 8", "alice", 8),
-    ("UPDATE entries SET settings_count = NULL WHERE id = 1", "*", 11),
+    ("UPDATE entries SET settings_rows = settings_rows + 1 WHERE id = 6", "alice", 6),
+    ("UPDATE entries SET settings_rows = settings_rows - 1 WHERE id = 19", "bob", 19),
+    ("UPDATE entries SET settings_rows = 0 WHERE id = 8", "alice", 8),
+    ("UPDATE entries SET settings_rows = NULL WHERE id = 8", "alice", 8),
+    ("UPDATE entries SET settings_rows = NULL WHERE id = 1", "*", 11),
     # A repeated row that is changed, removed, moved.
     ("UPDATE entries SET cost_pico = 1 WHERE id = 9", "team", 9),
     ("UPDATE entries SET cost_pico = 1 WHERE id = 9", None, 9),
@@ -408,8 +408,8 @@ def test_verify_tells_nothing_from_none(holding, sql, column):
 @pytest.mark.parametrize(
     "edit",
     [
-        "UPDATE entries SET settings_count = NULL WHERE account_id = 3",
-        "UPDATE entries SET settings_count = 0 WHERE account_id = 3",
+        "UPDATE entries SET settings_rows = NULL WHERE account_id = 3",
+        "UPDATE entries SET settings_rows = 0 WHERE account_id = 3",
     ],
 )
 def test_verify_counts_settings_where_no_row_of_an_account_does(holding, sql, edit):

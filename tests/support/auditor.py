@@ -31,7 +31,30 @@ ROW = {
     "expires_us": None,
     "basis": None,
     "minimal": None,
+    "belongs_us": None,
 }
+
+
+def _sql_belongs(row, hold):
+    """When a call's row belongs, in the SQL of both databases."""
+    return f"""
+    CASE WHEN {row}.occurred_at_us IS NULL OR {row}.occurred_at_us >= {row}.recorded_at_us
+         THEN {row}.recorded_at_us
+         WHEN {row}.kind <> 'settle' OR {hold}.recorded_at_us <= {row}.occurred_at_us
+         THEN {row}.occurred_at_us
+         WHEN {hold}.recorded_at_us < {row}.recorded_at_us THEN {hold}.recorded_at_us
+         ELSE {row}.recorded_at_us END"""
+
+
+SQL_BELONGS = f"""
+CASE WHEN e.corrects_id IS NULL
+     THEN (SELECT {_sql_belongs("c", "h")} FROM entries c
+           LEFT JOIN entries h ON h.id = c.hold_id WHERE c.id = e.id)
+     ELSE (SELECT {_sql_belongs("c", "h")} FROM entries c
+           LEFT JOIN entries h ON h.id = c.hold_id
+           WHERE c.account_id = e.account_id AND coalesce(c.origin_id, c.id) = e.corrects_id)
+END"""
+"""When the row e belongs, worked out from the entries alone."""
 
 
 def usd(pico):
@@ -105,8 +128,8 @@ class Auditor:
             for row in self.rows
             if row["who"] == who
             and row["kind"] in MONEY
-            and (start is None or start <= row["at_us"])
-            and (end is None or row["at_us"] < end)
+            and (start is None or start <= row["belongs_us"])
+            and (end is None or row["belongs_us"] < end)
             and (names is None or row["model"] in names)
         ]
 
@@ -171,8 +194,23 @@ class Auditor:
         self.accounts.add(who)
         row = {"id": len(self.rows) + 1, "who": who, "kind": kind, **ROW}
         row |= {"at_us": self.moment(now, who), **facts}
+        row["belongs_us"] = self.belongs(row)
         self.rows.append(row)
         return row
+
+    def belongs(self, row):
+        """When a row belongs: not where it was recorded, if its call was made before."""
+        at, occurred = row["at_us"], row.pop("occurred_us", None)
+        if row["corrects"] is not None:
+            (at,) = {
+                call["belongs_us"]
+                for call in self.rows
+                if call["who"] == row["who"] and row["corrects"] in (call["id"], call["origin"])
+            }
+        elif occurred is not None:
+            granted = self.rows[row["hold"] - 1]["at_us"] if row["hold"] else occurred
+            at = min(at, max(occurred, granted))
+        return at
 
     def post(self, now, who, kind, line=None, **facts):
         first = None
@@ -384,7 +422,7 @@ class Auditor:
         rows = self.within(who, one["window"], one["model"])
         moments = {hold["expires_us"] for hold in self.open_holds(now, who, one["model"])}
         if isinstance(one["per"], int):  # a row leaves just after the span
-            moments |= {row["at_us"] + one["per"] + 1 for row in rows}
+            moments |= {row["belongs_us"] + one["per"] + 1 for row in rows}
         elif one["window"][1] is not None:
             moments.add(one["window"][1])
         for moment in sorted(moments):
@@ -412,7 +450,7 @@ class Auditor:
             assert set(hold["counts_on"]) & set(line)
             hold["closed_by"] = self.append(now, hold["who"], "expire", hold=hold["id"])["id"]
 
-    def settle(self, now, number, model, cost, used):
+    def settle(self, now, number, model, cost, used, occurred_us=None):
         """*cost* None: nobody knows it. *used* None: nothing was told of it."""
         hold = self.holds[number]
         if hold["closed_by"] and self.rows[hold["closed_by"] - 1]["kind"] == "settle":
@@ -429,7 +467,7 @@ class Auditor:
             used = used or (hold["prompt"], need["tokens"] - hold["prompt"])
             basis, cost = ("assumed", need["usd"]) if hold["is_estimate"] else ("unpriced", None)
         facts = {"model": model, "cost": cost, "used": used, "requests": 1, "hold": number}
-        facts |= {"basis": basis, "minimal": hold["minimal"]}
+        facts |= {"basis": basis, "minimal": hold["minimal"], "occurred_us": occurred_us}
         row = self.post(now, hold["who"], "settle", line, **facts)
         hold["closed_by"] = row["id"]
         return "entry", row["id"]
@@ -451,11 +489,12 @@ class Auditor:
 
     # -- money ----------------------------------------------------------------------------------
 
-    def charge(self, now, who, model, cost, used, key, content):
+    def charge(self, now, who, model, cost, used, key, content, occurred_us=None):
         row, conflict = self.with_key(who[0], key, content)
         if row is None:
             self.accounts.add(who)
             facts = {"model": model, "cost": cost, "used": used, "requests": 1, "key": key}
+            facts["occurred_us"] = occurred_us
             row = self.post(now, who, "charge", **facts, content=content)
         return conflict or ("entry", row["id"])
 
@@ -468,7 +507,7 @@ class Auditor:
         if first is not None:
             return conflict or ("entry", first["id"])
         stated = [r["cost"] for r in self.rows if r["corrects"] == number and not r["origin"]]
-        if row["cost"] is None and sum(stated) + pico < 0:
+        if pico < 0 and (row["cost"] or 0) + sum(stated) + pico < 0:
             return ("bad input",)
         facts = {"model": row["model"], "cost": pico, "corrects": number, "key": key}
         facts |= {"content": content}

@@ -92,8 +92,7 @@ def test_a_million_charges_add_up_to_the_last_picodollar(ledger, path):
 def test_a_lifetime_beyond_what_an_integer_of_picodollars_holds(ledger, path):
     ledger.set_budget("big", 10**9)
     costs = [Decimal(9_000_000)] * 30 + [PICODOLLAR] * 3 + [Decimal("0.999999999999")]
-    for cost in costs:
-        last = ledger.charge("big", cost=cost, model="m")
+    entries = [ledger.charge("big", cost=cost, model="m") for cost in costs]
     total = sum(costs)
     assert total == Decimal("270000001.000000000002")
     balance = ledger.balance("big")
@@ -110,11 +109,12 @@ def test_a_lifetime_beyond_what_an_integer_of_picodollars_holds(ledger, path):
     for view in ("spend_by_day", "spend_by_model"):
         assert query(path, f"SELECT cost_usd, requests FROM {view}") == [(float(total), len(costs))]
 
-    # Corrections cross dollars downwards, and the total may fall below nothing.
-    for amount in ("-0.000000000003", "-1.5", "0.999999999999", *["-9000000"] * 31):
-        ledger.adjust(last, amount, reason="a correction")
+    # Corrections cross dollars downwards, to what is left of the last charges.
+    amounts = ("-0.000000000003", "-1.5", "0.999999999999", *["-9000000"] * 29)
+    for entry, amount in zip([entries[0]] * 3 + entries[1:30], amounts, strict=True):
+        ledger.adjust(entry, amount, reason="a correction")
         total += Decimal(amount)
         assert ledger.balance("big").posted == total
         assert ledger.model_costs("big") == {"m": total}
-    assert total == Decimal("-8999999.500000000002")
+    assert total == Decimal("9000000.499999999998")
     assert ledger.verify().ok

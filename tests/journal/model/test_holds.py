@@ -93,6 +93,7 @@ needs = st.sampled_from(
     ]
 )
 charged = st.tuples(st.just("cost"), picos) | st.tuples(st.just("usage"), usages)
+lates = st.sampled_from([None] * 5 + [{"seconds": 1}, {"minutes": 2}, {"hours": 3}, {"days": 2}])
 paid = charged | st.tuples(st.just("unknown"), st.sampled_from(["gpt-4o", HOUSE]))
 names = st.sampled_from([None, None, "default", "cap"])
 shares = st.sampled_from([(), (), ("0.5", "1"), ("0.8",), ("1", "2")])
@@ -105,10 +106,10 @@ ASKS = {
     "shift_window": (accounts, st.none() | which),
     "freeze": (accounts, st.sampled_from([True, False, False])),
     "hold": (accounts, needs, keys, waits),
-    "settle": (which, paid, st.sampled_from([None, None, "gpt-4o", HOUSE])),
+    "settle": (which, paid, st.sampled_from([None, None, "gpt-4o", HOUSE]), lates),
     "release": (which,),
     "extend": (which, waits),
-    "charge": (accounts, charged, models, keys),
+    "charge": (accounts, charged, models, keys, lates),
     "adjust": (which, st.integers(-3, 3).map(lambda n: n * PICO), keys),
 }
 OFTEN = (
@@ -533,24 +534,30 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
         granted = find_hold(self.ledgers[number]._journal, hold["id"])
         return Hold(ledger._journal, granted, None)
 
-    def plan_settle(self, number, ledger, place, paid, model):
+    def plan_settle(self, number, ledger, place, paid, model, late):
         hold = self.held_by(number, ledger, place)
         if hold is None:
             return None
-        how, size = paid
+        (how, size), (occurred_at, occurred_us) = paid, self.ago(late)
         filed = model or hold.model
         if how == "unknown":
             filed = filed or size
             return (
-                lambda: hold.settle({"model": filed, "id": "x"}, model=model),
-                lambda auditor: auditor.settle(self.clock(), hold.id, filed, None, None),
+                lambda: hold.settle(
+                    {"model": filed, "id": "x"}, model=model, occurred_at=occurred_at
+                ),
+                lambda auditor: auditor.settle(
+                    self.clock(), hold.id, filed, None, None, occurred_us
+                ),
             )
         used = (0, 0) if how == "cost" else size
         cost = size if how == "cost" else auditor.priced(filed, used)
         given = usd(size) if how == "cost" else Usage(*size)
         return (
-            lambda: hold.settle(given, model=model),
-            lambda auditor: auditor.settle(self.clock(), hold.id, filed or "unknown", cost, used),
+            lambda: hold.settle(given, model=model, occurred_at=occurred_at),
+            lambda auditor: auditor.settle(
+                self.clock(), hold.id, filed or "unknown", cost, used, occurred_us
+            ),
         )
 
     def plan_release(self, number, ledger, place):
@@ -568,8 +575,16 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
             lambda auditor: auditor.extend(self.clock(), hold.id, round(wait * 1e6)),
         )
 
-    def plan_charge(self, number, ledger, account, paid, model, key):
+    def ago(self, late):
+        """A moment before now, and its microseconds; None for no moment."""
+        if late is None:
+            return None, None
+        moment = from_us(self.clock()) - timedelta(**late)
+        return moment, to_us(moment)
+
+    def plan_charge(self, number, ledger, account, paid, model, key, late):
         who, (how, size) = self.who(number, account), paid
+        occurred_at, occurred_us = self.ago(late)
         if how == "cost":
             asked, cost, used, given = {"cost": usd(size)}, size, (0, 0), (size, None)
         else:
@@ -578,8 +593,10 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
         filed = model or "unknown"
         content = (who, "charge", filed, given)
         return (
-            lambda: ledger.charge(account, **asked, model=model, key=key),
-            lambda auditor: auditor.charge(self.clock(), who, filed, cost, used, key, content),
+            lambda: ledger.charge(account, **asked, model=model, key=key, occurred_at=occurred_at),
+            lambda auditor: auditor.charge(
+                self.clock(), who, filed, cost, used, key, content, occurred_us
+            ),
         )
 
     def plan_adjust(self, number, ledger, place, pico, key):
@@ -701,8 +718,9 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
             f"""
             SELECT coalesce(sum({column.get(one["measure"], "requests")}), 0) FROM entries e
             JOIN accounts a ON a.id = e.account_id JOIN projects p ON p.id = a.project_id
-            WHERE p.name = ? AND a.name = ? AND recorded_at_us >= coalesce(CAST(? AS BIGINT), 0)
-                  AND recorded_at_us < coalesce(CAST(? AS BIGINT), 9e18)
+            WHERE p.name = ? AND a.name = ?
+                  AND {auditor.SQL_BELONGS} >= coalesce(CAST(? AS BIGINT), 0)
+                  AND {auditor.SQL_BELONGS} < coalesce(CAST(? AS BIGINT), 9e18)
                   {counting}""",
             (*who, start, end, *names),
         ).fetchone()

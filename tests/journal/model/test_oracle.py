@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from auditor import NAMES, names_of
+from auditor import NAMES, SQL_BELONGS, names_of
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -60,6 +60,7 @@ class Books:
             "who": who,
             "kind": kind,
             "at_us": max(at_us, self.last_us(who)),
+            "occurred_us": None,
             "model": None,
             "answered": None,
             "cost": None,
@@ -69,6 +70,11 @@ class Books:
             "corrects": None,
             **facts,
         }
+        row["belongs_us"] = row["at_us"]
+        if row["corrects"] is not None:
+            row["belongs_us"] = self.rows[row["corrects"] - 1]["belongs_us"]
+        elif row["occurred_us"] is not None:
+            row["belongs_us"] = min(row["at_us"], row["occurred_us"])
         self.rows.append(row)
         return row
 
@@ -122,8 +128,8 @@ class Books:
         return [
             row
             for row in self.of(who)
-            if (start_us is None or start_us <= row["at_us"])
-            and (end_us is None or row["at_us"] < end_us)
+            if (start_us is None or start_us <= row["belongs_us"])
+            and (end_us is None or row["belongs_us"] < end_us)
             and row["at_us"] <= known_us
             and (names is None or row["model"] in names or row["answered"] in names)
         ]
@@ -188,6 +194,9 @@ budgets = st.fixed_dictionaries(
     }
 )
 pauses = st.sampled_from([{}, {"microseconds": 1}, {"hours": 7}, {"days": 3}])
+lates = st.sampled_from(
+    [None, None, {"days": -1}, {"microseconds": 1}, {"seconds": 3}, {"hours": 30}, {"days": 40}]
+)
 forward = {"microseconds": 1}, {"seconds": 1}, {"hours": 5}, {"days": 1}, {"days": 400}
 backward = {"microseconds": -1}, {"seconds": -2}, {"days": -2}
 
@@ -265,7 +274,7 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
                 (project_id,) = tx.execute(
                     "SELECT project_id FROM accounts WHERE id = ?", (account_id,)
                 ).fetchone()
-                found = tx.execute(compiled(HEAD), (project_id, account_id)).fetchone()
+                found = tx.execute(compiled(HEAD), (project_id, account_id, account_id)).fetchone()
                 assert head == tuple(found)
 
         ledger._journal.write(compare)
@@ -359,11 +368,15 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
         tags=tags,
         key=keys,
         pause=pauses,
+        late=lates,
     )
-    def charge_cost(self, desk, model, pico, written, tags, key, pause):
+    def charge_cost(self, desk, model, pico, written, tags, key, pause, late):
         self.clock.advance(**pause)
         call = {"cost": written(pico), "model": model, "tags": tags, "key": key}
         content = {"model": model or "unknown", "cost": pico, "tokens": 0}
+        if late is not None:
+            call["occurred_at"] = from_us(self.clock()) - timedelta(**late)
+            content["occurred_us"] = to_us(call["occurred_at"])
         self.charge(desk, call, content, (pico, None))
 
     @rule(
@@ -439,7 +452,7 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
         call = {"reason": "wrong price", "key": key}
         earlier = [r["cost"] for r in self.books.rows if r["corrects"] == row["id"]]
         known = self.books.with_key(row["who"][0], key)
-        if known is None and row["cost"] is None and sum(earlier) + pico < 0:
+        if known is None and pico < 0 and (row["cost"] or 0) + sum(earlier) + pico < 0:
             with pytest.raises(InvalidAmount):
                 adjust(row["id"], usd(pico), **call)
             return
@@ -494,7 +507,8 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
         for desk in DESKS:
             who, *_ = self.at(desk)
             landmarks = {to_us(START), self.now_us(who), self.now_us(who) + 40 * 86_400_000_000}
-            landmarks.update(row["at_us"] for row in self.books.of(who))
+            for time in ("at_us", "belongs_us"):
+                landmarks.update(row[time] for row in self.books.of(who))
             for *_, window, _ in self.books.statuses(who, self.now_us(who), EVER):
                 landmarks.update(us for us in window if us is not None)
             moments = [None, *(us + step for us in sorted(landmarks) for step in (-1, 0, 1))]
@@ -558,8 +572,9 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
                    coalesce(sum(requests), 0)
             FROM entries e
             JOIN accounts a ON a.id = e.account_id JOIN projects p ON p.id = a.project_id
-            WHERE p.name = ? AND a.name = ? AND recorded_at_us >= coalesce(CAST(? AS BIGINT), 0)
-                  AND recorded_at_us < coalesce(CAST(? AS BIGINT), 9e18) AND recorded_at_us <= ?
+            WHERE p.name = ? AND a.name = ?
+                  AND {SQL_BELONGS} >= coalesce(CAST(? AS BIGINT), 0)
+                  AND {SQL_BELONGS} < coalesce(CAST(? AS BIGINT), 9e18) AND recorded_at_us <= ?
                   {counting}""",
             (*who, start_us, end_us, known_us, *names),
         ).fetchone()

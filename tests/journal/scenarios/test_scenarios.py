@@ -7,6 +7,7 @@
             … anchored in Europe/Berlin of gpt-4o named cap
     remove  alice cap
     charge  alice 4.00 gpt-4o                      or: 1000+200 tokens in and out; … key k1
+            … made 2026-01-30T10:00Z               when the call was made; so for settle
     adjust  alice -0.25                            corrects the account's last charge
     shift   alice                                  or one budget: shift alice cap
     parent  alice team                             or: alice - for none
@@ -103,7 +104,12 @@ class Line:  # read from left to right
     def charge(self):
         account, amount, model = self.next(), self.next(), self.next()
         spent = {"cost": amount} if used(amount) is None else {"usage": used(amount)}
-        self.ledger.charge(account, model=model, key=self.after("key"), **spent)
+        key, occurred_at = self.after("key"), self.made()
+        self.ledger.charge(account, model=model, key=key, occurred_at=occurred_at, **spent)
+
+    def made(self):
+        when = self.after("made")
+        return when and moment(when)
 
     def adjust(self):
         *_, last = (entry for entry in self.ledger.entries(self.next()) if entry.kind == "charge")
@@ -149,7 +155,7 @@ class Line:  # read from left to right
 
     def settle(self):
         hold, amount = self.holds[self.next()], self.next()
-        hold.settle(used(amount) or amount)
+        hold.settle(used(amount) or amount, occurred_at=self.made())
 
     def release(self):
         self.holds[self.next()].release()
