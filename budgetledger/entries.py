@@ -23,6 +23,7 @@ __all__ = [
     "BudgetStatus",
     "CostBasis",
     "Entry",
+    "ManyCharged",
     "Measure",
 ]
 
@@ -45,6 +46,9 @@ ASSUMED_COST = "assumed"
 
 ESTIMATED_USAGE = "estimated"
 """Key in the usage of a settle whose tokens were counted, as the answer reported none."""
+
+RESPONSE_ID = "response_id"
+"""Key in the price of a row: the provider's id of the response."""
 
 
 class Account(NamedTuple):
@@ -147,7 +151,14 @@ class Entry(NamedTuple):
         In a row without a price, or with an assumed cost: the model that answered, if it differs
         from the row's. In a hold of which nothing could be estimated: the function that calls.
         """
-        return _json(self.price_json)
+        price = _json(self.price_json)
+        price.pop(RESPONSE_ID, None)
+        return price
+
+    @property
+    def response_id(self) -> str | None:
+        """The provider's id of the response; a long one as its digest. None if there is none."""
+        return _json(self.price_json).get(RESPONSE_ID)
 
     @property
     def tags(self) -> dict[str, Any]:
@@ -199,6 +210,17 @@ class Entry(NamedTuple):
             return None
         tokens = f" and {self.held_tokens} tokens" if self.held_tokens else ""
         return f"{display.quantity(self.held)}{tokens} until {display.iso(self.expires_at_us)}"
+
+
+class ManyCharged(NamedTuple):
+    """What `Ledger.charge_many` did, in rows."""
+
+    recorded: int
+    """New ones."""
+    repeated: int
+    """Those whose key was recorded before with the same content."""
+    unpriced: int
+    """Those of the new ones without a known price."""
 
 
 class Budget(NamedTuple):

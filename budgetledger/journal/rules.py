@@ -20,12 +20,12 @@ from budgetledger.windows import Window
 # Python's own sha256, as `random` imports it. OpenSSL's, from hashlib, is faster per byte, but
 # calling it takes longer than hashing one row.
 try:
-    from _sha2 import sha256  # type: ignore[import-not-found, unused-ignore]
+    from _sha2 import sha256 as sha256  # type: ignore[import-not-found, unused-ignore]
 except ImportError:
     try:
-        from _sha256 import sha256  # type: ignore[import-not-found, unused-ignore]
+        from _sha256 import sha256 as sha256  # type: ignore[import-not-found, unused-ignore]
     except ImportError:
-        from hashlib import sha256
+        from hashlib import sha256 as sha256
 
 
 class Head(NamedTuple):
@@ -121,8 +121,8 @@ def settling(charge: Draft, hold_id: int, tags_json: str | None, note: str | Non
     return _draft(("settle", *_cost_and_usage(charge), tags_json, note, None, key, None, *of_hold))
 
 
-_BEFORE_HOLDS = Draft._fields.index("origin_id")
-_NOTHING_OF_HOLDS = (None,) * (len(Draft._fields) - _BEFORE_HOLDS)
+BEFORE_HOLDS = Draft._fields.index("origin_id")
+_NOTHING_OF_HOLDS = (None,) * (len(Draft._fields) - BEFORE_HOLDS)
 
 SETTINGS = frozenset(("budget", "shift", "parent", "freeze", "unfreeze", "alert", "resolve"))
 """Kinds of rows that affect decisions on later ones. An account's ``settings_count`` counts them:
@@ -150,7 +150,7 @@ def follow(
     ASCII: integers, floats, None and quoted text. (JSON would take twice as long to write as it
     takes to hash.)
     """
-    evidence = draft[:_BEFORE_HOLDS] if draft[_BEFORE_HOLDS:] == _NOTHING_OF_HOLDS else draft
+    evidence = draft[:BEFORE_HOLDS] if draft[BEFORE_HOLDS:] == _NOTHING_OF_HOLDS else draft
     text = ascii((recorded_at_us, *evidence, *detail))
     digest: bytes = sha256(head.hash + text.encode()).digest()
     more = draft.cost_pico or 0, draft.input_tokens + draft.output_tokens, draft.requests

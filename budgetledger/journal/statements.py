@@ -72,6 +72,9 @@ _ALONE = {"price_source": "'given'", "input_tokens": "0", "output_tokens": "0", 
 INSERT_COST_ALONE = _insert("entries", *_PLACE, *_COST, *_FOLLOWS, **_ALONE)
 INSERT_PLAIN_ENTRY = _insert("entries", *_PLACE, *_SPENT, *_FOLLOWS)
 INSERT_STEP_OF_HOLD = _insert("entries", *_PLACE, *_SPENT, *_OF_HOLD, *_FOLLOWS)
+# The same in rows with a key and nothing else that is seldom: charge_many.
+INSERT_KEYED_COST = _insert("entries", *_PLACE, *_COST, "idempotency_key", *_FOLLOWS, **_ALONE)
+INSERT_KEYED = _insert("entries", *_PLACE, *_SPENT, "idempotency_key", *_FOLLOWS)
 INSERT_BUDGET_REVISION = _insert(
     "budget_revisions",
     *("entry_id", "account_id", "name", "measure", "limit_units", "limit_pico", "model", "per"),
@@ -362,6 +365,14 @@ SELECT e.id, p.name, a.name, e.recorded_at_us, e.kind, e.model, e.cost_pico, e.p
 FROM entries e JOIN accounts a ON a.id = e.account_id JOIN projects p ON p.id = e.project_id"""
 
 ENTRY_WITH_KEY = f"{_ENTRY} WHERE {ENTRY_BY_KEY}"
+
+
+def entries_with_keys(count: int) -> str:
+    """charge_many: the entries recorded earlier under any of *count* keys."""
+    places = ", ".join("?" * count)
+    return f"{_ENTRY} WHERE e.project_id = ? AND e.idempotency_key IN ({places})"
+
+
 # The last change a LiteLLM client sent the server: its keys have a prefix and a number.
 LAST_WITH_KEY = f"""{_ENTRY}
 WHERE e.project_id = :project_id AND e.idempotency_key > :after_key
@@ -548,6 +559,9 @@ WHERE account_id = :account_id"""
 PARENT_CHANGES = "SELECT entry_id, parent_id FROM parent_changes"
 CORRECTED = "SELECT DISTINCT corrects_id FROM entries WHERE corrects_id IS NOT NULL"
 
+# charge_many: the id before that of the next row.
+LAST_ENTRY_ID = "SELECT max(id) FROM entries"
+
 # verify: the first row with a count of settings; rows of the first schema have none.
 COUNTED_FROM = """
 SELECT coalesce(min(id), 9223372036854775807) FROM entries WHERE settings_rows IS NOT NULL"""
@@ -563,8 +577,16 @@ def all_rows(table: str, columns: Sequence[str], key: Sequence[str]) -> str:
 
 def insert_rows(table: str, columns: Sequence[str], count: int) -> str:
     """An INSERT of *count* rows of a table, ids included."""
-    places = f"({', '.join('?' * len(columns))})"
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([places] * count)}"
+    return many_of(_insert(table, *columns), count)
+
+
+def many_of(insert: str, count: int, *before: str) -> str:
+    """*insert* for *count* rows, with columns *before* the others."""
+    head, _, places = insert.partition(" VALUES (")
+    places = f"({', '.join(['?' * len(before), places])}" if before else f"({places}"
+    if before:
+        head = head.replace("(", f"({', '.join(before)}, ", 1)
+    return f"{head} VALUES {', '.join([places] * count)}"
 
 
 # Where each account's chain of hashes ends.
