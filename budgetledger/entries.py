@@ -30,7 +30,11 @@ __all__ = [
 Measure: TypeAlias = Literal["usd", "tokens", "requests"]
 """What a budget limits: US dollars, tokens, or the number of calls."""
 
-MONEY_KINDS = ("opening", "charge", "settle", "adjustment")
+IMPORTED = "import"
+"""The kind of entries from another program's log. They count in reports, but in no budget and in no
+running total, nor do their adjustments."""
+
+MONEY_KINDS = ("opening", "charge", "settle", "adjustment", IMPORTED)
 """Kinds of entries that record costs. The others are steps of holds (``hold``, ``release``,
 ``expire``, ``extend``), settings (``budget``, ``shift``, ``parent``, ``freeze``, ``unfreeze``)
 and alerts (``alert``, ``resolve``)."""

@@ -17,6 +17,7 @@ from budgetledger.journal.rules import (
     SETTINGS,
     Draft,
     Head,
+    counts,
     follow,
     model_totals,
     with_model_totals,
@@ -118,12 +119,14 @@ def insert_after(
     # sqlite3 looks for adapters of bytes but not of bytearray, which is stored alike.
     row = (project_id, account_id, at_us, *values, *totals, bytearray(digest), count)
     entry_id = execute(insert, row).lastrowid
-    if has_answer(draft):
+    is_counted = counts(draft, detail)
+    if is_counted and has_answer(draft):
         note_answer(execute, account_id, at_us, entry_id, draft)
     late_id = head.late_id
     belongs_us = draft.occurred_at_us if belongs_us is None else belongs_us
     if belongs_us is not None and belongs_us < at_us:
-        execute(statements.INSERT_LATE, late_row(account_id, entry_id, at_us, belongs_us, draft))
+        late = late_row(account_id, entry_id, at_us, belongs_us, draft, is_counted)
+        execute(statements.INSERT_LATE, late)
         late_id = entry_id
     entry = _entry((entry_id, project, name, at_us, *draft, digest))
     follower = digest, at_us, *totals, count, entry_id, draft.model, head.whole_id, late_id

@@ -202,7 +202,10 @@ def _run(batch: Batch, account: Ref, known: tuple[Any, ...], now_us: int) -> Run
         digest = sha256(digest + ascii((at_us, *draft[:BEFORE_HOLDS])).encode()).digest()
         entry_id = batch.next_id
         if belongs_us is not None and belongs_us < at_us:
-            batch(statements.INSERT_LATE, late_row(account_id, entry_id, at_us, belongs_us, draft))
+            batch(
+                statements.INSERT_LATE,
+                late_row(account_id, entry_id, at_us, belongs_us, draft, True),
+            )
             late_id = entry_id
         insert, values = statements.INSERT_KEYED, draft[:_SELDOM]
         if draft[_SOURCE:_SELDOM] == _COST_ALONE:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from budgetledger.entries import MONEY_KINDS, Entry
+from budgetledger.entries import IMPORTED, MONEY_KINDS, Entry
 from budgetledger.errors import IdempotencyConflict, InvalidAmount, UnknownEntry
 from budgetledger.journal import accounts, statements
 from budgetledger.journal.accounts import Ref
@@ -14,7 +14,7 @@ from budgetledger.journal.answers import KEY as ANSWERED
 from budgetledger.journal.answers import with_answer
 from budgetledger.journal.append import Appended, append, recorded
 from budgetledger.journal.entry_rows import entry_with_id
-from budgetledger.journal.rules import Draft
+from budgetledger.journal.rules import OF_IMPORT, Draft
 from budgetledger.journal.standing import above, settings_of
 from budgetledger.journal.transaction import Transaction
 from budgetledger.money import to_pico, to_usd
@@ -104,7 +104,8 @@ def adjust(
     _check_net(corrected, stated, draft.cost_pico or 0)
     places = _repeated_in(tx, corrected.id)  # where it counts, even if parents changed
     above_ids = [account_id for account_id in places if account_id != account.id]
-    return post_along(tx, account, above_ids, draft, (corrected.hash.hex(),), places.__getitem__)
+    detail = corrected.hash.hex(), *(OF_IMPORT if corrected.kind == IMPORTED else ())
+    return post_along(tx, account, above_ids, draft, detail, places.__getitem__)
 
 
 def _check_net(corrected: Entry, stated: int, amount_pico: int) -> None:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from budgetledger.entries import Budget, Measure
+from budgetledger.entries import IMPORTED, Budget, Measure
 from budgetledger.money import PICO, Sum
 from budgetledger.usage import positional
 from budgetledger.windows import Window
@@ -154,12 +154,25 @@ def follow(
     text = ascii((recorded_at_us, *evidence, *detail))
     digest: bytes = sha256(head.hash + text.encode()).digest()
     more = draft.cost_pico or 0, draft.input_tokens + draft.output_tokens, draft.requests
+    if not counts(draft, detail):
+        more = ZEROS[:3]
     of_account = sums(account_totals(head), *more)
     if draft.model is None:
         of_model: tuple[int | None, ...] = _NO_TOTALS
     else:
         of_model = sums(ZEROS if head.model_usd is None else model_totals(head), *more)
     return of_account + of_model, digest
+
+
+OF_IMPORT = (IMPORTED,)
+"""Follows in the detail of an adjustment of an imported entry."""
+
+
+def counts(draft: Draft, detail: tuple[object, ...]) -> bool:
+    """Whether *draft* counts in running totals: imported entries and their adjustments do not."""
+    if draft.kind == "adjustment":
+        return detail[1:] != OF_IMPORT
+    return draft.kind != IMPORTED
 
 
 def sums(totals: tuple[Any, ...], cost: int, tokens: int, requests: int) -> tuple[int, ...]:

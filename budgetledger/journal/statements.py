@@ -278,6 +278,7 @@ WITH RECURSIVE scales(within_us) AS (
 
 # hold: those that were recorded since the last look; and where the window's start has moved from
 # one moment to another, those that come to belong before it, and those recorded before it by now.
+_LATE += " AND l.within_us > 0"  # rows that count
 LATE_SINCE = f"""{_LATE} AND l.entry_id > :late_id
       AND l.belongs_at_us < :moment_us AND l.recorded_at_us >= :moment_us_2 {_BY_NAME}"""
 LATE_ADDED = f"""{_LATE} AND l.belongs_at_us >= :from_us AND l.belongs_at_us < :moment_us
@@ -463,9 +464,12 @@ _STILL_ASSUMED = _STILL_UNPRICED.replace(
     "e.cost_pico IS NULL AND e.kind IN ('charge', 'settle')",
     "e.price_source = 'assumed' AND e.usage IS NOT NULL",
 )
+_STILL_UNPRICED_IMPORTS = _STILL_UNPRICED.replace("IN ('charge', 'settle')", "= 'import'")
 UNPRICED_OF_ACCOUNT = f"""
 SELECT coalesce(e.origin_id, e.id) FROM entries e {_STILL_UNPRICED}
       AND e.account_id = :account_id
+UNION ALL
+SELECT e.id FROM entries e {_STILL_UNPRICED_IMPORTS} AND e.account_id = :account_id_3
 UNION ALL
 SELECT coalesce(e.origin_id, e.id) FROM entries e {_STILL_ASSUMED}
       AND e.account_id = :account_id_2
@@ -473,6 +477,9 @@ ORDER BY 1"""
 UNPRICED_OF_PROJECT = f"""
 SELECT e.id FROM accounts a JOIN entries e ON e.account_id = a.id {_STILL_UNPRICED}
       AND a.project_id = :project_id AND e.origin_id IS NULL
+UNION ALL
+SELECT e.id FROM accounts a JOIN entries e ON e.account_id = a.id {_STILL_UNPRICED_IMPORTS}
+      AND a.project_id = :project_id_3
 UNION ALL
 SELECT e.id FROM accounts a JOIN entries e ON e.account_id = a.id {_STILL_ASSUMED}
       AND a.project_id = :project_id_2 AND e.origin_id IS NULL
@@ -526,7 +533,8 @@ SELECT CAST(coalesce(sum(cost_pico / 1000000), 0) AS BIGINT),
 FROM entries WHERE corrects_id = :id AND origin_id IS NULL"""
 
 # An adjustment's hash covers the entry it corrects, not only that entry's number.
-CORRECTED_DETAIL = "SELECT lower(hex(hash)) FROM entries WHERE id = :id"
+CORRECTED_DETAIL = """
+SELECT lower(hex(hash)), CASE kind WHEN 'import' THEN kind END FROM entries WHERE id = :id"""
 
 DETAILS_WITHOUT_ENTRY = """
 SELECT b.entry_id FROM budget_revisions b LEFT JOIN entries e ON e.id = b.entry_id

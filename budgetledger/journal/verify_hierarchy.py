@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from budgetledger.entries import MONEY_KINDS
+from budgetledger.entries import IMPORTED, MONEY_KINDS
 from budgetledger.journal import statements
 from budgetledger.journal.problem import Problem
 from budgetledger.journal.standing import WHOLE_PROJECT
@@ -93,7 +93,7 @@ def hierarchy_problems(execute: Execute, counted_from: int) -> Iterator[Problem]
             whole = hierarchy.whole(project_id)
             missing = closed.counted_on[1:]
             missing += [one for one in whole if one not in closed.counted_on]
-        elif kind in MONEY_KINDS and entry_id >= counted_from:
+        elif kind in MONEY_KINDS and kind != IMPORTED and entry_id >= counted_from:
             missing = hierarchy.above(account_id, project_id)
     if missing:
         yield Problem("the row is not repeated in the journals above", None, last_id)

@@ -203,6 +203,7 @@ FAILURES = {  # by what the error says
 @pytest.fixture
 def with_revision(tmp_path, monkeypatch):
     """Adds a revision after the newest, with a last statement of choice."""
+    _migrate.expected_schema()  # which is kept, as the one without it
 
     def add(statement="pass"):
         scripts = tmp_path / "migrations"
