@@ -6,7 +6,6 @@ needs them, so that ``--help`` answers at once.
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Any
 
@@ -23,6 +22,7 @@ from budgetledger.cli.budgets import (
 )
 from budgetledger.cli.copying import backup, copy
 from budgetledger.cli.holds import holds, release
+from budgetledger.cli.imports import import_
 from budgetledger.cli.options import (
     Where,
     before_the_command,
@@ -37,7 +37,6 @@ from budgetledger.cli.serve import serve
 from budgetledger.cli.spending import adjust, charge, estimate
 from budgetledger.cli.wording import in_commands
 from budgetledger.errors import BudgetledgerError, InvalidInput
-from budgetledger.storage.targets import is_server
 
 _DIFFERS = 4  # exit code
 
@@ -126,45 +125,11 @@ def verify(where: Where) -> None:
         sys.exit(_DIFFERS)
 
 
-@main.command("import", epilog=examples("import user_cost.json --project my-app"))
-@click.argument("file", type=click.Path(exists=True, dir_okay=False))
-@names_a_ledger
-def import_(file: str, where: Where) -> None:
-    """Import the user_cost.json of LiteLLM's BudgetManager.
-
-    Users, budgets and costs are imported together or not at all. Importing the same file again
-    changes nothing.
-    """
-    from budgetledger.ledger import Ledger
-    from budgetledger.litellm.user_cost_file import read_user_cost, write_records
-    from budgetledger.render.documents import import_json, print_json
-    from budgetledger.render.tables import console, import_table, progress_on_terminal
-    from budgetledger.render.text import plain
-
-    path, exists = where.locate()
-    if exists and not is_server(path) and os.path.samefile(file, path):
-        raise InvalidInput(f"{file} is the ledger itself; pass LiteLLM's user_cost.json")
-    records = read_user_cost(file)
-    with (
-        Ledger(path, project=where.project) as ledger,
-        progress_on_terminal("importing", len(records) >= 1000) as progress,
-    ):
-        result = write_records(ledger, records, progress=progress)
-        click.echo(f"{'imported into' if exists else 'created'} {ledger.path}", err=True)
-    for remark in result.remarks:
-        click.echo(plain(remark), err=True)
-    if where.as_json:
-        print_json(import_json(result, where.project))
-    else:
-        out = console()
-        out.print(import_table(out, result))
-
-
 for command in (
     *(accounts, alerts, balance, entries, model_costs, projects, status),
     *(charge, adjust, estimate),
     *(holds, release, prices, reprice, backup, copy),
     *(set_budget, remove_budget, shift, set_parent, freeze, unfreeze),
-    serve,
+    *(import_, serve),
 ):
     main.add_command(command)

@@ -567,7 +567,14 @@ WHERE account_id = :account_id"""
 PARENT_CHANGES = "SELECT entry_id, parent_id FROM parent_changes"
 CORRECTED = "SELECT DISTINCT corrects_id FROM entries WHERE corrects_id IS NOT NULL"
 
-# charge_many: the id before that of the next row.
+# import: the rows that keep the id of a response, since the last look.
+WITH_RESPONSE = f"""
+{LONG}
+SELECT e.model, coalesce(e.occurred_at_us, e.recorded_at_us), e.idempotency_key, e.price
+FROM entries e WHERE e.project_id = :project_id AND e.id > :last_id AND e.origin_id IS NULL
+      AND e.model IS NOT NULL AND e.price LIKE '%"response_id":%' ORDER BY e.id"""
+
+# charge_many, import: the id before that of the next row.
 LAST_ENTRY_ID = "SELECT max(id) FROM entries"
 
 # verify: the first row with a count of settings; rows of the first schema have none.

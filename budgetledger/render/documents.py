@@ -19,6 +19,7 @@ from budgetledger.windows import Window, from_us, to_us
 
 if TYPE_CHECKING:
     from budgetledger.holds import BaseHold
+    from budgetledger.imports.importing import Imported
     from budgetledger.journal.verify import Verification
     from budgetledger.litellm.price_file import PriceImport
     from budgetledger.litellm.user_cost_file import ImportResult
@@ -307,6 +308,13 @@ def import_json(result: ImportResult, project: str) -> dict[str, Any]:
     """What an import recorded."""
     users = [user._asdict() for user in result.users]
     return {"project": project, **result._asdict(), "users": users}
+
+
+def imported_json(done: Imported, source: str, is_rehearsal: bool) -> dict[str, Any]:
+    """What an import of a log recorded, and what it left out."""
+    skipped = [one._asdict() for one in done.skipped]
+    dry_run = {"dry_run": True} if is_rehearsal else {}
+    return {"source": source, **done._asdict(), "skipped": skipped, **dry_run}
 
 
 def price_import_json(done: PriceImport) -> dict[str, Any]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
-from itertools import islice
+from itertools import chain, islice, repeat
 from typing import Any, NamedTuple, TypeAlias
 
 from budgetledger.caller_warnings import warn
@@ -228,13 +228,13 @@ def _check_repeated(row: Row, entry: Entry | None, first: Row | None, done: int)
 
 
 def recorded_under(
-    tx: Transaction, project: str, keys: list[str | None]
+    tx: Transaction, project: str, keys: Sequence[str | None]
 ) -> dict[str | None, Entry]:
-    """The entries that the project has under *keys*, by key."""
+    """The entries that the project has under *keys*, a page of them at most, by key."""
     project_id = accounts.find_project(tx.execute, project)
     if project_id is None or not keys:
         return {}
-    padded = (keys * (PAGE_ROWS // len(keys) + 1))[:PAGE_ROWS]  # one statement for all pages
+    padded = islice(chain(keys, repeat(keys[0])), PAGE_ROWS)  # one statement for all pages
     rows = tx.execute(statements.entries_with_keys(PAGE_ROWS), (project_id, *padded))
     entries = map(Entry._make, rows.fetchall())
     return {entry.idempotency_key: entry for entry in entries}

@@ -29,14 +29,14 @@ MAY_IMPORT = {
     "journal": "words responses pricing storage",
     "verbs": "words pricing storage journal",
     "ledger": "words responses pricing storage journal verbs",
-    "imports": "words responses",
+    "imports": "words responses pricing storage journal verbs",
     "render": "words pricing journal ledger",
     "clients": "words responses ledger",
     "litellm": "words tokens responses pricing storage journal verbs ledger clients",
     "hosted": "words responses pricing storage journal verbs ledger render litellm",
     "server": "words storage journal verbs ledger render litellm",
     "faces": "words tokens pricing storage journal ledger clients litellm hosted",
-    "cli": "words storage journal verbs ledger render litellm server",
+    "cli": "words storage journal verbs ledger imports render litellm server",
     "package": "words tokens ledger litellm faces cli",
 }
 

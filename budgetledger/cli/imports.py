@@ -1,0 +1,173 @@
+"""The command that imports: the file of LiteLLM's BudgetManager, and logs of other programs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from budgetledger.cli.options import Where, dry_run, examples, names_a_ledger
+from budgetledger.errors import InvalidInput
+from budgetledger.storage.targets import is_server
+
+if TYPE_CHECKING:
+    from budgetledger.imports.importing import Imported
+    from budgetledger.ledger import Ledger
+
+SOURCES = "litellm-logs", "llm", "claude-code", "codex", "opencode"
+_AT_LIST_PRICES = "claude-code", "codex", "opencode"
+_SHOWN = 3  # places of what was skipped
+
+
+@click.command(
+    "import",
+    epilog=examples(
+        "import user_cost.json --project my-app",
+        "import --from claude-code ~/.claude/projects --account me --dry-run",
+        "import --from litellm-logs spend-2026-08.json spend-2026-09.json",
+    ),
+)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(exists=True))
+@click.option("--from", "source", type=click.Choice(SOURCES), help="The program whose log it is.")
+@click.option("--account", help="The account of all calls; without it, the log's own user.")
+@click.option(
+    "--count", is_flag=True, help="Let the calls count in budgets, and raise their alerts."
+)
+@dry_run
+@names_a_ledger
+def import_(
+    files: tuple[str, ...],
+    source: str | None,
+    account: str | None,
+    count: bool,
+    is_rehearsal: bool,
+    where: Where,
+) -> None:
+    """Import the user_cost.json of LiteLLM's BudgetManager, or with --from a program's log.
+
+    Users, budgets and costs of a user_cost.json are imported together or not at all. Of a log,
+    each call is a row at the time it happened, at the price of that time. FILE is a file or a
+    folder: rows of LiteLLM_SpendLogs as JSON, logs.db of llm, ~/.claude/projects, ~/.codex,
+    ~/.local/share/opencode. Without --count the rows are in reports, and in no budget.
+
+    Importing the same files again, in any order, records nothing twice.
+    """
+    if source is not None:
+        _import_log(files, source, account, count, is_rehearsal, where)
+    elif account is not None or count or is_rehearsal:
+        raise click.UsageError("--account, --count and --dry-run are for a log; pass --from too")
+    elif len(files) != 1 or os.path.isdir(files[0]):
+        raise click.UsageError("pass one user_cost.json, or --from with files and folders of a log")
+    else:
+        _import_user_cost(files[0], where)
+
+
+def _import_user_cost(file: str, where: Where) -> None:
+    from budgetledger.ledger import Ledger
+    from budgetledger.litellm.user_cost_file import read_user_cost, write_records
+    from budgetledger.render.documents import import_json, print_json
+    from budgetledger.render.tables import console, import_table, progress_on_terminal
+    from budgetledger.render.text import plain
+
+    path, exists = _located(where, (file,), "LiteLLM's user_cost.json")
+    records = read_user_cost(file)
+    with (
+        Ledger(path, project=where.project) as ledger,
+        progress_on_terminal("importing", len(records) >= 1000) as progress,
+    ):
+        result = write_records(ledger, records, progress=progress)
+        click.echo(f"{'imported into' if exists else 'created'} {ledger.path}", err=True)
+    for remark in result.remarks:
+        click.echo(plain(remark), err=True)
+    if where.as_json:
+        print_json(import_json(result, where.project))
+    else:
+        out = console()
+        out.print(import_table(out, result))
+
+
+def _import_log(
+    files: tuple[str, ...],
+    source: str,
+    account: str | None,
+    count: bool,
+    is_rehearsal: bool,
+    where: Where,
+) -> None:
+    from budgetledger.imports.importing import import_log
+    from budgetledger.imports.sources import read_log
+    from budgetledger.journal.journal import journal_of
+    from budgetledger.render.documents import imported_json, print_json
+    from budgetledger.render.tables import progress_on_terminal
+    from budgetledger.render.text import plain
+
+    path, exists = _located(where, files, "the log's files")
+    log = read_log(source, files)  # before the ledger is there, so that a misuse makes no file
+    if account is None and log.calls and all(call.account is None for call in log.calls):
+        raise click.UsageError(f"{source} names no users; pass --account")
+    with (
+        _opened(path, exists, where, is_rehearsal) as ledger,
+        progress_on_terminal("importing", len(log.calls) >= 1000) as progress,
+    ):
+        done = import_log(
+            journal_of(ledger), source, log, account=account, count=count, dry_run=is_rehearsal,
+            progress=progress,
+        )  # fmt: skip
+        place = ledger.path if exists or not is_rehearsal else path
+    if where.as_json:
+        print_json(imported_json(done, source, is_rehearsal))
+        return
+    for remark in _remarks(done, source):
+        click.echo(plain(remark), err=True)
+    verb = "would import" if is_rehearsal else "imported"
+    click.echo(plain(f"{verb} {_counts(done)} into {place}"))
+
+
+@contextmanager
+def _opened(path: str, exists: bool, where: Where, is_rehearsal: bool) -> Iterator[Ledger]:
+    from budgetledger.ledger import Ledger
+
+    target = path if exists or not is_rehearsal else ":memory:"
+    with Ledger(target, project=where.project) as ledger:
+        yield ledger
+
+
+def _located(where: Where, files: tuple[str, ...], instead: str) -> tuple[str, bool]:
+    """The ledger's path or URL, and whether it exists; none of *files* is the ledger."""
+    path, exists = where.locate()
+    for file in files:
+        if exists and not is_server(path) and os.path.samefile(file, path):
+            raise InvalidInput(f"{file} is the ledger itself; pass {instead}")
+    return path, exists
+
+
+def _counts(done: Imported) -> str:
+    from budgetledger.render.text import usd
+
+    more = f" and more of {done.grown:,}" if done.grown else ""
+    return f"{done.calls:,} {'call' if done.calls == 1 else 'calls'}{more}, {usd(done.cost)}"
+
+
+def _remarks(done: Imported, source: str) -> list[str]:
+    """What an import left out, and why, in a few lines."""
+    remarks = list(done.remarks)
+    if done.repeated:
+        remarks.append(f"{done.repeated:,} were imported before")
+    by_reason: dict[str, list[str]] = {}
+    for reason, place in done.skipped:
+        by_reason.setdefault(reason, []).append(place)
+    for reason, places in by_reason.items():
+        more = f" and {len(places) - _SHOWN:,} more" if len(places) > _SHOWN else ""
+        shown = ", ".join(places[:_SHOWN])
+        remarks.append(f"skipped {len(places):,}: {reason} ({shown}{more})")
+    if done.unpriced:
+        remarks.append(
+            f"{done.unpriced:,} without a price; `budgetledger prices set` with --effective-at, "
+            "then `budgetledger reprice`"
+        )
+    if done.cost and source in _AT_LIST_PRICES:
+        remarks.append("the cost is at list prices; a subscription is billed otherwise")
+    return remarks
