@@ -46,14 +46,17 @@ def import_(
     is_rehearsal: bool,
     where: Where,
 ) -> None:
-    """Import the user_cost.json of LiteLLM's BudgetManager, or with --from a program's log.
+    """Import costs that other programs recorded.
 
-    Users, budgets and costs of a user_cost.json are imported together or not at all. Of a log,
-    each call is a row at the time it happened, at the price of that time. FILE is a file or a
-    folder: rows of LiteLLM_SpendLogs as JSON, logs.db of llm, ~/.claude/projects, ~/.codex,
-    ~/.local/share/opencode. Without --count the rows are in reports, and in no budget.
+    Without --from, FILE is the user_cost.json of LiteLLM's BudgetManager: its users, budgets and
+    costs are imported together or not at all.
 
-    Importing the same files again, in any order, records nothing twice.
+    With --from, FILE is a file or folder of a program's log: rows of LiteLLM_SpendLogs as JSON,
+    the logs.db of llm, ~/.claude/projects, ~/.codex, ~/.local/share/opencode. Each call is a row
+    at the time it happened, at the price of that time. The rows are in reports, and in no budget
+    without --count.
+
+    Importing the same files again changes nothing, in any order.
     """
     if source is not None:
         _import_log(files, source, account, count, is_rehearsal, where)
@@ -161,8 +164,7 @@ def _remarks(done: Imported, source: str) -> list[str]:
         by_reason.setdefault(reason, []).append(place)
     for reason, places in by_reason.items():
         more = f" and {len(places) - _SHOWN:,} more" if len(places) > _SHOWN else ""
-        shown = ", ".join(places[:_SHOWN])
-        remarks.append(f"skipped {len(places):,}: {reason} ({shown}{more})")
+        remarks.append(f"skipped {len(places):,}: {reason}: {', '.join(places[:_SHOWN])}{more}")
     if done.unpriced:
         remarks.append(
             f"{done.unpriced:,} without a price; `budgetledger prices set` with --effective-at, "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from functools import cache, partial
+from functools import partial
 from hashlib import sha256
 from typing import Any, NamedTuple, TypeAlias
 
@@ -26,6 +26,7 @@ from budgetledger.journal.rules import Draft
 from budgetledger.journal.transaction import Transaction
 from budgetledger.money import to_usd
 from budgetledger.names import checked_name
+from budgetledger.prices import PriceBook
 from budgetledger.pricing.sources import Prices
 from budgetledger.responses.response import Reading
 from budgetledger.responses.stated_cost import ProviderBill
@@ -92,7 +93,8 @@ def import_log(
     repeated, skipped = 0, list(log.skipped)
     for start in range(0, len(log.calls), PAGE_ROWS):
         calls = log.calls[start : start + PAGE_ROWS]
-        prices = journal.prices._replace(book=cache(journal.book))
+        book = journal.book()  # not inside the write, where a ledger in memory cannot be read
+        prices = journal.prices._replace(book=partial(_same, book))
         writing = partial(
             _write, journal=journal, source=source, calls=calls, account=account, known=known,
             prices=prices, is_counted=count,
@@ -108,6 +110,10 @@ def import_log(
     remarks = tuple(log.remarks)
     grown = len(drafts) - len(new)
     return Imported(len(new), grown, repeated, unpriced, cost, tuple(skipped), remarks)
+
+
+def _same(book: PriceBook) -> PriceBook:
+    return book
 
 
 def _write(

@@ -19,6 +19,7 @@ from budgetledger.responses.fields import text
 from budgetledger.responses.openai_usage import read_chat_usage
 
 _CUT_AT = 10_000  # rows of an answer of /spend/logs
+_TWICE = "another row has its litellm_call_id and its tokens"
 _SUFFIX = re.compile(r"_(cache_hit[0-9.]*|batch_cost|background_cost)$")
 
 
@@ -37,7 +38,7 @@ def read(files: Iterable[Parsed]) -> Log:
         elif request_id == first[1]:
             log.skip("the same row came before", request_id)
         else:
-            log.skip(f"it has the litellm_call_id and the tokens of {first[1]}", request_id)
+            log.skip(_TWICE, f"{request_id}, as {first[1]}")
             if (call.cost or 0) > (first[0].cost or 0):
                 by_id[call.source_id] = call, first[1]
     log.calls.extend(call for call, _ in by_id.values())

@@ -217,6 +217,7 @@ def test_killed_in_the_middle_and_again_is_the_same(database, tmp_path):
     ],
 )
 def test_a_call_that_the_ledger_recorded_itself_is_left_out(ledger, shift, model, is_same):
+    ledger.set_budget("alice", 1)
     answer = {"id": "r1", "model": model, "usage": {"prompt_tokens": 1, "completion_tokens": 1}}
     ledger.charge("alice", answer, occurred_at=START + shift)
     done = of_calls(ledger, "litellm-logs", call(), call("c2", response_id="r2"))

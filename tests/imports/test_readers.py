@@ -85,7 +85,10 @@ def test_litellms_rows_of_one_call_count_once(tmp_path):
     assert costs == {"customer-7": Decimal("0.0042"), "alice": 0}
     assert log.skipped == [
         ("the call failed and cost nothing", "inv-failure"),
-        ("it has the litellm_call_id and the tokens of resp_inv-b", "chatcmpl-inv-b"),
+        (
+            "another row has its litellm_call_id and its tokens",
+            "chatcmpl-inv-b, as resp_inv-b",
+        ),
     ]
 
 
@@ -177,7 +180,7 @@ def test_codexs_counter_is_differenced_and_forks_count_once(tmp_path):
 
 
 def test_codexs_calls_keep_their_ids_without_the_parents_file(tmp_path):
-    program_logs.codex(tmp_path)
+    program_logs.codex(tmp_path, copied_metas=False)
     all_ids = {call.source_id for call in read_log("codex", [tmp_path]).calls}
     (fork,) = tmp_path.rglob("rollout-b.jsonl")
     assert {call.source_id for call in read_log("codex", [fork]).calls} < all_ids

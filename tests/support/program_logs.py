@@ -160,8 +160,8 @@ def codex_session(name, model="gpt-5-codex", **meta):
 FIRST, SECOND, THIRD = tokens(100, 0, 10, 4), tokens(300, 80, 30, 4), tokens(700, 380, 60, 10)
 
 
-def codex(folder):
-    """An event emitted again, limits without counts, a fork, and a fork of that."""
+def codex(folder, copied_metas=True):
+    """An event emitted again, limits without counts, a fork, and a subagent of that."""
     limits = {"type": "event_msg", "payload": {"type": "token_count", "info": None}}
     own = codex_session("parent")
     history = [codex_event(1, FIRST), codex_event(2, FIRST), codex_event(3, SECOND)]
@@ -172,7 +172,9 @@ def codex(folder):
     write_lines(folder / "sessions/2026/09/01/rollout-b.jsonl", [*fork, *own, *copied, new])
     spawned = {"source": {"subagent": {"thread_spawn": {"parent_thread_id": "fork"}}}}
     again = [*copied, codex_event(40, THIRD), codex_event(41, tokens(701, 380, 61, 10))]
-    lines = [*codex_session("agent", "gpt-5-mini", **spawned), *again]
+    agent = codex_session("agent", "gpt-5-mini", **spawned)
+    metas = [*fork, *own, agent[1]] if copied_metas else []
+    lines = [*agent, *metas, *again]
     write_lines(folder / "archived_sessions/rollout-c.jsonl", lines, '{"timestamp": "2026')
     return folder
 
