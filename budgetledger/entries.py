@@ -36,8 +36,8 @@ running total, nor do their adjustments."""
 
 MONEY_KINDS = ("opening", "charge", "settle", "adjustment", IMPORTED)
 """Kinds of entries that record costs. The others are steps of holds (``hold``, ``release``,
-``expire``, ``extend``), settings (``budget``, ``shift``, ``parent``, ``freeze``, ``unfreeze``)
-and alerts (``alert``, ``resolve``)."""
+``expire``, ``extend``), settings (``budget``, ``shift``, ``parent``, ``freeze``, ``unfreeze``),
+what a budget of ``*`` found posted (``prior``) and alerts (``alert``, ``resolve``)."""
 
 
 CostBasis: TypeAlias = Literal["stated", "estimated", "assumed", "unpriced"]

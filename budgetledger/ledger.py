@@ -231,8 +231,9 @@ class Ledger:
         the call is recorded as unpriced, with an `UnpricedWarning`; see `reprice`.
 
         `key`: a retry with the same key and content returns the first entry. `tags`: JSON
-        values, stored with the row. `occurred_at`: when the call was made; by default now. A
-        new account is opened, with an `UnknownAccountWarning` if no budget applies to it.
+        values, stored with the row. `occurred_at`: when the call was made; by default now. The
+        row counts in the windows that contain that moment. A new account is opened, with an
+        `UnknownAccountWarning` if no budget applies to it.
 
         Returns the entry, durable on return. Raises `UnreadableResponse`, `IdempotencyConflict`.
         """
@@ -268,9 +269,10 @@ class Ledger:
 
         `amount` is added to the cost and may be negative; for an unpriced entry it is the cost,
         for one of assumed cost the difference from that.
-        The correction is a new row under the entry's model, in the window in which it is
-        recorded. `reason` is stored with it. `key`: a retry with the same key and content
-        returns the first correction. Returns the new entry. Raises `UnknownEntry`,
+        The correction is a new row under the entry's model, and counts in the windows in which
+        the entry counts. `reason` is stored with it. `key`: a retry with the same key and
+        content returns the first correction. Returns the new entry. Raises `InvalidAmount` if
+        the entry would cost less than 0 with its adjustments; `UnknownEntry`,
         `IdempotencyConflict`.
         """
         return charging.adjust(self._journal, entry, amount, reason=reason, key=key)

@@ -39,6 +39,8 @@ __all__ = [
     "OpenHold",
     "ParentChange",
     "PriceRevision",
+    "PriorCost",
+    "PriorPart",
     "Project",
     "ThresholdCrossing",
     "WindowShift",
@@ -416,6 +418,45 @@ class LateEntry(_Row, table=True):
     belongs_at_us: int = Field(sa_column=Column(_BIG, nullable=False))
     within_us: int = Field(sa_column=Column(_BIG, nullable=False))
     names: str | None = Field(default=None, sa_column=Column(_TEXT))
+
+
+class PriorCost(_Row, table=True):
+    """What a budget of ``*`` counts of the project's rows before it was set; see `PriorPart`.
+
+    ``start_us`` is the start of its active window then; None for ever.
+    """
+
+    __tablename__ = "prior_costs"
+    __table_args__ = (
+        # The rows of an account: holds, balances, adjustments.
+        Index("prior_costs_by_budget", "account_id", "budget", "entry_id"),
+        _STRICT,
+    )
+
+    entry_id: int = Field(sa_column=Column(_BIG, ForeignKey("entries.id"), primary_key=True))
+    account_id: int = Field(sa_column=Column(_BIG, ForeignKey("accounts.id"), nullable=False))
+    budget: str = Field(sa_column=Column(_TEXT, nullable=False))
+    start_us: int | None = Field(default=None, sa_column=Column(_BIG))
+
+
+class PriorPart(_Row, table=True):
+    """The total of a `PriorCost`'s rows that belong up to a moment.
+
+    For a rolling window each moment by itself; for another all at its start.
+    """
+
+    __tablename__ = "prior_parts"
+    __table_args__ = (
+        CheckConstraint("total_pico BETWEEN 0 AND 999999999999"),
+        {"sqlite_strict": True, "sqlite_with_rowid": False},
+    )
+
+    entry_id: int = Field(sa_column=Column(_BIG, ForeignKey("entries.id"), primary_key=True))
+    belongs_at_us: int = Field(sa_column=Column(_BIG, primary_key=True, autoincrement=False))
+    total_usd: int = Field(sa_column=Column(_BIG, nullable=False))
+    total_pico: int = Field(sa_column=Column(_BIG, nullable=False))
+    total_tokens: int = Field(sa_column=Column(_BIG, nullable=False))
+    total_requests: int = Field(sa_column=Column(_BIG, nullable=False))
 
 
 class OpenHold(_Row, table=True):

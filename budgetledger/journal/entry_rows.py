@@ -58,12 +58,8 @@ def project_page(
     most: int = PAGE_ROWS,
 ) -> list[Entry]:
     """Like `account_page` for the whole project, without rows repeated in accounts above."""
-    if since_us > 0:
-        first_id = _edge(execute, statements.FIRST_ID_SINCE, since_us, project_id)
-        if first_id is None:
-            return []
-        after_id = max(after_id, first_id - 1)
-    where = (project_id, after_id, since_us, until_us, most)
+    first_id, last_id = _edges(execute, project_id, since_us, until_us)
+    where = (project_id, max(after_id, first_id - 1), last_id, since_us, until_us, most)
     return _entries(execute, statements.PROJECT_ENTRIES, where)
 
 
@@ -84,8 +80,8 @@ def newest(
         of_account = (account.id, since_us, until_us, most)
         rows = _entries(execute, statements.LAST_ACCOUNT_ENTRIES, of_account)
     else:
-        last_id = _edge(execute, statements.LAST_ID_BEFORE, until_us, project_id) or 0
-        of_project = (project_id, last_id, since_us, until_us, most)
+        first_id, last_id = _edges(execute, project_id, since_us, until_us)
+        of_project = (project_id, first_id - 1, last_id, since_us, until_us, most)
         rows = _entries(execute, statements.LAST_PROJECT_ENTRIES, of_project)
     return rows[::-1]
 
@@ -118,9 +114,23 @@ def page(
     return account_page(execute, ref, after=after, **recorded)
 
 
-def _edge(execute: Execute, statement: str, moment_us: int, project_id: int | None) -> int | None:
+def _edges(
+    execute: Execute, project_id: int | None, since_us: int, until_us: int
+) -> tuple[int, int]:
+    """The ids between which the project's rows recorded in [*since_us*, *until_us*) lie."""
+    first_id, last_id = 0, EVER
+    if since_us > 0:
+        first_id = _edge(execute, statements.FIRST_ID_SINCE, since_us, project_id, EVER)
+    if until_us < EVER:
+        last_id = _edge(execute, statements.LAST_ID_BEFORE, until_us, project_id, 0)
+    return first_id, last_id
+
+
+def _edge(
+    execute: Execute, statement: str, moment_us: int, project_id: int | None, none: int
+) -> int:
     entry_id: int | None = execute(compiled(statement), (moment_us, project_id)).fetchone()[0]
-    return entry_id
+    return none if entry_id is None else entry_id
 
 
 def _entry(execute: Execute, statement: str, where: tuple[object, ...]) -> Entry | None:

@@ -131,6 +131,10 @@ class LateRows:
         belongs_us = draft.occurred_at_us
         if draft.corrects_id is not None:
             belongs_us = self._belongs.get(draft.corrects_id)
+            if belongs_us is None:  # of before the project's account was there
+                where = (draft.corrects_id,)
+                row = self._execute(compiled(statements.BELONGS), where).fetchone()
+                belongs_us = row and row[0]
         elif draft.kind == "settle":
             belongs_us = settle_belongs(self._execute, draft)
         if belongs_us is not None and belongs_us < at_us:

@@ -14,8 +14,9 @@ from budgetledger.journal.answers import KEY as ANSWERED
 from budgetledger.journal.answers import with_answer
 from budgetledger.journal.append import Appended, append, recorded
 from budgetledger.journal.entry_rows import entry_with_id
+from budgetledger.journal.reports import EVER
 from budgetledger.journal.rules import OF_IMPORT, Draft
-from budgetledger.journal.standing import above, settings_of
+from budgetledger.journal.standing import above, head_of, settings_of
 from budgetledger.journal.transaction import Transaction
 from budgetledger.money import to_pico, to_usd
 from budgetledger.storage.dialect import compiled
@@ -103,8 +104,15 @@ def adjust(
         draft = draft._replace(cost_pico=to_pico(amount, "amount", signed=True, one_entry=True))
     _check_net(corrected, stated, draft.cost_pico or 0)
     places = _repeated_in(tx, corrected.id)  # where it counts, even if parents changed
+    is_imported = corrected.kind == IMPORTED
+    whole_id = None if is_imported else head_of(tx, account).whole_id
+    if whole_id is not None and whole_id not in places:  # recorded before * was there
+        belongs_us = places[account.id]
+        where = (whole_id, corrected.id, EVER, belongs_us)
+        if execute(compiled(statements.IS_PRIOR), where).fetchone() is not None:
+            places[whole_id] = belongs_us
     above_ids = [account_id for account_id in places if account_id != account.id]
-    detail = corrected.hash.hex(), *(OF_IMPORT if corrected.kind == IMPORTED else ())
+    detail = corrected.hash.hex(), *(OF_IMPORT if is_imported else ())
     return post_along(tx, account, above_ids, draft, detail, places.__getitem__)
 
 

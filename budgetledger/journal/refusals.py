@@ -11,6 +11,7 @@ from math import inf
 from budgetledger.entries import Budget, Measure
 from budgetledger.errors import BudgetExceededError
 from budgetledger.journal import statements
+from budgetledger.journal.prior import prior_before
 from budgetledger.journal.reports import EVER, counted_by, counts, recorded_before, totals_before
 from budgetledger.journal.rules import Check, Need, next_time, of_measure
 from budgetledger.journal.standing import Level
@@ -94,9 +95,12 @@ def _retry_at(tx: Transaction, level: Level, refused: Check, need: Need) -> int 
     deadlines, held_after = _held_after(tx, level, budget)
     everything, counted = posted, None
     before = recorded_before if level.head.late_id is None else totals_before
+    prior_id = level.settings.prior.get(budget.name)
     if span_us is not None:
         counted = counted_by(execute, account_id, budget)
         everything = _units(totals_before(execute, account_id, EVER, counted), measure)
+        if prior_id is not None:
+            everything += _units(prior_before(execute, prior_id, EVER), measure)
 
     def fits(at_us: int) -> bool:
         held = held_after[bisect_right(deadlines, at_us)]
@@ -105,6 +109,8 @@ def _retry_at(tx: Transaction, level: Level, refused: Check, need: Need) -> int 
             return held + (0 if turned else posted) <= room
         start_us = max(shift_us, max(at_us, level.head.recorded_at_us) - span_us)
         gone = _units(before(execute, account_id, start_us, counted), measure)
+        if prior_id is not None:
+            gone += _units(prior_before(execute, prior_id, start_us), measure)
         return held + everything - gone <= room
 
     moment_us = next_time(level.head, tx.now_us)

@@ -16,6 +16,7 @@ from budgetledger.journal import statements
 from budgetledger.journal.accounts import Ref, no_budget
 from budgetledger.journal.answers import Counted, answers_counted
 from budgetledger.journal.late import late_totals
+from budgetledger.journal.prior import BY_IDENTITY, prior_by_model, prior_rows, prior_within
 from budgetledger.journal.rules import of_measure
 from budgetledger.money import PICO, Sum, to_usd
 from budgetledger.pricing.identity import covers
@@ -25,9 +26,6 @@ from budgetledger.windows import Period, Window, window_at
 
 DEFAULT_BUDGET = "default"
 """The budget that `Ledger.balance` reports first, and the only one BudgetManager knows."""
-
-BY_IDENTITY = '{"model":"identity"}'
-"""The tags of a budget's row whose model stands for all names of it."""
 
 NOTHING: tuple[int, ...] = (0, 0, 0, 0)
 """The running totals of an account, or of a model on it, before its first row."""
@@ -217,10 +215,13 @@ def balance(
     """
     open_holds = [] if now_us is None else _open_holds(execute, account.id, now_us)
     statuses = []
+    prior = prior_rows(execute, account.id, known_us) if account.name == "*" else {}
     for budget in budgets_in_force(execute, account.id, account.name, moment_us, known_us):
         window = window_of(execute, account.id, budget, moment_us, known_us)
         counted = counted_by(execute, account.id, budget)
         used = posted(execute, account.id, window, known_us, counted)
+        if budget.name in prior:
+            used = _plus(used, prior_within(execute, prior[budget.name], window))
         held = _held(open_holds, budget) if _holds_now(window, now_us) else _NOT_HELD
         statuses.append(_status(budget, window, used.of(budget.measure), held.of(budget.measure)))
     in_usd = [status for status in statuses if status.budget.measure == "usd"]
@@ -303,8 +304,19 @@ def _assumed(
 def model_costs(execute: Execute, account: Ref, window: Window, known_us: int) -> dict[str, Posted]:
     """What was posted in *window* by model, without models that posted nothing."""
     by_model = {}
+    prior = {}
+    if account.name == "*":
+        prior = prior_by_model(execute, account.project_id, account.id, window, known_us)
     for (model,) in execute(compiled(statements.MODELS), (account.id,) * 3).fetchall():
         used = posted(execute, account.id, window, known_us, Counted([model]))
+        if model in prior:
+            used = _plus(used, prior.pop(model))
         if any(used):
             by_model[model] = used
-    return by_model
+    return by_model | {model: _plus(_NOT_HELD, of_model) for model, of_model in prior.items()}
+
+
+def _plus(used: Posted, totals: tuple[int, ...]) -> Posted:
+    """*used* and totals in `Head`'s order."""
+    usd, pico, tokens, requests = totals
+    return Posted(used.pico + usd * PICO + pico, used.tokens + tokens, used.requests + requests)

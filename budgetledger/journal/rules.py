@@ -124,7 +124,9 @@ def settling(charge: Draft, hold_id: int, tags_json: str | None, note: str | Non
 BEFORE_HOLDS = Draft._fields.index("origin_id")
 _NOTHING_OF_HOLDS = (None,) * (len(Draft._fields) - BEFORE_HOLDS)
 
-SETTINGS = frozenset(("budget", "shift", "parent", "freeze", "unfreeze", "alert", "resolve"))
+SETTINGS = frozenset(
+    ("budget", "shift", "parent", "freeze", "unfreeze", "alert", "resolve", "prior")
+)
 """Kinds of rows that affect decisions on later ones. An account's ``settings_count`` counts them:
 its cached settings are valid while the count is unchanged."""
 
@@ -133,6 +135,12 @@ def genesis(project: str, account: str, created_at_us: int, whole_id: int | None
     """The head of an account without rows: the chain starts from the account's own fields."""
     digest = sha256(ascii((project, account, created_at_us)).encode()).digest()
     return Head(digest, whole_id=whole_id)
+
+
+def digest_of(text: str) -> str:
+    """The sha256 of ASCII text, in hexadecimal digits."""
+    digest: str = sha256(text.encode()).hexdigest()
+    return digest
 
 
 def next_time(head: Head, now_us: int) -> int:

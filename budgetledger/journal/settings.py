@@ -10,10 +10,11 @@ from budgetledger.journal.alerts import raise_alerts, resolve
 from budgetledger.journal.append import append, find_or_open, recorded
 from budgetledger.journal.budget_terms import BudgetTerms
 from budgetledger.journal.journal import Journal
-from budgetledger.journal.reports import BY_IDENTITY
+from budgetledger.journal.prior import BY_IDENTITY
 from budgetledger.journal.rules import Draft
 from budgetledger.journal.standing import WHOLE_PROJECT, ancestors, head_of, settings_of
 from budgetledger.journal.transaction import Transaction
+from budgetledger.journal.whole_project import count_earlier
 from budgetledger.names import checked_name, checked_reason
 from budgetledger.windows import Window, window_at
 
@@ -40,6 +41,8 @@ def set_budget(tx: Transaction, account: Ref, terms: BudgetTerms) -> Budget:
         head = head_of(tx, account)
         standing = settings_of(tx, account, head.settings_count).standing
         _append_revision(tx, account, budget, removed=False)
+        if account.name == WHOLE_PROJECT:
+            count_earlier(tx, account, budget, was)
         was = revisions[-1].budget if revisions else budget
         is_another = (was.measure, was.model, was.period) != (measure, model, period)
         given_up = [

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from operator import sub
+from operator import add, sub
 from typing import Any, Literal, NamedTuple
 
 from budgetledger.entries import Budget
@@ -16,8 +16,8 @@ from budgetledger.journal import statements
 from budgetledger.journal.accounts import Ref, account_by_id
 from budgetledger.journal.answers import Counted
 from budgetledger.journal.late import moved
+from budgetledger.journal.prior import BY_IDENTITY, prior_rows, prior_within
 from budgetledger.journal.reports import (
-    BY_IDENTITY,
     EVER,
     NOTHING,
     counted_by,
@@ -98,14 +98,11 @@ def _load(tx: Transaction, account: Ref, version: int) -> Settings:
     shifts = {}
     if was_shifted:
         shifts = dict(execute(compiled(statements.LAST_SHIFTS), here).fetchall())
-    return Settings(
-        version,
-        budgets,
-        shifts,
-        parent_id,
-        frozen,
-        tuple(_standing(tx, account, budgets)),
-    )
+    alerts = tuple(_standing(tx, account, budgets))
+    settings = Settings(version, budgets, shifts, parent_id, frozen, alerts)
+    if account.name == WHOLE_PROJECT:
+        settings.prior = prior_rows(execute, account.id)
+    return settings
 
 
 def _standing(tx: Transaction, account: Ref, budgets: tuple[Budget, ...]) -> Iterator[Crossed]:
@@ -162,6 +159,9 @@ def checks(tx: Transaction, level: Level, model: str | None) -> list[Check]:
 def check(tx: Transaction, level: Level, budget: Budget, held: Held | None = None) -> Check:
     """The use of *budget*'s active window; *held* None if it does not matter."""
     window, posted = _posted(tx, level, budget)
+    prior_id = level.settings.prior.get(budget.name)
+    if prior_id is not None:
+        posted = tuple(map(add, posted, prior_within(tx.execute, prior_id, window)))
     usd, pico, tokens, requests = posted
     used = of_measure(budget.measure, usd * PICO + pico, tokens, requests)
     if held is None:

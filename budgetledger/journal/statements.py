@@ -102,6 +102,8 @@ INSERT_LATE = _insert(
     "late_entries",
     *("account_id", "entry_id", "recorded_at_us", "belongs_at_us", "within_us", "names"),
 )
+INSERT_PRIOR = _insert("prior_costs", "entry_id", "account_id", "budget", "start_us")
+INSERT_PRIOR_PART = _insert("prior_parts", "entry_id", "belongs_at_us", *_TOTALS.split(", "))
 INSERT_OPEN_HOLD = _insert(
     "open_holds",
     *("account_id", "hold_id", "expires_at_us", "model", "held_pico", "held_tokens", "path"),
@@ -200,11 +202,9 @@ LAST_CROSSING = f"""{_CROSSING}
 WHERE t.account_id = :account_id AND t.budget = :budget AND t.threshold = :threshold
 ORDER BY t.entry_id DESC LIMIT 1"""
 
-# alerts: of an account or of the project, in the order they were raised.
-ALERTS = f"""{_CROSSING}
-WHERE a.project_id = :project_id
-      AND (CAST(:account_id AS BIGINT) IS NULL OR a.id = :account_id_2)
-ORDER BY t.entry_id"""
+# alerts: of the project or of an account, in the order they were raised.
+ALERTS_OF_PROJECT = f"{_CROSSING} WHERE a.project_id = :project_id ORDER BY t.entry_id"
+ALERTS_OF_ACCOUNT = f"{_CROSSING} WHERE t.account_id = :account_id ORDER BY t.entry_id"
 
 # -- reading ------------------------------------------------------------------------------
 
@@ -257,11 +257,12 @@ WHERE e.account_id = :account_id AND e.price_source = 'assumed'
 
 # balance, hold: the late rows that belong before a moment and were recorded at or after it. One
 # index seek for each power of two that bounds delays of the account (see journal.late).
-_LATE = """
-SELECT e.model, l.names, CAST(coalesce(sum(e.cost_pico / 1000000), 0) AS BIGINT),
+_SUMS = """CAST(coalesce(sum(e.cost_pico / 1000000), 0) AS BIGINT),
        CAST(coalesce(sum(e.cost_pico % 1000000), 0) AS BIGINT),
        CAST(coalesce(sum(e.input_tokens + e.output_tokens), 0) AS BIGINT),
-       CAST(coalesce(sum(e.requests), 0) AS BIGINT)
+       CAST(coalesce(sum(e.requests), 0) AS BIGINT)"""
+_LATE = f"""
+SELECT e.model, l.names, {_SUMS}
 FROM late_entries l JOIN entries e ON e.id = l.entry_id WHERE l.account_id = :account_id"""
 _BY_NAME = "GROUP BY e.model, l.names"
 LATE = f"""
@@ -285,6 +286,68 @@ LATE_ADDED = f"""{_LATE} AND l.belongs_at_us >= :from_us AND l.belongs_at_us < :
       AND l.recorded_at_us >= :moment_us_2 {_BY_NAME}"""
 LATE_GONE = f"""{_LATE} AND l.recorded_at_us >= :from_us AND l.recorded_at_us < :moment_us
       AND l.belongs_at_us < :from_us_2 {_BY_NAME}"""
+
+# set_budget of *, verify: the project's rows that * does not repeat, from a moment on; each where
+# it belongs, or all at the start of the window.
+EARLIER = f"""
+SELECT CASE WHEN :is_rolling = 1 THEN {_BELONGS} ELSE CAST(:start_us AS BIGINT) END,
+       e.model, CASE WHEN e.price LIKE '%"answered":%' THEN e.price END,
+       {_SUMS}
+FROM accounts a JOIN entries e ON e.account_id = a.id
+WHERE a.project_id = :project_id AND a.id <> :whole_id AND e.id < :before_id
+      AND e.origin_id IS NULL AND e.kind IN ('opening', 'charge', 'settle', 'adjustment')
+      AND NOT EXISTS (SELECT 1 FROM entries c WHERE c.id = e.corrects_id AND c.kind = 'import')
+      AND e.recorded_at_us >= :from_us AND {_BELONGS} >= :from_us_2
+      AND e.id NOT IN (SELECT coalesce(w.origin_id, w.id) FROM entries w
+                       WHERE w.account_id = :whole_id_2 AND w.id < :before_id_2)
+GROUP BY 1, 2, 3 ORDER BY 1"""
+
+# balance, hold: the rows of kind prior of *, and the sum of one up to a moment.
+PRIOR_ROWS = """
+SELECT c.budget, max(c.entry_id) FROM prior_costs c JOIN entries e ON e.id = c.entry_id
+WHERE c.account_id = :account_id AND e.recorded_at_us <= :known_us GROUP BY c.budget"""
+PRIOR_BEFORE = f"""
+SELECT {_TOTALS} FROM prior_parts WHERE entry_id = :entry_id AND belongs_at_us < :before_us
+ORDER BY belongs_at_us DESC LIMIT 1"""
+
+# model_costs of *: from when on such rows count, up to which row, recorded when.
+PRIOR_REACH = """
+SELECT CASE WHEN count(*) = count(c.start_us) THEN min(c.start_us) END, max(c.entry_id),
+       max(e.recorded_at_us)
+FROM prior_costs c JOIN entries e ON e.id = c.entry_id
+WHERE c.account_id = :account_id AND e.recorded_at_us <= :known_us"""
+
+# verify: a row of kind prior, with the terms of its budget; its parts.
+PRIOR = """
+SELECT c.budget, c.start_us, b.model, b.per, e.tags
+FROM prior_costs c
+JOIN budget_revisions b ON b.entry_id = (
+    SELECT max(r.entry_id) FROM budget_revisions r
+    WHERE r.account_id = c.account_id AND r.name = c.budget AND r.entry_id < c.entry_id)
+JOIN entries e ON e.id = b.entry_id
+WHERE c.entry_id = :entry_id"""
+PRIOR_PARTS = f"""
+SELECT belongs_at_us, {_TOTALS} FROM prior_parts WHERE entry_id = :entry_id
+ORDER BY belongs_at_us"""
+
+# verify: when an entry that counts in totals belongs.
+BELONGS = f"SELECT {_BELONGS} FROM entries e WHERE e.id = :id AND e.kind <> 'import'"
+
+# adjust, verify: whether a budget of * counts an earlier entry by a row of kind prior.
+IS_PRIOR = """
+SELECT 1 FROM prior_costs WHERE account_id = :whole_id AND entry_id > :corrected_id
+      AND entry_id < :before_id AND (start_us IS NULL OR start_us <= :belongs_us) LIMIT 1"""
+
+# set_budget of *: the project's open holds that are not listed for it; their longer path.
+UNLISTED_HOLDS = """
+SELECT o.account_id, o.hold_id, o.expires_at_us, o.model, o.held_pico, o.held_tokens, o.path
+FROM accounts a JOIN open_holds o ON o.account_id = a.id
+JOIN entries h ON h.id = o.hold_id AND h.account_id = o.account_id
+WHERE a.project_id = :project_id AND NOT EXISTS (
+    SELECT 1 FROM open_holds w WHERE w.account_id = :whole_id AND w.hold_id = o.hold_id)
+ORDER BY o.hold_id"""
+MOVE_HOLD = """
+UPDATE open_holds SET path = :path WHERE account_id = :account_id AND hold_id = :hold_id"""
 
 # settle with the time of the call: when its hold was granted.
 RECORDED_AT = "SELECT recorded_at_us FROM entries WHERE id = :id"
@@ -407,13 +470,15 @@ ORDER BY e.recorded_at_us DESC, e.id DESC LIMIT :most"""
 
 # entries of the whole project, in the order they were written.
 PROJECT_ENTRIES = f"""{_ENTRY}
-WHERE e.project_id = :project_id AND e.id > :after_id AND e.origin_id IS NULL
+WHERE e.project_id = :project_id AND e.id > :after_id AND e.id <= :last_id
+      AND e.origin_id IS NULL
       AND e.recorded_at_us >= :since_us AND e.recorded_at_us < :until_us
 ORDER BY e.id LIMIT :most"""
 
 # entries(last=) of the whole project, newest first.
 LAST_PROJECT_ENTRIES = f"""{_ENTRY}
-WHERE e.project_id = :project_id AND e.id <= :last_id AND e.origin_id IS NULL
+WHERE e.project_id = :project_id AND e.id > :after_id AND e.id <= :last_id
+      AND e.origin_id IS NULL
       AND e.recorded_at_us >= :since_us AND e.recorded_at_us < :until_us
 ORDER BY e.id DESC LIMIT :most"""
 
@@ -545,6 +610,12 @@ WHERE coalesce(e.kind, '') <> 'shift' OR e.account_id <> s.account_id
 UNION ALL
 SELECT c.entry_id FROM parent_changes c LEFT JOIN entries e ON e.id = c.entry_id
 WHERE coalesce(e.kind, '') <> 'parent' OR e.account_id <> c.account_id
+UNION ALL
+SELECT c.entry_id FROM prior_costs c LEFT JOIN entries e ON e.id = c.entry_id
+WHERE coalesce(e.kind, '') <> 'prior' OR e.account_id <> c.account_id
+UNION ALL
+SELECT p.entry_id FROM prior_parts p LEFT JOIN prior_costs c ON c.entry_id = p.entry_id
+WHERE c.entry_id IS NULL
 UNION ALL
 SELECT t.entry_id FROM threshold_crossings t LEFT JOIN entries e ON e.id = t.entry_id
 WHERE coalesce(e.kind, '') NOT IN ('alert', 'resolve') OR e.account_id <> t.account_id"""

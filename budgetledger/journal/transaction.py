@@ -18,7 +18,7 @@ class Settings:
 
     ``cuts``, by budget: the last active window, and what was recorded before it; ``late``: which
     of the rows recorded since belong before it. ``stated``, by model: between which moments every
-    settle of a minimal hold has a price.
+    settle of a minimal hold has a price. ``prior``, by budget of ``*``: see `journal.prior`.
     """
 
     __slots__ = (
@@ -29,6 +29,7 @@ class Settings:
         "late",
         "parent_id",
         "plain_version",
+        "prior",
         "shifts",
         "standing",
         "stated",
@@ -52,6 +53,7 @@ class Settings:
         self.standing = standing
         self.has_alerts = bool(standing) or any(budget.alert_at for budget in budgets)
         self.plain_version = -1 if self.has_alerts or parent_id is not None else version
+        self.prior: dict[str, int] = {}
         self.cuts: dict[str, tuple[Window, tuple[int, ...]]] = {}
         self.late: dict[str, Kept] = {}
         self.stated: dict[str | None, tuple[int, int]] = {}

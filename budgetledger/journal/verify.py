@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from budgetledger.journal import statements
 from budgetledger.journal.answers import follow_answer, has_answer, names_of
 from budgetledger.journal.late import LateRows
 from budgetledger.journal.price_rows import price_problems
+from budgetledger.journal.prior import is_recounted, stored_detail
 from budgetledger.journal.problem import Problem
 from budgetledger.journal.rules import (
     SETTINGS,
@@ -134,6 +135,13 @@ def _journal_problems(
             problem = "the row, or the one before it, was changed, removed or put there by hand"
         if problem is None and totals != row_totals:
             problem = "its running totals do not add up"
+        is_prior = draft.kind == "prior"
+        if (
+            problem is None
+            and is_prior
+            and not is_recounted(execute, project_id, account_id, entry_id)
+        ):
+            problem = "what it says was posted before is not what the rows before it say"
         if problem is None and row_project_id != project_id:
             problem = "it belongs to another project than the account"
         # Rows of the first schema have no count.
@@ -155,22 +163,32 @@ def _journal_problems(
             answered.add((names, recorded_at_us, entry_id, *answers[names]))
         late.pass_row(entry_id, recorded_at_us, draft, is_counted)
         count_row()
-    runs ^= set(execute(compiled(statements.MODEL_RUNS), (account_id,)))
-    for entry_id in sorted({entry_id for _, _, entry_id in runs}):
-        problems.append(
-            Problem("the list of runs of a model is wrong about this row", account, entry_id)
-        )
-    answered ^= set(execute(compiled(statements.ALL_ANSWERS), (account_id,)))
-    for entry_id in sorted({entry_id for _, _, entry_id, *_ in answered}):
-        problems.append(
-            Problem("the totals of what another model answered are wrong", account, entry_id)
-        )
-    for entry_id in late.astray():
-        problems.append(Problem("the list of late rows is wrong about this row", account, entry_id))
+    problems += _index_problems(execute, account_id, account, runs, answered, late)
     return problems
 
 
+def _index_problems(
+    execute: Execute,
+    account_id: int,
+    account: str,
+    runs: set[tuple[Any, ...]],
+    answered: set[tuple[Any, ...]],
+    late: LateRows,
+) -> Iterator[Problem]:
+    """Compare the indexes over an account's rows with what was worked out."""
+    runs ^= set(execute(compiled(statements.MODEL_RUNS), (account_id,)))
+    answered ^= set(execute(compiled(statements.ALL_ANSWERS), (account_id,)))
+    for entry_id in sorted({entry_id for _, _, entry_id in runs}):
+        yield Problem("the list of runs of a model is wrong about this row", account, entry_id)
+    for entry_id in sorted({entry_id for _, _, entry_id, *_ in answered}):
+        yield Problem("the totals of what another model answered are wrong", account, entry_id)
+    for entry_id in late.astray():
+        yield Problem("the list of late rows is wrong about this row", account, entry_id)
+
+
 def _detail(execute: Execute, draft: Draft, entry_id: int) -> tuple[object, ...] | None:
+    if draft.kind == "prior":
+        return stored_detail(execute, entry_id)
     if draft.kind not in _DETAILS:
         return ()
     belonging_to = draft.corrects_id if draft.kind == "adjustment" else entry_id

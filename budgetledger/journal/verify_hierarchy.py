@@ -58,6 +58,7 @@ def hierarchy_problems(execute: Execute, counted_from: int) -> Iterator[Problem]
     """
     hierarchy = _Hierarchy(execute)
     open_holds: dict[int, _Open] = {}
+    of_project: dict[int, list[int]] = {}  # the holds, open or closed
     corrected = {corrects_id for (corrects_id,) in execute(statements.CORRECTED)}
     repeated_in: dict[int, list[int]] = {}  # of those corrected later
     last_id, last_evidence, missing = 0, (), list[int]()
@@ -82,13 +83,21 @@ def hierarchy_problems(execute: Execute, counted_from: int) -> Iterator[Problem]
         corrects_id, hold_id, model, pico, tokens, expires_at_us, *_ = evidence
         if kind == "hold":
             above = hierarchy.above(account_id, project_id)
+            of_project.setdefault(project_id, []).append(entry_id)
             open_holds[entry_id] = _Open([account_id, *above], expires_at_us, model, pico, tokens)
         elif kind == "extend" and hold_id in open_holds:
             open_holds[hold_id] = open_holds[hold_id]._replace(expires_at_us=expires_at_us)
         elif kind in ("settle", "release", "expire"):
             closed = open_holds.pop(hold_id, None)
+        elif kind == "prior":  # open holds count on the project's account from here on
+            for one in of_project.get(project_id, ()):
+                if one in open_holds and account_id not in open_holds[one].counted_on:
+                    open_holds[one].counted_on.append(account_id)
         if kind == "adjustment":
             missing = list(repeated_in.get(corrects_id, ()))
+            for whole_id in hierarchy.whole(project_id):
+                if whole_id not in (account_id, *missing):
+                    missing += _prior(execute, whole_id, corrects_id, entry_id)
         elif kind == "settle" and closed is not None:
             whole = hierarchy.whole(project_id)
             missing = closed.counted_on[1:]
@@ -101,6 +110,14 @@ def hierarchy_problems(execute: Execute, counted_from: int) -> Iterator[Problem]
     astray = {row[1] for row in expected.symmetric_difference(execute(statements.ALL_OPEN_HOLDS))}
     for hold_id in sorted(astray):
         yield Problem("the list of open holds is wrong about this hold", None, hold_id)
+
+
+def _prior(execute: Execute, whole_id: int, corrects_id: int, entry_id: int) -> list[int]:
+    """The project's own account, if a row of kind ``prior`` counted what is corrected."""
+    row = execute(compiled(statements.BELONGS), (corrects_id,)).fetchone()
+    where = (whole_id, corrects_id, entry_id, row and row[0])
+    is_prior = row and execute(compiled(statements.IS_PRIOR), where).fetchone()
+    return [whole_id] if is_prior else []
 
 
 class _Open(NamedTuple):

@@ -97,9 +97,11 @@ def alerts(journal: Journal, account: str | None) -> list[Alert]:
     """The alerts on *account*, or in the project, in their order. Raises `UnknownAccount`."""
 
     def operation(execute: Execute, ref: Ref | None) -> list[Alert]:
-        project_id = accounts.find_project(execute, journal.project)
-        only = None if ref is None else ref.id
-        rows = execute(compiled(statements.ALERTS), (project_id, only, only)).fetchall()
+        if ref is None:
+            project_id = accounts.find_project(execute, journal.project)
+            rows = execute(compiled(statements.ALERTS_OF_PROJECT), (project_id,)).fetchall()
+        else:
+            rows = execute(compiled(statements.ALERTS_OF_ACCOUNT), (ref.id,)).fetchall()
         return [alert_of(journal.project, row[-1], *crossing(row), row[-2]) for row in rows]
 
     if account is None:

@@ -1,6 +1,7 @@
 """When rows belong: an index of those recorded later, which the views show too.
 
-Rows of before are listed, so that budgets count them where they belong.
+Rows of before are listed, so that budgets count them where they belong. And what a budget of the
+project's own account counts of the rows before it: only of budgets that are set from now on.
 
 Revision ID: 0006
 Revises: 0005
@@ -18,7 +19,12 @@ depends_on = None
 
 BIG = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")  # in SQLite's order
-TABLE, KEY = "late_entries", ("account_id", "entry_id")
+TABLE = "late_entries"
+KEYS = {
+    TABLE: ("account_id", "entry_id"),
+    "prior_costs": ("entry_id",),
+    "prior_parts": ("entry_id", "belongs_at_us"),
+}
 
 
 def upgrade() -> None:
@@ -41,17 +47,41 @@ def upgrade() -> None:
     )
     op.create_index("late_entries_by_time", TABLE, ["account_id", "recorded_at_us"])
     op.create_index("late_entries_by_belonging", TABLE, ["account_id", "belongs_at_us"])
+    create_prior_costs()
     list_late(CALLS)
     list_late(ADJUSTMENTS)
     rename_count(on_postgres)
-    if on_postgres:
-        make_append_only_on_postgres()
-    else:
-        make_append_only()
+    for table in KEYS:
+        if on_postgres:
+            make_append_only_on_postgres(table)
+        else:
+            make_append_only(table)
     for view in ("spend_by_day", "spend_by_model", "spend"):
         op.execute(f"DROP VIEW {view}")
     for view in VIEWS_ON_POSTGRES if on_postgres else VIEWS:
         op.execute(view)
+
+
+def create_prior_costs() -> None:
+    op.create_table(
+        "prior_costs",
+        sa.Column("entry_id", BIG, sa.ForeignKey("entries.id"), primary_key=True),
+        sa.Column("account_id", BIG, sa.ForeignKey("accounts.id"), nullable=False),
+        sa.Column("budget", TEXT, nullable=False),
+        sa.Column("start_us", BIG),
+        sqlite_strict=True,
+    )
+    op.create_index("prior_costs_by_budget", "prior_costs", ["account_id", "budget", "entry_id"])
+    op.create_table(
+        "prior_parts",
+        sa.Column("entry_id", BIG, sa.ForeignKey("entries.id"), primary_key=True),
+        sa.Column("belongs_at_us", BIG, primary_key=True),
+        *(sa.Column(f"total_{what}", BIG, nullable=False)
+          for what in ("usd", "pico", "tokens", "requests")),
+        sa.CheckConstraint("total_pico BETWEEN 0 AND 999999999999"),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )  # fmt: skip
 
 
 def list_late(rows: str) -> None:
@@ -113,22 +143,22 @@ def rename_count(on_postgres: bool) -> None:
             ELSE RAISE(ABORT, 'budgetledger: this row is recorded already') END; END""")
 
 
-def make_append_only() -> None:
+def make_append_only(table: str) -> None:
     """Refuse UPDATE, DELETE and REPLACE, whatever tool asks."""
-    there = " AND ".join(f"{name} = NEW.{name}" for name in KEY)
+    there = " AND ".join(f"{name} = NEW.{name}" for name in KEYS[table])
     op.execute(f"""
-        CREATE TRIGGER {TABLE}_no_update BEFORE UPDATE ON {TABLE}
+        CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table}
         BEGIN SELECT RAISE(ABORT, 'budgetledger: rows never change; append an adjustment'); END""")
     op.execute(f"""
-        CREATE TRIGGER {TABLE}_no_delete BEFORE DELETE ON {TABLE}
+        CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table}
         BEGIN SELECT RAISE(ABORT, 'budgetledger: rows stay; append an adjustment'); END""")
     op.execute(f"""
-        CREATE TRIGGER {TABLE}_no_replace BEFORE INSERT ON {TABLE}
-        WHEN EXISTS (SELECT 1 FROM {TABLE} WHERE {there})
+        CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table}
+        WHEN EXISTS (SELECT 1 FROM {table} WHERE {there})
         BEGIN SELECT RAISE(ABORT, 'budgetledger: this row is recorded already'); END""")
 
 
-def make_append_only_on_postgres() -> None:
+def make_append_only_on_postgres(table: str) -> None:
     """The same, also against TRUNCATE."""
     for event, why in (
         ("update", "rows never change; append an adjustment"),
@@ -136,9 +166,9 @@ def make_append_only_on_postgres() -> None:
         ("truncate", "rows stay; append an adjustment"),
     ):
         op.execute(f"""
-            CREATE TRIGGER {TABLE}_no_{event} BEFORE {event.upper()} ON {TABLE}
+            CREATE TRIGGER {table}_no_{event} BEFORE {event.upper()} ON {table}
             FOR EACH STATEMENT EXECUTE FUNCTION refuse('{why}')""")
-        op.execute(f"ALTER TABLE {TABLE} ENABLE ALWAYS TRIGGER {TABLE}_no_{event}")
+        op.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_no_{event}")
 
 
 # Microseconds as ISO 8601 in UTC, in functions every SQLite since 3.37 has.

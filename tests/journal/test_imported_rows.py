@@ -69,6 +69,20 @@ def test_nor_by_its_corrections(ledger):
     assert ledger.verify().ok
 
 
+def test_nor_in_a_budget_that_is_set_on_the_project_later(opened):
+    ledger = opened()
+    ledger.set_budget("alice", 10, per="month")
+    ledger.charge("alice", cost=1)
+    entry = imported(ledger)
+    ledger.adjust(entry, "-40", reason="credit")
+    ledger.set_budget("*", 10)
+    ledger.set_budget("*", 10, per="month", model="gpt-4o")
+    ledger.set_budget("*", 10, per=timedelta(days=9))
+    ledger.adjust(entry, "-10", reason="credit")
+    assert [status.posted for status in ledger.balance("*").budgets] == [1, 1, 0]
+    assert ledger.verify().ok
+
+
 def test_views_have_them_where_they_belong(ledger, database):
     ledger.adjust(imported(ledger), "-40", reason="credit")
     rows = database.sql(

@@ -422,7 +422,7 @@ def test_what_cannot_be_priced_is_recorded_unpriced(ledger, response):
     assert (balance.posted, balance.unpriced) == (Decimal("0.30"), 0)
 
 
-def test_a_call_of_the_last_window_is_priced_in_this_one(ledger, clock):
+def test_a_call_of_the_last_window_is_priced_in_that_one(ledger, clock):
     with pytest.warns(UnpricedWarning):
         entry = ledger.charge("alice", usage=Usage(10, 5), model=NOBODY)
     clock.advance(days=1)
@@ -432,8 +432,8 @@ def test_a_call_of_the_last_window_is_priced_in_this_one(ledger, clock):
         balance = ledger.balance("alice", **asked)
         return balance.posted, balance.unpriced
 
-    assert found() == (Decimal("0.25"), 0)
-    assert found(at=START) == (0, 0)
+    assert found() == (0, 0)
+    assert found(at=START) == (Decimal("0.25"), 0)
     assert found(as_of=START) == (0, 1)
 
 
@@ -459,11 +459,14 @@ def test_tags_are_json(ledger, database):
     ],
 )
 @pytest.mark.parametrize("spent", [{"cost": 1}, {"usage": Usage(5), "model": "gpt-4o"}])
-def test_occurred_at_is_kept_and_decides_no_window(ledger, database, moment, spent):
+def test_occurred_at_is_kept_and_decides_the_window(ledger, database, moment, spent):
     entry = ledger.charge("alice", **spent, occurred_at=moment)
     assert entry.occurred_at == moment
     assert entry.recorded_at == START
-    assert ledger.balance("alice").posted == entry.cost
+    belongs_at = min(moment, START)
+    is_of_january = belongs_at >= datetime(2026, 1, 1, tzinfo=UTC)
+    assert ledger.balance("alice").posted == (entry.cost if is_of_january else 0)
+    assert ledger.balance("alice", at=belongs_at).posted == entry.cost
     ((shown,),) = database.sql("SELECT occurred_at FROM spend")
     assert shown == f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}".rjust(27, "0")
 

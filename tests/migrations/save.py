@@ -20,13 +20,14 @@ BEGAN = datetime(2026, 1, 31, 20, 30, tzinfo=UTC)
 
 
 def fill(path):
-    """Five projects with everything a ledger can hold."""
+    """Projects with everything a ledger can hold."""
     clock = FakeClock(BEGAN)
     fill_with_costs(path, clock)
     fill_with_holds(path, clock)
     fill_with_prices(path, clock)
     fill_with_unknown_costs(path, clock)
     fill_with_answers(path, clock)
+    fill_with_earlier_costs(path, clock)
 
 
 def fill_with_costs(path, clock):
@@ -130,6 +131,19 @@ def fill_with_answers(path, clock):
     with Ledger(path, project="aliased", clock=clock) as ledger:
         ledger.set_budget("dora", 5, model="gpt-4o")
         ledger.charge("dora", answer, model="my-alias")  # 0.0045
+
+
+def fill_with_earlier_costs(path, clock):
+    """A project whose own budgets were set after costs and holds, which count there."""
+    with Ledger(path, project="late", clock=clock) as ledger:
+        ledger.set_budget("erin", 5)
+        early = ledger.charge("erin", cost="1.5", model="o3", occurred_at=BEGAN)
+        ledger.charge("erin", cost="0.5", model="o3")
+        held = ledger.hold("erin", "0.25", model="o3", expires_in=timedelta(days=1))
+        ledger.set_budget("*", 9, per="month")
+        ledger.set_budget("*", 8, per=timedelta(hours=9), name="span")
+        ledger.adjust(early, "-0.5", reason="credit")
+        held.settle("0.125")
 
 
 def dump(path):

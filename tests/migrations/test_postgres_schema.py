@@ -45,6 +45,9 @@ def ledger(made):
         opened.remove_price("own-m")
         opened.charge("alice", RESPONSE, model="my-alias")
         opened.charge("alice", cost=1, occurred_at=datetime(2026, 1, 2, tzinfo=UTC))
+        with Ledger(made.target, project="late", clock=FakeClock(START)) as late:
+            late.charge("bob", cost=1)
+            late.set_budget("*", 10)
         yield opened
 
 
@@ -168,6 +171,9 @@ TAMPERED = {
     "DELETE FROM model_runs": "the list of runs of a model is wrong",
     "DELETE FROM answers": "the totals of what another model answered are wrong",
     "DELETE FROM late_entries": "the list of late rows is wrong",
+    "DELETE FROM prior_parts": "was changed",
+    "UPDATE prior_parts SET total_usd = 0": "was changed",
+    "DELETE FROM prior_costs": "a setting does not belong",
     "DELETE FROM open_holds": "the list of open holds is wrong",
     "UPDATE price_revisions SET effective_at_us = 0 WHERE id = 1": "own price 1, or the one before",
     "DELETE FROM price_revisions WHERE id = 2": "own price 3, or the one before",

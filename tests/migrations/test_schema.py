@@ -33,6 +33,7 @@ RELEASED = sorted(file.stem for file in SAVED.glob("*.sql"))
 APPEND_ONLY = {
     "projects", "accounts", "entries", "budget_revisions", "window_shifts", "parent_changes",
     "threshold_crossings", "model_runs", "price_revisions", "answers", "late_entries",
+    "prior_costs", "prior_parts",
 }  # fmt: skip
 TABLES = APPEND_ONLY | {"open_holds"}
 
@@ -133,6 +134,7 @@ def test_every_table_is_strict_and_guarded_but_for_the_list_of_open_holds(path):
             "model_runs",
             "answers",
             "late_entries",
+            "prior_parts",
         }
         triggers = database.execute(
             "SELECT tbl_name, name FROM sqlite_master WHERE type = 'trigger'"
@@ -296,6 +298,10 @@ unknown dave 1 0.076505 0 None None gpt-4o=0.000055 my-secret=0.0202 x=0.025 y=0
 WITH_ANSWERS = """
 aliased dora 5 0.0045 0 None None my-alias=0.0045
 """
+WITH_EARLIER_COSTS = """
+late * 8 1.625 0 01-31T16:30Z 02-01T01:30Z o3=1.625
+late erin 5 1.625 0 None None o3=1.625
+"""
 SAID = {  # by revision: what `verify` counts, and the balances
     "0001": ((4, 17, ()), BALANCES),
     "0002": ((9, 54, ()), BALANCES.rstrip() + WITH_HOLDS),
@@ -304,16 +310,22 @@ SAID = {  # by revision: what `verify` counts, and the balances
         (11, 78, ()),
         BALANCES.rstrip() + WITH_ASSUMED_HOLDS.rstrip() + WITH_PRICES.rstrip() + WITH_UNKNOWN_COSTS,
     ),
-    **dict.fromkeys(
-        ("0005", "0006"),
-        (
-            (12, 80, ()),
-            BALANCES.rstrip()
-            + WITH_ASSUMED_HOLDS.rstrip()
-            + WITH_PRICES.rstrip()
-            + WITH_UNKNOWN_COSTS.rstrip()
-            + WITH_ANSWERS,
-        ),
+    "0005": (
+        (12, 80, ()),
+        BALANCES.rstrip()
+        + WITH_ASSUMED_HOLDS.rstrip()
+        + WITH_PRICES.rstrip()
+        + WITH_UNKNOWN_COSTS.rstrip()
+        + WITH_ANSWERS,
+    ),
+    "0006": (
+        (14, 92, ()),
+        BALANCES.rstrip()
+        + WITH_ASSUMED_HOLDS.rstrip()
+        + WITH_PRICES.rstrip()
+        + WITH_UNKNOWN_COSTS.rstrip()
+        + WITH_ANSWERS.rstrip()
+        + WITH_EARLIER_COSTS,
     ),
 }
 
@@ -325,7 +337,7 @@ def clock():
 
 
 def balances(path, clock):
-    for project in ("app", "other", "agents", "priced", "unknown", "aliased"):
+    for project in ("app", "other", "agents", "priced", "unknown", "aliased", "late"):
         with Ledger(path, project=project, clock=clock) as ledger:
             for account in ledger.accounts():
                 balance = ledger.balance(account.name)
@@ -492,7 +504,9 @@ def test_settings_made_since_the_upgrade_reach_who_has_read_the_old_ones(old):
 def test_old_accounts_take_parents_alerts_and_the_whole_project(old):
     ledger = old()
     ledger.set_parent("alice", "team:research")
-    ledger.set_budget("*", 100)
+    ledger.set_budget("*", 10**9)
+    earlier = ledger.balance("*").posted
+    assert earlier == 18_000_000 + Decimal("5.500000000001")
     set_by = {"per": "month", "anchor": "creation", "name": "default"}
     ledger.set_budget("bob", 6, alert_at=0.5, **set_by)
     assert ledger.alerts() == []
@@ -510,7 +524,7 @@ def test_old_accounts_take_parents_alerts_and_the_whole_project(old):
     assert (
         ledger.balance("team:research").posted == 18_000_000 + 3
     )  # the correction goes where the charge was
-    assert ledger.balance("*").posted == Decimal("2.5") + 3  # only what came since
+    assert ledger.balance("*").posted == earlier + Decimal("2.5") + 3 + 1
     assert ledger.verify().ok
 
 

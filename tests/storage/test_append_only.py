@@ -445,8 +445,9 @@ def test_a_repeated_row_has_to_say_the_same_though_its_journal_adds_up(
 def repeat_with(monkeypatch, **change):
     append = _posting.append
 
-    def append_another(tx, account, draft, *detail):
-        return append(tx, account, draft._replace(**change) if draft.origin_id else draft, *detail)
+    def append_another(tx, account, draft, *detail, **belonging):
+        changed = draft._replace(**change) if draft.origin_id else draft
+        return append(tx, account, changed, *detail, **belonging)
 
     monkeypatch.setattr(_posting, "append", append_another)
 

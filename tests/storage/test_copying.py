@@ -2,10 +2,11 @@
 
 import json
 from contextlib import closing, suppress
+from datetime import timedelta
 
 import pytest
 from click.testing import CliRunner
-from samples import RESPONSE
+from samples import RESPONSE, START
 
 from budgetledger import Ledger
 from budgetledger.cli import main
@@ -29,13 +30,17 @@ def fill(ledger):
     kept.extend(7200)
     ledger.adjust(ledger.charge("alice", cost=1, model="n"), -1, reason="credit: 100 %")
     ledger.shift_window("alice", reason="new plan")
-    ledger.charge("alice", RESPONSE, model="my-alias")
+    ledger.charge("alice", RESPONSE, model="my-alias", occurred_at=START - timedelta(days=3))
     ledger.freeze("alice", reason="audit")
     ledger.set_price("é-*", input="0.1", output=1, note="100 %s ?", all_projects=True)
     ledger.set_price("é-*", input="0.2", output=1)
     ledger.remove_price("é-*")
     other.set_budget("alice", 1)
     other.hold("alice", "0.5")
+    late = ledger_on(ledger._journal.for_project("late"))
+    late.set_budget("erin", 1)
+    late.charge("erin", cost="0.25")
+    late.set_budget("*", 7)
     for number in range(220):  # more than are copied at once
         other.charge("bob", cost="0.000000000001", model=f"m{number % 7}", tags={"n": number})
 

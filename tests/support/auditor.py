@@ -83,12 +83,14 @@ class Auditor:
         self.rows = []
         self.budgets = {}  # by account: the terms by name, in force
         self.shifts = {}
+        self.prior = {}  # by project account and budget: since which row, from when, which rows
         self.parents = {}
         self.frozen = set()
         self.holds = {}
         self.written = {}
         self.standing = {}
         self.alerts = []
+        self.starts = {}  # of the rows that count what was before
 
     # -- what follows from the rows -------------------------------------------------------------
 
@@ -139,6 +141,22 @@ class Auditor:
             return sum(row["cost"] or 0 for row in rows)
         return sum(sum(row["used"]) if measure == "tokens" else row["requests"] for row in rows)
 
+    def earlier(self, who, name):
+        """The rows of before that a budget of the project counts."""
+        return self.prior.get((who, name), (0, None, ()))[2]
+
+    def earlier_posted(self, who, name, window, measure):
+        start, end = window
+        rows = [
+            row
+            for row in self.earlier(who, name)
+            if (start is None or start <= row["belongs_us"])
+            and (end is None or row["belongs_us"] < end)
+        ]
+        if measure == "usd":
+            return sum(row["cost"] or 0 for row in rows)
+        return sum(sum(row["used"]) if measure == "tokens" else row["requests"] for row in rows)
+
     def open_holds(self, now, who, model=None):
         return [
             hold
@@ -158,6 +176,7 @@ class Auditor:
         measure, model = terms["measure"], terms["model"]
         window = self.window(who, name, self.moment(now, who))
         posted = self.posted(who, window, model, measure)
+        posted += self.earlier_posted(who, name, window, measure)
         held = self.held(now, who, model, measure)
         left = terms["limit"] - posted - held
         return {"who": who, "name": name, "window": window, **terms} | {
@@ -202,11 +221,10 @@ class Auditor:
         """When a row belongs: not where it was recorded, if its call was made before."""
         at, occurred = row["at_us"], row.pop("occurred_us", None)
         if row["corrects"] is not None:
-            (at,) = {
-                call["belongs_us"]
-                for call in self.rows
-                if call["who"] == row["who"] and row["corrects"] in (call["id"], call["origin"])
-            }
+            at = self.rows[row["corrects"] - 1]["belongs_us"]  # of before the project's account
+            for call in self.rows:
+                if call["who"] == row["who"] and row["corrects"] in (call["id"], call["origin"]):
+                    at = call["belongs_us"]
         elif occurred is not None:
             granted = self.rows[row["hold"] - 1]["at_us"] if row["hold"] else occurred
             at = min(at, max(occurred, granted))
@@ -273,11 +291,46 @@ class Auditor:
 
     def set_budget(self, now, who, name, terms):
         before = self.budgets.setdefault(who, {})
-        if before.get(name) != terms:
+        was = before.get(name)
+        if was != terms:
             before[name] = terms
             self.append(now, who, "budget")
+            if who[1] == "*":
+                self.count_earlier(now, who, name, was)
             self.cross(now, who)
         return "budget", name, amount(terms["measure"], terms["limit"])
+
+    def count_earlier(self, now, who, name, was):
+        """What the project posted and holds before, where its account does not repeat it."""
+        terms = self.budgets[who][name]
+        unlisted = [
+            hold
+            for hold in self.holds.values()
+            if hold["who"][0] == who[0]
+            and hold["closed_by"] is None
+            and who not in hold["counts_on"]
+        ]
+        for hold in unlisted:
+            hold["counts_on"] = [*hold["counts_on"], who]
+        known = (who, name) in self.prior
+        same = was and all(was[term] == terms[term] for term in ("per", "model"))
+        if same and known and not unlisted:
+            return
+        start, _ = self.window(who, name, self.moment(now, who))
+        repeated = {row["origin"] or row["id"] for row in self.rows if row["who"] == who}
+        names = names_of(terms["model"])
+        rows = [
+            row
+            for row in self.rows
+            if row["who"][0] == who[0] and row["who"] != who and row["kind"] in MONEY
+            and row["origin"] is None and row["id"] not in repeated
+            and (start is None or start <= row["belongs_us"])
+            and (names is None or row["model"] in names)
+        ]  # fmt: skip
+        if rows or known or unlisted:
+            prior = self.append(now, who, "prior")
+            self.prior[who, name] = prior["id"], start, rows
+            self.starts.setdefault(who, []).append((prior["id"], start))
 
     def remove_budget(self, now, who, name):
         if name not in self.budgets.get(who, ()):
@@ -419,7 +472,7 @@ class Auditor:
     def wait(self, now, one, need):
         """Microseconds until a budget has room, if nothing happens but time; None for ever."""
         who, name, measure = one["who"], one["name"], one["measure"]
-        rows = self.within(who, one["window"], one["model"])
+        rows = self.within(who, one["window"], one["model"]) + list(self.earlier(who, name))
         moments = {hold["expires_us"] for hold in self.open_holds(now, who, one["model"])}
         if isinstance(one["per"], int):  # a row leaves just after the span
             moments |= {row["belongs_us"] + one["per"] + 1 for row in rows}
@@ -512,6 +565,12 @@ class Auditor:
         facts = {"model": row["model"], "cost": pico, "corrects": number, "key": key}
         facts |= {"content": content}
         line = [r["who"] for r in self.rows if number in (r["id"], r["origin"])]  # where it counts
+        top = (project, "*")
+        if top not in line and any(
+            number < prior and (start is None or start <= row["belongs_us"])
+            for prior, start in self.starts.get(top, ())
+        ):
+            line.append(top)
         return "entry", self.post(now, row["who"], "adjustment", line, **facts)["id"]
 
 
