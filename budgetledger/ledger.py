@@ -305,8 +305,9 @@ class Ledger:
         after the limit is raised; None keeps the present ones.
 
         A parent's budget limits all accounts under it together; a budget of ``"*"`` limits the
-        project. The same `name` again revises the budget and keeps what was spent; another name
-        adds a budget. The default name is what it limits: ``usd/month``, ``tokens/day/gpt-4o``.
+        project, and counts what the project has posted and holds already. The same `name` again
+        revises the budget and keeps what was spent; another name adds a budget. The default name
+        is what it limits: ``usd/month``, ``tokens/day/gpt-4o``.
         `created_at`: when it counts as created; by default when its name was first set.
 
         Returns the budget in force.

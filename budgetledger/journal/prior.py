@@ -69,9 +69,8 @@ def prior_by_model(
     from_us = -_EVER if start_us is None else start_us
     parameters = (1, 0, project_id, whole_id, last_id, from_us, from_us, whole_id, last_id)
     models: dict[str, tuple[int, ...]] = {}
-    for moment_us, model, _, micro, pico, *rest in execute(
-        compiled(statements.EARLIER), parameters
-    ):
+    rows = execute(compiled(statements.EARLIER), parameters)
+    for moment_us, model, _, micro, pico, *rest in rows:
         if end_us is None or moment_us < end_us:
             cost_pico = int(micro) * 1_000_000 + int(pico)
             models[model] = sums(models.get(model, _NOTHING), cost_pico, *map(int, rest))

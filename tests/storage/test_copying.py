@@ -172,7 +172,7 @@ def run(*arguments, code=0):
 def test_the_command(source, target):
     entries = source.verify().entries
     told = run("copy", source._journal.store.path, target)
-    assert told.startswith(f"copied and verified {entries:,} entries of 5 accounts from ")
+    assert told.startswith(f"copied and verified {entries:,} entries of 7 accounts from ")
     assert "ok" in run("verify", "--db", target)
     assert "holds rows already" in run("copy", source._journal.store.path, target, code=2)
     assert "into itself" in run("copy", target, target, code=2)
