@@ -151,6 +151,7 @@ class AsyncLedger:
     reprice = _in_thread(Ledger.reprice)
     can_afford = _in_thread(Ledger.can_afford)
     estimate = _in_thread(Ledger.estimate)
+    charge_many = _in_thread(Ledger.charge_many)
     adjust = _in_thread(Ledger.adjust)
     balance = _in_thread(Ledger.balance)
     model_costs = _in_thread(Ledger.model_costs)

@@ -16,6 +16,7 @@ from budgetledger.journal.rows.rules import (
     SETTINGS,
     Draft,
     Head,
+    counts,
     follow,
     genesis,
     model_totals,
@@ -157,11 +158,12 @@ def _journal_problems(
         head = Head._make((row_hash, recorded_at_us, *row_totals, *place))
         if draft.model is not None:
             models[draft.model] = model_totals(head)
-        if has_answer(draft):
+        is_counted = counts(draft, detail or ())
+        if is_counted and has_answer(draft):
             names = names_of(draft)
             answers[names] = follow_answer(draft, answers.get(names))
             answered.add((names, recorded_at_us, entry_id, *answers[names]))
-        late.pass_row(entry_id, recorded_at_us, draft)
+        late.pass_row(entry_id, recorded_at_us, draft, is_counted)
         count_row()
     problems += _index_problems(execute, account_id, account, runs, answered, late)
     return problems
@@ -195,6 +197,6 @@ def _detail(execute: Execute, draft: Draft, entry_id: int) -> tuple[object, ...]
     row: tuple[object, ...] | None = execute(
         compiled(_DETAILS[draft.kind]), (belonging_to,)
     ).fetchone()
-    if draft.kind == "budget" and row is not None and row[-1] is None:
-        return row[:-1]  # as before thresholds existed
+    if draft.kind in ("budget", "adjustment") and row is not None and row[-1] is None:
+        return row[:-1]  # as before thresholds, and imported entries, existed
     return row

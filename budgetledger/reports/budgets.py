@@ -7,8 +7,9 @@ from itertools import pairwise
 
 from budgetledger.entries import BudgetStatus
 from budgetledger.journal.journal import Journal
-from budgetledger.journal.reports import DEFAULT_BUDGET, EVER, balance, counted_by, posted
+from budgetledger.journal.reports import DEFAULT_BUDGET, balance, counted_by, posted
 from budgetledger.journal.rows.accounts import Ref
+from budgetledger.journal.rows.rules import EVER
 from budgetledger.money import to_pico
 from budgetledger.reporting import BudgetPace, Pace
 from budgetledger.reports.pace import WEEKDAY_DAYS, Spending, pace

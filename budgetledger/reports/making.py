@@ -12,8 +12,8 @@ from budgetledger.entries import Entry
 from budgetledger.errors import InvalidInput
 from budgetledger.journal.entry_rows import entry_with_id
 from budgetledger.journal.journal import Journal
-from budgetledger.journal.reports import EVER
 from budgetledger.journal.rows import accounts, statements
+from budgetledger.journal.rows.rules import EVER
 from budgetledger.names import checked_name
 from budgetledger.reporting import BudgetPace, Figures, Report, ReportRow
 from budgetledger.reports import grouping, periods, sums

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from operator import add
 from typing import Any, NamedTuple, TypeAlias
 
-from budgetledger.entries import MONEY_KINDS
-from budgetledger.journal.reports import EVER
+from budgetledger.entries import IMPORTED, MONEY_KINDS
 from budgetledger.journal.rows import statements
+from budgetledger.journal.rows.rules import EVER
 from budgetledger.reporting import Figures
 from budgetledger.reports.periods import Run
 from budgetledger.storage.dialect import LONG, compiled
@@ -51,6 +51,7 @@ BELONGS = """CASE WHEN e.occurred_at_us IS NULL AND e.corrects_id IS NULL THEN e
     ELSE coalesce((SELECT late.belongs_at_us FROM late_entries late
         WHERE late.account_id = e.account_id AND late.entry_id = e.id), e.recorded_at_us) END"""
 _KINDS = ", ".join(f"'{kind}'" for kind in MONEY_KINDS)
+_CALLS = f"'charge', 'settle', '{IMPORTED}'"
 
 
 # -- dimensions -----------------------------------------------------------------------------------
@@ -104,7 +105,7 @@ _STATED, _UNPRICED, _ASSUMED, _ESTIMATED = range(4)
 def _status(row: str) -> str:
     """What the cost of *row*, an alias, is based on, as `Entry.cost_basis`; 0 if it is stated."""
     return f"""CASE WHEN {row}.cost_pico IS NULL
-        THEN CASE WHEN {row}.kind IN ('charge', 'settle') THEN {_UNPRICED} ELSE {_STATED} END
+        THEN CASE WHEN {row}.kind IN ({_CALLS}) THEN {_UNPRICED} ELSE {_STATED} END
     WHEN {row}.price_source = 'assumed' THEN {_ASSUMED}
     WHEN {row}.usage LIKE '%"estimated":%' THEN {_ESTIMATED} ELSE {_STATED} END AS status"""
 
@@ -248,7 +249,7 @@ def most_expensive(execute: Execute, scope: Scope, count: int) -> list[int]:
     for rows in _rows_of(execute, scope):
         sql = f"""{LONG} SELECT e.cost_pico, coalesce(e.origin_id, e.id)
             {rows.sql.format(join="")} AND e.cost_pico > 0
-            AND e.kind IN ('charge', 'settle') ORDER BY e.cost_pico DESC, e.id LIMIT ?"""
+            AND e.kind IN ({_CALLS}) ORDER BY e.cost_pico DESC, e.id LIMIT ?"""
         found += execute(sql, (*rows.parameters, count)).fetchall()
     found.sort(key=lambda pair: (-pair[0], pair[1]))
     return [entry_id for _, entry_id in found[:count]]

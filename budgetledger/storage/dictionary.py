@@ -73,8 +73,9 @@ _TERMS = {
     "limit_pico": "the rest of a limit in dollars",
 }
 _KIND = (
-    "`opening`, `charge`, `settle`, `adjustment` (costs), `hold`, `release`, `expire`, `extend` "
-    "(holds), `budget`, `shift`, `parent`, `freeze`, `unfreeze` (settings), `alert`, `resolve`"
+    "`opening`, `charge`, `settle`, `adjustment`, `import` (costs), `hold`, `release`, `expire`, "
+    "`extend` (holds), `budget`, `prior`, `shift`, `parent`, `freeze`, `unfreeze` (settings), "
+    "`alert`, `resolve`"
 )
 
 VIEWS = (
@@ -88,7 +89,7 @@ VIEWS = (
             "recorded_at": "when the row was written",
             "occurred_at": "when the call was made, if that was stated",
             "belongs_at": "when the cost counts: budgets and reports go by it",
-            "kind": "`opening`, `charge`, `settle` or `adjustment`",
+            "kind": "`opening`, `charge`, `settle`, `adjustment` or `import`",
             "model": "the model, as it was asked for",
             "cost_usd": "the cost, as a float; null if it is not known",
             "cost_pico": "the cost, exact",
@@ -105,6 +106,7 @@ VIEWS = (
             "hold_id": "the hold that a settle closed",
             "idempotency_key": "the key under which it was recorded",
             "hash": "sha256 over the row and the one before it in the account, in hex",
+            "counted": "1 if budgets count it; 0 for imported history and its corrections",
         },
     ),
     _relation(
@@ -299,6 +301,31 @@ TABLES = (
     ),
     _relation(
         "table",
+        "default_budget_revisions",
+        "The budget that accounts of a kind get; the latest row of a kind is in force.",
+        {
+            "id": "its number",
+            "project_id": "the project",
+            "kind": "`user` for bare names, or the prefix of names",
+            **_TERMS,
+            "model": "the only model it limits; null for all",
+            "per": "the unit of its windows, or `rolling`; null for ever",
+            "timezone": "IANA name of the calendar",
+            "week_start": "the first day of a week: 0 Monday to 6 Sunday",
+            "anchor_us": "the moment from which windows are counted; null for the calendar",
+            "span_us": "the length of a rolling window",
+            "anchored": "1 if windows start when an account gets its budget",
+            "alert_at": "thresholds, separated by commas",
+            "removed": "1 if the row ends the default",
+            "recorded_at_us": "when the row was written",
+            "hash": "sha256 over the row and the one before it",
+        },
+        limit_units=_MEASURED,
+        span_us="microseconds",
+        alert_at=_SHARE,
+    ),
+    _relation(
+        "table",
         "window_shifts",
         "Windows that were started by hand.",
         {
@@ -400,7 +427,7 @@ TABLES = (
             "entry_id": "the entry",
             "recorded_at_us": "when it was recorded",
             "belongs_at_us": "when it counts",
-            "within_us": "the least power of two above the delay",
+            "within_us": "the least power of two above the delay; 0 if no budget counts it",
             "names": "as in `answers`, if another model answered",
         },
         within_us="microseconds",

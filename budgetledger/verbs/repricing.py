@@ -77,10 +77,10 @@ def unpriced_ids(execute: Execute, project: str, account: str | None) -> list[in
     """The entries without a price that count on *account*, or all of the project's."""
     if account is not None:
         ref = accounts.known(execute, project, account)
-        rows = execute(compiled(statements.UNPRICED_OF_ACCOUNT), (ref.id,) * 2)
+        rows = execute(compiled(statements.UNPRICED_OF_ACCOUNT), (ref.id,) * 3)
     else:
         project_id = accounts.find_project(execute, project)
-        rows = execute(compiled(statements.UNPRICED_OF_PROJECT), (project_id,) * 2)
+        rows = execute(compiled(statements.UNPRICED_OF_PROJECT), (project_id,) * 3)
     return [entry_id for (entry_id,) in rows.fetchall()]
 
 

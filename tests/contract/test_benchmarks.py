@@ -12,6 +12,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SMALL = {
     "bounds.py": ["--no-library"],
     "charge.py": ["--calls", "20", "--rounds", "2"],
+    "charge_many.py": ["--rows", "2000", "--single", "20", "--rounds", "1"],
     "reads.py": ["--rows", "2000", "--models", "3"],
     "cold.py": ["--rounds", "1"],
     "hold.py": ["--calls", "10", "--rounds", "1", "--many", "1000"],
@@ -28,6 +29,7 @@ SMALL = {
 LIMITS = {
     "bounds.py": 0,
     "charge.py": 2,
+    "charge_many.py": 2,
     "reads.py": 2,
     "cold.py": 3,
     "hold.py": 7,

@@ -35,13 +35,15 @@ MAY_IMPORT = {
     "verbs": "words pricing storage journal/rows journal",
     "reports": "words pricing storage journal/rows journal",
     "ledger": "words responses pricing storage journal/rows journal verbs reports",
+    "imports": "words responses/fields responses/usage responses pricing storage journal/rows"
+    " journal verbs",
     "render": "words pricing journal/rows journal reports ledger",
     "clients": "words responses ledger",
     "litellm": "words tokens responses pricing storage journal/rows journal verbs ledger clients",
     "hosted": "words responses pricing storage journal/rows journal verbs ledger render litellm",
     "server": "words storage journal/rows journal verbs ledger render litellm",
     "faces": "words tokens pricing storage journal/rows journal ledger clients litellm hosted",
-    "cli": "words storage journal verbs reports ledger render litellm server",
+    "cli": "words storage journal verbs reports ledger imports render litellm server",
     "package": "words tokens ledger litellm faces cli",
 }
 
