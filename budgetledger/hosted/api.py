@@ -6,7 +6,7 @@ Every request that writes carries an idempotency key, so a retry is safe.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from hashlib import sha256
@@ -43,6 +43,9 @@ _SAME_HERE = (
 _KINDS: dict[str, type[errors.BudgetledgerError]] = {kind.__name__: kind for kind in _SAME_HERE}
 
 
+_MOST_AROUND = 100  # holds that the server accepts with a new one
+
+
 class Api:
     """The accounts of *project* on a server."""
 
@@ -62,14 +65,20 @@ class Api:
             return False
         return isinstance(document, dict) and document.get("service") == "budgetledger"
 
-    def hold(self, account: str, draft: Draft, expires_in_us: int, key: str) -> Entry:
-        """Take a hold and return its row. Raises what `Ledger.hold` raises."""
+    def hold(
+        self, account: str, draft: Draft, expires_in_us: int, key: str, around: Sequence[int]
+    ) -> Entry:
+        """Take a hold and return its row. *around*: the holds of the calls around this one.
+
+        Raises what `Ledger.hold` raises.
+        """
         fields = {
             "amount": None if draft.price_source == NO_ESTIMATE else _usd(draft.held_pico),
             "tokens": passed_tokens(draft),
             "model": _model(draft),
             "tags": _json(draft.tags_json),
             "expires_in": expires_in_us / 1e6,
+            "around": list(around[:_MOST_AROUND]) or None,
         }
         document = self._write(account, "holds", fields, key)
         return _hold_entry(document, draft)

@@ -12,6 +12,7 @@ from budgetledger.server.request_fields import (
     Count,
     Fields,
     Flag,
+    Ids,
     Moment,
     Money,
     Name,
@@ -81,10 +82,15 @@ class HowMuch(Prompt):
 
 
 class NewHold(HowMuch):
-    """What to hold, and for how many seconds."""
+    """What to hold, and for how many seconds.
+
+    `around` has the ids of the holds of the calls around this one, innermost first: a refusal
+    that they cause says so.
+    """
 
     tags: Object | None = None
     expires_in: Seconds | None = None
+    around: Ids | None = None
 
 
 class Extension(Fields):

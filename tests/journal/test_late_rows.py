@@ -211,7 +211,7 @@ def test_racing_adjustments_take_no_more_than_the_entry_costs(opened):
     refused, together = [], threading.Barrier(8)
 
     def correct(ledger):
-        together.wait(timeout=20)
+        together.wait(timeout=120)
         try:
             ledger.adjust(entry, "-0.30", reason="a race")
         except InvalidAmount as error:

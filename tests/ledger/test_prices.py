@@ -431,7 +431,7 @@ def test_two_at_once_price_each_entry_once(ledger, database, clock):
 
     def reprice():
         with Ledger(database.target, clock=clock) as mine:
-            together.wait(timeout=20)
+            together.wait(timeout=120)
             done.extend(mine.reprice(dry_run=False))
 
     threads = [threading.Thread(target=reprice) for _ in range(4)]

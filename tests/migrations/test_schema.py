@@ -436,7 +436,7 @@ def test_threads_upgrade_one_ledger_at_once(saved, path, clock):
 
     def open_and_charge():
         try:
-            together.wait(timeout=20)
+            together.wait(timeout=120)
             with Ledger(path, project="app", synchronous="NORMAL", clock=clock) as ledger:
                 ledger.hold("alice", 1).settle("0.5")
         except Exception as error:
@@ -446,7 +446,7 @@ def test_threads_upgrade_one_ledger_at_once(saved, path, clock):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=20)
+        thread.join(timeout=120)
 
     assert failed == []
     (accounts, entries, _), _ = SAID[saved]
