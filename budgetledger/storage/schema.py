@@ -18,7 +18,7 @@ from budgetledger.storage.protocols import Execute
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0007"
+HEAD = "0008"
 """The revision this code reads and writes: the newest under ``migrations``."""
 
 APPLICATION_ID = 0x62676C72

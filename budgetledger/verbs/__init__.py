@@ -3,6 +3,7 @@
 Imports words, pricing, storage and journal. By what a caller asks for:
     hold_requests       hold, can_afford, holds
     charging            charge, adjust
+    charging_many       charge_many
     default_budgets     set_default_budget, remove_default_budget, default_budgets
     price_terms         set_price, remove_price
     repricing           reprice

@@ -78,10 +78,10 @@ def unpriced_ids(execute: Execute, project: str, account: str | None) -> list[in
     """The entries without a price that count on *account*, or all of the project's."""
     ref = None if account is None else accounts.known(execute, project, account)
     if ref is not None and account != WHOLE_PROJECT:  # which does not repeat the earliest rows
-        rows = execute(compiled(statements.UNPRICED_OF_ACCOUNT), (ref.id,) * 2)
+        rows = execute(compiled(statements.UNPRICED_OF_ACCOUNT), (ref.id,) * 3)
     else:
         project_id = accounts.find_project(execute, project)
-        rows = execute(compiled(statements.UNPRICED_OF_PROJECT), (project_id,) * 2)
+        rows = execute(compiled(statements.UNPRICED_OF_PROJECT), (project_id,) * 3)
     return [entry_id for (entry_id,) in rows.fetchall()]
 
 

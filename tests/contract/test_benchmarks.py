@@ -12,6 +12,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SMALL = {
     "bounds.py": ["--no-library"],
     "charge.py": ["--calls", "20", "--rounds", "2"],
+    "charge_many.py": ["--rows", "2000", "--single", "20", "--rounds", "1"],
     "reads.py": ["--rows", "2000", "--models", "3"],
     "cold.py": ["--rounds", "1"],
     "late_rows.py": ["--rows", "30", "60", "--late", "9", "--calls", "3", "--rounds", "1"],
@@ -21,6 +22,7 @@ SMALL = {
     "prices.py": ["--calls", "5", "--rounds", "1"],
     "loop.py": ["--tasks", "20", "--seconds", "0.1", "--rounds", "1"],
     "postgres.py": ["--calls", "32", "--rounds", "1"],
+    "report.py": ["--rows", "2000", "--models", "3", "--rounds", "1"],
     "server.py": ["--clients", "2", "--seconds", "0.2", "--rounds", "1"],
     "tokens.py": ["--scale", "500", "--rounds", "1"],
     "wrap.py": ["--calls", "5", "--rounds", "1"],
@@ -28,6 +30,7 @@ SMALL = {
 LIMITS = {
     "bounds.py": 0,
     "charge.py": 2,
+    "charge_many.py": 2,
     "reads.py": 2,
     "cold.py": 3,
     "hold.py": 7,
@@ -36,6 +39,7 @@ LIMITS = {
     "processes.py": 2,
     "loop.py": 2,
     "postgres.py": 4,
+    "report.py": 4,
     "server.py": 4,
     "tokens.py": 12,
     "prices.py": 6,

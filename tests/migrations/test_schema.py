@@ -323,6 +323,9 @@ unknown dave 1 0.076505 0 None None gpt-4o=0.000055 my-secret=0.0202 x=0.025 y=0
 WITH_ANSWERS = """
 aliased dora 5 0.0045 0 None None my-alias=0.0045
 """
+WITH_HISTORY = """
+history erin 1 0 0 None None
+"""
 WITH_EARLIER_COSTS = """
 late * 8 1.625 0 01-31T16:30Z 02-01T01:30Z o3=1.625
 late erin 5 1.625 0 None None o3=1.625
@@ -367,6 +370,17 @@ SAID = {  # by revision: what `verify` counts, and the balances
         + WITH_EARLIER_COSTS.rstrip()
         + WITH_DEFAULT_BUDGETS,
     ),
+    "0008": (
+        (18, 111, ()),
+        BALANCES.rstrip()
+        + WITH_ASSUMED_HOLDS.rstrip()
+        + WITH_PRICES.rstrip()
+        + WITH_UNKNOWN_COSTS.rstrip()
+        + WITH_ANSWERS.rstrip()
+        + WITH_EARLIER_COSTS.rstrip()
+        + WITH_DEFAULT_BUDGETS.rstrip()
+        + WITH_HISTORY,
+    ),
 }
 
 
@@ -377,7 +391,7 @@ def clock():
 
 
 def balances(path, clock):
-    projects = "app other agents priced unknown aliased late newcomers"
+    projects = "app other agents priced unknown aliased late newcomers history"
     for project in projects.split():
         with Ledger(path, project=project, clock=clock) as ledger:
             for account in ledger.accounts():

@@ -75,6 +75,9 @@ _ALONE = {"price_source": "'given'", "input_tokens": "0", "output_tokens": "0", 
 INSERT_COST_ALONE = _insert("entries", *_PLACE, *_COST, *_FOLLOWS, **_ALONE)
 INSERT_PLAIN_ENTRY = _insert("entries", *_PLACE, *_SPENT, *_FOLLOWS)
 INSERT_STEP_OF_HOLD = _insert("entries", *_PLACE, *_SPENT, *_OF_HOLD, *_FOLLOWS)
+# The same in rows with a key and nothing else that is seldom: charge_many.
+INSERT_KEYED_COST = _insert("entries", *_PLACE, *_COST, "idempotency_key", *_FOLLOWS, **_ALONE)
+INSERT_KEYED = _insert("entries", *_PLACE, *_SPENT, "idempotency_key", *_FOLLOWS)
 INSERT_BUDGET_REVISION = _insert(
     "budget_revisions",
     *("entry_id", "account_id", "name", "measure", "limit_units", "limit_pico", "model", "per"),
@@ -296,6 +299,7 @@ WHERE account_id = :account_id AND recorded_at_us >= :moment_us LIMIT 1"""
 
 # hold: those that were recorded since the last look; and where the window's start has moved from
 # one moment to another, those that come to belong before it, and those recorded before it by now.
+_LATE += " AND l.within_us > 0"  # rows that count
 LATE_SINCE = f"""{_LATE} AND l.entry_id > :late_id
       AND l.belongs_at_us < :moment_us AND l.recorded_at_us >= :moment_us_2 {_BY_NAME}"""
 LATE_ADDED = f"""{_LATE} AND l.belongs_at_us >= :from_us AND l.belongs_at_us < :moment_us
@@ -313,6 +317,7 @@ WHERE a.project_id = :project_id AND a.id <> :whole_id AND e.id < :before_id
       AND e.origin_id IS NULL AND e.recorded_at_us >= :from_us AND {_BELONGS} >= :from_us_2"""
 EARLIER = f"""{_BY_MOMENT}, {_SUMS}
 {_EARLIER} AND e.kind IN ('opening', 'charge', 'settle', 'adjustment')
+      AND NOT EXISTS (SELECT 1 FROM entries c WHERE c.id = e.corrects_id AND c.kind = 'import')
       AND e.id NOT IN (SELECT coalesce(w.origin_id, w.id) FROM entries w
                        WHERE w.account_id = :whole_id_2 AND w.id < :before_id_2)
 GROUP BY 1, 2, 3 ORDER BY 1"""
@@ -359,8 +364,8 @@ PRIOR_PARTS = f"""
 SELECT belongs_at_us, {_TOTALS} FROM prior_parts WHERE entry_id = :entry_id
 ORDER BY belongs_at_us"""
 
-# verify: when an entry belongs.
-BELONGS = f"SELECT {_BELONGS} FROM entries e WHERE e.id = :id"
+# verify: when an entry that counts in totals belongs.
+BELONGS = f"SELECT {_BELONGS} FROM entries e WHERE e.id = :id AND e.kind <> 'import'"
 
 # adjust, verify: whether a budget of * counts an earlier entry by a row of kind prior.
 IS_PRIOR = """
@@ -433,6 +438,8 @@ SNAPSHOTS = """
 SELECT e.id, e.recorded_at_us, e.model, e.cost_pico, e.price_source, e.occurred_at_us,
        e.input_tokens, e.output_tokens, e.requests, e.usage, e.price
 FROM entries e WHERE e.account_id = :account_id AND e.price LIKE '%"snapshot":%'
+      AND e.kind <> 'import'
+      AND NOT EXISTS (SELECT 1 FROM entries c WHERE c.id = e.corrects_id AND c.kind = 'import')
 ORDER BY e.recorded_at_us, e.id"""
 
 # hold, charge, with the settings: the models that budgets were ever set on, by identity.
@@ -470,6 +477,14 @@ SELECT e.id, p.name, a.name, e.recorded_at_us, e.kind, e.model, e.cost_pico, e.p
 FROM entries e JOIN accounts a ON a.id = e.account_id JOIN projects p ON p.id = e.project_id"""
 
 ENTRY_WITH_KEY = f"{_ENTRY} WHERE {ENTRY_BY_KEY}"
+
+
+def entries_with_keys(count: int) -> str:
+    """charge_many: the entries recorded earlier under any of *count* keys."""
+    places = ", ".join("?" * count)
+    return f"{_ENTRY} WHERE e.project_id = ? AND e.idempotency_key IN ({places})"
+
+
 # The last change a LiteLLM client sent the server: its keys have a prefix and a number.
 LAST_WITH_KEY = f"""{_ENTRY}
 WHERE e.project_id = :project_id AND e.idempotency_key > :after_key
@@ -609,9 +624,12 @@ _STILL_ASSUMED = _STILL_UNPRICED.replace(
     "e.cost_pico IS NULL AND e.kind IN ('charge', 'settle')",
     "e.price_source = 'assumed'",
 )
+_STILL_UNPRICED_IMPORTS = _STILL_UNPRICED.replace("IN ('charge', 'settle')", "= 'import'")
 UNPRICED_OF_ACCOUNT = f"""
 SELECT coalesce(e.origin_id, e.id) FROM entries e {_STILL_UNPRICED}
       AND e.account_id = :account_id
+UNION ALL
+SELECT e.id FROM entries e {_STILL_UNPRICED_IMPORTS} AND e.account_id = :account_id_3
 UNION ALL
 SELECT coalesce(e.origin_id, e.id) FROM entries e {_STILL_ASSUMED}
       AND e.account_id = :account_id_2
@@ -619,6 +637,9 @@ ORDER BY 1"""
 UNPRICED_OF_PROJECT = f"""
 SELECT e.id FROM accounts a JOIN entries e ON e.account_id = a.id {_STILL_UNPRICED}
       AND a.project_id = :project_id AND e.origin_id IS NULL
+UNION ALL
+SELECT e.id FROM accounts a JOIN entries e ON e.account_id = a.id {_STILL_UNPRICED_IMPORTS}
+      AND a.project_id = :project_id_3
 UNION ALL
 SELECT e.id FROM accounts a JOIN entries e ON e.account_id = a.id {_STILL_ASSUMED}
       AND a.project_id = :project_id_2 AND e.origin_id IS NULL
@@ -672,7 +693,8 @@ SELECT CAST(coalesce(sum(cost_pico / 1000000), 0) AS BIGINT),
 FROM entries WHERE corrects_id = :id AND origin_id IS NULL"""
 
 # An adjustment's hash covers the entry it corrects, not only that entry's number.
-CORRECTED_DETAIL = "SELECT lower(hex(hash)) FROM entries WHERE id = :id"
+CORRECTED_DETAIL = """
+SELECT lower(hex(hash)), CASE kind WHEN 'import' THEN kind END FROM entries WHERE id = :id"""
 
 DETAILS_WITHOUT_ENTRY = """
 SELECT b.entry_id FROM budget_revisions b LEFT JOIN entries e ON e.id = b.entry_id
@@ -711,6 +733,16 @@ WHERE account_id = :account_id"""
 PARENT_CHANGES = "SELECT entry_id, parent_id FROM parent_changes"
 CORRECTED = "SELECT DISTINCT corrects_id FROM entries WHERE corrects_id IS NOT NULL"
 
+# import: the rows that keep the id of a response, since the last look.
+WITH_RESPONSE = f"""
+{LONG}
+SELECT e.model, coalesce(e.occurred_at_us, e.recorded_at_us), e.idempotency_key, e.price
+FROM entries e WHERE e.project_id = :project_id AND e.id > :last_id AND e.origin_id IS NULL
+      AND e.model IS NOT NULL AND e.price LIKE '%"response_id":%' ORDER BY e.id"""
+
+# charge_many, import: the id before that of the next row.
+LAST_ENTRY_ID = "SELECT max(id) FROM entries"
+
 # verify: the first row with a count of settings; rows of the first schema have none.
 COUNTED_FROM = """
 SELECT coalesce(min(id), 9223372036854775807) FROM entries WHERE settings_rows IS NOT NULL"""
@@ -726,8 +758,16 @@ def all_rows(table: str, columns: Sequence[str], key: Sequence[str]) -> str:
 
 def insert_rows(table: str, columns: Sequence[str], count: int) -> str:
     """An INSERT of *count* rows of a table, ids included."""
-    places = f"({', '.join('?' * len(columns))})"
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([places] * count)}"
+    return many_of(_insert(table, *columns), count)
+
+
+def many_of(insert: str, count: int, *before: str) -> str:
+    """*insert* for *count* rows, with columns *before* the others."""
+    head, _, places = insert.partition(" VALUES (")
+    places = f"({', '.join(['?' * len(before), places])}" if before else f"({places}"
+    if before:
+        head = head.replace("(", f"({', '.join(before)}, ", 1)
+    return f"{head} VALUES {', '.join([places] * count)}"
 
 
 # Where each account's chain of hashes ends.
