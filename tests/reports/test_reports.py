@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from budgetledger import AsyncLedger, Ledger, Usage
 from budgetledger.errors import InvalidInput, InvalidPeriod, UnknownAccount
+from budgetledger.reports import kept_sums, remembered
 from budgetledger.testing import FakeClock
 
 pytestmark = pytest.mark.filterwarnings("ignore::budgetledger.errors.BudgetledgerWarning")
@@ -359,3 +360,46 @@ def test_a_report_again_has_the_rows_since(database, clock):
                 clock.advance(days=1)
         assert made[0].total.figures[:1] == (3,)
         assert made[0].total.figures.unpriced == 0
+
+
+def test_sums_of_many_rows_are_kept_for_the_next_process(tmp_path, clock, monkeypatch):
+    monkeypatch.setattr(kept_sums, "KEPT_FROM", 1)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    reads = []
+    read_sums = remembered.read_sums
+    monkeypatch.setattr(
+        remembered, "read_sums", lambda *given: reads.append(given[1].after_id) or read_sums(*given)
+    )
+
+    def shown_by(path):
+        with Ledger(path, clock=clock) as anew:
+            report = anew.report("day", columns="model")
+            tags = anew.report("tag:x")
+            return report.total, [row.name for row in tags.rows]
+
+    path = tmp_path / "spend.db"
+    with Ledger(path, clock=clock) as ledger:
+        ledger.charge("alice", cost="1", model="m", tags={"x": "é"})
+        ledger.backup(tmp_path / "copy.db")
+        first = shown_by(path)
+        ledger.charge("bob", cost="2", model="n")
+        last_id = [entry.id for entry in ledger.entries()][-1]
+        second = shown_by(path)
+    assert reads.count(0) == len([one for one in reads if one]) == len(reads) // 2
+    assert shown_by(path) == second
+    assert len(reads) == 2 * reads.count(0)
+    assert (first[0].figures.cost, second[0].figures.cost) == (1, 3)
+    assert second[1] == [None, "é"]
+    for file in (tmp_path / "cache").rglob("*.json"):
+        assert file.stat().st_mode & 0o077 == 0
+    # Another ledger in its place, with as many rows of others.
+    for name in ("spend.db", "spend.db-wal", "spend.db-shm"):
+        (tmp_path / name).unlink(missing_ok=True)
+    (tmp_path / "copy.db").rename(path)
+    with Ledger(path, clock=clock) as ledger:
+        ledger.charge("eve", cost="7", model="o")
+        assert [entry.id for entry in ledger.entries()][-1] == last_id
+    assert shown_by(path)[0].figures.cost == 8
+    for file in (tmp_path / "cache").rglob("*.json"):
+        file.write_text('{"last_id":')
+    assert shown_by(path)[0].figures.cost == 8
