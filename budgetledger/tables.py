@@ -415,7 +415,8 @@ class Answer(_Row, table=True):
     """The totals, up to an entry, of an account's calls that another model answered.
 
     An index over the entries, which ``verify`` recounts. ``names`` has the model asked for and
-    the one that answered, as a JSON array; only names that are not one model are here.
+    the one that answered, as a JSON array: names that are not one model, and snapshots that a
+    budget on the account needs.
     """
 
     __tablename__ = "answers"

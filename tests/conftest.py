@@ -38,6 +38,7 @@ SLOW = {  # what pytest -m "not slow" leaves out, with PostgreSQL and tests that
     "hosted/test_plain_server.py",
     "journal/model",
     "litellm",
+    "migrations/test_postgres_schema.py",
     "pricing/test_prices.py",
     "responses/test_real_clients.py",
     "responses/test_real_responses.py",

@@ -113,9 +113,13 @@ def status(account: str | None, near: Decimal, where: Where) -> None:
     with where.existing() as ledger:
         _check_project(ledger)
         every = _statuses(ledger, account)
-        near_ones = [one for one in every if used(one.posted, one.budget.limit) >= near]
-        shown = _with_paces(ledger, near_ones)
-    exceeded = [one for one in near_ones if one.posted >= one.budget.limit]
+        listed = [
+            one
+            for one in every
+            if one.posted >= one.budget.limit or used(one.posted, one.budget.limit) >= near
+        ]
+        shown = _with_paces(ledger, listed)
+    exceeded = [one for one in every if one.posted >= one.budget.limit]
     if where.as_json:
         print_json(
             [

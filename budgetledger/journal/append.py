@@ -10,7 +10,7 @@ from budgetledger.errors import IdempotencyConflict
 from budgetledger.journal.entry_rows import entry_with_key
 from budgetledger.journal.rows import accounts, statements
 from budgetledger.journal.rows.accounts import Ref
-from budgetledger.journal.rows.answers import has_answer, note_answer
+from budgetledger.journal.rows.answers import has_answer, is_listed, note_answer
 from budgetledger.journal.rows.basis import NO_ESTIMATE, passed_amounts
 from budgetledger.journal.rows.late import late_row
 from budgetledger.journal.rows.rules import (
@@ -23,7 +23,7 @@ from budgetledger.journal.rows.rules import (
     model_totals,
     with_model_totals,
 )
-from budgetledger.journal.standing import head_in, head_of
+from budgetledger.journal.standing import head_in, head_of, settings_of
 from budgetledger.journal.transaction import Transaction
 from budgetledger.storage.dialect import compiled
 from budgetledger.storage.protocols import Cursor, Execute
@@ -91,7 +91,12 @@ def append(
     if head.model != draft.model:  # usually the model of the row before
         head = _another_model(tx, account, head, draft.model)
     at_us = max(tx.now_us, head.recorded_at_us, not_before_us)
-    entry, follower = insert_after(tx.execute, account, head, at_us, draft, detail, belongs_us)
+    budgeted: tuple[str, ...] = ()
+    if has_answer(draft):
+        budgeted = settings_of(tx, account, head.settings_count).budgeted
+    entry, follower = insert_after(
+        tx.execute, account, head, at_us, draft, detail, belongs_us, budgeted
+    )
     tx.memory.heads[account.id] = follower
     behind_us = head.recorded_at_us - tx.now_us
     return _appended((entry, behind_us, True, follower.settings_count, head.whole_id, False))
@@ -105,10 +110,12 @@ def insert_after(
     draft: Draft,
     detail: tuple[Any, ...] = (),
     belongs_us: int | None = None,
+    budgeted: tuple[str, ...] = (),
 ) -> tuple[Entry, Head]:
     """Insert *draft* as the row after *head*, which must have the totals of its model.
 
-    Returns the entry and the account's new head.
+    *budgeted*: as in the account's `Settings`; it matters if the draft `has_answer`. Returns the
+    entry and the account's new head.
     """
     account_id, project_id, project, name, _ = account
     insert: str
@@ -127,7 +134,7 @@ def insert_after(
     row = (project_id, account_id, at_us, *values, *totals, bytearray(digest), count)
     entry_id = execute(insert, row).lastrowid
     is_counted = counts(draft, detail)
-    if is_counted and has_answer(draft):
+    if is_counted and is_listed(draft, budgeted):
         note_answer(execute, account_id, at_us, entry_id, draft)
     late_id = head.late_id
     belongs_us = draft.occurred_at_us if belongs_us is None else belongs_us

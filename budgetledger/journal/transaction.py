@@ -19,9 +19,11 @@ class Settings:
     ``cuts``, by budget: the last active window, and what was recorded before it; ``late``: which
     of the rows recorded since belong before it. ``stated``, by model: between which moments every
     settle of a minimal hold has a price. ``prior``, by budget of ``*``: see `journal.prior`.
+    ``budgeted``: the models that budgets were ever set on, by identity.
     """
 
     __slots__ = (
+        "budgeted",
         "budgets",
         "cuts",
         "frozen",
@@ -53,6 +55,7 @@ class Settings:
         self.standing = standing
         self.has_alerts = bool(standing) or any(budget.alert_at for budget in budgets)
         self.plain_version = -1 if self.has_alerts or parent_id is not None else version
+        self.budgeted: tuple[str, ...] = ()
         self.prior: dict[str, int] = {}
         self.cuts: dict[str, tuple[Window, tuple[int, ...]]] = {}
         self.late: dict[str, Kept] = {}

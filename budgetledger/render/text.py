@@ -190,6 +190,8 @@ def entry_text(entry: Entry, setting: Setting | None = None) -> str:
         what = f"corrects {entry.corrects_id}"
     elif kind == "parent":  # the note is the parent's name
         what, note = f"under {note or 'no other account'}", None
+    elif kind == "prior":  # the note says it
+        what = "" if note else "counts earlier calls"
     else:
         what = kind if setting is None else setting_text(setting)
     repeated = "" if entry.origin_id is None else f"repeats {entry.origin_id}"

@@ -269,6 +269,8 @@ def test_status_says_what_is_near_or_over_and_by_its_exit_code():
     assert [one["state"] for one in document("status", "alice", code=6)] == ["near"]
     assert run("status", "carol").stdout == "none of 1 budgets has used 80 % of its limit\n"
     assert run("status", "alice", "--near", "95%").stdout.startswith("none of 1 budgets")
+    over = document("status", "bob", "--near", "150%", code=3)
+    assert [one["state"] for one in over] == ["exceeded"]
 
 
 def test_status_of_a_misspelt_project_fails():

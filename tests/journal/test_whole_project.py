@@ -10,6 +10,7 @@ from samples import START
 from starlette.testclient import TestClient
 
 from budgetledger import Ledger
+from budgetledger.render.text import entry_text
 from budgetledger.server import create_app
 
 pytestmark = pytest.mark.filterwarnings("ignore::budgetledger.errors.BudgetledgerWarning")
@@ -107,3 +108,28 @@ def test_they_show_over_http_and_in_the_views(tmp_path):
     with closing(sqlite3.connect(path)) as connection:  # each under the account that spent
         rows = connection.execute("SELECT account, unpriced, assumed_usd FROM spend_by_day")
         assert rows.fetchall() == [("alice", 1, 0.25)]
+
+
+def test_the_row_says_what_it_found(ledger):
+    ledger.set_budget("alice", 10)
+    ledger.charge("alice", cost="0.50")
+    ledger.charge("alice", cost="0.25")
+    ledger.set_budget("*", 12)
+    ledger.set_budget("bob", 10)
+    ledger.hold("bob", 1)
+    ledger.remove_budget("*", "usd")
+    [row] = [entry for entry in ledger.entries("*") if entry.kind == "prior"]
+    assert row.note == "budget 'usd' counts 2 earlier calls: 0.75 USD"
+    assert entry_text(row) == row.note
+
+
+def test_reprice_of_the_project_prices_them_too(ledger):
+    ledger.set_budget("alice", 10)
+    one = unpriced(ledger, "alice")
+    ledger.set_budget("*", 12)
+    two = unpriced(ledger, "alice")
+    ledger.set_price("house-model", input=1000, output=1000)
+    assert [priced.entry.id for priced in ledger.reprice("*")] == [one.id, two.id]
+    ledger.reprice("*", dry_run=False)
+    balance = ledger.balance("*")
+    assert (balance.posted, balance.unpriced) == (Decimal("0.02"), 0)

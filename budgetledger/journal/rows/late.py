@@ -21,8 +21,9 @@ from budgetledger.storage.protocols import Execute
 
 _NEAR_US = 60_000_000
 _NOTHING = (0, 0, 0, 0)
-_SINCE, _ADDED, _GONE = map(
-    compiled, (statements.LATE_SINCE, statements.LATE_ADDED, statements.LATE_GONE)
+_HAS, _SINCE, _ADDED, _GONE = map(
+    compiled,
+    (statements.HAS_LATE, statements.LATE_SINCE, statements.LATE_ADDED, statements.LATE_GONE),
 )
 
 
@@ -46,7 +47,7 @@ def late_row(
     draft: Draft,
     is_counted: bool,
 ) -> tuple[object, ...]:
-    """The row of ``late_entries``. ``names``: as in ``answers``, if another model answered.
+    """The row of ``late_entries``. ``names``: as in ``answers``, if the row `has_answer`.
 
     ``within_us`` is the least power of two above the delay. Late rows recorded at or after a
     moment that belong before it are those of each ``within_us`` that were recorded within it of
@@ -65,6 +66,8 @@ def late_totals(
     In `Head`'s order; of *counted* unless None. *known_us*: the moment of knowledge; later rows
     are left out.
     """
+    if execute(_HAS, (account_id, moment_us)).fetchone() is None:
+        return _NOTHING
     where = (account_id, account_id, moment_us, moment_us, known_us, moment_us)
     if counted is None:
         sums = execute(compiled(statements.LATE_OF_ALL), (account_id, *where)).fetchone()

@@ -250,7 +250,8 @@ WHERE account_id = :account_id AND recorded_at_us < :before_us {_LAST}"""
 
 # balance: the requests of a window that were recorded without a price and have none yet; and the
 # sum of its costs that are assumed and were not stated since, in two parts. By model and answer.
-_ANSWERED = """CASE WHEN e.price LIKE '%"answered":%' THEN e.price END"""
+_ANSWERED = """CASE WHEN e.price LIKE '%"answered":%' OR e.price LIKE '%"snapshot":%'
+            THEN e.price END"""
 _NOT_STATED = """NOT EXISTS (SELECT 1 FROM entries later
                       WHERE later.corrects_id = coalesce(e.origin_id, e.id)
                       AND later.recorded_at_us <= :known_us_2)"""
@@ -290,6 +291,11 @@ WITH RECURSIVE scales(within_us) AS (
       AND l.recorded_at_us <= :known_us AND l.belongs_at_us < :moment_us_3 {_BY_NAME}"""
 # The same of all models: without groups it takes less than half the time.
 LATE_OF_ALL = LATE.replace("e.model, l.names,", "").replace(_BY_NAME, "")
+
+# balance: whether there are any, one seek. Most accounts have none, and no window's end has.
+HAS_LATE = """
+SELECT 1 FROM late_entries
+WHERE account_id = :account_id AND recorded_at_us >= :moment_us LIMIT 1"""
 
 # hold: those that were recorded since the last look; and where the window's start has moved from
 # one moment to another, those that come to belong before it, and those recorded before it by now.
@@ -426,6 +432,20 @@ ANSWERS_BEFORE = f"""
 SELECT {_TOTALS} FROM answers
 WHERE account_id = :account_id AND names = :names AND recorded_at_us < :before_us
 ORDER BY recorded_at_us DESC, entry_id DESC LIMIT 1"""
+
+# set_budget of a snapshot: the calls before it that a snapshot answered. Reads the whole journal.
+SNAPSHOTS = """
+SELECT e.id, e.recorded_at_us, e.model, e.cost_pico, e.price_source, e.occurred_at_us,
+       e.input_tokens, e.output_tokens, e.requests, e.usage, e.price
+FROM entries e WHERE e.account_id = :account_id AND e.price LIKE '%"snapshot":%'
+      AND e.kind <> 'import'
+      AND NOT EXISTS (SELECT 1 FROM entries c WHERE c.id = e.corrects_id AND c.kind = 'import')
+ORDER BY e.recorded_at_us, e.id"""
+
+# hold, charge, with the settings: the models that budgets were ever set on, by identity.
+BUDGETED_MODELS = """
+SELECT DISTINCT b.model FROM budget_revisions b JOIN entries e ON e.id = b.entry_id
+WHERE b.account_id = :account_id AND b.model IS NOT NULL AND e.tags = :by_identity"""
 
 _BUDGET = """
 SELECT b.name, b.measure, b.limit_units, b.limit_pico, b.model, b.per, b.timezone, b.week_start,
