@@ -245,6 +245,14 @@ def test_a_key_of_as_user_is_for_the_outer_call(ledger, ask):
     assert rows(ledger) == NESTED
 
 
+@once
+def test_a_hold_with_a_key_of_its_own_leaves_that_of_as_user_to_the_call(ledger, ask):
+    with ledger.as_user("alice", key="job"), ledger.hold("alice", 1, key="own"):
+        ask()
+    keys = [entry.idempotency_key for entry in ledger.entries("alice") if entry.kind == "hold"]
+    assert keys == ["own", "job"]
+
+
 # -- later ----------------------------------------------------------------------------------------
 
 
