@@ -480,6 +480,17 @@ def test_a_refusal_by_ones_own_hold_says_so(ledger, ask):
     assert not spent.value.blocked_by_holds
 
 
+def test_a_hold_of_another_ledger_is_not_ones_own(ledger, ask):
+    plain = ledger.hold("alice", 10)
+    with Ledger(":memory:") as other:
+        other.set_budget("alice", 10)
+        with other.hold("alice", 1) as hold, pytest.raises(BudgetExceededError) as caught:
+            ask()
+    assert hold.id == plain.id
+    assert "around" not in str(caught.value)
+    assert caught.value.blocked_by_holds
+
+
 def test_so_does_that_of_a_call_without_an_estimate(ledger):
     @metered(ledger, user="alice")
     def inner():
