@@ -280,3 +280,10 @@ def test_other_text_is_no_answer(text: str) -> None:
         ledger.set_budget("alice", 10)
         with pytest.raises((InvalidAmount, UnreadableResponse)):
             ledger.charge("alice", cost=text)
+
+
+@pytest.mark.parametrize("other", [{"name": "x", "tokens": 5}, {"id": "v", "duration": 5}])
+def test_a_count_outside_a_usage_is_none(other: dict[str, Any]) -> None:
+    for same in (other, objects(other)):
+        with pytest.raises(UnreadableResponse):
+            read_response(same)
