@@ -144,7 +144,7 @@ class BaseHold:
         cost: Amount | None = None
         if isinstance(paid, Usage) and usage is None:
             paid, usage = None, paid
-        elif isinstance(paid, (str, Number)):
+        elif isinstance(paid, Number) or (isinstance(paid, str) and not paid.startswith("{")):
             paid, cost = None, paid
         try:
             draft = draft_charge(

@@ -6,7 +6,9 @@ Pure: it imports no client package and fetches nothing. Objects and dicts are re
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Mapping
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any, NamedTuple, Self
 
@@ -55,7 +57,7 @@ class Reading(_Facts):
 
 
 def read_response(response: object) -> Reading:
-    """Read model, usage and stated cost from a response object, its dict, or a usage.
+    """Read model, usage and stated cost from a response object, its dict or JSON, or a usage.
 
     It reads the responses of the providers, gateways and frameworks that `readers` lists,
     the chunk or event that ends a stream of theirs, and a line of a batch's results.
@@ -67,6 +69,7 @@ def read_response(response: object) -> Reading:
     try:
         if isinstance(response, Usage):
             return Reading(None, checked(response), None)
+        response = _parsed(response)
         return read_fields(response, fields(response), stream=False)
     except UnreadableResponse:
         raise
@@ -94,7 +97,7 @@ def id_of(response: object) -> str | None:
 def model_of(response: object) -> str | None:
     """Read the model a response names; None if it names none, or cannot be read."""
     try:
-        source = fields(response)
+        source = fields(_parsed(response))
         model = model_named(source)
         if model is None:
             inner, _ = enclosed_in(source)
@@ -102,6 +105,15 @@ def model_of(response: object) -> str | None:
         return model
     except Exception:
         return None
+
+
+def _parsed(response: object) -> object:
+    """The object in the JSON of an answer, as HTTP and batch files have it; else *response*."""
+    if not isinstance(response, str | bytes | bytearray) or response[:1] not in ("{", b"{"):
+        return response
+    with suppress(ValueError):
+        return json.loads(response)
+    return response
 
 
 def read_fields(response: object, source: Fields, *, stream: bool, batch: bool = False) -> Reading:

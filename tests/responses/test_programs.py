@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from charging import charged, objects
 
-from budgetledger.errors import UnreadableResponse
+from budgetledger import Ledger
+from budgetledger.errors import InvalidAmount, UnreadableResponse
 from budgetledger.responses.failures import is_failure
 from budgetledger.responses.response import model_of, read_response
 from budgetledger.usage import Usage
@@ -253,3 +256,34 @@ def test_an_answer_that_says_that_the_call_failed(answer: dict[str, Any]) -> Non
 @pytest.mark.parametrize("answer", NOT_FAILED)
 def test_an_answer_that_does_not_say_so(answer: dict[str, Any]) -> None:
     assert not is_failure(answer)
+
+
+def test_the_json_of_an_answer_is_charged_and_settled_with() -> None:
+    line = {"custom_id": "1", "response": {"status_code": 200, "body": ANSWER}}
+    with Ledger(":memory:") as ledger:
+        ledger.set_budget("alice", 10)
+        for answer, usd in ((ANSWER, "0.00075"), (line, "0.000375")):
+            text = json.dumps(answer)
+            for sent in (text, text.encode(), bytearray(text.encode())):
+                assert model_of(sent) == "gpt-4o"
+                assert ledger.charge("alice", sent).cost == Decimal(usd)
+                hold = ledger.hold("alice", 1, model="gpt-4o")
+                assert hold.settle(sent).cost == Decimal(usd)
+
+
+@pytest.mark.parametrize("text", ["", "hello", "{not json", "[1]", "{}"])
+def test_other_text_is_no_answer(text: str) -> None:
+    for sent in (text, text.encode()):
+        with pytest.raises(UnreadableResponse):
+            read_response(sent)
+    with Ledger(":memory:") as ledger:
+        ledger.set_budget("alice", 10)
+        with pytest.raises((InvalidAmount, UnreadableResponse)):
+            ledger.charge("alice", cost=text)
+
+
+@pytest.mark.parametrize("other", [{"name": "x", "tokens": 5}, {"id": "v", "duration": 5}])
+def test_a_count_outside_a_usage_is_none(other: dict[str, Any]) -> None:
+    for same in (other, objects(other)):
+        with pytest.raises(UnreadableResponse):
+            read_response(same)

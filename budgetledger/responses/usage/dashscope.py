@@ -18,7 +18,7 @@ from budgetledger.usage import Usage
 def read_dashscope_usage(response: Fields, usage: Fields) -> Usage | None:
     """Read ``input_tokens`` beside a name that OpenAI and Anthropic lack there, or other units."""
     if usage.get("input_tokens") is None:
-        return _other_units(usage)
+        return None if usage is response else _other_units(usage)
     get = usage.get
     if get("prompt_tokens_details") is None and get("plugins") is None and _has_no_media(get):
         return None

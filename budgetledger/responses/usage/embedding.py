@@ -15,7 +15,7 @@ def read_embedding_usage(response: Fields, usage: Fields) -> Usage | None:
     """Read ``total_tokens``. An answer in text has other counts too, or is not believed."""
     tokens = count(usage, "total_tokens")
     if usage.get("total_tokens") is None:
-        if type(usage.get("tokens")) is not int:  # the AI SDK's name
+        if usage is response or type(usage.get("tokens")) is not int:  # the AI SDK's name
             return None
         tokens = count(usage, "tokens")
     images = 0
