@@ -31,9 +31,9 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
 from budgetledger.callers import AsUser, Outside
 from budgetledger.entries import Entry
 from budgetledger.errors import (
-    BudgetExceededError,
     BudgetledgerWarning,
     HoldAlreadyClosed,
+    HoldRefused,
     InvalidInput,
     StoreError,
 )
@@ -47,7 +47,6 @@ from budgetledger.journal.drafts import (
 )
 from budgetledger.journal.holding import Granted
 from budgetledger.journal.journal import journal_of
-from budgetledger.journal.refusals import with_largest_output
 from budgetledger.journal.rows import statements
 from budgetledger.journal.rows.rules import Draft
 from budgetledger.journal.transaction import Transaction
@@ -60,6 +59,7 @@ from budgetledger.storage.dialect import compiled
 from budgetledger.usage import Usage
 from budgetledger.verbs import charging, hold_requests
 from budgetledger.verbs.awaiting import AsyncJournal
+from budgetledger.verbs.waiting import Place
 from budgetledger.windows import span_us
 
 if TYPE_CHECKING:
@@ -183,18 +183,20 @@ class AsyncLedger:
         key: str | None = None,
         tags: Mapping[str, Any] | None = None,
         expires_in: float | timedelta = DEFAULT_EXPIRY_SECONDS,
+        wait: float | timedelta = 0,
     ) -> PendingHold:
         """Set money aside for a call before it is sent, if all budgets that apply allow it.
 
         Use ``async with`` on the result, or ``await`` it for an `AsyncHold`. Arguments and
         errors are those of `Ledger.hold`: `amount` in USD, or `model` with `messages` or `text`
-        for an estimate. Raises, with nothing recorded: a `HoldRefused`, `HoldAlreadyClosed`,
-        `IdempotencyConflict`.
+        for an estimate; `wait`: for how long it waits while only open holds are in the way.
+        Cancelling a task that waits leaves nothing. Raises, with nothing recorded: a
+        `HoldRefused`, `HoldAlreadyClosed`, `IdempotencyConflict`.
         """
         request = HoldRequest(
             amount, model, messages, text, tools, max_output_tokens, n, tokens, key, tags
         )
-        return PendingHold(requested_ahold(self, account, request, expires_in))
+        return PendingHold(requested_ahold(self, account, request, expires_in, wait))
 
     async def holds(self, account: str) -> list[AsyncHold]:
         """The open holds that count against `account`: its own, and those of accounts under it.
@@ -498,13 +500,17 @@ async def requested_ahold(
     account: str,
     request: HoldRequest,
     expires_in: float | timedelta = DEFAULT_EXPIRY_SECONDS,
+    wait: float | timedelta = 0,
 ) -> AsyncHold:
     """`AsyncLedger.hold` for *request*, which may be minimal; for the packages that meter calls."""
     waiting = ledger._journal
     journal = waiting.journal
     prepare = partial(hold_requests.prepare, journal, request)
     prepared = await asyncio.to_thread(prepare) if request.has_prompt else prepare()
-    claim = _Claim(hold_requests.taking(journal, account, prepared, expires_in))
+    seconds = hold_requests.seconds_of(wait) if journal.enforce else 0.0
+    taking_in = partial(hold_requests.taking, journal, account, prepared, expires_in)
+    place = Place(journal, taking_in, prepared.draft) if seconds else None
+    claim = _Claim(taking_in() if place is None else place.operation)
     try:
         granted = await waiting.write(claim.take)
         assert granted is not None  # because it is wanted
@@ -513,8 +519,13 @@ async def requested_ahold(
         if request.key is None:
             waiting.queue(claim.give_back)
         raise
-    except BudgetExceededError as error:
-        raise with_largest_output(error, prepared.estimate) from None
+    except HoldRefused as error:
+        if place is None or not error.blocked_by_holds:
+            raise hold_requests.refusal_of(error, prepared.estimate) from None
+        try:
+            granted = await place.atake(error, seconds, waiting)
+        except HoldRefused as last:
+            raise hold_requests.refusal_of(last, prepared.estimate) from None
     hold_requests.taken(journal, granted, prepared.estimate)
     return AsyncHold(waiting, granted, prepared.estimate)
 

@@ -117,10 +117,10 @@ class Transaction:
 
     The time is read under the write lock: read before, it would let racing callers write into
     the wrong window. ``alerts`` reach the caller once the rows are durable; ``passed``: the ids
-    of accounts with a hold past its deadline.
+    of accounts with a hold past its deadline; ``makes_room``: whether a hold was closed.
     """
 
-    __slots__ = ("alerts", "execute", "memory", "now_us", "passed")
+    __slots__ = ("alerts", "execute", "makes_room", "memory", "now_us", "passed")
 
     def __init__(self, execute: Execute, now_us: int, memory: Memory) -> None:
         self.execute = execute
@@ -128,3 +128,4 @@ class Transaction:
         self.memory = memory
         self.alerts: tuple[Alert, ...] = ()
         self.passed: frozenset[int] = frozenset()
+        self.makes_room = False

@@ -143,6 +143,10 @@ WHERE account_id = :account_id AND hold_id = :hold_id"""
 HELD_AROUND = """
 SELECT model, held_pico, held_tokens FROM open_holds
 WHERE account_id = :account_id AND hold_id = :hold_id AND expires_at_us > :now_us"""
+# hold that waits: when the next of an account's holds expires.
+FIRST_DEADLINE = """
+SELECT min(expires_at_us) FROM open_holds
+WHERE account_id = :account_id AND expires_at_us > :now_us"""
 CLOSE_HOLD = """
 DELETE FROM open_holds WHERE account_id = :account_id AND hold_id = :hold_id RETURNING path"""
 EXTEND_HOLD = """
