@@ -107,7 +107,7 @@ def hold(
 
 
 def find_hold(execute: Execute, project: str, hold_id: int, account: str | None = None) -> Granted:
-    """The hold with that id, open or closed, with the deadline it was last extended to.
+    """The hold with that id, open or closed; an open one as it was last extended and increased.
 
     *account*: the account it must be on. Raises `UnknownEntry`.
     """
@@ -120,8 +120,13 @@ def find_hold(execute: Execute, project: str, hold_id: int, account: str | None 
     holder = accounts.known(execute, project, entry.account)
     listed = execute(_OPEN_HOLD, (holder.id, hold_id)).fetchone()
     if listed is not None:
-        entry = entry._replace(expires_at_us=listed[1])
+        entry = as_listed(entry, *listed[1:])
     return Granted(entry, holder)
+
+
+def as_listed(entry: Entry, expires_at_us: int, pico: int, tokens: int) -> Entry:
+    """The row of a hold, with the deadline and the amounts that the list of open ones has."""
+    return entry._replace(expires_at_us=expires_at_us, held_pico=pico, held_tokens=tokens)
 
 
 def need_of(draft: Draft) -> Need:
@@ -195,7 +200,7 @@ def _still_open(tx: Transaction, account: Ref, first: Entry) -> Granted:
     row = tx.execute(_OPEN_HOLD, (account.id, first.id)).fetchone()
     if row is None or row[1] <= tx.now_us:
         _refuse_closed(tx, account, first.id, None if row is None else row[1])
-    return Granted(first._replace(expires_at_us=row[1]), account)
+    return Granted(as_listed(first, *row[1:]), account)
 
 
 def settle(tx: Transaction, account: Ref, draft: Draft) -> Entry:
@@ -269,14 +274,24 @@ def release(
 
 def extend(tx: Transaction, account: Ref, hold_id: int, expires_in_us: int) -> Entry:
     """Move the deadline of an open hold. Raises `HoldAlreadyClosed`, after the deadline too."""
-    row = tx.execute(_OPEN_HOLD, (account.id, hold_id)).fetchone()
-    if row is None or row[1] <= tx.now_us:  # another hold may have its amount by now
-        _refuse_closed(tx, account, hold_id, None if row is None else row[1])
+    counted_on, *_ = open_hold(tx, account, hold_id)
     expires_at_us = tx.now_us + expires_in_us
-    for account_id in _counted_on(account.id, row[0]):
+    for account_id in counted_on:
         tx.execute(compiled(statements.EXTEND_HOLD), (expires_at_us, account_id, hold_id))
     draft = Draft("extend", hold_id=hold_id, expires_at_us=expires_at_us)
     return append(tx, account, draft).entry
+
+
+def open_hold(tx: Transaction, account: Ref, hold_id: int) -> tuple[list[int], int, int, int]:
+    """The accounts that an open hold counts on, its deadline, and the picodollars and tokens held.
+
+    Raises `HoldAlreadyClosed`, after the deadline too.
+    """
+    row = tx.execute(_OPEN_HOLD, (account.id, hold_id)).fetchone()
+    if row is None or row[1] <= tx.now_us:  # another hold may have its amount by now
+        _refuse_closed(tx, account, hold_id, None if row is None else row[1])
+    path, *listed = row
+    return (_counted_on(account.id, path), *listed)
 
 
 def closing_entry(tx: Transaction, account: Ref, hold_id: int) -> Entry | None:

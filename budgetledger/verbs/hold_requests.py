@@ -153,8 +153,10 @@ def open_holds(journal: Journal, account: str) -> list[Granted]:
     def operation(execute: Execute, ref: Ref) -> list[Granted]:
         holds = []
         statement = compiled(statements.OPEN_ENTRIES)
-        for expires_at_us, *row in execute(statement, (ref.id, journal.clock())).fetchall():
-            entry = Entry._make(row)._replace(expires_at_us=expires_at_us)
+        for expires_at_us, pico, tokens, *row in execute(
+            statement, (ref.id, journal.clock())
+        ).fetchall():
+            entry = holding.as_listed(Entry._make(row), expires_at_us, pico, tokens)
             holds.append(Granted(entry, accounts.known(execute, journal.project, entry.account)))
         return holds
 
