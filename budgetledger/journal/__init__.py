@@ -7,6 +7,8 @@ In reading order:
     transaction         one write transaction, and the caches between transactions
     entry_rows          reads entries back: by number, by key, page by page
     append              appends one row to an account
+    response_ids        the id of a call's response, in the price of its row
+    batch               the same for many rows of one transaction, in few statements
     posting             money rows, repeated in the accounts above; adjustments
     holding             hold, settle, release, extend, expire
     increasing          raises an open hold

@@ -11,6 +11,7 @@ In reading order:
     protocols           the driver interface that the store uses
     dialect             rewrites SQL for each driver
     schema              finds, compares and upgrades the schema
+    dictionary          what tables, views and columns mean
     sqlite/             a file: connection, store
     postgres/           a server: url, connection, listening, schema, store
 """
