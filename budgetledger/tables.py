@@ -106,7 +106,7 @@ class EntryRow(_Row, table=True):
     """An entry of an account's journal: money, a step of a hold, or a setting.
 
     A row with ``origin_id`` repeats that entry for an account above its own; ``hold_id`` is the
-    hold that a row settles, releases, expires or extends.
+    hold that a row settles, releases, expires, extends or increases.
 
     ``total_*`` is the sum of the account's rows up to and including this one, ``model_*`` that
     of its rows of the same model, so the cost of a window is the difference of two rows. These

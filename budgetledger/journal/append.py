@@ -201,6 +201,8 @@ def _content(entry: Entry | Draft) -> tuple[object, ...]:
     is_given, usage = entry.price_source == "given", entry.usage_json
     if entry.kind == "hold":
         amounts = passed_amounts(entry)
+    elif entry.kind == "increase":
+        amounts = entry.held_pico, entry.held_tokens
     else:
         amounts = (entry.cost_pico,) if is_given else ()
     if entry.kind == "hold" and usage is not None and ASSUMED_OUTPUT in usage:
@@ -211,7 +213,7 @@ def _content(entry: Entry | Draft) -> tuple[object, ...]:
 def _amount_text(entry: Entry) -> str:
     if entry.price_source == NO_ESTIMATE and entry.kind == "hold":
         return "the least amount"
-    amount = entry.held if entry.kind == "hold" else entry.cost
+    amount = entry.held if entry.kind in ("hold", "increase") else entry.cost
     return "unknown cost" if amount is None else f"{amount:f} USD"
 
 

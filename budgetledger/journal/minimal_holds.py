@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from budgetledger.entries import Budget
 from budgetledger.errors import UnpricedModel
 from budgetledger.journal.drafts import UNKNOWN_MODEL
+from budgetledger.journal.holds.waiting_line import Room
 from budgetledger.journal.reports import counts
 from budgetledger.journal.rows import statements
 from budgetledger.journal.rows.answers import KEY as ANSWERED
@@ -125,4 +126,5 @@ def _refusal(
         f"nothing can be estimated for this call of {name!r}, and budget {budget.name!r} of "
         f"{level.account.name!r} cannot limit it: {why}; {advice}",
         blocked_by_holds=blocked_by_holds,
+        room={(level.account.id, budget.name): Room(1, 0, 1)},
     )

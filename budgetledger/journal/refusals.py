@@ -10,6 +10,7 @@ from math import inf
 
 from budgetledger.entries import Budget, Measure
 from budgetledger.errors import BudgetExceededError
+from budgetledger.journal.holds.waiting_line import BudgetKey, Room
 from budgetledger.journal.reports import counted_by, counts, recorded_before, totals_before
 from budgetledger.journal.rows import statements
 from budgetledger.journal.rows.prior import prior_before
@@ -34,11 +35,13 @@ def refusal(
     need: Need,
     checks: Sequence[Check],
     around: Sequence[int] = (),
+    why: str = "",
 ) -> BudgetExceededError:
     """The error for *need*, about the budget that refuses it longest, so that one wait is enough.
 
     *refused*: the budgets that refuse it. *checks*: all budgets that apply. *around*: the holds
-    of the calls around this one, which waits for none of them.
+    of the calls around this one, which waits for none of them. *why*: said at the end, instead
+    of what those holds may be.
     """
     waits = [_retry_at(tx, level, check, need) for check, level in refused]
     longest = max(range(len(waits)), key=lambda n: inf if waits[n] is None else waits[n] or 0)
@@ -62,7 +65,9 @@ def refusal(
         f"{figures[0]}, posted {figures[1]}, held {figures[2]}, available {figures[3]}; "
         f"{_advice(check, requested, retry_after, is_blocked)}"
     )
-    if own_ids and would_fit_without(refusing, own, need):
+    if why:
+        message += why
+    elif own_ids and would_fit_without(refusing, own, need):
         message += _without(own_ids)
     return BudgetExceededError(
         message,
@@ -77,6 +82,7 @@ def refusal(
         requested=amount_requested,
         retry_after=retry_after,
         blocked_by_holds=is_blocked,
+        room=_room(refused, others, need),
         largest_output=None,
         least_available=_least_available(checks),
         current_cost=float(used),
@@ -92,6 +98,18 @@ def _least_available(checks: Sequence[Check]) -> dict[str, int | None]:
             (check.available for check in checks if check.budget.measure == measure), default=None
         )
         for measure in ("usd", "tokens", "requests")
+    }
+
+
+def _room(
+    refused: Sequence[tuple[Check, Level]], freed: Sequence[int], need: Need
+) -> dict[BudgetKey, Room]:
+    """What each budget lacks. *freed*: what the holds of other calls take from each."""
+    return {
+        (level.account.id, check.budget.name): Room(
+            need.of(check.budget.measure), check.available, check.available + units
+        )
+        for (check, level), units in zip(refused, freed, strict=True)
     }
 
 
@@ -193,6 +211,7 @@ def with_largest_output(
 ) -> BudgetExceededError:
     """*error*, with the largest output that would have been granted."""
     least = error.__dict__.pop("least_available")
+    error.__dict__.pop("room", None)
     if estimate is not None and (least["requests"] is None or least["requests"] > 0):
         error.largest_output = largest_output(estimate, least["usd"], least["tokens"])
     return error

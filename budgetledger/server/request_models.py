@@ -28,6 +28,7 @@ from budgetledger.server.request_fields import (
     Span,
     Text,
     Tokens,
+    Turn,
     Unit,
     Weekday,
     read,
@@ -83,14 +84,15 @@ class HowMuch(Prompt):
 
 
 class NewHold(HowMuch):
-    """What to hold, and for how many seconds.
+    """What to hold, for how many seconds, and how long to wait while open holds are in the way.
 
     `around` has the ids of the holds of the calls around this one, innermost first: a refusal
-    that they cause says so.
+    that they cause says so, and does not wait for them.
     """
 
     tags: Object | None = None
     expires_in: Seconds | None = None
+    wait: Turn | None = None
     around: Ids | None = None
 
 
@@ -98,6 +100,15 @@ class Extension(Fields):
     """The seconds from now until the hold expires."""
 
     expires_in: Seconds
+
+
+class More(Fields):
+    """What to hold more: US dollars, tokens, or both."""
+
+    model_config = _one_of(("amount",), ("tokens",))
+
+    amount: Money | None = None
+    tokens: Count | None = None
 
 
 _counts: dict[str, Any] = dict.fromkeys(COUNT_NAMES, (Tokens | None, None))

@@ -27,6 +27,7 @@ SMALL = {
     "server.py": ["--clients", "2", "--seconds", "0.2", "--rounds", "1"],
     "tokens.py": ["--scale", "500", "--rounds", "1"],
     "wrap.py": ["--calls", "5", "--rounds", "1"],
+    "waiting.py": ["--waiters", "20", "--seconds", "0.2"],
 }
 LIMITS = {
     "bounds.py": 0,
@@ -46,6 +47,7 @@ LIMITS = {
     "tokens.py": 12,
     "prices.py": 6,
     "wrap.py": 2,
+    "waiting.py": 2,
 }
 
 

@@ -138,18 +138,27 @@ OPEN_HOLDS_TAKEN_BY = """
 SELECT o.model, o.held_pico, o.held_tokens FROM open_holds o JOIN entries e ON e.id = o.hold_id
 WHERE o.account_id = :account_id AND o.expires_at_us > :now_us AND e.recorded_at_us <= :moment_us"""
 
-# settle, release, extend: whether the hold is open, and the accounts above that it counts on.
+# settle, release, extend, increase: whether the hold is open, the accounts above that it counts
+# on, and what it sets aside.
 OPEN_HOLD = """
-SELECT path, expires_at_us FROM open_holds
+SELECT path, expires_at_us, held_pico, held_tokens FROM open_holds
 WHERE account_id = :account_id AND hold_id = :hold_id"""
 # hold, refused: what a hold of a call around this one sets aside.
 HELD_AROUND = """
 SELECT model, held_pico, held_tokens FROM open_holds
 WHERE account_id = :account_id AND hold_id = :hold_id AND expires_at_us > :now_us"""
+# hold that waits: when the next of an account's holds expires.
+FIRST_DEADLINE = """
+SELECT min(expires_at_us) FROM open_holds
+WHERE account_id = :account_id AND expires_at_us > :now_us"""
 CLOSE_HOLD = """
 DELETE FROM open_holds WHERE account_id = :account_id AND hold_id = :hold_id RETURNING path"""
 EXTEND_HOLD = """
 UPDATE open_holds SET expires_at_us = :expires_at_us
+WHERE account_id = :account_id AND hold_id = :hold_id"""
+
+INCREASE_HOLD = """
+UPDATE open_holds SET held_pico = held_pico + :pico, held_tokens = held_tokens + :tokens
 WHERE account_id = :account_id AND hold_id = :hold_id"""
 
 # hold: the account of an expired hold.
@@ -500,7 +509,8 @@ WHERE e.account_id = :account_id AND e.hold_id = :hold_id AND e.recorded_at_us >
 ORDER BY e.kind = 'settle' DESC, e.id LIMIT 1"""
 
 # holds: those of an account, and of the accounts under it, that count at a moment.
-OPEN_ENTRIES = f"""{_ENTRY.replace("SELECT", "SELECT open.expires_at_us,", 1)}
+_LISTED = "SELECT open.expires_at_us, open.held_pico, open.held_tokens,"
+OPEN_ENTRIES = f"""{_ENTRY.replace("SELECT", _LISTED, 1)}
 JOIN open_holds open ON open.hold_id = e.id
 WHERE open.account_id = :account_id AND open.expires_at_us > :now_us ORDER BY e.id"""
 
