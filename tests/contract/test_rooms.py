@@ -24,6 +24,7 @@ TOP = {
 }
 MAY_IMPORT = {
     "words": "",
+    "apis": "words",
     "tokens": "words",
     "responses/fields": "words",
     "responses/usage": "words responses/fields",
@@ -35,11 +36,12 @@ MAY_IMPORT = {
     "verbs": "words pricing storage journal/rows journal",
     "ledger": "words responses pricing storage journal/rows journal verbs",
     "render": "words pricing journal/rows journal ledger",
-    "clients": "words responses ledger",
-    "litellm": "words tokens responses pricing storage journal/rows journal verbs ledger clients",
+    "clients": "words apis responses ledger",
+    "litellm": "words apis tokens responses pricing storage journal/rows journal verbs ledger "
+    "clients",
     "hosted": "words responses pricing storage journal/rows journal verbs ledger render litellm",
     "server": "words storage journal/rows journal verbs ledger render litellm",
-    "faces": "words tokens pricing storage journal/rows journal ledger clients litellm hosted",
+    "faces": "words apis tokens pricing storage journal/rows journal ledger clients litellm hosted",
     "cli": "words storage journal verbs ledger render litellm server",
     "package": "words tokens ledger litellm faces cli",
 }
