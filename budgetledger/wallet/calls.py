@@ -1,0 +1,205 @@
+"""One metered call: a hold, the request, the answer as it comes, and the settle before its end."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from budgetledger.aio import AsyncHold, AsyncLedger
+from budgetledger.apis.call_arguments import Kind, hold_arguments
+from budgetledger.apis.requested_usage import body_asking, is_refusal_of_it
+from budgetledger.errors import InvalidInput
+from budgetledger.responses.stream import StreamReading
+from budgetledger.wallet.answers import EventAnswer, answer_to
+from budgetledger.wallet.bill import Bill
+from budgetledger.wallet.exchange import (
+    ClientLeft,
+    Headers,
+    Presence,
+    Request,
+    Send,
+    header,
+)
+from budgetledger.wallet.forwarding import Sender, Unreachable, end_to_end, request_headers
+from budgetledger.wallet.holding import held
+from budgetledger.wallet.keys import Keys
+from budgetledger.wallet.recording import Recorder
+from budgetledger.wallet.request_fields import read_fields
+from budgetledger.wallet.upstreams import Upstream
+
+_OF_BYTES = frozenset({b"content-encoding", b"content-length"})
+_SUBSCRIPTION = "Bearer sk-ant-oat"
+
+
+class Payer(NamedTuple):
+    """For whom a call is made: an account of a ledger, the tags of its rows, seconds to wait."""
+
+    ledger: AsyncLedger
+    account: str
+    tags: dict[str, Any] | None
+    wait: float
+    stops_at_limit: bool = False
+
+
+class Calls:
+    """Makes the calls of a wallet."""
+
+    def __init__(self, sender: Sender, keys: Keys, bill: Bill, most_bytes: int) -> None:
+        self._sender, self._keys, self._bill = sender, keys, bill
+        self._most_bytes = most_bytes
+        self.recorder = Recorder(bill)
+        self._takes_no_options: set[str] = set()  # bases whose servers refuse stream_options
+
+    async def plain(
+        self, request: Request, upstream: Upstream, presence: Presence, send: Send
+    ) -> None:
+        """Pass on a request that costs nothing. Raises `Unreachable`, `ClientLeft`."""
+        headers = request_headers(request.headers, is_read=False, is_rewritten=False)
+        with presence:
+            response = await self._sent(request, upstream, headers, request.body)
+            await _pass_on(response, send)
+
+    async def metered(
+        self, kind: Kind, request: Request, upstream: Upstream, payer: Payer,
+        presence: Presence, send: Send,
+    ) -> None:  # fmt: skip
+        """Make a call that costs money. Raises the errors of `Ledger.hold`, `Unreachable`,
+        `ClientLeft`; each before anything was spent."""
+        fields, plain = await read_fields(kind, request, self._most_bytes)
+        if fields.get("background"):
+            raise InvalidInput(
+                "a background response has its usage only later, so its cost would go unseen; "
+                "turn background off in the program"
+            )
+        asking = None
+        if upstream.base not in self._takes_no_options:
+            asking = body_asking(kind, plain, fields)
+        hold = await self._hold(kind, fields, payer, presence)
+        self._bill.held(hold.amount)
+        try:
+            with presence:
+                response, hides = await self._answered(request, upstream, asking)
+        except (ClientLeft, Unreachable) as error:
+            await self.recorder.release(hold, type(error).__name__)
+            raise
+        if not 200 <= response.status_code < 300:
+            await self.recorder.release(hold, f"status {response.status_code}")
+            with presence:
+                await _pass_on(response, send)
+            return
+        if request.header(b"authorization").startswith(_SUBSCRIPTION):
+            self._bill.by_subscription += 1
+        await self._passing(kind, request, payer, hold, response, hides, presence, send)
+
+    async def _hold(
+        self, kind: Kind, fields: dict[str, Any], payer: Payer, presence: Presence
+    ) -> AsyncHold:
+        def waits() -> None:
+            self._bill.waited += 1
+
+        call = hold_arguments(kind, fields)
+        with presence:
+            return await held(payer.ledger, payer.account, call, payer.tags, payer.wait, waits)
+
+    async def _answered(
+        self, request: Request, upstream: Upstream, asking: bytes | None
+    ) -> tuple[Any, bool]:
+        """The answer's head, and whether its usage was asked for without the client."""
+        if asking is not None:
+            headers = request_headers(request.headers, is_read=True, is_rewritten=True)
+            headers = [each for each in headers if each[0] != b"content-encoding"]
+            response = await self._sent(request, upstream, headers, asking)
+            if response.status_code not in (400, 422):
+                return response, True
+            # The server made nothing yet: what it refuses is our addition, not the call.
+            body = await response.aread()
+            if not is_refusal_of_it(response.status_code, body):
+                return response, False
+            self._takes_no_options.add(upstream.base)
+        headers = request_headers(request.headers, is_read=True, is_rewritten=False)
+        return await self._sent(request, upstream, headers, request.body), False
+
+    async def _sent(
+        self, request: Request, upstream: Upstream, headers: Headers, body: bytes
+    ) -> Any:
+        headers, query = self._keys.put_back(upstream, headers, request.query)
+        url = upstream.url(request.path) + (f"?{query.decode('latin-1')}" if query else "")
+        return await self._sender.send(request.method, url, headers, body)
+
+    async def _passing(
+        self, kind: Kind, request: Request, payer: Payer, hold: AsyncHold, response: Any,
+        hides: bool, presence: Presence, send: Send,
+    ) -> None:  # fmt: skip
+        """Pass a paid answer on, and settle before the client has the last of it."""
+        headers: Headers = response.headers.raw
+        lowered = [(name.lower(), value) for name, value in headers]
+        encoding = header(lowered, b"content-encoding")
+        answer = answer_to(
+            kind, request.path, header(lowered, b"content-type"), encoding, hides_usage=hides
+        )
+        is_rewritten = hides and isinstance(answer, EventAnswer)
+        await _start(response, send, _OF_BYTES if is_rewritten else frozenset())
+        is_whole, chunks = False, response.aiter_raw()
+        with suppress(ClientLeft, Unreachable), presence:
+            async for data in chunks:
+                if passed := answer.passes(data):
+                    await send(_part(passed))
+                if answer.is_ended:
+                    break
+            is_whole = True
+        if not is_whole:
+            await _close(response)
+        await self._settle(payer, hold, answer.paid(is_whole=is_whole), presence)
+        if not is_whole:
+            return  # the server then cuts the client's connection, as the provider's was cut
+        if kept := answer.kept_back():
+            await send(_part(kept))
+        if answer.is_ended:
+            with suppress(ClientLeft, Unreachable), presence:
+                async for data in chunks:
+                    await send(_part(data))
+        await _close(response)
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _settle(self, payer: Payer, hold: AsyncHold, paid: Any, presence: Presence) -> None:
+        if paid is None and not presence.has_left:
+            await self.recorder.release(hold, "the stream was empty")
+            return
+        # Of a stream that its client left before the first chunk, the prompt may be billed.
+        await self.recorder.settle(payer.ledger, hold, paid or StreamReading())
+
+
+async def _start(response: Any, send: Send, dropped: frozenset[bytes] = frozenset()) -> None:
+    headers = [
+        (name, value)
+        for name, value in end_to_end(response.headers.raw)
+        if name.lower() not in dropped
+    ]
+    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+
+
+async def _pass_on(response: Any, send: Send) -> None:
+    """Pass on an answer that costs nothing. Its client may have to see it break."""
+    try:
+        if response.is_stream_consumed:  # read already, and decoded
+            await _start(response, send, _OF_BYTES)
+            await send(_part(response.content))
+        else:
+            await _start(response, send)
+            async for data in response.aiter_raw():
+                await send(_part(data))
+    except Unreachable:
+        return
+    finally:
+        await _close(response)
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _close(response: Any) -> None:
+    with suppress(Exception):
+        await asyncio.shield(response.aclose())
+
+
+def _part(data: bytes) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": data, "more_body": True}

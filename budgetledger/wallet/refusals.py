@@ -1,0 +1,80 @@
+"""What a person reads whose program was refused a call: the figures, and which command helps.
+
+Agents put it into their transcripts: it names no path and no secret, and has no word by which
+they recognise a full context.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from budgetledger.errors import (
+    AccountFrozen,
+    BudgetExceededError,
+    BudgetledgerError,
+    NoBudget,
+    StoreError,
+    UnpricedModel,
+)
+from budgetledger.wallet.bill import usd
+
+
+def message(error: BudgetledgerError, run: str | None) -> str:
+    """The message for *error*. *run*: the account of the run, if its budget is its ``--limit``."""
+    if isinstance(error, BudgetExceededError):
+        return _exceeded(error, is_run=error.account == run)
+    if isinstance(error, AccountFrozen):
+        name = error.account
+        return f"account {name!r} is frozen; to go on: budgetledger unfreeze {name}"
+    if isinstance(error, NoBudget):
+        name = error.account
+        return (
+            f"no budget applies to {name!r}, so nothing may be spent; set one: budgetledger "
+            f"set-budget {name} 5 --per day"
+        )
+    if isinstance(error, UnpricedModel):
+        return (
+            f"no price is known for model {error.model!r}, so the call was not sent; set one: "
+            f"budgetledger prices set {error.model} --input USD --output USD"
+        )
+    if isinstance(error, StoreError):
+        return "the ledger is unavailable, so the call was not sent; try again"
+    return str(error)
+
+
+def _exceeded(error: BudgetExceededError, *, is_run: bool) -> str:
+    if not isinstance(error.limit, Decimal):  # tokens or requests
+        limit, measure = error.limit, error.budget.measure
+        needed = f"{error.requested} {measure}, limit {limit}, used {error.posted}"
+        wanted = f"{2 * limit} --{measure}"
+    else:
+        requested, spent, held = (
+            usd(Decimal(amount)) for amount in (error.requested, error.posted, error.held)
+        )
+        needed = (
+            f"the call may cost up to {requested}; limit {usd(error.limit)}, spent {spent}, held "
+            f"for open calls {held}"
+        )
+        wanted = _enough(error)
+    if is_run:
+        start = "the limit of this run is reached"
+        if error.requested > error.limit:
+            start = "one call may cost more than the limit of this run"
+        return f"{start}: {needed}; raise it: budgetledger run --limit {wanted} ..."
+    name = error.account
+    command = f"budgetledger set-budget {name} {wanted} --name {error.budget.name}"
+    if not isinstance(error.limit, Decimal):
+        command = (
+            f"budgetledger set-budget {name} --{error.budget.measure} {2 * error.limit} "
+            f"--name {error.budget.name}"
+        )
+    return f"budget {error.budget.name!r} of {name!r} is reached: {needed}; raise it: {command}"
+
+
+def _enough(error: BudgetExceededError) -> str:
+    """A limit with room for the call: twice the one in force, or as much more as it takes."""
+    needed = Decimal(error.posted) + Decimal(error.held) + Decimal(error.requested)
+    wanted = max(2 * Decimal(error.limit), needed)
+    step = Decimal(1) if wanted >= 1 else Decimal("0.01")
+    rounded = -(-wanted // step) * step
+    return f"{rounded.normalize():f}"
