@@ -40,6 +40,7 @@ from budgetledger.cli.options import (
 )
 from budgetledger.cli.prices import prices, reprice
 from budgetledger.cli.reports import alerts, balance, entries, model_costs
+from budgetledger.cli.run import run
 from budgetledger.cli.serve import serve
 from budgetledger.cli.spending import adjust, charge, estimate
 from budgetledger.cli.wording import in_commands
@@ -135,6 +136,6 @@ for command in (
     *(holds, release, prices, reprice, backup, copy),
     *(set_budget, remove_budget, shift, set_parent, freeze, unfreeze),
     *(set_default_budget, remove_default_budget, default_budgets, import_),
-    serve,
+    *(run, serve),
 ):
     main.add_command(command)

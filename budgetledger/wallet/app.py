@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 
 from budgetledger.apis.error_forms import error_body
 from budgetledger.apis.paths import Vendor, is_free, kind_of, vendor_of
 from budgetledger.apis.refusals import Refusal, refusal
-from budgetledger.errors import BudgetledgerError, HoldRefused
+from budgetledger.errors import BudgetledgerError
 from budgetledger.wallet.bill import Bill
 from budgetledger.wallet.calls import Calls, Payer
 from budgetledger.wallet.exchange import (
@@ -41,7 +42,8 @@ class Wallet:
     """Passes requests on to *upstreams*, which are named by a segment of their path.
 
     *run*: the account of the run whose limit is an option of its command, for messages.
-    *on_refusal* is called with each message. *ready*: awaited before each call that costs money.
+    *on_refusal* is called with each message. *warm*: run in a thread when the server starts; calls
+    that cost money wait for it.
     """
 
     def __init__(
@@ -54,10 +56,12 @@ class Wallet:
         run: str | None = None,
         most_bytes: int = MOST_BYTES,
         on_refusal: Callable[[str], None] = lambda text: None,
-        ready: Callable[[], Awaitable[None]] | None = None,
+        warm: Callable[[], object] | None = None,
     ) -> None:
         self._gate, self._upstreams, self._run = gate, upstreams, run
-        self._most_bytes, self._on_refusal, self._ready = most_bytes, on_refusal, ready
+        self._most_bytes, self._on_refusal = most_bytes, on_refusal
+        self._warm = warm
+        self._warming: asyncio.Future[None] | None = None
         self.bill = bill or Bill()
         self._sender = Sender()
         self._calls = Calls(self._sender, keys or Keys(()), self.bill, most_bytes)
@@ -68,14 +72,16 @@ class Wallet:
             await self._answer(scope, receive, send)
         elif scope["type"] == "lifespan":
             await receive()
+            self._warming = asyncio.ensure_future(self._warm_up())
             await send({"type": "lifespan.startup.complete"})
             await receive()
             await self.close()
             await send({"type": "lifespan.shutdown.complete"})
 
-    async def warm_up(self) -> None:
-        """Make the client of the upstreams."""
+    async def _warm_up(self) -> None:
         await self._sender.ready()
+        if self._warm is not None:
+            await asyncio.to_thread(self._warm)
 
     async def close(self, seconds: float = 10.0) -> None:
         """Record what is still to be recorded, and close the connections."""
@@ -129,16 +135,14 @@ class Wallet:
                 return
             self.bill.requests += 1
             if kind is not None and is_call:
-                if self._ready is not None:
-                    await self._ready()
+                if self._warming is not None and not self._warming.done():
+                    await asyncio.wait([self._warming])
                 await self._calls.metered(kind, request, upstream, payer, presence, send)
             else:
                 await self._calls.plain(request, upstream, presence, send)
         except ClientLeft:
             return
         except BudgetledgerError as error:
-            if isinstance(error, HoldRefused):
-                self.bill.refused += 1
             await self._refuse(vendor, refusal(error), message(error, self._run), send)
         except Unreachable as error:
             text = f"{upstream.host or upstream.provider.name} is not reachable"
@@ -148,6 +152,7 @@ class Wallet:
 
     async def _refuse(self, vendor: Vendor, refused: Refusal, text: str, send: Send) -> None:
         if refused.status == 400:
+            self.bill.refused += 1
             self._on_refusal(text)
         headers = {**refused.headers}
         if refused.status != 503:

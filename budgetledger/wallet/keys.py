@@ -63,7 +63,10 @@ HOSTS: dict[str, tuple[str, ...]] = {
 """The variables with keys of providers, and the hosts that a key is for; none if it varies."""
 
 _HEADERS = frozenset({b"authorization", b"x-api-key", b"x-goog-api-key", b"api-key"})
-_FORM = re.compile(r"[A-Za-z]{2,4}(?:-[A-Za-z0-9]{1,6}){0,2}-|AIza")
+_FORM = re.compile(  # beginnings that are the same for every key of a provider
+    r"sk-(?:proj-|svcacct-|admin-|ant-[a-z]+\d\d-|or-v\d-|lf-|)|AIza|AQ\.|gsk_|xai-|pplx-|nvapi-"
+    r"|r8_|csk-|fw_|tgp_v1_|hf_"
+)
 _LETTERS = string.ascii_letters + string.digits
 
 

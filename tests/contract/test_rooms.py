@@ -37,12 +37,13 @@ MAY_IMPORT = {
     "ledger": "words responses pricing storage journal/rows journal verbs",
     "render": "words pricing journal/rows journal ledger",
     "clients": "words apis responses ledger",
+    "wallet": "words apis responses ledger clients",
     "litellm": "words apis tokens responses pricing storage journal/rows journal verbs ledger "
     "clients",
     "hosted": "words responses pricing storage journal/rows journal verbs ledger render litellm",
     "server": "words storage journal/rows journal verbs ledger render litellm",
     "faces": "words apis tokens pricing storage journal/rows journal ledger clients litellm hosted",
-    "cli": "words storage journal verbs ledger render litellm server",
+    "cli": "words storage journal verbs ledger render litellm wallet server",
     "package": "words tokens ledger litellm faces cli",
 }
 
