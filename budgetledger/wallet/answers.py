@@ -151,7 +151,9 @@ class EventAnswer:
     def kept_back(self) -> bytes:
         """The end of the stream, with an event that has no blank line after it."""
         kept, self._kept = self._kept, b""
-        return kept + (self._events.rest if self._hides_usage else b"")
+        if self._hides_usage:
+            kept, self._events.rest = kept + self._events.rest, b""
+        return kept
 
     def _keep(self, event: Event) -> None:
         if not event.data:

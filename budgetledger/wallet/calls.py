@@ -158,7 +158,8 @@ class Calls:
         if answer.is_ended:
             with suppress(ClientLeft, Unreachable), presence:
                 async for data in chunks:
-                    await send(_part(data))
+                    if passed := answer.passes(data) + answer.kept_back():
+                        await send(_part(passed))
         await _close(response)
         await send({"type": "http.response.body", "body": b""})
 

@@ -35,6 +35,26 @@ class _Server(uvicorn.Server):
         yield
 
 
+@contextlib.contextmanager
+def running(app: Any) -> Iterator[str]:
+    """The URL of the ASGI application *app*, until the end of the block."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        config = uvicorn.Config(
+            app, log_config=None, log_level=100, lifespan="auto", ws="none",
+            server_header=False, date_header=False, timeout_graceful_shutdown=5,
+        )  # fmt: skip
+        server = _Server(config)
+        thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(20)
+
+
 def to(provider: Any) -> dict[str, str]:
     """The variables that make *provider* the upstream of each API."""
     return {
@@ -46,23 +66,14 @@ def to(provider: Any) -> dict[str, str]:
 
 @contextlib.contextmanager
 def serving(ledger: Any, provider: Any, account: str = "alice", **options: Any) -> Iterator[Served]:
-    """A `Served` until the end of the block; all it had to record is recorded then."""
+    """A `Served` until the end of the block; all it had to record is recorded then.
+
+    *provider*: the loopback one, or variables that name others.
+    """
     tags, wait = options.pop("tags", None), options.pop("wait", 0.0)
     stops = options.pop("stops_at_limit", False)
     payer = Payer(AsyncLedger(ledger), account, tags, wait, stops)
-    wallet = Wallet(secret_gate(SECRET, payer), upstreams(to(provider)), **options)
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen()
-        config = uvicorn.Config(
-            wallet, log_config=None, log_level=100, lifespan="on", ws="none",
-            server_header=False, date_header=False, timeout_graceful_shutdown=5,
-        )  # fmt: skip
-        server = _Server(config)
-        running = threading.Thread(target=server.run, args=([listening],), daemon=True)
-        running.start()
-        try:
-            yield Served(wallet, f"http://127.0.0.1:{listening.getsockname()[1]}")
-        finally:
-            server.should_exit = True
-            running.join(20)
+    places = upstreams(to(provider) if hasattr(provider, "url") else provider)
+    wallet = Wallet(secret_gate(SECRET, payer), places, **options)
+    with running(wallet) as url:
+        yield Served(wallet, url)

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 import wallets
 
-from budgetledger import Ledger, Usage
+from budgetledger import Usage
 
 HEADERS = {"authorization": "Bearer sk-own", "anthropic-version": "2023-06-01"}
 PROMPT = "Say something. [[output=4]]"
@@ -51,13 +51,6 @@ CALLS = {
         CONTENT,
     ),
 }
-
-
-@pytest.fixture
-def ledger():
-    with Ledger(":memory:") as ledger:
-        ledger.set_budget("alice", 5)
-        yield ledger
 
 
 def bases(provider, wallet):
