@@ -6,7 +6,7 @@ they recognise a full context.
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 
 from budgetledger.errors import (
     AccountFrozen,
@@ -76,5 +76,5 @@ def _enough(error: BudgetExceededError) -> str:
     needed = Decimal(error.posted) + Decimal(error.held) + Decimal(error.requested)
     wanted = max(2 * Decimal(error.limit), needed)
     step = Decimal(1) if wanted >= 1 else Decimal("0.01")
-    rounded = -(-wanted // step) * step
+    rounded = (wanted / step).to_integral_value(ROUND_CEILING) * step
     return f"{rounded.normalize():f}"
