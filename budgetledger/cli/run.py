@@ -96,7 +96,7 @@ def run(
     Exits as PROGRAM does; with 3 if a call was refused and PROGRAM still returned 0; with 127 if
     there is no such program.
     """
-    _check_extra()
+    check_extra("run")
     from budgetledger.ledger import Ledger
     from budgetledger.wallet.running import Options, open_account
     from budgetledger.wallet.running import run as run_program
@@ -130,7 +130,8 @@ def _show(ended: Any, program: Sequence[str]) -> None:
         )
 
 
-def _check_extra() -> None:
+def check_extra(command: str) -> None:
+    """Raise `click.ClickException` unless what the wallet needs is installed."""
     for module in ("uvicorn", "httpx2"):
         if find_spec(module) is None:
-            raise click.ClickException(f"run needs {module}; pip install 'budgetledger[run]'")
+            raise click.ClickException(f"{command} needs {module}; pip install 'budgetledger[run]'")

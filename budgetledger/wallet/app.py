@@ -72,7 +72,7 @@ class Wallet:
             await self._answer(scope, receive, send)
         elif scope["type"] == "lifespan":
             await receive()
-            self._warming = asyncio.ensure_future(self._warm_up())
+            self.start()
             await send({"type": "lifespan.startup.complete"})
             await receive()
             await self.close()
@@ -82,6 +82,10 @@ class Wallet:
         await self._sender.ready()
         if self._warm is not None:
             await asyncio.to_thread(self._warm)
+
+    def start(self) -> None:
+        """Load what the first call needs, beside everything else. A server's lifespan does it."""
+        self._warming = asyncio.ensure_future(self._warm_up())
 
     async def close(self, seconds: float = 10.0) -> None:
         """Record what is still to be recorded, and close the connections."""

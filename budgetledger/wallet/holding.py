@@ -6,6 +6,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from budgetledger.aio import AsyncHold, AsyncLedger
+from budgetledger.ledger import Ledger
+
+_MODELS = ("gpt-4o", "claude-opus-4-5", "gemini-2.5-pro")
+
+
+def load_prices(ledger: Ledger) -> None:
+    """Load prices and vocabularies, so that the first call takes no longer than the others."""
+    for model in _MODELS:
+        ledger.estimate(model, messages=[{"role": "user", "content": "Hello"}])
 
 
 async def held(

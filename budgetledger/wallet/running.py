@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from budgetledger.errors import InvalidInput, NoBudget, UnknownAccount
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from budgetledger.wallet.keys import StandIn
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126  # as shells exit
-_WARM_MODELS = ("gpt-4o", "claude-opus-4-5", "gemini-2.5-pro")
 
 
 class Options(NamedTuple):
@@ -123,6 +123,7 @@ def _wallet(
     from budgetledger.wallet.app import Wallet
     from budgetledger.wallet.calls import Payer
     from budgetledger.wallet.gate import secret_gate
+    from budgetledger.wallet.holding import load_prices
     from budgetledger.wallet.keys import Keys
 
     tags = {"program": program_name(command), **(options.tags or {})}
@@ -141,14 +142,8 @@ def _wallet(
         bill=bill,
         run=account if options.limit is not None else None,
         on_refusal=on_refusal,
-        warm=lambda: _load(ledger),
+        warm=partial(load_prices, ledger),
     )
-
-
-def _load(ledger: Ledger) -> None:
-    """Load prices and vocabularies, so that the first call takes no longer than the others."""
-    for model in _WARM_MODELS:
-        ledger.estimate(model, messages=[{"role": "user", "content": "Hello"}])
 
 
 @contextmanager

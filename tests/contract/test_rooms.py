@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "litellm": "words apis tokens responses pricing storage journal/rows journal verbs ledger "
     "clients",
     "hosted": "words responses pricing storage journal/rows journal verbs ledger render litellm",
-    "server": "words storage journal/rows journal verbs ledger render litellm",
+    "server": "words storage journal/rows journal verbs ledger render litellm wallet",
     "faces": "words apis tokens pricing storage journal/rows journal ledger clients litellm hosted",
     "cli": "words storage journal verbs ledger render litellm wallet server",
     "package": "words tokens ledger litellm faces cli",
