@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import httpx2
@@ -83,6 +84,12 @@ class Sender:
 
 
 def _client() -> httpx2.AsyncClient:
+    # What httpcore2 would import at its first request, for 50 ms.
+    with suppress(ImportError):
+        import anyio
+        from anyio import connect_tcp  # noqa: F401 - by which it loads anyio's sockets
+
+        anyio.run(anyio.sleep, 0)
     return httpx2.AsyncClient(
         timeout=httpx2.Timeout(None, connect=_SECONDS_TO_CONNECT),
         limits=httpx2.Limits(max_connections=None, max_keepalive_connections=100),
