@@ -108,9 +108,10 @@ def _counts(*counts: int) -> list[str]:
 
 
 def usd(amount: Decimal) -> str:
-    """US dollars for people: two decimals, more for less than a dollar."""
+    """US dollars for people: two decimals, and up to six for less than a dollar."""
     if amount == 0:
         return "$0"
     digits = 2 if abs(amount) >= 1 else 4 if abs(amount) >= Decimal("0.01") else 6
-    text = f"{amount:,.{digits}f}"
-    return f"${text}" if Decimal(text.replace(",", "")) else f"${amount.normalize():f}"
+    whole, _, decimals = f"{amount:,.{digits}f}".partition(".")
+    shown = f"{whole}.{decimals.rstrip('0'):0<2}"
+    return f"${shown}" if Decimal(shown.replace(",", "")) else f"${amount.normalize():f}"

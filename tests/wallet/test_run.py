@@ -87,9 +87,9 @@ def test_a_run_has_an_account_a_bill_and_stand_in_keys(around, provider, path):
         "budgetledger: replaced by keys that fail, as their hosts are not metered: GROQ_API_KEY; "
         "--pass-keys passes keys on",
         f"budgetledger: {first.account}",
-        "model   calls  input  output       cost",
-        "gpt-4o      2  1,008     205  $0.004570",
-        "0 refused, 0 waited; most held at once $0.000240",
+        "model   calls  input  output      cost",
+        "gpt-4o      2  1,008     205  $0.00457",
+        "0 refused, 0 waited; most held at once $0.00024",
     ]
     assert first.cost + second.cost == Decimal("0.00457")
 
@@ -104,8 +104,8 @@ def test_a_refusal_is_said_at_once_and_is_the_exit_code_of_a_program_that_hides_
     done = run(around, "--limit", "0.01", program="print(call(most=32_000)), call(most=32_000)")
     assert done.returncode == 3
     message = (
-        "one call may cost more than the limit of this run: the call may cost up to $0.3200; "
-        "limit $0.0100, spent $0, held for open calls $0; raise it: budgetledger run --limit 0.33"
+        "one call may cost more than the limit of this run: the call may cost up to $0.32; "
+        "limit $0.01, spent $0, held for open calls $0; raise it: budgetledger run --limit 0.33"
     )
     assert message in done.stdout
     assert done.stderr.count(message) == 1
