@@ -20,6 +20,7 @@ from collections.abc import (
 )
 from contextlib import suppress
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import partial, wraps
 from inspect import isawaitable
 from itertools import islice
@@ -31,9 +32,9 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
 from budgetledger.callers import AsUser, Outside
 from budgetledger.entries import Entry
 from budgetledger.errors import (
-    BudgetExceededError,
     BudgetledgerWarning,
     HoldAlreadyClosed,
+    HoldRefused,
     InvalidInput,
     StoreError,
 )
@@ -43,16 +44,18 @@ from budgetledger.journal.drafts import (
     DEFAULT_EXPIRY_SECONDS,
     HoldRequest,
     draft_charge,
+    draft_increase,
     needs_loading,
 )
 from budgetledger.journal.holding import Granted
+from budgetledger.journal.increasing import increase
 from budgetledger.journal.journal import journal_of
-from budgetledger.journal.refusals import with_largest_output
 from budgetledger.journal.rows import statements
 from budgetledger.journal.rows.rules import Draft
+from budgetledger.journal.stream_limit import StreamLimit, stopped
 from budgetledger.journal.transaction import Transaction
 from budgetledger.ledger import Ledger, ledger_on
-from budgetledger.money import Amount
+from budgetledger.money import Amount, to_usd
 from budgetledger.names import checked_reason
 from budgetledger.pricing.estimates import Estimate
 from budgetledger.responses.stream import StreamReading
@@ -60,6 +63,7 @@ from budgetledger.storage.dialect import compiled
 from budgetledger.usage import Usage
 from budgetledger.verbs import charging, hold_requests
 from budgetledger.verbs.awaiting import AsyncJournal
+from budgetledger.verbs.waiting import Place
 from budgetledger.windows import span_us
 
 if TYPE_CHECKING:
@@ -183,18 +187,20 @@ class AsyncLedger:
         key: str | None = None,
         tags: Mapping[str, Any] | None = None,
         expires_in: float | timedelta = DEFAULT_EXPIRY_SECONDS,
+        wait: float | timedelta = 0,
     ) -> PendingHold:
         """Set money aside for a call before it is sent, if all budgets that apply allow it.
 
         Use ``async with`` on the result, or ``await`` it for an `AsyncHold`. Arguments and
         errors are those of `Ledger.hold`: `amount` in USD, or `model` with `messages` or `text`
-        for an estimate. Raises, with nothing recorded: a `HoldRefused`, `HoldAlreadyClosed`,
-        `IdempotencyConflict`.
+        for an estimate; `wait`: for how long it waits while only open holds are in the way.
+        Cancelling a task that waits leaves nothing. Raises, with nothing recorded: a
+        `HoldRefused`, `HoldAlreadyClosed`, `IdempotencyConflict`.
         """
         request = HoldRequest(
             amount, model, messages, text, tools, max_output_tokens, n, tokens, key, tags
         )
-        return PendingHold(requested_ahold(self, account, request, expires_in))
+        return PendingHold(requested_ahold(self, account, request, expires_in, wait))
 
     async def holds(self, account: str) -> list[AsyncHold]:
         """The open holds that count against `account`: its own, and those of accounts under it.
@@ -296,7 +302,7 @@ class _Claim:
 
 
 class AsyncHold(BaseHold):
-    """A `Hold` for asyncio: `settle`, `release` and `extend` are awaited.
+    """A `Hold` for asyncio: `settle`, `release`, `extend` and `increase` are awaited.
 
     `AsyncLedger.hold` returns it. With ``async with`` it is released at the end of the block,
     also by an exception, unless `settle` was called: what a response cost is never released.
@@ -367,18 +373,42 @@ class AsyncHold(BaseHold):
         self._expires_at_us = entry.expires_at_us or 0
         return self.expires_at
 
-    def stream(self, chunks: AsyncIterable[T]) -> AsyncGenerator[T, None]:
+    async def increase(
+        self, amount: Amount | None = None, *, tokens: int | None = None, key: str | None = None
+    ) -> Decimal:
+        """Set aside `amount` USD more, or `tokens`, or both, if all budgets that apply allow it.
+
+        As `Hold.increase`. Returns the amount held now, in USD. Raises `BudgetExceededError`,
+        which leaves the hold as it is; `AccountFrozen`, `HoldAlreadyClosed`.
+        """
+        draft = draft_increase(self.id, amount, tokens, key)
+        enforce = self._journal.enforce
+        return self._increased(
+            await self._waiting.write(
+                lambda tx: increase(tx, self._account, draft, enforce=enforce)
+            )
+        )
+
+    def stream(
+        self, chunks: AsyncIterable[T], *, stop_at_limit: bool = False
+    ) -> AsyncGenerator[T, None]:
         """Yield the `chunks` of a streamed response, and settle with its usage at the end.
 
         As `Hold.stream`, read with ``async for``: it also settles if the stream breaks or the
         loop is left early, and warns with `UnrecordedWarning` instead of raising.
+        `stop_at_limit`: as for `Hold.stream`; it raises `StreamStopped`.
         """
-        passing = self._pass_on(chunks)
+        passing = self._pass_on(chunks, stop_at_limit)
         self._stream, self._unread = weakref.ref(passing), chunks
         return passing
 
-    async def _pass_on(self, chunks: AsyncIterable[T]) -> AsyncGenerator[T, None]:
-        reading, before = StreamReading(), self.closed_by
+    async def _pass_on(
+        self, chunks: AsyncIterable[T], stop_at_limit: bool
+    ) -> AsyncGenerator[T, None]:
+        reading, before, refused = StreamReading(), self.closed_by, None
+        limit = None
+        if stop_at_limit:
+            limit = await asyncio.to_thread(self._stream_limit, reading)
         self._got_response = self._streaming = True  # the call was sent
         self._stream_ended, self._unread = asyncio.Event(), None
         try:
@@ -386,6 +416,10 @@ class AsyncHold(BaseHold):
                 reading.add(chunk)
                 with Outside(self._scope):
                     yield chunk
+                if limit is not None and limit.seems_short(self.entry):
+                    refused = await self._ask_for_more(limit)
+                    if refused is not None:
+                        break
         finally:
             try:
                 await _close(chunks)
@@ -397,6 +431,20 @@ class AsyncHold(BaseHold):
                 finally:
                     self._streaming = False
                     self._stream_ended.set()
+        if refused is not None:
+            raise stopped(refused, self.id, self.closed_by)
+
+    async def _ask_for_more(self, limit: StreamLimit) -> HoldRefused | None:
+        """Increase the hold for what has come of a stream. Returns the refusal."""
+        refused, missing = None, await asyncio.to_thread(limit.missing, self.entry)
+        for ask in () if missing is None else limit.asks(missing, self.entry):
+            try:
+                await self.increase(to_usd(ask.pico), tokens=ask.tokens)
+            except HoldRefused as error:
+                refused = error
+            else:
+                return None
+        return refused
 
     async def _settle_stream(self, reading: StreamReading) -> None:
         try:
@@ -498,13 +546,17 @@ async def requested_ahold(
     account: str,
     request: HoldRequest,
     expires_in: float | timedelta = DEFAULT_EXPIRY_SECONDS,
+    wait: float | timedelta = 0,
 ) -> AsyncHold:
     """`AsyncLedger.hold` for *request*, which may be minimal; for the packages that meter calls."""
     waiting = ledger._journal
     journal = waiting.journal
     prepare = partial(hold_requests.prepare, journal, request)
     prepared = await asyncio.to_thread(prepare) if request.has_prompt else prepare()
-    claim = _Claim(hold_requests.taking(journal, account, prepared, expires_in))
+    seconds = hold_requests.seconds_of(wait) if journal.enforce else 0.0
+    taking_in = partial(hold_requests.taking, journal, account, prepared, expires_in)
+    place = Place(journal, taking_in, prepared.draft) if seconds else None
+    claim = _Claim(taking_in() if place is None else place.operation)
     try:
         granted = await waiting.write(claim.take)
         assert granted is not None  # because it is wanted
@@ -513,8 +565,13 @@ async def requested_ahold(
         if request.key is None:
             waiting.queue(claim.give_back)
         raise
-    except BudgetExceededError as error:
-        raise with_largest_output(error, prepared.estimate) from None
+    except HoldRefused as error:
+        if place is None or not error.blocked_by_holds:
+            raise hold_requests.refusal_of(error, prepared.estimate) from None
+        try:
+            granted = await place.atake(error, seconds, waiting)
+        except HoldRefused as last:
+            raise hold_requests.refusal_of(last, prepared.estimate) from None
     hold_requests.taken(journal, granted, prepared.estimate)
     return AsyncHold(waiting, granted, prepared.estimate)
 

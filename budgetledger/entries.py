@@ -32,8 +32,9 @@ Measure: TypeAlias = Literal["usd", "tokens", "requests"]
 
 MONEY_KINDS = ("opening", "charge", "settle", "adjustment")
 """Kinds of entries that record costs. The others are steps of holds (``hold``, ``release``,
-``expire``, ``extend``), settings (``budget``, ``shift``, ``parent``, ``freeze``, ``unfreeze``),
-what a budget of ``*`` found posted (``prior``) and alerts (``alert``, ``resolve``)."""
+``expire``, ``extend``, ``increase``), settings (``budget``, ``shift``, ``parent``, ``freeze``,
+``unfreeze``), what a budget of ``*`` found posted (``prior``) and alerts (``alert``,
+``resolve``)."""
 
 
 CostBasis: TypeAlias = Literal["stated", "estimated", "assumed", "unpriced"]
@@ -94,7 +95,7 @@ class Entry(NamedTuple):
     origin_id: int | None
     """In a parent's journal: the entry of an account below that this row repeats."""
     hold_id: int | None
-    """The hold that this row settles, releases, expires or extends."""
+    """The hold that this row settles, releases, expires, extends or increases."""
     held_pico: int | None
     held_tokens: int | None
     expires_at_us: int | None

@@ -10,6 +10,7 @@
     │   └── UnreadableResponse             the argument has no readable model and usage
     ├── HoldRefused                        a hold is refused; nothing was recorded
     │   ├── BudgetExceededError            a budget has no room for it
+    │   │   └── StreamStopped              … nor for more of a stream, which was closed
     │   ├── AccountFrozen                  the account, or one above it, is frozen
     │   ├── NoBudget (UnknownAccount)      neither the account nor one above it has a budget
     │   └── UnpricedModel (LookupError)    no price is known; never counted as $0
@@ -77,6 +78,7 @@ __all__ = [
     "StoreFull",
     "StoreNotFound",
     "StoreReadOnly",
+    "StreamStopped",
     "UnboundedWarning",
     "UnknownAccount",
     "UnknownAccountWarning",
@@ -217,6 +219,17 @@ class BudgetExceededError(HoldRefused):
     current_cost: float
     max_budget: float
     message: str
+
+
+class StreamStopped(BudgetExceededError):
+    """A stream was closed at the limit of its hold, after the last whole chunk.
+
+    What had come is recorded: ``entry``, None if it could not be. The other attributes are those
+    of the refusal to increase the hold ``hold_id``.
+    """
+
+    hold_id: int
+    entry: Entry | None = None
 
 
 class AccountFrozen(HoldRefused):

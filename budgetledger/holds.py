@@ -23,16 +23,19 @@ from budgetledger.errors import (
     InvalidInput,
     MeteredTwiceWarning,
     StoreError,
+    UnpricedModel,
     UnreadableResponse,
     UnrecordedWarning,
 )
 from budgetledger.journal import holding
-from budgetledger.journal.drafts import UNKNOWN_MODEL, draft_charge
+from budgetledger.journal.drafts import UNKNOWN_MODEL, draft_charge, draft_increase
 from budgetledger.journal.holding import Granted
+from budgetledger.journal.increasing import Increased, increase
 from budgetledger.journal.journal import books_of
 from budgetledger.journal.nesting import counted_by, counting, release_by_nesting
 from budgetledger.journal.rows.basis import unestimated, with_basis
 from budgetledger.journal.rows.rules import ASSUMED_OUTPUT, Draft, settling
+from budgetledger.journal.stream_limit import StreamLimit, stopped
 from budgetledger.money import Amount, to_usd
 from budgetledger.names import checked_reason
 from budgetledger.responses.failures import is_failure
@@ -62,7 +65,7 @@ class BaseHold:
         self._account = granted.account
         self._estimate = estimate
         self.entry = granted.entry
-        """The entry that records the hold."""
+        """The entry that records the hold, with what is held since the last `increase`."""
         self.refusal: HoldRefused | None = granted.refusal
         """The error that would have refused it, in a ledger with ``enforce=False``; else None."""
         self.closed_by: Entry | None = None
@@ -247,8 +250,27 @@ class BaseHold:
             advice = f"it counts until {self._deadline()}; call {step}() again"
         say(f"hold {self.id} of {self.account!r} {what}; {advice}", UnrecordedWarning)
 
+    def _increased(self, increased: Increased) -> Decimal:
+        """Take over what is held now."""
+        self.entry = self.entry._replace(held_pico=increased.pico, held_tokens=increased.tokens)
+        self.refusal = increased.refusal or self.refusal
+        return self.amount
+
     def _deadline(self) -> str:
         return f"{self.expires_at:%Y-%m-%d %H:%M:%S} UTC"
+
+    def _stream_limit(self, reading: StreamReading) -> StreamLimit:
+        """What follows a stream that stops at its limit. Raises `UnpricedModel`."""
+        journal, model = self._journal, self.model
+
+        def cost_of(paid: Reading) -> int | None:
+            settle = (paid, None, model, None, None, None, None, journal.clock, journal.prices)
+            return draft_charge(*settle, is_settle=True).cost_pico
+
+        limit = StreamLimit(reading, model, self.entry, cost_of)
+        if not limit.is_known:
+            raise UnpricedModel(model or UNKNOWN_MODEL)
+        return limit
 
     def _stream_settling(self, reading: StreamReading) -> Draft:
         """Draft the settle with what a stream used."""
@@ -360,7 +382,28 @@ class Hold(BaseHold):
         self._expires_at_us = entry.expires_at_us or 0
         return self.expires_at
 
-    def stream(self, chunks: Iterable[T]) -> Generator[T, None, None]:
+    def increase(
+        self, amount: Amount | None = None, *, tokens: int | None = None, key: str | None = None
+    ) -> Decimal:
+        """Set aside `amount` USD more, or `tokens`, or both, if all budgets that apply allow it.
+
+        These are the budgets of all accounts that the hold counts against, and they decide
+        together. A refusal leaves the hold as it is. `key`: a retry with the same key and content
+        increases it once.
+
+        Returns the amount held now, in USD, durable on return. Raises `BudgetExceededError`,
+        `AccountFrozen`; `HoldAlreadyClosed`, also after the deadline; `IdempotencyConflict`.
+        """
+        draft = draft_increase(self.id, amount, tokens, key)
+        return self._increased(
+            self._journal.write(
+                lambda tx: increase(tx, self._account, draft, enforce=self._journal.enforce)
+            )
+        )
+
+    def stream(
+        self, chunks: Iterable[T], *, stop_at_limit: bool = False
+    ) -> Generator[T, None, None]:
         """Yield the `chunks` of a streamed response, and settle with its usage at the end.
 
         If the stream breaks or the loop is left early, it settles with the usage reported so
@@ -369,13 +412,21 @@ class Hold(BaseHold):
         reasoning is hidden. A stream that breaks before its first chunk, or is never read, leaves
         the hold open, until the ``with`` block ends. If the settle fails, it warns with
         `UnrecordedWarning` instead of raising.
+
+        `stop_at_limit`: when what has come costs more than is held, ask for more (see `increase`);
+        if that is refused, close `chunks`, settle, and raise `StreamStopped` after the last whole
+        chunk. It counts the text that came, and the prompt if the hold was estimated from it, not
+        what is billed unseen: hidden reasoning, paid tools, and what a provider goes on to bill
+        after its stream was closed. Raises `UnpricedModel` at the first step, before a chunk is
+        read, if the hold's model has no price and no tokens are held.
         """
-        passing = self._pass_on(chunks)
+        passing = self._pass_on(chunks, stop_at_limit)
         self._stream, self._unread = weakref.ref(passing), chunks
         return passing
 
-    def _pass_on(self, chunks: Iterable[T]) -> Generator[T, None, None]:
-        reading, before = StreamReading(), self.closed_by
+    def _pass_on(self, chunks: Iterable[T], stop_at_limit: bool) -> Generator[T, None, None]:
+        reading, before, refused = StreamReading(), self.closed_by, None
+        limit = self._stream_limit(reading) if stop_at_limit else None
         self._got_response = self._streaming = True  # the call was sent
         self._unread = None
         try:
@@ -383,6 +434,10 @@ class Hold(BaseHold):
                 reading.add(chunk)
                 with Outside(self._scope):
                     yield chunk
+                if limit is not None and limit.seems_short(self.entry):
+                    refused = self._ask_for_more(limit)
+                    if refused is not None:
+                        break
         finally:
             close = getattr(chunks, "close", None)
             try:
@@ -395,6 +450,20 @@ class Hold(BaseHold):
                         self._settle_stream(reading)
                 finally:
                     self._streaming = False
+        if refused is not None:
+            raise stopped(refused, self.id, self.closed_by)
+
+    def _ask_for_more(self, limit: StreamLimit) -> HoldRefused | None:
+        """Increase the hold for what has come of a stream. Returns the refusal."""
+        refused, missing = None, limit.missing(self.entry)
+        for ask in () if missing is None else limit.asks(missing, self.entry):
+            try:
+                self.increase(to_usd(ask.pico), tokens=ask.tokens)
+            except HoldRefused as error:
+                refused = error
+            else:
+                return None
+        return refused
 
     def _settle_stream(self, reading: StreamReading) -> None:
         store = self._journal.store

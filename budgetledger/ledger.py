@@ -125,6 +125,7 @@ class Ledger:
         key: str | None = None,
         tags: Mapping[str, Any] | None = None,
         expires_in: float | timedelta = DEFAULT_EXPIRY_SECONDS,
+        wait: float | timedelta = 0,
     ) -> Hold:
         """Set money aside for a call before it is sent, if all budgets that apply allow it.
 
@@ -140,6 +141,11 @@ class Ledger:
         a timedelta) has passed. `key`: a retry with the same key and content returns the same
         hold while it is open. `tags`: JSON values, stored with its rows.
 
+        `wait` (seconds or a timedelta): how long to wait while only open holds are in the way;
+        never for a window to turn, nor for a hold that the call itself is inside of. Holds that
+        wait in this process are granted in the order of their calls; one that fits may overtake
+        one that does not, at most 8 times. Holds without `wait` do not queue.
+
         Returns the `Hold`, durable on return. Raises, with nothing recorded, a `HoldRefused`:
         `BudgetExceededError` (has ``retry_after`` and ``largest_output``), `AccountFrozen`,
         `NoBudget` if neither the account nor one above it has a budget, or `UnpricedModel`;
@@ -148,7 +154,7 @@ class Ledger:
         request = HoldRequest(
             amount, model, messages, text, tools, max_output_tokens, n, tokens, key, tags
         )
-        return requested_hold(self, account, request, expires_in)
+        return requested_hold(self, account, request, expires_in, wait)
 
     def can_afford(
         self,
@@ -646,11 +652,12 @@ def requested_hold(
     account: str,
     request: HoldRequest,
     expires_in: float | timedelta = DEFAULT_EXPIRY_SECONDS,
+    wait: float | timedelta = 0,
 ) -> Hold:
     """`Ledger.hold` for *request*, which may be minimal; for the packages that meter calls."""
     journal = ledger._journal
     prepared = hold_requests.prepare(journal, request)
-    granted = hold_requests.take(journal, account, prepared, expires_in)
+    granted = hold_requests.take(journal, account, prepared, expires_in, wait)
     return Hold(journal, granted, prepared.estimate)
 
 

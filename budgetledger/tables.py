@@ -104,7 +104,7 @@ class EntryRow(_Row, table=True):
     """An entry of an account's journal: money, a step of a hold, or a setting.
 
     A row with ``origin_id`` repeats that entry for an account above its own; ``hold_id`` is the
-    hold that a row settles, releases, expires or extends.
+    hold that a row settles, releases, expires, extends or increases.
 
     ``total_*`` is the sum of the account's rows up to and including this one, ``model_*`` that
     of its rows of the same model, so the cost of a window is the difference of two rows. These
@@ -406,7 +406,8 @@ class Answer(_Row, table=True):
     """The totals, up to an entry, of an account's calls that another model answered.
 
     An index over the entries, which ``verify`` recounts. ``names`` has the model asked for and
-    the one that answered, as a JSON array; only names that are not one model are here.
+    the one that answered, as a JSON array: names that are not one model, and snapshots that a
+    budget on the account needs.
     """
 
     __tablename__ = "answers"

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from hashlib import sha256
+from time import monotonic
 from typing import Any, NoReturn
 from urllib.parse import quote
 
@@ -40,6 +41,7 @@ _SAME_HERE = (
     errors.IdempotencyConflict,
     errors.BudgetExceededError,
 )
+_LONGEST_WAIT = 60.0  # seconds, of a request to the server
 _KINDS: dict[str, type[errors.BudgetledgerError]] = {kind.__name__: kind for kind in _SAME_HERE}
 
 
@@ -62,16 +64,35 @@ class Api:
             return False
         return isinstance(document, dict) and document.get("service") == "budgetledger"
 
-    def hold(self, account: str, draft: Draft, expires_in_us: int, key: str) -> Entry:
-        """Take a hold and return its row. Raises what `Ledger.hold` raises."""
+    def hold(
+        self, account: str, draft: Draft, expires_in_us: int, key: str, wait_seconds: float = 0
+    ) -> Entry:
+        """Take a hold and return its row. Raises what `Ledger.hold` raises.
+
+        The server waits for room, 60 s at most a request; then it is asked again.
+        """
+        wait_until = monotonic() + wait_seconds
+        while (left := wait_until - monotonic()) > _LONGEST_WAIT:
+            try:
+                return self._hold(account, draft, expires_in_us, key, _LONGEST_WAIT)
+            except errors.HoldRefused as refused:
+                if not refused.blocked_by_holds:
+                    raise
+        return self._hold(account, draft, expires_in_us, key, max(0.0, left))
+
+    def _hold(
+        self, account: str, draft: Draft, expires_in_us: int, key: str, wait_seconds: float
+    ) -> Entry:
         fields = {
             "amount": None if draft.price_source == NO_ESTIMATE else _usd(draft.held_pico),
             "tokens": passed_tokens(draft),
             "model": _model(draft),
             "tags": _json(draft.tags_json),
             "expires_in": expires_in_us / 1e6,
+            "wait": wait_seconds or None,
         }
-        document = self._write(account, "holds", fields, key)
+        with self._server.allowing(wait_seconds):
+            document = self._write(account, "holds", fields, key)
         return _hold_entry(document, draft)
 
     def settle(self, account: str, hold_id: int, draft: Draft, key: str) -> Entry:
@@ -98,6 +119,12 @@ class Api:
         fields = {"expires_in": expires_in_us / 1e6}
         document = self._write(account, f"holds/{hold_id}/extend", fields, key)
         return datetime.fromisoformat(document["expires_at"])
+
+    def increase(self, account: str, hold_id: int, draft: Draft, key: str) -> tuple[int, int]:
+        """Hold more. Returns the picodollars and tokens held now. Raises the refusal."""
+        fields = {"amount": _usd(draft.held_pico), "tokens": draft.held_tokens}
+        document = self._write(account, f"holds/{hold_id}/increase", fields, key)
+        return to_pico(document["amount"]), document["tokens"]
 
     def charge(self, account: str, draft: Draft, key: str) -> Entry:
         """Record what a call cost."""

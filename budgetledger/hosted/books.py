@@ -33,7 +33,7 @@ from budgetledger.litellm.records import DAYS
 from budgetledger.money import Amount, Sum, to_pico, to_usd
 from budgetledger.names import checked_name
 from budgetledger.usage import Usage
-from budgetledger.verbs.hold_requests import prepare
+from budgetledger.verbs.hold_requests import prepare, seconds_of
 from budgetledger.windows import span_us
 
 E = TypeVar("E", bound=StoreError)
@@ -175,6 +175,7 @@ class HostedBooks:
         amount: Amount | None = None,
         *,
         expires_in: float | timedelta = DEFAULT_EXPIRY_SECONDS,
+        wait: float | timedelta = 0,
         **options: Any,
     ) -> HostedHold:
         """See `Ledger.hold`."""
@@ -187,7 +188,8 @@ class HostedBooks:
         if any(self._outbox.after(self._seen.through)):
             self._send(only_changes=True)  # so that these costs count in the decision
         in_us = span_us(expires_in, "expires_in")
-        entry = api.hold(user, prepared.draft, in_us, request.key or f"hold-{uuid4().hex}")
+        key = request.key or f"hold-{uuid4().hex}"
+        entry = api.hold(user, prepared.draft, in_us, key, seconds_of(wait))
         granted = Granted(entry, Ref(0, 0, self.project, user, 0))
         return HostedHold(self, granted, prepared.estimate)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
 from uuid import uuid4
@@ -18,9 +19,12 @@ from budgetledger.errors import (
     UnrecordedWarning,
 )
 from budgetledger.holds import Hold
+from budgetledger.journal.drafts import draft_increase
 from budgetledger.journal.holding import Granted
+from budgetledger.journal.increasing import Increased
 from budgetledger.journal.nesting import counted_by
 from budgetledger.journal.rows.rules import Draft
+from budgetledger.money import Amount
 from budgetledger.names import checked_reason
 from budgetledger.responses.stream import StreamReading
 from budgetledger.windows import span_us, to_us
@@ -112,6 +116,15 @@ class HostedHold(Hold):
         until = self._keeper.api.extend(self.account, self.id, in_us, f"extend-{uuid4().hex}")
         self._expires_at_us = to_us(until)
         return self.expires_at
+
+    def increase(
+        self, amount: Amount | None = None, *, tokens: int | None = None, key: str | None = None
+    ) -> Decimal:
+        """See `Hold.increase`."""
+        draft = draft_increase(self.id, amount, tokens, key)
+        key = key or f"increase-{uuid4().hex}"
+        pico, tokens = self._keeper.api.increase(self.account, self.id, draft, key)
+        return self._increased(Increased(self.entry, pico, tokens))
 
     def _settle_stream(self, reading: StreamReading) -> None:
         try:

@@ -13,7 +13,8 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -81,7 +82,8 @@ class Server:
         import httpcore2
 
         body = None if document is None else json.dumps(document, allow_nan=False).encode()
-        _deadline.at = time.monotonic() + self._timeout
+        timeout = self._timeout + _deadline.more
+        _deadline.at = time.monotonic() + timeout
         try:
             with self._connections().stream(
                 method,
@@ -98,11 +100,20 @@ class Server:
                 return self._answer(path, response.status, received, content)
         except httpcore2.TimeoutException as error:
             raise self._unavailable(
-                f"{self._named(path)} did not answer within {self._timeout:g} s"
+                f"{self._named(path)} did not answer within {timeout:g} s"
             ) from error
         except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.ProxyError) as error:
             what = str(error) or type(error).__name__
             raise self._unavailable(f"{self._named(path)} cannot be reached ({what})") from error
+
+    @contextmanager
+    def allowing(self, seconds: float) -> Iterator[None]:
+        """Let requests of this thread in the block take so many seconds longer."""
+        _deadline.more = seconds
+        try:
+            yield
+        finally:
+            _deadline.more = 0.0
 
     def retrying(self, operation: Callable[[], T]) -> T:
         """Run *operation*, up to three times while the server is unavailable."""
@@ -262,9 +273,12 @@ def _no_number(name: str) -> Any:
 
 
 class _Deadline(threading.local):
-    """When the exchange of this thread must end, in `time.monotonic` seconds."""
+    """When the exchange of this thread must end, in `time.monotonic` seconds.
 
-    at = 0.0
+    ``more``: how many seconds longer than usual it may take.
+    """
+
+    at = more = 0.0
 
     def left(self, error: type[Exception]) -> float:
         seconds = self.at - time.monotonic()

@@ -10,7 +10,7 @@ from budgetledger.errors import IdempotencyConflict
 from budgetledger.journal.entry_rows import entry_with_key
 from budgetledger.journal.rows import accounts, statements
 from budgetledger.journal.rows.accounts import Ref
-from budgetledger.journal.rows.answers import has_answer, note_answer
+from budgetledger.journal.rows.answers import has_answer, is_listed, note_answer
 from budgetledger.journal.rows.basis import NO_ESTIMATE, passed_amounts
 from budgetledger.journal.rows.late import late_row
 from budgetledger.journal.rows.rules import (
@@ -21,7 +21,7 @@ from budgetledger.journal.rows.rules import (
     follow,
     with_model_totals,
 )
-from budgetledger.journal.standing import head_in, head_of
+from budgetledger.journal.standing import head_in, head_of, settings_of
 from budgetledger.journal.transaction import Transaction
 from budgetledger.storage.dialect import compiled
 from budgetledger.storage.protocols import Cursor, Execute
@@ -89,7 +89,12 @@ def append(
     if head.model != draft.model:  # usually the model of the row before
         head = _another_model(tx, account, head, draft.model)
     at_us = max(tx.now_us, head.recorded_at_us, not_before_us)
-    entry, follower = insert_after(tx.execute, account, head, at_us, draft, detail, belongs_us)
+    budgeted: tuple[str, ...] = ()
+    if has_answer(draft):
+        budgeted = settings_of(tx, account, head.settings_count).budgeted
+    entry, follower = insert_after(
+        tx.execute, account, head, at_us, draft, detail, belongs_us, budgeted
+    )
     tx.memory.heads[account.id] = follower
     behind_us = head.recorded_at_us - tx.now_us
     return _appended((entry, behind_us, True, follower.settings_count, head.whole_id, False))
@@ -103,10 +108,12 @@ def insert_after(
     draft: Draft,
     detail: tuple[Any, ...] = (),
     belongs_us: int | None = None,
+    budgeted: tuple[str, ...] = (),
 ) -> tuple[Entry, Head]:
     """Insert *draft* as the row after *head*, which must have the totals of its model.
 
-    Returns the entry and the account's new head.
+    *budgeted*: as in the account's `Settings`; it matters if the draft `has_answer`. Returns the
+    entry and the account's new head.
     """
     account_id, project_id, project, name, _ = account
     insert: str
@@ -124,7 +131,7 @@ def insert_after(
     # sqlite3 looks for adapters of bytes but not of bytearray, which is stored alike.
     row = (project_id, account_id, at_us, *values, *totals, bytearray(digest), count)
     entry_id = execute(insert, row).lastrowid
-    if has_answer(draft):
+    if is_listed(draft, budgeted):
         note_answer(execute, account_id, at_us, entry_id, draft)
     late_id = head.late_id
     belongs_us = draft.occurred_at_us if belongs_us is None else belongs_us
@@ -176,6 +183,8 @@ def _content(entry: Entry | Draft) -> tuple[object, ...]:
     is_given, usage = entry.price_source == "given", entry.usage_json
     if entry.kind == "hold":
         amounts = passed_amounts(entry)
+    elif entry.kind == "increase":
+        amounts = entry.held_pico, entry.held_tokens
     else:
         amounts = (entry.cost_pico,) if is_given else ()
     if entry.kind == "hold" and usage is not None and ASSUMED_OUTPUT in usage:
@@ -186,7 +195,7 @@ def _content(entry: Entry | Draft) -> tuple[object, ...]:
 def _amount_text(entry: Entry) -> str:
     if entry.price_source == NO_ESTIMATE and entry.kind == "hold":
         return "the least amount"
-    amount = entry.held if entry.kind == "hold" else entry.cost
+    amount = entry.held if entry.kind in ("hold", "increase") else entry.cost
     return "unknown cost" if amount is None else f"{amount:f} USD"
 
 

@@ -9,7 +9,9 @@ from budgetledger.entries import Budget
 from budgetledger.journal.append import append
 from budgetledger.journal.rows import statements
 from budgetledger.journal.rows.accounts import Ref
+from budgetledger.journal.rows.answers import list_earlier
 from budgetledger.journal.rows.rules import BY_IDENTITY, Draft
+from budgetledger.journal.standing import head_of, settings_of
 from budgetledger.journal.transaction import Transaction
 
 
@@ -34,6 +36,10 @@ def append_revision(
     alert_at = shares_text(budget.alert_at)
     # Without thresholds the hash is that of revisions before thresholds existed.
     hashed = detail if alert_at is None else (*detail, alert_at)
+    if budget.by_identity and budget.model is not None and not removed:
+        before = settings_of(tx, account, head_of(tx, account).settings_count).budgeted
+        if budget.model not in before:
+            list_earlier(tx.execute, account.id, before, budget.model)
     draft = Draft("budget", tags_json=BY_IDENTITY if budget.by_identity else None, note=note)
     entry = append(tx, account, draft, hashed).entry
     tx.execute(statements.INSERT_BUDGET_REVISION, (entry.id, account.id, *detail, alert_at))

@@ -214,6 +214,24 @@ def draft_hold(
     return draft, made_from
 
 
+def draft_increase(
+    hold_id: int, amount: Amount | None, tokens: int | None, key: str | None
+) -> Draft:
+    """Draft what the hold *hold_id* sets aside more."""
+    if amount is None and tokens is None:
+        raise InvalidInput("nothing to hold; pass an amount in USD, or tokens")
+    more_tokens = 0 if tokens is None else count(tokens, "tokens")
+    if more_tokens > MAX_TOKENS:
+        raise InvalidAmount(f"tokens is out of range: {tokens}; pass what one call may use")
+    return Draft(
+        "increase",
+        idempotency_key=None if key is None else checked_name(key, "key"),
+        hold_id=hold_id,
+        held_pico=0 if amount is None else to_pico(amount, "amount", one_entry=True),
+        held_tokens=more_tokens,
+    )
+
+
 def _read(
     response: object, model: str | None, usage: Usage | None, cost_is_known: bool
 ) -> tuple[str | None, Usage | None, Decimal | None]:

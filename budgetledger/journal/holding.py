@@ -7,8 +7,8 @@ is read from open holds only.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple, NoReturn
+from collections.abc import Collection, Sequence, Set
+from typing import NamedTuple, NoReturn, Protocol
 
 from budgetledger.entries import MONEY_KINDS, Entry
 from budgetledger.errors import (
@@ -30,9 +30,10 @@ from budgetledger.journal.rows.accounts import Ref
 from budgetledger.journal.rows.answers import models_of
 from budgetledger.journal.rows.basis import NO_ESTIMATE
 from budgetledger.journal.rows.late import settle_belongs
-from budgetledger.journal.rows.rules import Draft, Need, refusing
+from budgetledger.journal.rows.rules import Check, Draft, Need, refusing
 from budgetledger.journal.standing import Level, ancestors, checks
 from budgetledger.journal.transaction import Transaction
+from budgetledger.journal.waiting_line import BudgetKey
 from budgetledger.storage.dialect import compiled
 from budgetledger.storage.protocols import Execute
 from budgetledger.windows import from_us
@@ -63,12 +64,14 @@ def hold(
     *,
     enforce: bool,
     around: Sequence[int] = (),
+    queue: Queue | None = None,
 ) -> Granted:
     """Append the hold *draft* if every budget that applies, on every level, grants it.
 
     *ref*: the account *name*, if it is cached. *unpriced*: the error that prevented an estimate.
     Unless *enforce*, a refusal is noted on the row and does not prevent the hold. *around*: the
-    holds of the metered calls around this one; a refusal that they cause says so.
+    holds of the metered calls around this one; a refusal that they cause says so. *queue*: the
+    place of a hold that waits for room; it is refused while others wait before it.
 
     With the key of an open hold, returns that hold. Raises `BudgetExceededError`,
     `AccountFrozen`, `NoBudget` if there is no budget to count against, `UnpricedModel`
@@ -83,7 +86,7 @@ def hold(
     if apply_defaults(tx, levels):
         levels = ancestors(tx, account)
     need = need_of(draft)
-    refused = unpriced or judged(tx, name, levels, draft, around)
+    refused = unpriced or judged(tx, name, levels, draft, around, queue)
     if refused is not None:
         if enforce:
             raise refused
@@ -104,7 +107,7 @@ def hold(
 
 
 def find_hold(execute: Execute, project: str, hold_id: int, account: str | None = None) -> Granted:
-    """The hold with that id, open or closed, with the deadline it was last extended to.
+    """The hold with that id, open or closed; an open one as it was last extended and increased.
 
     *account*: the account it must be on. Raises `UnknownEntry`.
     """
@@ -117,8 +120,13 @@ def find_hold(execute: Execute, project: str, hold_id: int, account: str | None 
     holder = accounts.known(execute, project, entry.account)
     listed = execute(_OPEN_HOLD, (holder.id, hold_id)).fetchone()
     if listed is not None:
-        entry = entry._replace(expires_at_us=listed[1])
+        entry = as_listed(entry, *listed[1:])
     return Granted(entry, holder)
+
+
+def as_listed(entry: Entry, expires_at_us: int, pico: int, tokens: int) -> Entry:
+    """The row of a hold, with the deadline and the amounts that the list of open ones has."""
+    return entry._replace(expires_at_us=expires_at_us, held_pico=pico, held_tokens=tokens)
 
 
 def need_of(draft: Draft) -> Need:
@@ -127,7 +135,12 @@ def need_of(draft: Draft) -> Need:
 
 
 def judged(
-    tx: Transaction, name: str, levels: list[Level], draft: Draft, around: Sequence[int] = ()
+    tx: Transaction,
+    name: str,
+    levels: list[Level],
+    draft: Draft,
+    around: Sequence[int] = (),
+    queue: Queue | None = None,
 ) -> HoldRefused | None:
     """The refusal of the hold *draft* of the account *name*, or None if every level grants it."""
     for level in levels:
@@ -135,6 +148,29 @@ def judged(
             break
     else:
         return accounts.no_budget_to_hold(levels[0].account.project, name)
+    frozen = frozen_above(levels)
+    if frozen is not None:
+        return frozen
+    need, models = need_of(draft), models_of(draft.model, draft.price_json)
+    every = [(check, level) for level in levels for check in checks(tx, level, models)]
+    refused, why = refused_by(every, need), ""
+    if queue is not None:
+        keys = [(level.account.id, check.budget.name) for check, level in every]
+        awaited = queue.awaited(frozenset(keys))
+        if not refused and awaited:
+            refused = [one for key, one in zip(keys, every, strict=True) if key in awaited]
+            why = _NOT_NEXT
+    if not refused:
+        is_minimal = draft.price_source == NO_ESTIMATE
+        return unlimited(tx, levels, draft, around) if is_minimal else None
+    return refusal(tx, refused, need, [check for check, _ in every], around, why)
+
+
+_NOT_NEXT = "; holds that were asked for earlier wait for it"
+
+
+def frozen_above(levels: Sequence[Level]) -> AccountFrozen | None:
+    """The refusal of the first of *levels* that is frozen."""
     for level in levels:
         if level.settings.frozen is not None:
             why = f" ({level.settings.frozen})" if level.settings.frozen else ""
@@ -144,23 +180,27 @@ def judged(
                 account=frozen,
                 project=level.account.project,
             )
-    need, models = need_of(draft), models_of(draft.model, draft.price_json)
-    every = [check for level in levels for check in checks(tx, level, models)]
-    refused = refusing(every, need)
-    if not refused:
-        is_minimal = draft.price_source == NO_ESTIMATE
-        return unlimited(tx, levels, draft, around) if is_minimal else None
-    named = {level.account.name: level for level in levels}
-    return refusal(
-        tx, [(check, named[check.budget.account]) for check in refused], need, every, around
-    )
+    return None
+
+
+def refused_by(every: Sequence[tuple[Check, Level]], need: Need) -> list[tuple[Check, Level]]:
+    """Those of *every* budget, with its level, that refuse *need*."""
+    refused = set(map(id, refusing([check for check, _ in every], need)))
+    return [(check, level) for check, level in every if id(check) in refused]
+
+
+class Queue(Protocol):
+    """The place of a hold among those that wait for room."""
+
+    def awaited(self, applies: Set[BudgetKey]) -> Collection[BudgetKey]:
+        """Those of the budgets that apply to it that holds before it wait for."""
 
 
 def _still_open(tx: Transaction, account: Ref, first: Entry) -> Granted:
     row = tx.execute(_OPEN_HOLD, (account.id, first.id)).fetchone()
     if row is None or row[1] <= tx.now_us:
         _refuse_closed(tx, account, first.id, None if row is None else row[1])
-    return Granted(first._replace(expires_at_us=row[1]), account)
+    return Granted(as_listed(first, *row[1:]), account)
 
 
 def settle(tx: Transaction, account: Ref, draft: Draft) -> Entry:
@@ -234,14 +274,24 @@ def release(
 
 def extend(tx: Transaction, account: Ref, hold_id: int, expires_in_us: int) -> Entry:
     """Move the deadline of an open hold. Raises `HoldAlreadyClosed`, after the deadline too."""
-    row = tx.execute(_OPEN_HOLD, (account.id, hold_id)).fetchone()
-    if row is None or row[1] <= tx.now_us:  # another hold may have its amount by now
-        _refuse_closed(tx, account, hold_id, None if row is None else row[1])
+    counted_on, *_ = open_hold(tx, account, hold_id)
     expires_at_us = tx.now_us + expires_in_us
-    for account_id in _counted_on(account.id, row[0]):
+    for account_id in counted_on:
         tx.execute(compiled(statements.EXTEND_HOLD), (expires_at_us, account_id, hold_id))
     draft = Draft("extend", hold_id=hold_id, expires_at_us=expires_at_us)
     return append(tx, account, draft).entry
+
+
+def open_hold(tx: Transaction, account: Ref, hold_id: int) -> tuple[list[int], int, int, int]:
+    """The accounts that an open hold counts on, its deadline, and the picodollars and tokens held.
+
+    Raises `HoldAlreadyClosed`, after the deadline too.
+    """
+    row = tx.execute(_OPEN_HOLD, (account.id, hold_id)).fetchone()
+    if row is None or row[1] <= tx.now_us:  # another hold may have its amount by now
+        _refuse_closed(tx, account, hold_id, None if row is None else row[1])
+    path, *listed = row
+    return (_counted_on(account.id, path), *listed)
 
 
 def closing_entry(tx: Transaction, account: Ref, hold_id: int) -> Entry | None:
@@ -276,6 +326,7 @@ def _close(tx: Transaction, account_id: int, hold_id: int) -> list[int] | None:
     Returns None if it is not on the list.
     """
     for (path,) in tx.execute(_CLOSE_HOLD, (account_id, hold_id)).fetchall():
+        tx.makes_room = True
         above_ids = [int(above_id) for above_id in path.split("/")] if path else []
         for above_id in above_ids:
             tx.execute(_CLOSE_HOLD, (above_id, hold_id)).fetchall()

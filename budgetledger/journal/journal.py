@@ -23,6 +23,7 @@ from budgetledger.pricing.hosts import Host
 from budgetledger.pricing.sources import Prices, Registered
 from budgetledger.storage.protocols import Execute
 from budgetledger.storage.store import Store
+from budgetledger.storage.waking import wake
 from budgetledger.windows import to_us
 
 T = TypeVar("T")
@@ -83,11 +84,14 @@ class Journal:
         self, operation: Callable[[Transaction], T]
     ) -> Callable[[Execute], tuple[T, tuple[Alert, ...]]]:
         """*operation* as the store runs it; its result comes with the alerts to `tell`."""
-        begin = self.begin
+        begin, path = self.begin, self.store.path
 
         def run(execute: Execute) -> tuple[T, tuple[Alert, ...]]:
             tx = begin(execute)
-            return operation(tx), tx.alerts
+            result = operation(tx)
+            if tx.makes_room:
+                wake(path)
+            return result, tx.alerts
 
         return run
 

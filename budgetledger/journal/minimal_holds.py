@@ -24,6 +24,7 @@ from budgetledger.journal.rows.basis import NO_ESTIMATE, note_of
 from budgetledger.journal.rows.rules import Draft
 from budgetledger.journal.standing import Level, check
 from budgetledger.journal.transaction import Transaction
+from budgetledger.journal.waiting_line import Room
 from budgetledger.pricing.identity import covers
 from budgetledger.storage.dialect import compiled
 
@@ -125,4 +126,5 @@ def _refusal(
         f"nothing can be estimated for this call of {name!r}, and budget {budget.name!r} of "
         f"{level.account.name!r} cannot limit it: {why}; {advice}",
         blocked_by_holds=blocked_by_holds,
+        room={(level.account.id, budget.name): Room(1, 0, 1)},
     )

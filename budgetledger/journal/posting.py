@@ -13,8 +13,7 @@ from budgetledger.journal.default_budgets import apply_defaults
 from budgetledger.journal.entry_rows import entry_with_id
 from budgetledger.journal.rows import accounts, statements
 from budgetledger.journal.rows.accounts import Ref
-from budgetledger.journal.rows.answers import KEY as ANSWERED
-from budgetledger.journal.rows.answers import with_answer
+from budgetledger.journal.rows.answers import answer_in, with_answer
 from budgetledger.journal.rows.rules import EVER, Draft
 from budgetledger.journal.standing import above, ancestors, head_of, settings_of
 from budgetledger.journal.transaction import Transaction
@@ -83,7 +82,7 @@ def adjust(
         )
     account = accounts.find(execute, project, corrected.account)
     assert account is not None
-    price_json = with_answer(draft.price_json, corrected.model, corrected.price.get(ANSWERED))
+    price_json = with_answer(draft.price_json, corrected.model, answer_in(corrected.price))
     draft = draft._replace(model=corrected.model, corrects_id=corrected.id, price_json=price_json)
     total_pico = draft.cost_pico or 0
     if is_total:  # the difference depends on earlier rows, so a key compares the total

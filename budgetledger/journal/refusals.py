@@ -23,6 +23,7 @@ from budgetledger.journal.rows.rules import (
 )
 from budgetledger.journal.standing import Level
 from budgetledger.journal.transaction import Transaction
+from budgetledger.journal.waiting_line import Room
 from budgetledger.money import PICO
 from budgetledger.pricing.estimates import Estimate, largest_output
 from budgetledger.storage.dialect import compiled
@@ -34,11 +35,13 @@ def refusal(
     need: Need,
     checks: Sequence[Check],
     around: Sequence[int] = (),
+    why: str = "",
 ) -> BudgetExceededError:
     """The error for *need*, about the budget that refuses it longest, so that one wait is enough.
 
     *refused*: the budgets that refuse it. *checks*: all budgets that apply. *around*: the holds
-    of the calls around this one, which waits for none of them.
+    of the calls around this one, which waits for none of them. *why*: said at the end, instead
+    of what those holds may be.
     """
     waits = [_retry_at(tx, level, check, need) for check, level in refused]
     longest = max(range(len(waits)), key=lambda n: inf if waits[n] is None else waits[n] or 0)
@@ -61,7 +64,9 @@ def refusal(
         f"{figures[0]}, posted {figures[1]}, held {figures[2]}, available {figures[3]}; "
         f"{_advice(check, requested, retry_after, is_blocked)}"
     )
-    if any(own) and would_fit_without(refusing, own, need):
+    if why:
+        message += why
+    elif any(own) and would_fit_without(refusing, own, need):
         message += _OWN.format(hold_id=around[0])
     return BudgetExceededError(
         message,
@@ -76,6 +81,12 @@ def refusal(
         requested=amount_requested,
         retry_after=retry_after,
         blocked_by_holds=is_blocked,
+        room={
+            (level.account.id, check.budget.name): Room(
+                need.of(check.budget.measure), check.available, check.available + freed
+            )
+            for (check, level), freed in zip(refused, others, strict=True)
+        },
         largest_output=None,
         least_available={
             measure: min(
@@ -185,6 +196,7 @@ def with_largest_output(
 ) -> BudgetExceededError:
     """*error*, with the largest output that would have been granted."""
     least = error.__dict__.pop("least_available")
+    error.__dict__.pop("room", None)
     if estimate is not None and (least["requests"] is None or least["requests"] > 0):
         error.largest_output = largest_output(estimate, least["usd"], least["tokens"])
     return error

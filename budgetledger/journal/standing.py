@@ -15,7 +15,7 @@ from budgetledger.entries import Budget
 from budgetledger.journal.reports import NOTHING, counted_by, counts, recorded_before, thresholds
 from budgetledger.journal.rows import statements
 from budgetledger.journal.rows.accounts import Ref, account_by_id
-from budgetledger.journal.rows.answers import Counted
+from budgetledger.journal.rows.answers import Counted, budgeted_models
 from budgetledger.journal.rows.late import moved
 from budgetledger.journal.rows.prior import prior_rows, prior_within
 from budgetledger.journal.rows.rules import (
@@ -97,6 +97,7 @@ def _load(tx: Transaction, account: Ref, version: int) -> Settings:
         shifts = dict(execute(compiled(statements.LAST_SHIFTS), here).fetchall())
     alerts = tuple(_standing(tx, account, budgets))
     settings = Settings(version, budgets, shifts, parent_id, frozen, alerts)
+    settings.budgeted = budgeted_models(execute, account.id)
     if account.name == WHOLE_PROJECT:
         settings.prior = prior_rows(execute, account.id)
     return settings

@@ -19,9 +19,11 @@ class Settings:
     ``cuts``, by budget: the last active window, and what was recorded before it; ``late``: which
     of the rows recorded since belong before it. ``stated``, by model: between which moments every
     settle of a minimal hold has a price. ``prior``, by budget of ``*``: see `journal.prior`.
+    ``budgeted``: the models that budgets were ever set on, by identity.
     """
 
     __slots__ = (
+        "budgeted",
         "budgets",
         "cuts",
         "frozen",
@@ -53,6 +55,7 @@ class Settings:
         self.standing = standing
         self.has_alerts = bool(standing) or any(budget.alert_at for budget in budgets)
         self.plain_version = -1 if self.has_alerts or parent_id is not None else version
+        self.budgeted: tuple[str, ...] = ()
         self.prior: dict[str, int] = {}
         self.cuts: dict[str, tuple[Window, tuple[int, ...]]] = {}
         self.late: dict[str, Kept] = {}
@@ -114,10 +117,10 @@ class Transaction:
 
     The time is read under the write lock: read before, it would let racing callers write into
     the wrong window. ``alerts`` reach the caller once the rows are durable; ``passed``: the ids
-    of accounts with a hold past its deadline.
+    of accounts with a hold past its deadline; ``makes_room``: whether a hold was closed.
     """
 
-    __slots__ = ("alerts", "execute", "memory", "now_us", "passed")
+    __slots__ = ("alerts", "execute", "makes_room", "memory", "now_us", "passed")
 
     def __init__(self, execute: Execute, now_us: int, memory: Memory) -> None:
         self.execute = execute
@@ -125,3 +128,4 @@ class Transaction:
         self.memory = memory
         self.alerts: tuple[Alert, ...] = ()
         self.passed: frozenset[int] = frozenset()
+        self.makes_room = False

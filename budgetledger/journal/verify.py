@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from budgetledger.journal.default_budgets import default_problems
 from budgetledger.journal.price_rows import price_problems
 from budgetledger.journal.rows import statements
-from budgetledger.journal.rows.answers import follow_answer, has_answer, names_of
+from budgetledger.journal.rows.answers import AnswerRows, budgeted_models
 from budgetledger.journal.rows.late import LateRows
 from budgetledger.journal.rows.prior import is_recounted, stored_detail
 from budgetledger.journal.rows.problem import Problem
@@ -119,8 +119,7 @@ def _journal_problems(
     head = genesis(project, account, created_at_us)
     models: dict[str | None, tuple[int | None, ...]] = {}
     runs: set[tuple[Any, ...]] = set()
-    answers: dict[str, tuple[int, ...]] = {}
-    answered: set[tuple[Any, ...]] = set()
+    answers = AnswerRows(budgeted_models(execute, account_id))
     for row in execute(compiled(statements.JOURNAL), (account_id,)):
         entry_id, row_project_id, row_hash, *rest = row
         row_totals, (recorded_at_us, *evidence, row_count) = tuple(rest[:8]), rest[8:]
@@ -157,13 +156,10 @@ def _journal_problems(
         head = Head._make((row_hash, recorded_at_us, *row_totals, *place))
         if draft.model is not None:
             models[draft.model] = model_totals(head)
-        if has_answer(draft):
-            names = names_of(draft)
-            answers[names] = follow_answer(draft, answers.get(names))
-            answered.add((names, recorded_at_us, entry_id, *answers[names]))
+        answers.pass_row(entry_id, recorded_at_us, draft)
         late.pass_row(entry_id, recorded_at_us, draft)
         count_row()
-    problems += _index_problems(execute, account_id, account, runs, answered, late)
+    problems += _index_problems(execute, account_id, account, runs, answers.rows, late)
     return problems
 
 

@@ -91,12 +91,16 @@ def hierarchy_problems(execute: Execute, counted_from: int) -> Iterator[Problem]
             open_holds[entry_id] = _Open([account_id, *above], expires_at_us, models, pico, tokens)
         elif kind == "extend" and hold_id in open_holds:
             open_holds[hold_id] = open_holds[hold_id]._replace(expires_at_us=expires_at_us)
+        elif kind == "increase" and hold_id in open_holds:
+            one = open_holds[hold_id]
+            more_pico, more_tokens = one.pico + pico, one.tokens + tokens
+            open_holds[hold_id] = one._replace(pico=more_pico, tokens=more_tokens)
         elif kind in ("settle", "release", "expire"):
             closed = open_holds.pop(hold_id, None)
         elif kind == "prior":  # open holds count on the project's account from here on
-            for one in of_project.get(project_id, ()):
-                if one in open_holds and account_id not in open_holds[one].counted_on:
-                    open_holds[one].counted_on.append(account_id)
+            for open_id in of_project.get(project_id, ()):
+                if open_id in open_holds and account_id not in open_holds[open_id].counted_on:
+                    open_holds[open_id].counted_on.append(account_id)
         if kind == "adjustment":
             missing = list(repeated_in.get(corrects_id, ()))
             for whole_id in hierarchy.whole(project_id):

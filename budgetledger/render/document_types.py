@@ -187,7 +187,7 @@ class Entry(TypedDict):
     origin_id: int | None
     """In the journal of a parent: the entry of the account below that this row repeats."""
     hold_id: int | None
-    """The hold that this row settles, releases, expires or extends."""
+    """The hold that this row settles, releases, expires, extends or increases."""
     held: Decimal | None
     """US dollars that a hold set aside; null in other rows."""
     held_tokens: int | None

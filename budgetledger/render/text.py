@@ -160,6 +160,8 @@ def entry_text(entry: Entry, setting: Setting | None = None) -> str:
         what = f"hold {hold} expired"
     elif kind == "extend":
         what = f"extends hold {hold} until {until}"
+    elif kind == "increase":
+        what = f"holds {held_text(entry)} more by hold {hold}"
     elif kind == "adjustment":
         what = f"corrects {entry.corrects_id}"
     elif kind == "parent":  # the note is the parent's name

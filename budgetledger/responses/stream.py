@@ -10,7 +10,7 @@ import codecs
 from collections.abc import Iterator
 from contextlib import suppress
 from decimal import Decimal
-from io import StringIO
+from io import SEEK_END, StringIO
 from typing import NamedTuple
 
 from budgetledger.responses.enclosed import decoded_chunk
@@ -110,6 +110,19 @@ class StreamReading:
     def is_empty(self) -> bool:
         """Whether it has no text and no usage, as far as it was added."""
         return not self._length and self._usage is None
+
+    @property
+    def length(self) -> int:
+        """How many characters of text came."""
+        return self._length
+
+    def tokens_from(self, position: int, model: str | None) -> int:
+        """The tokens of the text from a position on, at least; what is not kept counts fully."""
+        self._text.seek(position)
+        text = self._text.read()
+        self._text.seek(0, SEEK_END)
+        unkept = self._length - position - len(text)
+        return unkept + (count_tokens(model or "unknown", text=text).tokens if text else 0)
 
     def add(self, chunk: object) -> None:
         """Take note of the next *chunk*; whatever it is, and does when touched, nothing is raised.

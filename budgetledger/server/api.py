@@ -93,6 +93,14 @@ async def extend(call: Call) -> doc.Hold:
     return _hold(held)
 
 
+async def increase(call: Call) -> doc.Hold:
+    """Hold more for the same call, if every budget that applies allows it."""
+    held = await _held(call)
+    await held.increase(key=call.key, **call.fields)
+    call.service.remember(call.project, granted_of(held))
+    return _hold(held)
+
+
 async def can_afford(call: Call) -> doc.Affordable:
     """Check whether a hold like this would be granted now. Nothing is held."""
     return {"affordable": await call.ledger.can_afford(call.account, **call.fields)}
@@ -298,6 +306,7 @@ OPERATIONS = (
     Operation("POST", f"{_HOLD}/settle", settle, 201, requests.Paid, has_key=True),
     Operation("POST", f"{_HOLD}/release", release, 201, requests.Release, has_key=True),
     Operation("POST", f"{_HOLD}/extend", extend, body=requests.Extension),
+    Operation("POST", f"{_HOLD}/increase", increase, body=requests.More, has_key=True),
     Operation("POST", f"{_ACCOUNT}/can-afford", can_afford, body=requests.HowMuch),
     Operation("POST", f"{_ACCOUNT}/charges", charge, 201, requests.Paid, has_key=True),
     Operation("GET", f"{_ACCOUNT}/budgets", list_budgets),

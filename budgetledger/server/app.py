@@ -26,6 +26,7 @@ from budgetledger.server.access_tokens import Tokens
 from budgetledger.server.api import OPERATIONS
 from budgetledger.server.gate import Gate
 from budgetledger.server.http import Refused, answer, error_answer, read_json
+from budgetledger.server.leaving import unless_left
 from budgetledger.server.metrics import Metrics
 from budgetledger.server.openapi import PREFIX, VERSION, description
 from budgetledger.server.operation import Call, Operation
@@ -121,7 +122,10 @@ async def _perform(operation: Operation, service: Service, request: Request) -> 
         fields=fields,
         key=_key(request) if operation.has_key else None,
     )
-    return answer(await operation.run(call), operation.status)
+    running = operation.run(call)
+    if fields.get("wait"):
+        return answer(await unless_left(request, running), operation.status)
+    return answer(await running, operation.status)
 
 
 def _query(request: Request) -> dict[str, Any]:

@@ -119,6 +119,11 @@ QueryRows: TypeAlias = Annotated[int, Field(ge=1, le=MOST_ROWS), BeforeValidator
 _WAIT = MustBe(f"seconds above 0, at most {_LONGEST_WAIT:.0f}")
 _SPAN = MustBe(f"seconds above 0, at most {_LONGEST_SPAN}")
 Seconds: TypeAlias = Annotated[float, Field(gt=0, le=_LONGEST_WAIT), _WAIT]
+LONGEST_TURN = 60
+"""Seconds that a request may wait for room."""
+Turn: TypeAlias = Annotated[
+    float, Field(ge=0, le=LONGEST_TURN), MustBe(f"seconds from 0 to {LONGEST_TURN}")
+]
 Span: TypeAlias = Annotated[
     float, Field(gt=0, le=_LONGEST_SPAN), AfterValidator(lambda s: timedelta(seconds=s)), _SPAN
 ]

@@ -26,6 +26,7 @@ from budgetledger.server.request_fields import (
     Span,
     Text,
     Tokens,
+    Turn,
     Unit,
     Weekday,
     read,
@@ -81,16 +82,26 @@ class HowMuch(Prompt):
 
 
 class NewHold(HowMuch):
-    """What to hold, and for how many seconds."""
+    """What to hold, for how many seconds, and how long to wait while open holds are in the way."""
 
     tags: Object | None = None
     expires_in: Seconds | None = None
+    wait: Turn | None = None
 
 
 class Extension(Fields):
     """The seconds from now until the hold expires."""
 
     expires_in: Seconds
+
+
+class More(Fields):
+    """What to hold more: US dollars, tokens, or both."""
+
+    model_config = _one_of(("amount",), ("tokens",))
+
+    amount: Money | None = None
+    tokens: Count | None = None
 
 
 _counts: dict[str, Any] = dict.fromkeys(COUNT_NAMES, (Tokens | None, None))

@@ -22,6 +22,13 @@ _NUMBERED = re.compile(
     r"\((?!id)(.*)\) VALUES \((.*)\)"
 )
 
+# Who waits for room on other connections is notified when a hold is closed.
+CHANNEL = "budgetledger_room"
+_CLOSING = re.compile(r"(DELETE FROM open_holds .* RETURNING path)", re.DOTALL)
+_AS_NOTIFYING = (
+    rf"WITH closed AS (\1) SELECT path FROM closed, pg_notify('{CHANNEL}', current_schema())"
+)
+
 _AS_NUMBERED = (
     r"INSERT INTO \1 (id, \2) VALUES ((SELECT coalesce(max(id), 0) + 1 FROM \1), \3)"
     r" RETURNING id, xmin"
@@ -32,6 +39,7 @@ _AS_NUMBERED = (
 def for_postgres(sql: str) -> tuple[str, bool]:
     """Return a compiled statement in psycopg's style, and whether it returns the new row's id."""
     numbered, count = _NUMBERED.subn(_AS_NUMBERED, sql)
+    numbered = _CLOSING.sub(_AS_NOTIFYING, numbered)
     numbered = numbered.replace("lower(hex(hash))", "encode(hash, 'hex')")
     return numbered.replace("%", "%%").replace("?", "%s"), bool(count)
 

@@ -43,6 +43,35 @@ class Opened(Protocol):
         """Close all of it."""
 
 
+class Watch(Protocol):
+    """Notices that another process may have made room for holds."""
+
+    def has_changed(self) -> bool:
+        """Whether it may have since the last call. Takes microseconds. Raises `StoreError`."""
+
+    def close(self) -> None:
+        """Stop."""
+
+
+class VersionWatch:
+    """A `Watch` by the number that changes with every commit on another connection."""
+
+    def __init__(self, store: Store) -> None:
+        self._store, self._version = store, -1
+
+    def has_changed(self) -> bool:
+        """See `Watch`."""
+        statement = self._store.data_version
+        if statement is None:
+            return False
+        before = self._version
+        self._version = self._store.read(lambda execute: int(execute(statement).fetchone()[0]))
+        return self._version != before
+
+    def close(self) -> None:
+        """See `Watch`."""
+
+
 class Store(ABC):
     """An open ledger, in a file or on a server. Threads may share it, and it survives a fork."""
 
@@ -107,6 +136,10 @@ class Store(ABC):
     def renewals(self) -> int:
         """How often the server was reconnected; each time, cached rows may be outdated."""
         return 0
+
+    def watch(self) -> Watch:
+        """Notices that others close holds; call it from one thread."""
+        return VersionWatch(self)
 
     # -- writing and reading ------------------------------------------------------------------
 

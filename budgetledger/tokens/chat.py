@@ -24,7 +24,7 @@ from budgetledger.tokens.attachments import (
 from budgetledger.tokens.encodings import CHUNK, count_text, encoder, panicked
 from budgetledger.tokens.image_size import image_size
 from budgetledger.tokens.model_families import Family
-from budgetledger.tokens.text_profile import Profile
+from budgetledger.tokens.text_percents import percents_of
 from budgetledger.tokens.tool_text import ToolText, functions
 
 # More than any model reads. A prompt whose parts contain each other may have no end.
@@ -42,15 +42,16 @@ class Tally:
 
     ``text_tokens`` is the most there may be of text, in the family's vocabulary; ``frame`` what a
     chat adds by OpenAI's formula; ``fixed`` the most of what has no text, such as images.
-    ``profile``: of all text, if the vocabulary is not the model's own. ``unsure`` and
+    ``percents``: what the text takes in another vendor's vocabulary, if it has one. ``unsure`` and
     ``fixed_unsure``: how many of these the prompt may turn out not to have.
     """
 
     def __init__(self, family: Family) -> None:
         self.text_tokens = self.frame = self.unsure = self.fixed = self.fixed_unsure = 0
+        self.percents = 0
         self.exact = True
         self._family = family
-        self.profile = None if family.weights is None else Profile()
+        self._percents_of = family.weights and percents_of(family.weights)
         self._encode = encoder(family.encoding)
         self._characters = _MOST_CHARACTERS
         self._steps = _MOST_STEPS
@@ -66,8 +67,7 @@ class Tally:
         try:
             if length <= CHUNK:
                 ids = self._encode(text)
-                if self.profile is not None:
-                    self.profile.add(text, ids)
+                self._weigh(text, ids)
                 self.text_tokens += len(ids)
                 return len(ids)
         except UnicodeEncodeError:
@@ -75,11 +75,14 @@ class Tally:
         except BaseException as error:
             if not panicked(error):
                 raise
-        note = () if self.profile is None else (self.profile.add,)
-        tokens, exact = count_text(self._family.encoding, text, *note)
+        tokens, exact = count_text(self._family.encoding, text, self._weigh)
         self.exact &= exact
         self.text_tokens += tokens
         return tokens
+
+    def _weigh(self, text: str, ids: Sequence[int]) -> None:
+        if self._percents_of is not None:
+            self.percents += self._percents_of(text, ids)
 
     def _unsure_text(self, text: str) -> None:
         """Count a text that the model may or may not read."""

@@ -9,8 +9,7 @@ from budgetledger.errors import InvalidInput
 from budgetledger.tokens.chat import Tally
 from budgetledger.tokens.encodings import CHUNK, encoder, panicked
 from budgetledger.tokens.model_families import family_of
-from budgetledger.tokens.text_profile import profile_of
-from budgetledger.tokens.vocabulary_weights import Weights
+from budgetledger.tokens.text_percents import bounds, percents_of
 from budgetledger.usage import positional
 
 
@@ -46,7 +45,10 @@ class TokenCount(_Counted):
 _token_count = positional(TokenCount)
 
 # How the plain text of a model is counted, by the names as callers write them.
-_known: dict[str, tuple[Callable[[str], Sequence[int]], Weights | None, str]] = {}
+_known: dict[
+    str,
+    tuple[Callable[[str], Sequence[int]], Callable[[str, Sequence[int]], int] | None, str],
+] = {}
 _MOST_KEPT = 1000
 # Other vendors begin and end a message with up to twice as many tokens as OpenAI's formula adds.
 _FRAMES = 2
@@ -79,11 +81,12 @@ def count_tokens(
     """
     try:  # fast path of the most frequent call: it takes little longer than the encoding
         if messages is None and tools is None and len(text) <= CHUNK:  # type: ignore[arg-type]
-            encode, weights, method = _known[model]
+            encode, percents, method = _known[model]
             ids = encode(text)  # type: ignore[arg-type]
-            if weights is None:
+            if percents is None:
                 return _token_count((len(ids), method))
-            return _at_most(*weights.bounds(profile_of(text, ids)), method)  # type: ignore[arg-type]
+            tokens, at_most = bounds(percents(text, ids))  # type: ignore[arg-type]
+            return _at_most(tokens, at_most, method)
     except BaseException as error:
         if not isinstance(error, Exception) and not panicked(error):
             raise
@@ -135,11 +138,12 @@ def _counted(
     except (RecursionError, TypeError, AttributeError, ValueError) as error:
         raise InvalidInput(f"not messages or tools as the chat API takes them: {error}") from error
     if model not in _known and len(_known) < _MOST_KEPT > len(model):
-        _known[model] = encoder(family.encoding), family.weights, family.method
+        percents = None if family.weights is None else percents_of(family.weights)
+        _known[model] = encoder(family.encoding), percents, family.method
     tokens = at_most = tally.text_tokens + tally.frame
     low_tokens = (tokens - tally.unsure) * family.low_percent // 100
-    if family.weights is not None and tally.profile is not None:
-        tokens, at_most = family.weights.bounds(tally.profile.counts())
+    if family.weights is not None:
+        tokens, at_most = bounds(tally.percents)
         tokens += tally.frame
         at_most += _FRAMES * tally.frame
     return (

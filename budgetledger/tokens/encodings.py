@@ -58,6 +58,12 @@ def count_text(
     return tokens, exact
 
 
+def token_bytes(encoding: str, token: int) -> bytes:
+    """The UTF-8 that the token of this number stands for; its characters may be incomplete."""
+    loaded = _loaded.get(encoding) or _load_once(encoding)
+    return loaded.decode_single_token_bytes(token)
+
+
 def panicked(error: BaseException) -> bool:
     """Whether this is a panic of tiktoken's Rust code, which is not an ``Exception``."""
     return type(error).__name__ == "PanicException"

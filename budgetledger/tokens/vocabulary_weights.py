@@ -1,8 +1,8 @@
 """What other vendors' vocabularies make of a text that was counted in o200k.
 
-No other vendor's vocabulary is shipped. The tokens of a text are estimated from its profile: how
-many of its o200k tokens are common, known and rare, and how many characters it has of each class,
-each times a percentage of the family. Common words are one token for all; rare ones and scripts
+No other vendor's vocabulary is shipped. The tokens of a text are estimated from how many of its
+o200k tokens are common, known and rare, and how many characters it has of each class, each times
+a percentage of the family. Common words are one token for all; rare ones and scripts
 are where vocabularies differ, and digits, which Mistral and Gemini take one by one. ``at_most``
 has the least percentages that reach the vendor's own tokenizer on 99.9 % of 200-character chunks.
 
@@ -11,31 +11,20 @@ Measured in 2026-11 by ``benchmarks/bounds.py`` on English, code, data, emoji an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from operator import mul
 from typing import NamedTuple
 
 
 class Weights(NamedTuple):
-    """Percent of a token for each part of a ``Profile``: to expect, and at most."""
+    """Percent of a token for each o200k token and each character: to expect, and at most."""
 
     expected: tuple[int, ...]
     most: tuple[int, ...]
 
-    def bounds(self, counts: Sequence[int]) -> tuple[int, int]:
-        """The tokens to expect of a text with such a profile, and the most.
 
-        The most has one more for where the text begins.
-        """
-        tokens = -(-sum(map(mul, counts, self.expected)) // 100)
-        most = -(-sum(map(mul, counts, self.most)) // 100) + any(counts)
-        return tokens, max(tokens, most)
-
-
-# In three lines: common, known and rare tokens; lower case, upper case, digits, spaces, controls,
-# punctuation, the rest of Latin-1; Latin, Greek, Cyrillic, Armenian and Hebrew, Arabic, Devanagari
-# and Bengali, Gujarati, Tamil, Telugu, Malayalam, Thai, Georgian, Tibetan to Khmer, symbols, kana,
-# Chinese, Korean, beyond U+FFFF, all others.
+# In three lines: tokens below number 16,384, below 65,536, and all others; lower case, upper case,
+# digits, spaces, controls, punctuation, the rest of Latin-1; Latin, Greek, Cyrillic, Armenian and
+# Hebrew, Arabic, Devanagari and Bengali, Gujarati, Tamil, Telugu, Malayalam, Thai, Georgian,
+# Tibetan to Khmer, symbols, kana, Chinese, Korean, beyond U+FFFF, all others.
 CLAUDE_OLD = Weights(
     (
         113, 120, 166,

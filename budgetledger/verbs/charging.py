@@ -89,7 +89,9 @@ def _charge_known(
     ):
         now_us = journal.clock()
         at_us, behind_us = max(now_us, head.recorded_at_us), head.recorded_at_us - now_us
-        entry, memory.heads[ref.id] = insert_after(execute, ref, head, at_us, draft)
+        entry, memory.heads[ref.id] = insert_after(
+            execute, ref, head, at_us, draft, budgeted=settings.budgeted
+        )
         if behind_us > TOLERATED_US or draft.cost_pico is None:
             return entry, (Appended(entry, behind_us), ())
         return entry, None

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import NamedTuple
 
 from budgetledger.callers import holds_around
 from budgetledger.entries import Entry
-from budgetledger.errors import BudgetExceededError, NoBudget, UnknownEntry, UnpricedModel
+from budgetledger.errors import (
+    BudgetExceededError,
+    HoldRefused,
+    NoBudget,
+    UnknownEntry,
+    UnpricedModel,
+)
 from budgetledger.journal import holding
 from budgetledger.journal.default_budgets import with_defaults
 from budgetledger.journal.drafts import HoldRequest, draft_hold
-from budgetledger.journal.holding import Granted
+from budgetledger.journal.holding import Granted, Queue
 from budgetledger.journal.journal import Journal, Taking, books_of
 from budgetledger.journal.refusals import with_largest_output
 from budgetledger.journal.rows import accounts, statements
@@ -53,20 +60,49 @@ def prepare(journal: Journal, request: HoldRequest) -> Prepared:
 
 
 def take(
-    journal: Journal, account: str, prepared: Prepared, expires_in: float | timedelta
+    journal: Journal,
+    account: str,
+    prepared: Prepared,
+    expires_in: float | timedelta,
+    wait: float | timedelta = 0,
 ) -> Granted:
-    """Take the hold; durable on return. Raises the refusal."""
+    """Take the hold; durable on return. Raises the refusal, after *wait* (see `waiting`)."""
+    seconds = seconds_of(wait)
     try:
-        granted = journal.write(taking(journal, account, prepared, expires_in))
-    except BudgetExceededError as error:
-        raise with_largest_output(error, prepared.estimate) from None
+        if seconds and journal.enforce:
+            from budgetledger.verbs.waiting import Place  # its imports take milliseconds
+
+            taking_in = partial(taking, journal, account, prepared, expires_in)
+            granted, alerts = Place(journal, taking_in, prepared.draft).take(seconds)
+            journal.tell(alerts)
+        else:
+            granted = journal.write(taking(journal, account, prepared, expires_in))
+    except HoldRefused as error:
+        raise refusal_of(error, prepared.estimate) from None
     return taken(journal, granted, prepared.estimate)
 
 
+def refusal_of(error: HoldRefused, estimate: Estimate | None) -> HoldRefused:
+    """The refusal as callers get it."""
+    if isinstance(error, BudgetExceededError):
+        return with_largest_output(error, estimate)
+    error.__dict__.pop("room", None)
+    return error
+
+
+def seconds_of(wait: float | timedelta) -> float:
+    """How long to wait for room. Raises `InvalidPeriod`."""
+    return 0.0 if wait in (0, timedelta()) and wait is not False else span_us(wait, "wait") / 1e6
+
+
 def taking(
-    journal: Journal, account: str, prepared: Prepared, expires_in: float | timedelta
+    journal: Journal,
+    account: str,
+    prepared: Prepared,
+    expires_in: float | timedelta,
+    queue: Queue | None = None,
 ) -> Taking:
-    """The operation that takes the hold, if all budgets grant it."""
+    """The operation that takes the hold, if all budgets grant it. *queue*: if it may wait."""
     checked_name(account, "account")
     expires_in_us = span_us(expires_in, "expires_in")
     around = holds_around(books_of(journal))  # now: another thread may run the operation
@@ -75,7 +111,7 @@ def taking(
         ref = journal.refs.get(account)
         return holding.hold(
             tx, journal.project, account, ref, prepared.draft, expires_in_us, prepared.unpriced,
-            enforce=journal.enforce, around=around,
+            enforce=journal.enforce, around=around, queue=queue,
         )  # fmt: skip
 
     return operation if journal.around_hold is None else journal.around_hold(operation)
@@ -117,8 +153,10 @@ def open_holds(journal: Journal, account: str) -> list[Granted]:
     def operation(execute: Execute, ref: Ref) -> list[Granted]:
         holds = []
         statement = compiled(statements.OPEN_ENTRIES)
-        for expires_at_us, *row in execute(statement, (ref.id, journal.clock())).fetchall():
-            entry = Entry._make(row)._replace(expires_at_us=expires_at_us)
+        for expires_at_us, pico, tokens, *row in execute(
+            statement, (ref.id, journal.clock())
+        ).fetchall():
+            entry = holding.as_listed(Entry._make(row), expires_at_us, pico, tokens)
             holds.append(Granted(entry, accounts.known(execute, journal.project, entry.account)))
         return holds
 

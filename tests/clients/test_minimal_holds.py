@@ -401,6 +401,33 @@ def test_the_models_that_are_named_are_told_apart(ledger):
     assert {row.model for row in rows(ledger, "hold")} == {"my-first", "my-second", "gpt-4o"}
 
 
+def test_one_model_by_other_names_is_the_same(ledger):
+    @metered(ledger, user="alice")
+    def ask(model):
+        return {"model": UNLISTED, "usage": USAGE}
+
+    names = [
+        "house-1",
+        "HOUSE-1",
+        "openai/house-1",
+        "azure/house-1",
+        "house-1-2026-01-01",
+        UNLISTED,
+    ]
+    assert [passed(lambda name=name: ask(name), 1)[0] for name in names] == [1, 0, 0, 0, 0, 0]
+
+
+def test_racing_calls_of_60_unknown_models_pass_once(ledger):
+    @metered(ledger, user="alice")
+    def begin(model):
+        return iter([])
+
+    numbers, begun = iter(range(MANY)), []
+    made, refusal = passed(lambda: begun.append(begin(f"unknown-{next(numbers)}")))
+    assert (made, "is open" in str(refusal)) == (1, True)
+    begun[0].close()
+
+
 def test_a_budget_of_a_model_limits_its_calls_alone(opened):
     ledger = opened()
     ledger.set_budget("alice", "0.05", model="my-first")

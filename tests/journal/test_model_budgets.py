@@ -137,6 +137,112 @@ def test_a_price_stated_later_counts_where_the_answer_does(ledger):
     assert ledger.verify().ok
 
 
+SNAPSHOT = "gpt-4o-2024-08-06"
+
+
+def test_a_budget_of_a_snapshot_counts_bare_calls_that_it_answered(ledger, clock):
+    ledger.set_parent("alice", "team")
+    names = f"usd/day/{SNAPSHOT}", "usd/day/gpt-4o", "usd/day/gpt-4o-2024-05-13"
+    ledger.charge("alice", USED, model="gpt-4o")  # before the budgets are set
+    for account in ("alice", "team", "*"):
+        for model in (SNAPSHOT, "gpt-4o", "gpt-4o-2024-05-13"):
+            ledger.set_budget(account, 10, per="day", model=model)
+    other = USED | {"model": "gpt-4o-2024-05-13"}
+    entry = ledger.charge("alice", USED, model="gpt-4o")
+    ledger.charge("alice", USED, model=SNAPSHOT)
+    ledger.charge("alice", USED)
+    ledger.hold("alice", 1, model="openai/gpt-4o").settle(USED)
+    ledger.hold("alice", 1, model="gpt-4o").settle(other)
+    assert entry.price["snapshot"] == SNAPSHOT
+
+    def counted(account):
+        return [status(ledger, name, account).posted for name in names]
+
+    cost = next(iter(ledger.entries("alice", last=1))).cost
+    for account in ("alice", "team", "*"):  # * counts what was before it
+        assert counted(account) == [5 * COST, 5 * COST + cost, cost]
+    ledger.adjust(entry, COST, reason="a correction")
+    assert counted("alice") == counted("*") == [6 * COST, 6 * COST + cost, cost]
+    ledger.set_budget("alice", "0.03", per="day", model=SNAPSHOT)
+    with pytest.raises(BudgetExceededError) as refused:
+        ledger.hold("alice", "0.004", model=SNAPSHOT)
+    assert (refused.value.budget.name, refused.value.posted) == (names[0], 6 * COST)
+    assert ledger.verify().ok
+    clock.advance(days=1)
+    assert counted("alice") == [0, 0, 0]
+    ledger.remove_budget("alice", names[0])
+    ledger.charge("alice", USED, model="gpt-4o")
+    ledger.set_budget("alice", 10, per="day", model=SNAPSHOT)
+    ledger.set_budget("alice", tokens=10**6, per="day", model=SNAPSHOT)
+    assert counted("alice") == [COST, COST, 0]
+    assert status(ledger, f"tokens/day/{SNAPSHOT}").posted == 1200
+    assert ledger.verify().ok
+
+
+def test_a_snapshot_counts_where_late_rows_and_corrections_belong(ledger, clock):
+    ledger.set_parent("alice", "team")
+    name = f"usd/day/{SNAPSHOT}"
+    yesterday = clock.now - timedelta(days=1)
+    before = ledger.charge("alice", USED, model="gpt-4o", occurred_at=yesterday)
+    for account in ("alice", "*"):
+        ledger.set_budget(account, 10, per="day", model=SNAPSHOT)
+    after = ledger.charge("alice", USED, model="gpt-4o", occurred_at=yesterday)
+    ledger.charge("alice", USED, model="gpt-4o")
+    clock.advance(days=1)
+    ledger.adjust(after, COST, reason="a correction")
+    ledger.adjust(before, COST, reason="a correction")
+    ledger.charge("alice", USED, model="gpt-4o")
+    for account, days in (("alice", [4, 1, 1]), ("*", [2, 1, 1])):
+        balances = [ledger.balance(account, at=yesterday + timedelta(days=n)) for n in range(3)]
+        assert [
+            one.posted / COST for b in balances for one in b.budgets if one.budget.name == name
+        ] == days
+    ledger.set_budget("alice", tokens=10**6, model=SNAPSHOT, per="day")
+    assert status(ledger, f"tokens/day/{SNAPSHOT}").posted == 1200
+    assert ledger.verify().ok
+
+
+def test_unpriced_calls_count_once_their_price_is_stated(ledger):
+    ledger.set_budget("alice", 10, model="house-2026-01-01")
+    with pytest.warns(UnpricedWarning):
+        entry = ledger.charge("alice", USED | {"model": "house-2026-01-01"}, model="house")
+    ledger.set_price(
+        "house-2026-01-01", input="1", output="1", effective_at=START - timedelta(days=9)
+    )
+    assert [one.entry.id for one in ledger.reprice(dry_run=False)] == [entry.id]
+    posted = status(ledger, "usd/house-2026-01-01").posted
+    assert posted == next(iter(ledger.entries("alice", last=1))).cost > 0
+    assert ledger.verify().ok
+
+
+def test_a_default_budget_of_a_snapshot_counts_what_was_before(ledger):
+    ledger.set_parent("alice", "team")
+    ledger.set_budget("team", 100)
+    ledger.charge("alice", USED, model="gpt-4o")
+    ledger.set_default_budget(10, per="day", model=SNAPSHOT)
+    ledger.charge("alice", USED, model="gpt-4o")
+    ledger.charge("bob", USED, model="gpt-4o")
+    posted = [status(ledger, "standard", account).posted for account in ("alice", "bob")]
+    assert posted == [2 * COST, COST]
+    assert ledger.verify().ok
+
+
+def test_a_snapshot_has_rows_only_where_a_budget_needs_them(ledger, database):
+    ledger.set_budget("alice", 10)
+    ledger.set_budget("alice", 10, model="gpt-4o")
+    for _ in range(3):
+        ledger.charge("alice", USED, model="gpt-4o")
+    assert database.sql("SELECT names FROM answers") == []
+    ledger.set_budget("alice", 10, model=SNAPSHOT)
+    assert len(database.sql("SELECT names FROM answers")) == 3
+    ledger.charge("alice", USED, model="gpt-4o")
+    ledger.charge("alice", USED, model=SNAPSHOT)
+    ledger.charge("alice", cost=1, model="gpt-4o")
+    assert len(database.sql("SELECT names FROM answers")) == 4
+    assert status(ledger, f"usd/{SNAPSHOT}").posted == 5 * COST
+    assert ledger.verify().ok
+
+
 def hold_of(ledger, asked, *models, amount="0.01"):
     return requested_hold(ledger, "alice", HoldRequest(amount, asked, may_answer=models))
 

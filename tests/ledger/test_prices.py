@@ -336,7 +336,10 @@ def test_calls_without_a_price_are_priced_later_each_at_its_time(ledger, clock):
         settled = ledger.hold("alice", 1, model="my-model").settle(USED)
     with pytest.warns(UnpricedWarning, match=r"reports no usage.* until adjust"):
         never = ledger.charge("alice", {"model": "my-model", "usage": "?"})
-    assert (second.price, first.price) == ({"model": "my-model-2024"}, {})
+    assert (second.price, first.price) == (
+        {"model": "my-model-2024", "snapshot": "my-model-2024"},
+        {},
+    )
     ledger.set_price("my-model", input=1, output=10, effective_at=NOON)
     ledger.set_price("my-model", input=2, output=20)
     ledger.set_price("my-model-2024", input=100, effective_at=NOON)

@@ -64,7 +64,7 @@ def test_a_claimed_user_leaves_neither_the_key_nor_the_team():
 def test_settings_default_to_recording_without_budget_and_refusing_without_store():
     assert settings({"BUDGETLEDGER_DB": "spend.db"}) == (
         *("spend.db", False, True, None, 1800),
-        False,
+        *(False, 0),
     )
 
 
@@ -77,9 +77,10 @@ def test_settings_are_read():
             "BUDGETLEDGER_PROXY_NEW_USER": "2.50 per month",
             "BUDGETLEDGER_PROXY_HOLD_SECONDS": "60",
             "BUDGETLEDGER_PROXY_REFUSED_STATUS": "402",
+            "BUDGETLEDGER_PROXY_WAIT_SECONDS": "2.5",
         }
     )
-    assert chosen == ("spend.db", True, False, Limit("2.50", "month"), 60, True)
+    assert chosen == ("spend.db", True, False, Limit("2.50", "month"), 60, True, 2.5)
 
 
 def test_a_setting_says_why_its_amount_is_refused():
@@ -119,6 +120,8 @@ def test_a_setting_says_why_its_amount_is_refused():
             for value in ("1_800", "\uff16\uff10", "60\n", " 60")
         ),
         ("BUDGETLEDGER_PROXY_HOLD_SECONDS", "0"),
+        ("BUDGETLEDGER_PROXY_WAIT_SECONDS", "-1"),
+        ("BUDGETLEDGER_PROXY_WAIT_SECONDS", "long"),
         ("BUDGETLEDGER_PROXY_HOLD_SECONDS", "nan"),
         ("BUDGETLEDGER_PROXY_HOLD_SECONDS", "soon"),
     ],

@@ -129,6 +129,14 @@ VERBS = {
         lambda ledger: kinds(ledger)[-1] == "extend",
         held,
     ),
+    "increase": Verb(
+        lambda ledger, given: step(ledger.hold("alice", 3, key="h"), "increase", 2),
+        send("POST", "accounts/alice/holds/{given}/increase", {"amount": "2"}),
+        lambda manager, given: manager.hold("alice", 3, key="h").increase(2),
+        ENDS,
+        lambda ledger: ledger.balance("alice").held == 5,
+        held,
+    ),
     "holds": Verb(
         lambda ledger, given: ledger.holds("alice"),
         send("GET", "accounts/alice/holds", of="holds"),
@@ -444,7 +452,7 @@ def test_each_face_does_the_same(server, tmp_path, name, face):
 def test_the_table_has_every_verb():
     public = {name for name in vars(Ledger) if not name.startswith("_")}
     no_verbs = {"project", "enforce", "path", "as_user", "session", "close"}
-    of_holds = {"settle", "release", "extend"}
+    of_holds = {"settle", "release", "extend", "increase"}
     assert set(VERBS) == (public - no_verbs) | of_holds | {"projects", "status"}
     commands = {verb.command.split()[0] for verb in VERBS.values()} & set(main.commands)
     others = {"demo", "import", "copy", "serve"}

@@ -489,7 +489,8 @@ class Auditor:
         for level in self.line(who):
             for one in self.all_stand(now, level):
                 if one["measure"] == "usd" and named in (names_of(one["model"]) or {named}):
-                    rows = self.unpriced(level, one["window"], named)
+                    same = "gpt-4o" if named in _GPT_4O else named
+                    rows = self.unpriced(level, one["window"], same)
                     if any(row["minimal"] for row in rows):
                         return True
                     for hold in self.open_holds(now, level, one["model"]):

@@ -31,7 +31,8 @@ from budgetledger.tokens import (
     vocabulary_weights,
 )
 from budgetledger.tokens import encodings as _encodings
-from budgetledger.tokens.text_profile import Profile
+from budgetledger.tokens.text_percents import bounds as bounds_of
+from budgetledger.tokens.text_percents import percents_of
 
 SEVEN = "one two three four five six seven"
 JAPANESE = "お誕生日おめでとう"  # 9 tokens of cl100k, 8 of o200k
@@ -115,7 +116,7 @@ def test_o200k_is_the_vocabulary_of(model: str) -> None:
 )
 def test_the_weights_of_another_vendors_vocabulary(model: str, family: str, method: str) -> None:
     assert count_tokens("gpt-4o", text=SEVEN * 3).tokens == 21
-    tokens, at_most = getattr(vocabulary_weights, family).bounds(profile(SEVEN * 3))
+    tokens, at_most = bounds_of(percents(getattr(vocabulary_weights, family), SEVEN * 3))
     for _ in range(2):  # the second time by the fast path
         counted = count_tokens(model, text=SEVEN * 3)
         assert counted == (tokens, method)
@@ -147,36 +148,57 @@ def test_a_count_is_a_pair_with_a_bound() -> None:
     assert TokenCount(7, "exact").at_most == TokenCount(tokens=7, method="exact").at_most == 7
 
 
-def profile(*texts: str) -> tuple[int, ...]:
-    made = Profile()
-    for text in texts:
-        made.add(text, _encodings.encoder("o200k_base")(text))
-    return made.counts()
+def percents(weights: vocabulary_weights.Weights, text: str) -> int:
+    return percents_of(weights)(text, _encodings.encoder("o200k_base")(text))
 
 
-def test_a_profile_is_the_same_of_a_text_and_of_its_parts() -> None:
+def test_a_text_takes_the_percents_of_its_tokens_and_characters() -> None:
     text = "Order 12 COSTS €3.50\n😀 नमस्ते 你好 Привет \x7f é "
     ids = _encodings.encoder("o200k_base")(text)
-    one = profile(text)
-    assert one[:3] == (
+    parts = [
         sum(number < 16_384 for number in ids),
         sum(16_384 <= number < 65_536 for number in ids),
         sum(number >= 65_536 for number in ids),
+        *(4, 6, 5, 9, 2, 1, 1),  # lower, upper, digits, spaces, controls, ., é
+        *(
+            0,
+            0,
+            6,
+            0,
+            0,
+            6,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            1,
+            0,
+            2,
+            0,
+            1,
+            0,
+        ),  # Cyrillic, Hindi, €, Chinese, 😀
+    ]
+    assert sum(parts[3:]) == len(text)
+    for place, count in enumerate(parts):  # each counts apart
+        alone = tuple(int(place == other) for other in range(29))
+        weights = vocabulary_weights.Weights(alone, alone)
+        assert bounds_of(100 * percents(weights, text)) == (count, count + (count > 0)), place
+    weights = vocabulary_weights.CLAUDE
+    expected, most = (
+        -(-sum(a * b for a, b in zip(parts, column, strict=True)) // 100) for column in weights
     )
-    assert one[3:10] == (4, 6, 5, 9, 2, 1, 1)  # lower, upper, digits, spaces, controls, ., é
-    assert sum(one[3:]) == len(text)
-    assert profile(*[text] * 5000) == tuple(5000 * count for count in one)
-    ascii_text = "Order 12 COSTS.\n"
-    mixed = profile(*[ascii_text] * 8000, text)  # of which the ASCII is counted first, and apart
-    assert mixed[:9] == tuple(8000 * a + b for a, b in zip(profile(ascii_text), one, strict=False))
-    assert mixed[9:] == one[9:]
+    assert bounds_of(percents(weights, text)) == (expected, most + 1)
     long = count_tokens("claude-opus-5", text=text * 5000)
-    parts = count_tokens("claude-opus-5", messages=user(*[text] * 5000))
-    assert abs(long.at_most - parts.at_most) < 0.03 * long.at_most
+    separate = count_tokens("claude-opus-5", messages=user(*[text] * 5000))
+    assert abs(long.at_most - separate.at_most) < 0.03 * long.at_most
 
 
 @pytest.mark.parametrize("text", ["a\ud800", "\ud800" * 200_000, "é" * 200_000, "\0" * 10])
-def test_any_text_has_a_profile(text: str) -> None:
+def test_any_text_has_a_bound(text: str) -> None:
     counted = count_tokens("claude-opus-5", text=text)
     assert 0 <= counted.tokens <= counted.at_most
 

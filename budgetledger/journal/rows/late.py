@@ -41,7 +41,7 @@ def settle_belongs(execute: Execute, draft: Draft) -> int | None:
 def late_row(
     account_id: int, entry_id: int | None, at_us: int, belongs_us: int, draft: Draft
 ) -> tuple[object, ...]:
-    """The row of ``late_entries``. ``names``: as in ``answers``, if another model answered.
+    """The row of ``late_entries``. ``names``: as in ``answers``, if the row `has_answer`.
 
     ``within_us`` is the least power of two above the delay. Late rows recorded at or after a
     moment that belong before it are those of each ``within_us`` that were recorded within it of

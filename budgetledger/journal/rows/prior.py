@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from budgetledger.entries import Budget
 from budgetledger.journal.rows import statements
-from budgetledger.journal.rows.answers import KEY
+from budgetledger.journal.rows.answers import answer_in
 from budgetledger.journal.rows.rules import BY_IDENTITY, EVER, digest_of, sums
 from budgetledger.pricing.identity import covers
 from budgetledger.storage.dialect import compiled
@@ -116,7 +116,7 @@ def _is_counted(scope: Scope, model: str | None, price_json: str | None) -> bool
         return True
     if not scope.by_identity or model is None:
         return False
-    answered = json.loads(price_json).get(KEY) if price_json else None
+    answered = answer_in(json.loads(price_json)) if price_json else None
     return covers(scope.model, model) or (answered is not None and covers(scope.model, answered))
 
 

@@ -135,18 +135,27 @@ OPEN_HOLDS_TAKEN_BY = """
 SELECT o.model, o.held_pico, o.held_tokens FROM open_holds o JOIN entries e ON e.id = o.hold_id
 WHERE o.account_id = :account_id AND o.expires_at_us > :now_us AND e.recorded_at_us <= :moment_us"""
 
-# settle, release, extend: whether the hold is open, and the accounts above that it counts on.
+# settle, release, extend, increase: whether the hold is open, the accounts above that it counts
+# on, and what it sets aside.
 OPEN_HOLD = """
-SELECT path, expires_at_us FROM open_holds
+SELECT path, expires_at_us, held_pico, held_tokens FROM open_holds
 WHERE account_id = :account_id AND hold_id = :hold_id"""
 # hold, refused: what a hold of a call around this one sets aside.
 HELD_AROUND = """
 SELECT model, held_pico, held_tokens FROM open_holds
 WHERE account_id = :account_id AND hold_id = :hold_id AND expires_at_us > :now_us"""
+# hold that waits: when the next of an account's holds expires.
+FIRST_DEADLINE = """
+SELECT min(expires_at_us) FROM open_holds
+WHERE account_id = :account_id AND expires_at_us > :now_us"""
 CLOSE_HOLD = """
 DELETE FROM open_holds WHERE account_id = :account_id AND hold_id = :hold_id RETURNING path"""
 EXTEND_HOLD = """
 UPDATE open_holds SET expires_at_us = :expires_at_us
+WHERE account_id = :account_id AND hold_id = :hold_id"""
+
+INCREASE_HOLD = """
+UPDATE open_holds SET held_pico = held_pico + :pico, held_tokens = held_tokens + :tokens
 WHERE account_id = :account_id AND hold_id = :hold_id"""
 
 # hold: the account of an expired hold.
@@ -304,7 +313,8 @@ LATE_GONE = f"""{_LATE} AND l.recorded_at_us >= :from_us AND l.recorded_at_us < 
 # it belongs, or all at the start of the window.
 EARLIER = f"""
 SELECT CASE WHEN :is_rolling = 1 THEN {_BELONGS} ELSE CAST(:start_us AS BIGINT) END,
-       e.model, CASE WHEN e.price LIKE '%"answered":%' THEN e.price END,
+       e.model, CASE WHEN e.price LIKE '%"answered":%' OR e.price LIKE '%"snapshot":%'
+                     THEN e.price END,
        {_SUMS}
 FROM accounts a JOIN entries e ON e.account_id = a.id
 WHERE a.project_id = :project_id AND a.id <> :whole_id AND e.id < :before_id
@@ -411,6 +421,18 @@ SELECT {_TOTALS} FROM answers
 WHERE account_id = :account_id AND names = :names AND recorded_at_us < :before_us
 ORDER BY recorded_at_us DESC, entry_id DESC LIMIT 1"""
 
+# set_budget of a snapshot: the calls before it that a snapshot answered. Reads the whole journal.
+SNAPSHOTS = """
+SELECT e.id, e.recorded_at_us, e.model, e.cost_pico, e.price_source, e.occurred_at_us,
+       e.input_tokens, e.output_tokens, e.requests, e.usage, e.price
+FROM entries e WHERE e.account_id = :account_id AND e.price LIKE '%"snapshot":%'
+ORDER BY e.recorded_at_us, e.id"""
+
+# hold, charge, with the settings: the models that budgets were ever set on, by identity.
+BUDGETED_MODELS = """
+SELECT DISTINCT b.model FROM budget_revisions b JOIN entries e ON e.id = b.entry_id
+WHERE b.account_id = :account_id AND b.model IS NOT NULL AND e.tags = :by_identity"""
+
 _BUDGET = """
 SELECT b.name, b.measure, b.limit_units, b.limit_pico, b.model, b.per, b.timezone, b.week_start,
        b.anchor_us, b.span_us, b.created_at, b.alert_at, b.removed, e.recorded_at_us,
@@ -456,7 +478,8 @@ WHERE e.account_id = :account_id AND e.hold_id = :hold_id AND e.recorded_at_us >
 ORDER BY e.kind = 'settle' DESC, e.id LIMIT 1"""
 
 # holds: those of an account, and of the accounts under it, that count at a moment.
-OPEN_ENTRIES = f"""{_ENTRY.replace("SELECT", "SELECT open.expires_at_us,", 1)}
+_LISTED = "SELECT open.expires_at_us, open.held_pico, open.held_tokens,"
+OPEN_ENTRIES = f"""{_ENTRY.replace("SELECT", _LISTED, 1)}
 JOIN open_holds open ON open.hold_id = e.id
 WHERE open.account_id = :account_id AND open.expires_at_us > :now_us ORDER BY e.id"""
 

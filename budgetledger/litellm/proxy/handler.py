@@ -178,7 +178,11 @@ class BudgetHandler(CustomLogger):  # type: ignore[misc]  # litellm's own types 
                 await self._refuse(call.account, call.model, reason)
             call.quote = await self._quoted(call, data, kind, caller)
             call.hold = await requested_ahold(
-                self._ledger, call.account, _requested(call), self._settings.hold_seconds
+                self._ledger,
+                call.account,
+                _requested(call),
+                self._settings.hold_seconds,
+                self._settings.wait_seconds,
             )
         return call
 

@@ -34,6 +34,8 @@ class Settings(NamedTuple):
     hold_seconds: float
     answers_402: bool
     """Whether a refusal is answered with 402 or 403; else with 400."""
+    wait_seconds: float
+    """How long a call waits while only open holds are in the way."""
 
 
 def settings(environ: Mapping[str, str]) -> Settings:
@@ -50,6 +52,7 @@ def settings(environ: Mapping[str, str]) -> Settings:
         _limit(environ, "BUDGETLEDGER_PROXY_NEW_USER"),
         _seconds(environ, "BUDGETLEDGER_PROXY_HOLD_SECONDS", DEFAULT_EXPIRY_SECONDS),
         _choice(environ, "BUDGETLEDGER_PROXY_REFUSED_STATUS", "400", "402") == "402",
+        _seconds(environ, "BUDGETLEDGER_PROXY_WAIT_SECONDS", 0, least=0),
     )
 
 
@@ -77,9 +80,11 @@ def _limit(environ: Mapping[str, str], name: str) -> Limit | None:
     return Limit(found[1], found[2])
 
 
-def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
+def _seconds(
+    environ: Mapping[str, str], name: str, default: float, *, least: float = 1e-6
+) -> float:
     value = environ.get(name, str(default))
-    seconds = float(value) if is_decimal(value) else 0
-    if not 0 < seconds < 10**7:
+    seconds = float(value) if is_decimal(value) else -1
+    if not least <= seconds < 10**7:
         raise InvalidInput(f"{name} is {value!r}; set it to seconds, such as 1800")
     return seconds

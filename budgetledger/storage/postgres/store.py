@@ -17,11 +17,12 @@ from budgetledger.storage.postgres.connection import (
     closed,
     psycopg,
 )
+from budgetledger.storage.postgres.listening import Listener
 from budgetledger.storage.postgres.schema import inspection, revision, upgrade
 from budgetledger.storage.postgres.url import address_of
 from budgetledger.storage.process_lock import NoLock
 from budgetledger.storage.protocols import Execute
-from budgetledger.storage.store import Store
+from budgetledger.storage.store import Store, Watch
 from budgetledger.storage.writer import Writer
 
 if TYPE_CHECKING:
@@ -85,6 +86,10 @@ class PostgresStore(Store):
             except Again as error:
                 patience = patience or Patience()
                 patience.wait(error)
+
+    def watch(self) -> Watch:
+        """See `Store.watch`."""
+        return Listener(self._address)
 
     @contextmanager
     def reading_apart(self) -> Iterator[Connection]:

@@ -398,15 +398,21 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
         }
         self.charge(desk, call, content, (None, used))
 
-    @rule(desk=desks, used=usages, pause=pauses)
-    def charge_alias(self, desk, used, pause):
+    @rule(
+        desk=desks,
+        asked=st.sampled_from(["my-alias", "gpt-4o", "openai/gpt-4o"]),
+        answered=st.sampled_from(["gpt-4o", "GPT-4o-2024-08-06"]),
+        used=usages,
+        pause=pauses,
+    )
+    def charge_answered(self, desk, asked, answered, used, pause):
         """A call that another model answered than the one asked for."""
         self.clock.advance(**pause)
         used = used[0] + 1, used[1] + 1
         cost = used[0] * GPT_4O_INPUT_PICO + used[1] * GPT_4O_OUTPUT_PICO
         usage = dict(zip(("prompt_tokens", "completion_tokens"), used, strict=True))
-        call = {"response": {"model": "gpt-4o", "usage": usage}, "model": "my-alias", "key": None}
-        content = {"model": "my-alias", "answered": "gpt-4o", "cost": cost, "tokens": sum(used)}
+        call = {"response": {"model": answered, "usage": usage}, "model": asked, "key": None}
+        content = {"model": asked, "answered": answered, "cost": cost, "tokens": sum(used)}
         self.charge(desk, call, content, (None, used))
 
     def charge(self, desk, call, content, given):
@@ -573,8 +579,12 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
         names = sorted(names or ())
         counting = f"AND (model IN ({', '.join('?' * len(names))})" if names else ""
         if names:
-            answered = """ OR price LIKE '%"answered":"gpt-4o"%'""" if "gpt-4o" in names else ""
-            counting += f"{answered})"
+            counting += "".join(
+                f""" OR price LIKE '%"{key}":"{name}"%'"""
+                for key in ("answered", "snapshot")
+                for name in names
+            )
+            counting += ")"
         return self.sql.execute(
             f"""
             SELECT coalesce(sum(cost_pico), 0), coalesce(sum(input_tokens + output_tokens), 0),
