@@ -109,8 +109,8 @@ def run(
         account = open_account(ledger, options)
         ended = run_program(program, ledger, account, options, os.environ, _say)
     _show(ended, program)
-    code = ended.code
-    sys.exit(ExitCode.EXCEEDED if code == 0 and ended.bill.refused else code)
+    code, bill = ended.code, ended.bill
+    sys.exit(ExitCode.EXCEEDED if code == 0 and (bill.refused or bill.stopped) else code)
 
 
 def _say(text: str) -> None:

@@ -7,7 +7,8 @@ bytes, for one that does not. Pure.
 from __future__ import annotations
 
 import json
-from typing import Protocol
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 from budgetledger.apis.call_arguments import Kind
 from budgetledger.apis.event_streams import Event, Events, has_last_usage, is_end, partial_array
@@ -129,6 +130,11 @@ class EventAnswer:
     def passes(self, data: bytes) -> bytes:
         """The bytes until the one that has the usage of the whole stream."""
         return self._pass(data, self._events.of(_decompressed(self._decoding, data)))
+
+    def pieces(self, data: bytes) -> Iterator[tuple[bytes, Any]]:
+        """As `passes`, event by event, each with its content; its bytes are the decoded ones."""
+        for event in self._events.of(_decompressed(self._decoding, data)):
+            yield self._pass(event.raw, [event]), event.content
 
     def _pass(self, data: bytes, events: list[Event]) -> bytes:
         is_last = bool(self._kept)

@@ -64,7 +64,7 @@ class Wallet:
         self._warming: asyncio.Future[None] | None = None
         self.bill = bill or Bill()
         self._sender = Sender()
-        self._calls = Calls(self._sender, keys or Keys(()), self.bill, most_bytes)
+        self._calls = Calls(self._sender, keys or Keys(()), self.bill, most_bytes, run)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; or start and stop with the server."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 from budgetledger.aio import AsyncHold, AsyncLedger
 from budgetledger.apis.call_arguments import Kind, hold_arguments
+from budgetledger.apis.error_forms import error_event
+from budgetledger.apis.refusals import refusal
 from budgetledger.apis.requested_usage import body_asking, is_refusal_of_it
-from budgetledger.errors import InvalidInput
+from budgetledger.errors import InvalidInput, StreamStopped
+from budgetledger.holds import is_unanswered
 from budgetledger.responses.stream import StreamReading
 from budgetledger.wallet.answers import EventAnswer, answer_to
 from budgetledger.wallet.bill import Bill
@@ -25,6 +29,7 @@ from budgetledger.wallet.forwarding import Sender, Unreachable, end_to_end, requ
 from budgetledger.wallet.holding import held
 from budgetledger.wallet.keys import Keys
 from budgetledger.wallet.recording import Recorder
+from budgetledger.wallet.refusals import message
 from budgetledger.wallet.request_fields import read_fields
 from budgetledger.wallet.upstreams import Upstream
 
@@ -45,9 +50,11 @@ class Payer(NamedTuple):
 class Calls:
     """Makes the calls of a wallet."""
 
-    def __init__(self, sender: Sender, keys: Keys, bill: Bill, most_bytes: int) -> None:
+    def __init__(
+        self, sender: Sender, keys: Keys, bill: Bill, most_bytes: int, run: str | None
+    ) -> None:
         self._sender, self._keys, self._bill = sender, keys, bill
-        self._most_bytes = most_bytes
+        self._most_bytes, self._run = most_bytes, run
         self.recorder = Recorder(bill)
         self._takes_no_options: set[str] = set()  # bases whose servers refuse stream_options
 
@@ -79,7 +86,9 @@ class Calls:
         self._bill.held(hold.amount)
         try:
             with presence:
-                response, hides = await self._answered(request, upstream, asking)
+                response, hides = await self._answered(
+                    request, upstream, asking, stops=payer.stops_at_limit
+                )
         except (ClientLeft, Unreachable) as error:
             await self.recorder.release(hold, type(error).__name__)
             raise
@@ -103,7 +112,7 @@ class Calls:
             return await held(payer.ledger, payer.account, call, payer.tags, payer.wait, waits)
 
     async def _answered(
-        self, request: Request, upstream: Upstream, asking: bytes | None
+        self, request: Request, upstream: Upstream, asking: bytes | None, *, stops: bool
     ) -> tuple[Any, bool]:
         """The answer's head, and whether its usage was asked for without the client."""
         if asking is not None:
@@ -117,7 +126,7 @@ class Calls:
             if not is_refusal_of_it(response.status_code, body):
                 return response, False
             self._takes_no_options.add(upstream.base)
-        headers = request_headers(request.headers, is_read=True, is_rewritten=False)
+        headers = request_headers(request.headers, is_read=True, is_rewritten=stops)
         return await self._sent(request, upstream, headers, request.body), False
 
     async def _sent(
@@ -138,8 +147,12 @@ class Calls:
         answer = answer_to(
             kind, request.path, header(lowered, b"content-type"), encoding, hides_usage=hides
         )
-        is_rewritten = hides and isinstance(answer, EventAnswer)
+        is_stopping = payer.stops_at_limit and isinstance(answer, EventAnswer)
+        is_rewritten = is_stopping or (hides and isinstance(answer, EventAnswer))
         await _start(response, send, _OF_BYTES if is_rewritten else frozenset())
+        if is_stopping and isinstance(answer, EventAnswer):
+            await self._stopping(kind, answer, hold, response, presence, send)
+            return
         is_whole, chunks = False, response.aiter_raw()
         with suppress(ClientLeft, Unreachable), presence:
             async for data in chunks:
@@ -161,6 +174,47 @@ class Calls:
                     if passed := answer.passes(data) + answer.kept_back():
                         await send(_part(passed))
         await _close(response)
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _stopping(
+        self, kind: Kind, answer: EventAnswer, hold: AsyncHold, response: Any,
+        presence: Presence, send: Send,
+    ) -> None:  # fmt: skip
+        """Pass a stream on, event by event, until the hold can be raised no further."""
+        passed: list[bytes] = []
+
+        async def contents() -> AsyncIterator[Any]:
+            async for data in response.aiter_raw():
+                for part, content in answer.pieces(data):
+                    passed.append(part)
+                    if content is not None:
+                        yield content
+                if answer.is_ended:
+                    break
+
+        ending, before = b"", hold.amount
+        stream = hold.stream(contents(), stop_at_limit=True)
+        try:
+            with presence:
+                async for _ in stream:
+                    if parts := b"".join(passed):
+                        await send(_part(parts))
+                    passed.clear()
+                    self._bill.held(hold.amount - before)
+                    before = hold.amount
+        except StreamStopped as error:
+            self._bill.stopped += 1
+            text = message(error, self._run)
+            ending = error_event(kind, refusal(error), text)
+        except (ClientLeft, Unreachable):
+            return
+        finally:
+            await _close(response)
+            if is_unanswered(hold):
+                await self.recorder.release(hold, "the stream was empty")
+            else:
+                self.recorder.closed(hold)
+        await send(_part(b"".join(passed) + (ending or answer.kept_back())))
         await send({"type": "http.response.body", "body": b""})
 
     async def _settle(self, payer: Payer, hold: AsyncHold, paid: Any, presence: Presence) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from budgetledger.aio import AsyncHold, AsyncLedger
 from budgetledger.ledger import Ledger
 
+_SECONDS_UNNOTICED = 0.3
 _MODELS = ("gpt-4o", "claude-opus-4-5", "gemini-2.5-pro")
 
 
@@ -27,6 +29,13 @@ async def held(
 ) -> AsyncHold:
     """The hold of a *call*, the arguments of `Ledger.hold`. Raises its errors.
 
-    *wait*: seconds to wait for open holds that are in the way; *on_wait* is called if it does.
+    *wait*: seconds to wait for open holds that are in the way; *on_wait* is called if that takes
+    longer than a person notices.
     """
-    return await ledger.hold(account, **call, tags=tags)
+    if not wait:
+        return await ledger.hold(account, **call, tags=tags)
+    noting = asyncio.get_running_loop().call_later(_SECONDS_UNNOTICED, on_wait)
+    try:
+        return await ledger.hold(account, **call, tags=tags, wait=wait)
+    finally:
+        noting.cancel()

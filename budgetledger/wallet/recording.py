@@ -34,6 +34,10 @@ class Recorder:
                 await asettled(ledger.ledger, hold, paid)
         except Exception:
             _log.exception("a call was answered, but its cost could not be recorded")
+        self.closed(hold)
+
+    def closed(self, hold: AsyncHold) -> None:
+        """Take note of a hold that its stream settled; try again if it could not."""
         if hold.closed_by is None:
             self._bill.unrecorded += 1
             self._keep(asyncio.ensure_future(self._again(hold)))
