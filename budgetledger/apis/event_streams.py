@@ -29,7 +29,7 @@ class Event(NamedTuple):
         """The data as JSON; None if it is not JSON, such as ``[DONE]``."""
         try:
             return json.loads(self.data)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
 

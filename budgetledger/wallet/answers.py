@@ -7,6 +7,7 @@ bytes, for one that does not. Pure.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -18,14 +19,16 @@ from budgetledger.responses.response import Reading
 from budgetledger.responses.stream import StreamReading
 from budgetledger.wallet.encodings import Decoder, UnknownEncoding, decoder
 
+_log = logging.getLogger("budgetledger.wallet")
 _MOST_KEPT = 1_000_000  # bytes of events that have not been read
 
 
 class Answer(Protocol):
     """An answer that passes."""
 
-    is_ended: bool
-    """Whether its last event came, so that a client may stop reading."""
+    @property
+    def is_ended(self) -> bool:
+        """Whether its last event came, so that a client may stop reading."""
 
     def passes(self, data: bytes) -> bytes:
         """Take the next bytes of the provider; return those that the client may have now."""
@@ -52,6 +55,40 @@ def answer_to(
     if kind == "generate" and ":stream" in path:
         return ArrayAnswer(decoding)
     return WholeAnswer(decoding)
+
+
+class Careful:
+    """Passes an answer all the same where reading it fails; its cost is then what was held."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether its last event came."""
+        return self.answer.is_ended
+
+    def passes(self, data: bytes) -> bytes:
+        """The bytes that the client may have now."""
+        try:
+            return self.answer.passes(data)
+        except Exception:
+            _log.exception("an answer could not be read")
+            kept = self.kept_back()
+            self.answer = WholeAnswer(None)
+            return kept + self.answer.passes(data)
+
+    def kept_back(self) -> bytes:
+        """The bytes that the client may have once the call is settled."""
+        return self.answer.kept_back()
+
+    def paid(self, *, is_whole: bool) -> Reading | StreamReading | None:
+        """What to settle with."""
+        try:
+            return self.answer.paid(is_whole=is_whole)
+        except Exception:
+            _log.exception("an answer could not be read")
+            return Reading(None, None, None)
 
 
 class WholeAnswer:
@@ -131,9 +168,16 @@ class EventAnswer:
         """The bytes until the one that has the usage of the whole stream."""
         return self._pass(data, self._events.of(_decompressed(self._decoding, data)))
 
-    def pieces(self, data: bytes) -> Iterator[tuple[bytes, Any]]:
-        """As `passes`, event by event, each with its content; its bytes are the decoded ones."""
-        for event in self._events.of(_decompressed(self._decoding, data)):
+    def pieces(self, data: bytes | None) -> Iterator[tuple[bytes, Any]]:
+        """As `passes`, event by event, each with its content; its bytes are the decoded ones.
+
+        *data* None: the stream has ended; what came after its last blank line.
+        """
+        if data is None:
+            events = self._events.last()
+        else:
+            events = self._events.of(_decompressed(self._decoding, data))
+        for event in events:
             yield self._pass(event.raw, [event]), event.content
 
     def _pass(self, data: bytes, events: list[Event]) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 from budgetledger.aio import AsyncHold, AsyncLedger
@@ -15,7 +16,7 @@ from budgetledger.apis.requested_usage import body_asking, is_refusal_of_it
 from budgetledger.errors import InvalidInput, StreamStopped
 from budgetledger.holds import is_unanswered
 from budgetledger.responses.stream import StreamReading
-from budgetledger.wallet.answers import EventAnswer, answer_to
+from budgetledger.wallet.answers import Careful, EventAnswer, answer_to
 from budgetledger.wallet.bill import Bill
 from budgetledger.wallet.exchange import (
     ClientLeft,
@@ -34,6 +35,7 @@ from budgetledger.wallet.request_fields import read_fields
 from budgetledger.wallet.upstreams import Upstream
 
 _OF_BYTES = frozenset({b"content-encoding", b"content-length"})
+_LONG = 256 * 1024  # bytes of an answer; to read as much as JSON takes a millisecond
 _SUBSCRIPTION = "Bearer sk-ant-oat"
 
 
@@ -91,6 +93,9 @@ class Calls:
                 )
         except (ClientLeft, Unreachable) as error:
             await self.recorder.release(hold, type(error).__name__)
+            raise
+        except asyncio.CancelledError:
+            self.recorder.later(self.recorder.release(hold, "the wallet stopped"))
             raise
         if not 200 <= response.status_code < 300:
             await self.recorder.release(hold, f"status {response.status_code}")
@@ -153,25 +158,33 @@ class Calls:
         if is_stopping and isinstance(answer, EventAnswer):
             await self._stopping(kind, answer, hold, response, presence, send)
             return
-        is_whole, chunks = False, response.aiter_raw()
-        with suppress(ClientLeft, Unreachable), presence:
-            async for data in chunks:
-                if passed := answer.passes(data):
-                    await send(_part(passed))
-                if answer.is_ended:
-                    break
-            is_whole = True
-        if not is_whole:
-            await _close(response)
-        await self._settle(payer, hold, answer.paid(is_whole=is_whole), presence)
-        if not is_whole:
-            return  # the server then cuts the client's connection, as the provider's was cut
-        if kept := answer.kept_back():
-            await send(_part(kept))
-        if answer.is_ended:
+        is_whole, size, chunks, reader = False, 0, response.aiter_raw(), Careful(answer)
+        try:
             with suppress(ClientLeft, Unreachable), presence:
                 async for data in chunks:
-                    if passed := answer.passes(data) + answer.kept_back():
+                    size += len(data)
+                    if passed := reader.passes(data):
+                        await send(_part(passed))
+                    if reader.is_ended:
+                        break
+                is_whole = True
+        except asyncio.CancelledError:
+            paid = reader.paid(is_whole=False)
+            self.recorder.later(self._settle(payer, hold, paid, presence))
+            raise
+        if not is_whole:
+            await _close(response)
+        read = partial(reader.paid, is_whole=is_whole)
+        paid = await asyncio.to_thread(read) if size > _LONG else read()
+        await self._settle(payer, hold, paid, presence)
+        if not is_whole:
+            return  # the server then cuts the client's connection, as the provider's was cut
+        if kept := reader.kept_back():
+            await send(_part(kept))
+        if reader.is_ended:
+            with suppress(ClientLeft, Unreachable), presence:
+                async for data in chunks:
+                    if passed := reader.passes(data) + reader.kept_back():
                         await send(_part(passed))
         await _close(response)
         await send({"type": "http.response.body", "body": b""})
@@ -190,7 +203,11 @@ class Calls:
                     if content is not None:
                         yield content
                 if answer.is_ended:
-                    break
+                    return
+            for part, content in answer.pieces(None):
+                passed.append(part)
+                if content is not None:
+                    yield content
 
         ending, before = b"", hold.amount
         stream = hold.stream(contents(), stop_at_limit=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Coroutine
+from typing import Any
 
 from budgetledger.aio import AsyncHold, AsyncLedger, asettle_stream
 from budgetledger.clients.settling import asettled
@@ -76,6 +78,10 @@ class Recorder:
             self._bill.unrecorded -= 1
             self._count(hold)
             return
+
+    def later(self, closing: Coroutine[Any, Any, None]) -> None:
+        """Close a hold in the background: its task was cancelled, as a server does that stops."""
+        self._keep(asyncio.ensure_future(closing))
 
     def _keep(self, task: asyncio.Task[None]) -> None:
         self._later.add(task)

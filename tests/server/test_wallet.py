@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import httpx2
 import pytest
 import wallets
 
@@ -26,7 +25,9 @@ def serving(ledger, provider, monkeypatch):
 
 
 def asked(url, path, **headers):
-    return httpx2.post(f"{url}/wallet{path}/openai/v1/chat/completions", json=CHAT, headers=headers)
+    return wallets.post(
+        f"{url}/wallet{path}/openai/v1/chat/completions", json=CHAT, headers=headers
+    )
 
 
 def test_the_user_of_the_path_pays_by_the_budgets_of_the_ledger(serving, ledger, provider):
@@ -37,7 +38,7 @@ def test_the_user_of_the_path_pays_by_the_budgets_of_the_ledger(serving, ledger,
         refused = asked(url, "/u/bob")
         assert refused.status_code == 400
         assert "set one: budgetledger set-budget bob" in refused.json()["error"]["message"]
-        assert httpx2.get(f"{url}/v1").status_code == 200  # the server itself
+        assert wallets.get(f"{url}/v1").status_code == 200  # the server itself
     assert provider.billed[0].headers["authorization"] == "Bearer sk-alices-own"
     assert [entry.kind for entry in ledger.entries("alice")] == ["budget", "hold", "settle"]
 

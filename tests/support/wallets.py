@@ -6,8 +6,10 @@ import contextlib
 import socket
 import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
+import httpx2
 import uvicorn
 
 from budgetledger.aio import AsyncLedger
@@ -17,6 +19,12 @@ from budgetledger.wallet.gate import secret_gate
 from budgetledger.wallet.upstreams import upstreams
 
 SECRET = "s3cret-of-this-test-run"
+
+# No test is timed by a clock: httpx2 would give up after five seconds.
+post, get, head, stream = (
+    partial(function, **{"timeout": 120})
+    for function in (httpx2.post, httpx2.get, httpx2.head, httpx2.stream)
+)
 
 
 class Served:

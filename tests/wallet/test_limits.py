@@ -70,7 +70,7 @@ def test_eight_agents_of_six_calls_share_two_dollars(limited, provider):
 def test_without_waiting_a_call_is_refused_at_once(limited, provider):
     ledger = limited(1)
     with wallets.serving(ledger, provider) as wallet, ledger.hold("alice", "0.999"):
-        answer = httpx2.post(f"{wallet.openai}/chat/completions", json=GPT)
+        answer = wallets.post(f"{wallet.openai}/chat/completions", json=GPT)
     assert answer.status_code == 400
     assert answer.json()["error"]["blocked_by_holds"] is True
 
@@ -78,7 +78,7 @@ def test_without_waiting_a_call_is_refused_at_once(limited, provider):
 def test_a_call_that_can_never_fit_does_not_wait(limited, provider):
     ledger = limited("0.001")
     with wallets.serving(ledger, provider, wait=3600.0, run="alice") as wallet:
-        answer = httpx2.post(f"{wallet.openai}/chat/completions", json=GPT)
+        answer = wallets.post(f"{wallet.openai}/chat/completions", json=GPT)
     assert answer.status_code == 400
     assert "one call may cost more than the limit of this run" in answer.text
 
@@ -87,8 +87,8 @@ def test_a_client_that_leaves_while_it_waits_leaves_nothing(limited, provider):
     ledger = limited(1)
     with wallets.serving(ledger, provider, wait=60.0) as wallet:
         with ledger.hold("alice", "0.999"), pytest.raises(httpx2.ReadTimeout):
-            httpx2.post(f"{wallet.openai}/chat/completions", json=GPT, timeout=0.8)
-        assert httpx2.post(f"{wallet.openai}/chat/completions", json=GPT).status_code == 200
+            wallets.post(f"{wallet.openai}/chat/completions", json=GPT, timeout=0.8)
+        assert wallets.post(f"{wallet.openai}/chat/completions", json=GPT).status_code == 200
     assert [entry.kind for entry in ledger.entries("alice")] == [
         "budget", "hold", "release", "hold", "settle",
     ]  # fmt: skip
@@ -148,9 +148,9 @@ def test_a_stream_within_its_hold_passes_as_it_is(segment, limited, provider):
         ),
     }[segment]
     direct = {"openai": provider.openai_url}.get(segment, provider.url)
-    expected = httpx2.post(direct + path, json=body)
+    expected = wallets.post(direct + path, json=body)
     with wallets.serving(ledger, provider, stops_at_limit=True) as wallet:
-        answer = httpx2.post(getattr(wallet, segment) + path, json=body)
+        answer = wallets.post(getattr(wallet, segment) + path, json=body)
     assert answer.content == expected.content
     [row] = [entry for entry in ledger.entries("alice") if entry.kind == "settle"]
     assert (row.input_tokens, row.output_tokens, row.cost_basis) == (8, 5, "stated")

@@ -6,7 +6,6 @@ import gzip
 import json
 import zlib
 
-import httpx2
 import pytest
 import wallets
 
@@ -66,7 +65,7 @@ def bases(provider, wallet):
 
 def posted(url, body, **headers):
     """The status, the headers and the bytes of the answer, as they came."""
-    with httpx2.stream("POST", url, json=body, headers=HEADERS | headers) as response:
+    with wallets.stream("POST", url, json=body, headers=HEADERS | headers) as response:
         return response.status_code, response.headers.multi_items(), b"".join(response.iter_raw())
 
 
@@ -127,11 +126,11 @@ def test_a_version_in_the_path_may_be_missing_or_occur_twice(provider, ledger):
 
 def test_what_costs_nothing_passes_and_leaves_no_row(provider, ledger):
     with wallets.serving(ledger, provider) as wallet:
-        models = httpx2.get(f"{wallet.openai}/models?limit=2", headers=HEADERS)
+        models = wallets.get(f"{wallet.openai}/models?limit=2", headers=HEADERS)
         assert models.json()["data"][0]["id"] == "gpt-4o"
         assert posted(f"{wallet.anthropic}/v1/messages/count_tokens", MESSAGE)[0] == 200
         assert posted(f"{wallet.openai}/moderations", {"input": "x"})[0] == 200
-        assert httpx2.head(f"{wallet.anthropic}/").status_code in (200, 404)
+        assert wallets.head(f"{wallet.anthropic}/").status_code in (200, 404)
     assert [entry.kind for entry in ledger.entries("alice")] == ["budget"]
 
 
@@ -141,7 +140,7 @@ def test_compressed_requests_are_metered(encoding, provider, ledger):
     body = compress(json.dumps(CHAT).encode())
     headers = {"content-encoding": encoding, "content-type": "application/json"}
     with wallets.serving(ledger, provider) as wallet:
-        answer = httpx2.post(
+        answer = wallets.post(
             f"{wallet.openai}/chat/completions", content=body, headers=HEADERS | headers
         )
     assert answer.status_code == 200
@@ -152,7 +151,7 @@ def test_compressed_requests_are_metered(encoding, provider, ledger):
 def test_an_unreadable_compression_is_refused_before_anything_is_sent(provider, ledger):
     headers = {"content-encoding": "br", "content-type": "application/json"}
     with wallets.serving(ledger, provider) as wallet:
-        answer = httpx2.post(
+        answer = wallets.post(
             f"{wallet.openai}/chat/completions", content=b"\x8b", headers=HEADERS | headers
         )
     assert answer.status_code == 400

@@ -196,7 +196,7 @@ def test_a_killed_wallet_fails_closed_and_has_recorded_every_answer(around, prov
         running.kill()
         assert running.stdout.readline() == "failed\n"
     with pytest.raises(httpx2.ConnectError):
-        httpx2.get(f"{url}/models")
+        wallets.get(f"{url}/models")
     assert len(rows(path)) == len(provider.billed) == 1
 
 

@@ -14,6 +14,7 @@ import wallets
 
 from budgetledger import Ledger
 from budgetledger.errors import StoreBusy
+from budgetledger.wallet import answers
 
 CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 50}
 HEADERS = {"authorization": "Bearer sk-own"}
@@ -96,7 +97,7 @@ def test_a_compressed_answer_passes_compressed_and_is_read(ledger):
     with (
         wallets.running(upstream) as url,
         serving(ledger, url) as wallet,
-        httpx2.stream(
+        wallets.stream(
             "POST", f"{wallet.openai}/chat/completions", json=CHAT, headers=HEADERS
         ) as response,
     ):
@@ -124,7 +125,7 @@ def test_usage_that_was_asked_for_is_taken_out_to_the_byte(ledger, separator, is
     headers = {"content_encoding": "gzip"} if is_compressed else {}
     upstream = Upstream(*parts, content_type="text/event-stream", **headers)
     with wallets.running(upstream) as url, serving(ledger, url) as wallet:
-        answer = httpx2.post(
+        answer = wallets.post(
             f"{wallet.openai}/chat/completions", json=CHAT | {"stream": True}, headers=HEADERS
         )
     assert answer.content == expected
@@ -148,7 +149,7 @@ def test_a_server_that_refuses_to_be_asked_for_usage_is_not_asked_again(ledger):
     upstream = Strict(*events(CHUNKS[:2]), content_type="text/event-stream")
     with wallets.running(upstream) as url, serving(ledger, url) as wallet:
         for _ in range(2):
-            answer = httpx2.post(
+            answer = wallets.post(
                 f"{wallet.openai}/chat/completions", json=CHAT | {"stream": True}, headers=HEADERS
             )
             assert answer.content == b"".join(events(CHUNKS[:2]))
@@ -180,7 +181,7 @@ def test_an_unreachable_provider_is_said_so(ledger):
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
         with serving(ledger, url) as wallet:
-            answer = httpx2.post(f"{wallet.openai}/chat/completions", json=CHAT)
+            answer = wallets.post(f"{wallet.openai}/chat/completions", json=CHAT)
     assert answer.status_code == 502
     assert answer.json()["error"]["code"] == "unreachable"
     assert kinds(ledger) == ["budget", "hold", "release"]
@@ -214,7 +215,7 @@ def test_a_client_that_leaves_a_stream_ends_it_at_the_provider(provider, ledger)
 def test_a_client_that_leaves_before_the_answer_gives_the_hold_back(provider, ledger):
     with wallets.serving(ledger, provider) as wallet:
         with pytest.raises(httpx2.ReadTimeout):
-            httpx2.post(f"{wallet.openai}/chat/completions", json=chat("[[slow=60]]"), timeout=0.5)
+            wallets.post(f"{wallet.openai}/chat/completions", json=chat("[[slow=60]]"), timeout=0.5)
         until(lambda: provider.left and "release" in kinds(ledger))
     assert kinds(ledger) == ["budget", "hold", "release"]
 
@@ -272,7 +273,7 @@ def test_the_row_is_there_before_the_last_byte(is_streamed, tmp_path, monkeypatc
 
             metered, passing.metered = passing.metered, watched
             body = CHAT | {"stream": is_streamed}
-            httpx2.post(f"{wallet.openai}/chat/completions", json=body)
+            wallets.post(f"{wallet.openai}/chat/completions", json=body)
     assert steps == ["recorded", "last byte"]
 
 
@@ -290,7 +291,7 @@ def test_a_store_that_fails_keeps_no_answer_back_and_is_tried_again(provider, le
 
     monkeypatch.setattr(holding, "settle", failing)
     with wallets.serving(ledger, provider) as wallet:
-        answer = httpx2.post(f"{wallet.openai}/chat/completions", json=CHAT)
+        answer = wallets.post(f"{wallet.openai}/chat/completions", json=CHAT)
         assert answer.json()["usage"]["total_tokens"] == 13
         until(lambda: rows(ledger))
     assert len(rows(ledger)) == 1
@@ -302,9 +303,9 @@ def test_a_body_of_64_mb_passes_and_a_larger_one_is_refused(provider, ledger):
     parts = [{"type": "text", "text": "Hi"}, {"type": "image_url", "image_url": {"url": picture}}]
     body = CHAT | {"messages": [{"role": "user", "content": parts}]}
     with wallets.serving(ledger, provider) as wallet:
-        answer = httpx2.post(f"{wallet.openai}/chat/completions", json=body, timeout=120)
+        answer = wallets.post(f"{wallet.openai}/chat/completions", json=body, timeout=120)
         assert answer.status_code == 200
-        larger = httpx2.post(
+        larger = wallets.post(
             f"{wallet.openai}/chat/completions", content=b"x" * (65 * 1024 * 1024), timeout=120
         )
     assert larger.status_code == 413
@@ -326,9 +327,9 @@ def test_a_body_of_64_mb_passes_and_a_larger_one_is_refused(provider, ledger):
 def test_foreigners_are_turned_away(path, headers, provider, ledger):
     with wallets.serving(ledger, provider) as wallet:
         url = f"{wallet.openai}/models" if path is None else wallet.url + path
-        assert httpx2.get(url, headers=headers).status_code == 403
-        assert httpx2.get(f"{wallet.openai}/models").status_code == 200
-        assert httpx2.get(f"{wallet.root}/nowhere/v1/models").status_code == 404
+        assert wallets.get(url, headers=headers).status_code == 403
+        assert wallets.get(f"{wallet.openai}/models").status_code == 200
+        assert wallets.get(f"{wallet.root}/nowhere/v1/models").status_code == 404
     assert provider.requests == 1
 
 
@@ -350,7 +351,7 @@ REFUSED = [
 def test_what_would_go_unseen_is_refused(segment, path, body, provider, ledger):
     with wallets.serving(ledger, provider) as wallet:
         base = {"openai": wallet.openai, "anthropic": wallet.anthropic, "gemini": wallet.gemini}
-        answer = httpx2.post(base[segment] + path, json=body)
+        answer = wallets.post(base[segment] + path, json=body)
     assert answer.status_code == 400
     assert answer.headers["x-should-retry"] == "false"
     assert "program" in answer.json()["error"]["message"]
@@ -364,11 +365,49 @@ def test_web_sockets_are_answered_with_426(provider, ledger):
         "sec-websocket-key": "x3JJHMbDL1EzLkh9GBhXDw==",
     }  # fmt: skip
     with wallets.serving(ledger, provider) as wallet:
-        assert httpx2.get(f"{wallet.openai}/responses", headers=headers).status_code == 426
+        assert wallets.get(f"{wallet.openai}/responses", headers=headers).status_code == 426
 
 
 def test_the_session_that_an_agent_names_is_a_tag(provider, ledger):
     with wallets.serving(ledger, provider, tags={"program": "claude"}) as wallet:
         headers = {"x-claude-code-session-id": "s-1"}
-        httpx2.post(f"{wallet.openai}/chat/completions", json=CHAT, headers=headers)
+        wallets.post(f"{wallet.openai}/chat/completions", json=CHAT, headers=headers)
     assert rows(ledger)[0].tags == {"program": "claude", "session": "s-1"}
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+@pytest.mark.filterwarnings("ignore::budgetledger.errors.UnpricedWarning")
+def test_an_answer_that_cannot_be_read_passes_and_costs_what_was_held(
+    is_streamed, ledger, monkeypatch
+):
+    """Whatever goes wrong in the wallet's own reading."""
+
+    def broken(*arguments, **options):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(answers.EventAnswer, "_pass", broken)
+    monkeypatch.setattr(answers, "reading_of", broken)
+    chunks = events(CHUNKS)
+    if is_streamed:
+        upstream = Upstream(*chunks, content_type="text/event-stream")
+    else:
+        upstream = Upstream(json.dumps(ANSWER).encode(), content_type="application/json")
+    asked = {"stream": is_streamed, "stream_options": {"include_usage": True}}
+    with wallets.running(upstream) as url, serving(ledger, url) as wallet:
+        answer = wallets.post(f"{wallet.openai}/chat/completions", json=CHAT | asked)
+    assert answer.content == b"".join(upstream.parts)
+    [row] = rows(ledger)
+    assert row.cost_basis == "assumed"
+
+
+@pytest.mark.slow
+def test_a_wallet_that_is_stopped_records_what_is_in_progress(provider, ledger):
+    """The server cancels its tasks after five seconds."""
+    with wallets.serving(ledger, provider) as wallet:
+        client = openai.OpenAI(base_url=wallet.openai, api_key="k", max_retries=0)
+        stream = client.chat.completions.create(**chat("[[stall=2 output=9]]"), stream=True)
+        assert [next(stream).choices[0].delta.content for _ in range(3)] == ["", "row", " row"]
+    stream.close()
+    [row] = rows(ledger)
+    assert (row.cost_basis, row.output_tokens) == ("estimated", 2)
+    assert ledger.balance("alice").held == 0
