@@ -20,16 +20,20 @@ def describe(title: str) -> None:
 
 
 def paired(
-    one: Callable[[int], None], floor: Callable[[int], None], calls: int, rounds: int
+    one: Callable[[int], None],
+    floor: Callable[[int], None],
+    calls: int,
+    rounds: int,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[float, float, float]:
-    """Median seconds a call of *one* and of *floor*, and the median of their ratios.
+    """Median seconds a call of *one* and of *floor*, by *clock*, and the median of their ratios.
 
     The two take turns, so that a machine that speeds up or slows down does so for both; the
     ratio is taken turn by turn.
     """
     ones, floors = [], []
     for turn in range(rounds + 1):
-        floor_time, one_time = _timed(floor, calls), _timed(one, calls)
+        floor_time, one_time = _timed(floor, calls, clock), _timed(one, calls, clock)
         if turn:  # the first warms up
             ones.append(one_time)
             floors.append(floor_time)
@@ -47,7 +51,7 @@ def us(seconds: float) -> str:
     return f"{seconds * 1e6:.1f} µs"
 
 
-def _timed(function: Callable[[int], None], calls: int) -> float:
-    start = time.perf_counter()
+def _timed(function: Callable[[int], None], calls: int, clock: Callable[[], float]) -> float:
+    start = clock()
     function(calls)
-    return (time.perf_counter() - start) / calls
+    return (clock() - start) / calls

@@ -15,8 +15,8 @@ from common import describe, paired, report, us
 
 from budgetledger import BudgetManager, Ledger
 
-_FIRST_US = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1e6)
-_SPAN_US = 300 * 86_400_000_000
+FIRST_US = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1e6)
+SPAN_US = 300 * 86_400_000_000
 
 # Rows as charges of a tenth of a cent write them, spread over 300 days and over the models in
 # turn. Written in bulk, so without real hashes, which reading does not look at.
@@ -34,7 +34,8 @@ FROM (SELECT i, (i + :models - 1) / :models AS seen FROM n)
 """
 _RUNS = """
 INSERT INTO model_runs SELECT account_id, model, recorded_at_us, id FROM entries
-WHERE account_id = :account AND model IS NOT NULL ORDER BY account_id, model, recorded_at_us
+WHERE account_id = :account AND model IS NOT NULL AND id < (SELECT max(id) FROM entries)
+ORDER BY account_id, model, recorded_at_us
 """
 
 
@@ -44,8 +45,8 @@ def fill(path: str, rows: int, models: int) -> None:
     facts = {
         "rows": rows,
         "account": account,
-        "first_us": _FIRST_US,
-        "span_us": _SPAN_US,
+        "first_us": FIRST_US,
+        "span_us": SPAN_US,
         "models": models,
     }
     with connection:
@@ -64,11 +65,11 @@ def main() -> None:
         opened = {}
         for rows in (1000, options.rows):
             path = Path(folder, f"{rows}.db")
-            clock_us = _FIRST_US - 1
+            clock_us = FIRST_US - 1
             with Ledger(path, project="p", clock=lambda now=clock_us: now) as ledger:
                 ledger.set_budget("alice", "1e6", per="month", name="default")
             fill(str(path), rows, options.models)
-            after_us = _FIRST_US + _SPAN_US
+            after_us = FIRST_US + SPAN_US
             opened[rows] = Ledger(path, project="p", clock=lambda now=after_us: now)
         few, many = opened[1000], opened[options.rows]
         facades = {ledger: BudgetManager("p", ledger=ledger) for ledger in (few, many)}

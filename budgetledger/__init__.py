@@ -9,6 +9,7 @@ The modules in this folder are public:
     manager                  BudgetManager, with the API of LiteLLM's
     wrapping, metering       wrap and metered
     entries, usage, prices   the values that methods return and accept
+    reporting                the values of reports
     errors                   every exception and warning
     windows, money, names    windows of time, amounts, checked names
     tables                   the database tables, for your own queries
@@ -22,6 +23,7 @@ The packages below it are internal; each imports only the packages above it in t
     storage     opens databases, and orders their writers
     journal     decides which row is appended next
     verbs       one operation of the ledger each
+    reports     sums of calls, and the pace of budgets
     (ledger, aio, holds)
     render      values as JSON, tables and text
     clients     calls under a hold

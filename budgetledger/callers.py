@@ -6,8 +6,8 @@ The user that they count for, by `Ledger.as_user`; and the metered calls they ar
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -112,6 +112,19 @@ def holds_around(books: object) -> tuple[int, ...]:
             hold_ids.append(scope._hold_id)
         scope = scope._outer
     return tuple(hold_ids)
+
+
+@contextmanager
+def enclosed(books: object, hold_ids: Sequence[int]) -> Iterator[None]:
+    """A block inside metered calls of another process; *hold_ids*: as `holds_around` has them."""
+    entered = []
+    for hold_id in reversed(hold_ids):
+        entered.append(_scope.set(Scope(books, hold_id)))
+    try:
+        yield
+    finally:
+        for token in reversed(entered):
+            _scope.reset(token)
 
 
 _scope: ContextVar[Scope | None] = ContextVar("budgetledger_scope", default=None)

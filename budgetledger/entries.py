@@ -24,13 +24,18 @@ __all__ = [
     "CostBasis",
     "DefaultBudget",
     "Entry",
+    "ManyCharged",
     "Measure",
 ]
 
 Measure: TypeAlias = Literal["usd", "tokens", "requests"]
 """What a budget limits: US dollars, tokens, or the number of calls."""
 
-MONEY_KINDS = ("opening", "charge", "settle", "adjustment")
+IMPORTED = "import"
+"""The kind of entries from another program's log. They count in reports, but in no budget and in no
+running total, nor do their adjustments."""
+
+MONEY_KINDS = ("opening", "charge", "settle", "adjustment", IMPORTED)
 """Kinds of entries that record costs. The others are steps of holds (``hold``, ``release``,
 ``expire``, ``extend``, ``increase``), settings (``budget``, ``shift``, ``parent``, ``freeze``,
 ``unfreeze``), what a budget of ``*`` found posted (``prior``) and alerts (``alert``,
@@ -47,6 +52,9 @@ ASSUMED_COST = "assumed"
 
 ESTIMATED_USAGE = "estimated"
 """Key in the usage of a settle whose tokens were counted, as the answer reported none."""
+
+RESPONSE_ID = "response_id"
+"""Key in the price of a row: the provider's id of the response."""
 
 
 class Account(NamedTuple):
@@ -149,7 +157,14 @@ class Entry(NamedTuple):
         In a row without a price, or with an assumed cost: the model that answered, if it differs
         from the row's. In a hold of which nothing could be estimated: the function that calls.
         """
-        return _json(self.price_json)
+        price = _json(self.price_json)
+        price.pop(RESPONSE_ID, None)
+        return price
+
+    @property
+    def response_id(self) -> str | None:
+        """The provider's id of the response; a long one as its digest. None if there is none."""
+        return _json(self.price_json).get(RESPONSE_ID)
 
     @property
     def tags(self) -> dict[str, Any]:
@@ -201,6 +216,17 @@ class Entry(NamedTuple):
             return None
         tokens = f" and {self.held_tokens} tokens" if self.held_tokens else ""
         return f"{display.quantity(self.held)}{tokens} until {display.iso(self.expires_at_us)}"
+
+
+class ManyCharged(NamedTuple):
+    """What `Ledger.charge_many` did, in rows."""
+
+    recorded: int
+    """New ones."""
+    repeated: int
+    """Those whose key was recorded before with the same content."""
+    unpriced: int
+    """Those of the new ones without a known price."""
 
 
 class Budget(NamedTuple):

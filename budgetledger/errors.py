@@ -7,6 +7,7 @@
     │   ├── InvalidAmount                  not a finite amount of money, or out of range
     │   ├── InvalidName                    not a usable project, account, model or key
     │   ├── InvalidPeriod                  no such window, zone or moment
+    │   ├── InvalidRow                     a row of charge_many cannot be recorded
     │   └── UnreadableResponse             the argument has no readable model and usage
     ├── HoldRefused                        a hold is refused; nothing was recorded
     │   ├── BudgetExceededError            a budget has no room for it
@@ -66,6 +67,7 @@ __all__ = [
     "InvalidInput",
     "InvalidName",
     "InvalidPeriod",
+    "InvalidRow",
     "MeteredTwiceWarning",
     "NoBudget",
     "NotALedger",
@@ -126,6 +128,19 @@ class InvalidName(InvalidInput):
 
 class InvalidPeriod(InvalidInput):
     """The argument is not a window, time zone or moment."""
+
+
+class InvalidRow(InvalidInput):
+    """A row of `Ledger.charge_many` cannot be recorded; its cause is the error of that row.
+
+    The rows before its thousand are recorded. Correct it, and pass all rows again: those with keys
+    that are recorded stay as they are.
+    """
+
+    row: int
+    """The number of the row, from 1."""
+    recorded: int
+    """How many rows were recorded, or had been before: those before its thousand."""
 
 
 class UnreadableResponse(InvalidInput):

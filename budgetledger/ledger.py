@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from budgetledger.callers import AsUser
-from budgetledger.entries import Account, Alert, Balance, Budget, DefaultBudget, Entry
+from budgetledger.entries import Account, Alert, Balance, Budget, DefaultBudget, Entry, ManyCharged
 from budgetledger.holds import Hold
 from budgetledger.journal import price_rows, reports, settings
 from budgetledger.journal.budget_terms import KEPT, Kept, budget_change
@@ -30,10 +30,18 @@ from budgetledger.money import Amount, count
 from budgetledger.names import checked_name, checked_reason
 from budgetledger.prices import OwnPrice, Repriced
 from budgetledger.pricing.estimates import DEFAULT_OUTPUT_TOKENS, Estimate
+from budgetledger.reporting import Dimension, Report
 from budgetledger.storage.opening import open_store
 from budgetledger.storage.sqlite.connection import Synchronous
 from budgetledger.usage import Usage
-from budgetledger.verbs import balances, charging, default_budgets, hold_requests, listing
+from budgetledger.verbs import (
+    balances,
+    charging,
+    charging_many,
+    default_budgets,
+    hold_requests,
+    listing,
+)
 from budgetledger.verbs.copying import backup
 from budgetledger.verbs.price_terms import price_revision, rates_json
 from budgetledger.verbs.remarks import warn_if_beside
@@ -252,6 +260,25 @@ class Ledger:
             response, cost, model, usage, key, tags, occurred_at, journal.clock, journal.prices
         )
         return charging.charge(journal, account, draft)
+
+    def charge_many(
+        self, rows: Iterable[Mapping[str, Any]], *, source: str | None = None
+    ) -> ManyCharged:
+        """Record many costs: the rows that `charge` would record one by one, much faster.
+
+        Each row is a dict of arguments of `charge` by name: ``account``, and ``response``, or
+        ``usage`` and ``model``, or ``cost``, and the others. Rows are read as they are needed,
+        and recorded a thousand in one transaction.
+
+        Each needs a ``key``, so that a call that failed can be repeated: rows that are recorded
+        stay as they are. With `source`, the key of a row without one is made from `source`, the
+        id of its response and its model: ``source:id:model``.
+
+        Returns the counts of rows that are new, repeated and unpriced; one `UnpricedWarning` and
+        `UnknownAccountWarning` stand for all of them. Raises `InvalidRow`, which has the number
+        of the row; the thousands before that row's stay recorded.
+        """
+        return charging_many.charge_many(self._journal, rows, source)
 
     def adjust(
         self, entry: Entry | int, amount: Amount, *, reason: str, key: str | None = None
@@ -580,6 +607,41 @@ class Ledger:
         meanwhile. Raises `UnknownAccount` when called.
         """
         return listing.entries(self._journal, account, since, until, last)
+
+    def report(
+        self,
+        by: Dimension | str = "day",
+        *,
+        columns: Dimension | str | None = None,
+        account: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        last: int | timedelta | None = None,
+        month: str | None = None,
+        timezone: str = "UTC",
+        as_of: datetime | None = None,
+        tree: bool = False,
+    ) -> Report:
+        """Sum calls by period, account, model, host or tag, each call once, where it belongs.
+
+        `by`, and `columns` for a second dimension: ``"hour"``, ``"day"``, ``"week"`` (from
+        Monday), ``"month"``, ``"account"``, ``"kind"`` (of account), ``"model"``, ``"host"`` or
+        ``"tag:NAME"``. `account`: only what counts on it, its own calls and those of accounts
+        under it. The range is all time, or [`since`, `until`), a `month` such as ``"2026-10"``,
+        or the `last` so many days, today included (or, as a timedelta, the span that ends now).
+        `timezone`: an IANA name; its days have 23 or 25 hours where clocks change. `as_of`: as
+        the ledger stood at that moment. `tree`: accounts under their present parents, whose
+        figures then include them.
+
+        Returns a `Report`: ``rows``, ``total``, ``previous`` (the range of equal length before);
+        each has USD, tokens, requests, and what is unpriced, assumed or estimated. Reads all rows
+        of the range, which takes seconds for a million; the same report again, those since.
+        Raises `InvalidInput`, `UnknownAccount`.
+        """
+        from budgetledger.reports.making import Request, make_report  # few callers need them
+
+        request = Request(by, columns, account, since, until, last, month, timezone, as_of, tree)
+        return make_report(self._journal, request)
 
     @contextmanager
     def session(self) -> Iterator[Session]:

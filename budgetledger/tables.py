@@ -88,6 +88,8 @@ class Account(_Row, table=True):
     __tablename__ = "accounts"
     __table_args__ = (
         UniqueConstraint("project_id", "name"),
+        # Queries of the views that name an account, and no project.
+        Index("accounts_by_name", "name"),
         CheckConstraint("name <> ''"),
         _STRICT,
     )
@@ -132,6 +134,13 @@ class EntryRow(_Row, table=True):
             "recorded_at_us",
             sqlite_where=text("cost_pico IS NULL AND kind IN ('charge', 'settle')"),
             postgresql_where=text("cost_pico IS NULL AND kind IN ('charge', 'settle')"),
+        ),
+        # The imported calls without a price: reprice.
+        _index_where(
+            "entries_unpriced_imports",
+            "account_id",
+            "recorded_at_us",
+            where="cost_pico IS NULL AND kind = 'import'",
         ),
         # The assumed costs: balance, reprice.
         _index_where("entries_assumed", "account_id", "recorded_at_us", where=_ASSUMED),
@@ -430,7 +439,8 @@ class LateEntry(_Row, table=True):
     """An entry that belongs to an earlier time than it was recorded.
 
     An index over the entries, which ``verify`` recounts: budgets and reports count such a row
-    where it belongs. ``within_us`` is the least power of two above the delay; ``names`` as in
+    where it belongs. ``within_us`` is the least power of two above the delay, 0 for a row that
+    counts in no budget; ``names`` as in
     ``answers``.
     """
 

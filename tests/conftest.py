@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import signal
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -37,6 +38,7 @@ SLOW = {  # what pytest -m "not slow" leaves out, with PostgreSQL and tests that
     "hosted/test_plain_server.py",
     "journal/model",
     "litellm",
+    "migrations/test_postgres_schema.py",
     "pricing/test_prices.py",
     "responses/test_real_clients.py",
     "responses/test_real_responses.py",
@@ -57,6 +59,9 @@ pytest.register_assert_rewrite("hold_checks")
 def pytest_configure(config):
     config.addinivalue_line("markers", "of_a_file: about the file itself, so on SQLite only")
     config.addinivalue_line("markers", "postgres: needs a PostgreSQL server")
+    # A shell's background job ignores Ctrl-C, and so would the processes that tests start.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "slow: takes seconds, or starts many processes")
     if gone := [place for place in SLOW if not (TESTS / place).exists()]:
         raise pytest.UsageError(f"SLOW in tests/conftest.py names what is not there: {gone}")

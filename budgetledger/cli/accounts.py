@@ -17,6 +17,7 @@ from budgetledger.errors import UnknownAccount
 if TYPE_CHECKING:
     from budgetledger.entries import Account, Balance, BudgetStatus
     from budgetledger.ledger import Ledger
+    from budgetledger.reporting import BudgetPace
 
 
 @click.command(
@@ -101,21 +102,31 @@ def _share(balance: Balance) -> float:
 def status(account: str | None, near: Decimal, where: Where) -> None:
     """Show budgets near their limit or exceeded.
 
-    These are the budgets of ACCOUNT, or of all accounts of the project, the fullest first.
+    These are the budgets of ACCOUNT, or of all accounts of the project, the fullest first, with
+    when they are exhausted at this rate (see balance).
     Exits with 3 if a budget is exceeded, with 6 if one is near its limit, else with 0.
     """
-    from budgetledger.render.documents import budget_status_json, print_json
+    from budgetledger.render.documents import print_json
+    from budgetledger.render.report_documents import status_with_pace
     from budgetledger.render.text import exact_percent, used
 
     with where.existing() as ledger:
         _check_project(ledger)
         every = _statuses(ledger, account)
-    shown = [one for one in every if used(one.posted, one.budget.limit) >= near]
-    exceeded = [one for one in shown if one.posted >= one.budget.limit]
+        listed = [
+            one
+            for one in every
+            if one.posted >= one.budget.limit or used(one.posted, one.budget.limit) >= near
+        ]
+        shown = _with_paces(ledger, listed)
+    exceeded = [one for one in every if one.posted >= one.budget.limit]
     if where.as_json:
         print_json(
             [
-                {"state": "exceeded" if one in exceeded else "near", **budget_status_json(one)}
+                {
+                    "state": "exceeded" if one.status in exceeded else "near",
+                    **status_with_pace(one.status, one.pace),
+                }
                 for one in shown
             ]
         )
@@ -127,6 +138,21 @@ def status(account: str | None, near: Decimal, where: Where) -> None:
         click.echo(f"none of {len(every):,} budgets has used {exact_percent(near)} of its limit")
     if shown:
         sys.exit(ExitCode.EXCEEDED if exceeded else ExitCode.NEAR)
+
+
+def _with_paces(ledger: Ledger, statuses: Sequence[BudgetStatus]) -> list[BudgetPace]:
+    """*statuses* in their order, each with its pace."""
+    from budgetledger.journal.journal import journal_of
+    from budgetledger.reporting import BudgetPace
+    from budgetledger.reports.budgets import paces
+
+    names = dict.fromkeys(one.budget.account for one in statuses)
+    found = {
+        (one.budget.account, one.budget.name): one.pace
+        for name in names
+        for one in paces(journal_of(ledger), name)
+    }
+    return [BudgetPace(one, found.get((one.budget.account, one.budget.name))) for one in statuses]
 
 
 def _check_project(ledger: Ledger) -> None:

@@ -28,6 +28,7 @@ from budgetledger.cli.default_budgets import (
     set_default_budget,
 )
 from budgetledger.cli.exit_codes import ExitCode
+from budgetledger.cli.export import export
 from budgetledger.cli.holds import holds, release
 from budgetledger.cli.importing import import_
 from budgetledger.cli.options import (
@@ -39,8 +40,10 @@ from budgetledger.cli.options import (
     names_a_ledger,
 )
 from budgetledger.cli.prices import prices, reprice
+from budgetledger.cli.report import report
 from budgetledger.cli.reports import alerts, balance, entries, model_costs
 from budgetledger.cli.run import run
+from budgetledger.cli.schema import schema
 from budgetledger.cli.serve import serve
 from budgetledger.cli.spending import adjust, charge, estimate
 from budgetledger.cli.wording import in_commands
@@ -131,11 +134,11 @@ def verify(where: Where) -> None:
 
 
 for command in (
-    *(accounts, alerts, balance, entries, model_costs, projects, status),
+    *(accounts, alerts, balance, entries, export, model_costs, projects, report, status),
     *(charge, adjust, estimate),
     *(holds, release, prices, reprice, backup, copy),
     *(set_budget, remove_budget, shift, set_parent, freeze, unfreeze),
     *(set_default_budget, remove_default_budget, default_budgets, import_),
-    *(run, serve),
+    *(schema, run, serve),
 ):
     main.add_command(command)

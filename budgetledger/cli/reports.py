@@ -27,18 +27,27 @@ _PAGE = 1000  # entries in one table, so that a long journal is shown while it i
 def balance(account: str, at: datetime | None, as_of: datetime | None, where: Where) -> None:
     """Show how full the budgets of ACCOUNT are.
 
-    Also shows until when their windows last.
+    Also shows until when their windows last. From three full days on, it says when a limit is
+    reached at this rate; with 28 days of calls, as a range: at the mean of the window, and at that
+    of each weekday.
     """
+    from budgetledger.journal.journal import journal_of
+    from budgetledger.reports.budgets import paces as paces_of
+
     with where.existing() as ledger:
         report = ledger.balance(account, at=at, as_of=as_of)
+        is_now = at is None and as_of is None
+        listed = paces_of(journal_of(ledger), account) if is_now else []
+    paces = {one.budget.name: one.pace for one in listed}
     if where.as_json:
-        from budgetledger.render.documents import balance_json, print_json
+        from budgetledger.render.documents import print_json
+        from budgetledger.render.report_documents import balance_with_paces
 
-        print_json(balance_json(report, where.project))
+        print_json(balance_with_paces(report, where.project, paces))
     else:
         from budgetledger.render.tables import console, show_balance
 
-        show_balance(console(), report, where.project, at or as_of or datetime.now(UTC))
+        show_balance(console(), report, where.project, at or as_of or datetime.now(UTC), paces)
 
 
 @click.command(

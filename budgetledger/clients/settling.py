@@ -18,7 +18,7 @@ from budgetledger.ledger import Ledger
 from budgetledger.responses.called_at import called_at as places_of
 from budgetledger.responses.failures import is_failure
 from budgetledger.responses.readings import FailedAnswer
-from budgetledger.responses.response import Reading, model_of, read_response
+from budgetledger.responses.response import Reading, id_of, model_of, read_response
 
 _log = logging.getLogger("budgetledger")
 
@@ -38,7 +38,7 @@ def reading_of(response: object) -> Reading:
         return read_response(response)
     except UnreadableResponse:
         kind = FailedAnswer if is_failure(response) else Reading
-        return kind(model_of(response), None, None)
+        return kind(model_of(response), None, None).with_id(id_of(response))
 
 
 def settled(ledger: Ledger, hold: Hold, paid: Reading) -> None:

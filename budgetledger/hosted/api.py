@@ -6,9 +6,10 @@ Every request that writes carries an idempotency key, so a retry is safe.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from hashlib import sha256
 from time import monotonic
 from typing import Any, NoReturn
@@ -45,6 +46,9 @@ _LONGEST_WAIT = 60.0  # seconds, of a request to the server
 _KINDS: dict[str, type[errors.BudgetledgerError]] = {kind.__name__: kind for kind in _SAME_HERE}
 
 
+_MOST_AROUND = 100  # holds that the server accepts with a new one
+
+
 class Api:
     """The accounts of *project* on a server."""
 
@@ -65,23 +69,37 @@ class Api:
         return isinstance(document, dict) and document.get("service") == "budgetledger"
 
     def hold(
-        self, account: str, draft: Draft, expires_in_us: int, key: str, wait_seconds: float = 0
+        self,
+        account: str,
+        draft: Draft,
+        expires_in_us: int,
+        key: str,
+        around: Sequence[int] = (),
+        wait_seconds: float = 0,
     ) -> Entry:
-        """Take a hold and return its row. Raises what `Ledger.hold` raises.
+        """Take a hold and return its row. *around*: the holds of the calls around this one.
 
-        The server waits for room, 60 s at most a request; then it is asked again.
+        The server waits for room, 60 s at most a request; then it is asked again. Raises what
+        `Ledger.hold` raises.
         """
+        taking = partial(self._hold, account, draft, expires_in_us, key, around)
         wait_until = monotonic() + wait_seconds
         while (left := wait_until - monotonic()) > _LONGEST_WAIT:
             try:
-                return self._hold(account, draft, expires_in_us, key, _LONGEST_WAIT)
+                return taking(_LONGEST_WAIT)
             except errors.HoldRefused as refused:
                 if not refused.blocked_by_holds:
                     raise
-        return self._hold(account, draft, expires_in_us, key, max(0.0, left))
+        return taking(max(0.0, left))
 
     def _hold(
-        self, account: str, draft: Draft, expires_in_us: int, key: str, wait_seconds: float
+        self,
+        account: str,
+        draft: Draft,
+        expires_in_us: int,
+        key: str,
+        around: Sequence[int],
+        wait_seconds: float,
     ) -> Entry:
         fields = {
             "amount": None if draft.price_source == NO_ESTIMATE else _usd(draft.held_pico),
@@ -89,6 +107,7 @@ class Api:
             "model": _model(draft),
             "tags": _json(draft.tags_json),
             "expires_in": expires_in_us / 1e6,
+            "around": list(around[:_MOST_AROUND]) or None,
             "wait": wait_seconds or None,
         }
         with self._server.allowing(wait_seconds):

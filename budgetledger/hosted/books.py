@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from budgetledger.caller_warnings import warn
+from budgetledger.callers import holds_around
 from budgetledger.entries import DefaultBudget, Entry
 from budgetledger.errors import (
     InvalidInput,
@@ -25,7 +26,7 @@ from budgetledger.hosted.records import Creation, Record, Reset, shown, turned, 
 from budgetledger.hosted.sending import Seen, Sender
 from budgetledger.journal.drafts import DEFAULT_EXPIRY_SECONDS, HoldRequest, draft_charge
 from budgetledger.journal.holding import Granted
-from budgetledger.journal.journal import Journal
+from budgetledger.journal.journal import Journal, books_of
 from budgetledger.journal.rows.accounts import Ref, no_budget
 from budgetledger.journal.rows.rules import Draft
 from budgetledger.ledger import Ledger
@@ -188,8 +189,8 @@ class HostedBooks:
         if any(self._outbox.after(self._seen.through)):
             self._send(only_changes=True)  # so that these costs count in the decision
         in_us = span_us(expires_in, "expires_in")
-        key = request.key or f"hold-{uuid4().hex}"
-        entry = api.hold(user, prepared.draft, in_us, key, seconds_of(wait))
+        key, around = request.key or f"hold-{uuid4().hex}", holds_around(books_of(self.journal))
+        entry = api.hold(user, prepared.draft, in_us, key, around, seconds_of(wait))
         granted = Granted(entry, Ref(0, 0, self.project, user, 0))
         return HostedHold(self, granted, prepared.estimate)
 

@@ -7,8 +7,13 @@ In reading order:
     transaction         one write transaction, and the caches between transactions
     entry_rows          reads entries back: by number, by key, page by page
     append              appends one row to an account
+    response_ids        the id of a call's response, in the price of its row
+    batch               the same for many rows of one transaction, in few statements
     posting             money rows, repeated in the accounts above; adjustments
     holding             hold, settle, release, extend, expire
+    increasing          raises an open hold
+    waiting_line        which holds wait for room, and which is next; pure
+    stream_limit        whether a stream has used up its hold; pure
     minimal_holds       limits holds for calls of which nothing could be estimated
     standing            the current use of budgets, for decisions; from caches
     reports             the use of budgets at any moment, as known at any other; from rows

@@ -18,7 +18,9 @@ from budgetledger.journal.rows.rules import (
     SETTINGS,
     Draft,
     Head,
+    counts,
     follow,
+    model_totals,
     with_model_totals,
 )
 from budgetledger.journal.standing import head_in, head_of, settings_of
@@ -131,12 +133,14 @@ def insert_after(
     # sqlite3 looks for adapters of bytes but not of bytearray, which is stored alike.
     row = (project_id, account_id, at_us, *values, *totals, bytearray(digest), count)
     entry_id = execute(insert, row).lastrowid
-    if is_listed(draft, budgeted):
+    is_counted = counts(draft, detail)
+    if is_counted and is_listed(draft, budgeted):
         note_answer(execute, account_id, at_us, entry_id, draft)
     late_id = head.late_id
     belongs_us = draft.occurred_at_us if belongs_us is None else belongs_us
     if belongs_us is not None and belongs_us < at_us:
-        execute(statements.INSERT_LATE, late_row(account_id, entry_id, at_us, belongs_us, draft))
+        late = late_row(account_id, entry_id, at_us, belongs_us, draft, is_counted)
+        execute(statements.INSERT_LATE, late)
         late_id = entry_id
     entry = _entry((entry_id, project, name, at_us, *draft, digest))
     of_project = head.whole_id, late_id, head.has_defaults
@@ -148,7 +152,13 @@ def _another_model(tx: Transaction, account: Ref, head: Head, model: str | None)
     if head.model is not None:
         ended = (account.id, head.model, head.recorded_at_us, head.id)
         tx.execute(statements.INSERT_MODEL_RUN, ended)
-    row = None if model is None else tx.execute(_MODEL_HEAD, (account.id, model)).fetchone()
+        if tx.models is not None:
+            tx.models[account.id, head.model] = model_totals(head)
+    if model is None:
+        return with_model_totals(head, None)
+    row = None if tx.models is None else tx.models.get((account.id, model))
+    if row is None:
+        row = tx.execute(_MODEL_HEAD, (account.id, model)).fetchone()
     return with_model_totals(head, row)
 
 
@@ -161,9 +171,13 @@ def recorded(tx: Transaction, account: Ref, draft: Draft) -> Entry | None:
     if key is None:
         return None
     entry = entry_with_key(tx.execute, account.project_id, key)
-    if entry is None:
-        return None
-    if _content(entry) != (account.name, *_content(draft)[1:]):
+    return None if entry is None else as_recorded(entry, account.name, draft)
+
+
+def as_recorded(entry: Entry, account: str, draft: Draft) -> Entry:
+    """*entry*, which has the draft's key. Raises `IdempotencyConflict` for other content."""
+    key = draft.idempotency_key
+    if not is_same(entry, draft, (entry.account, account)):
         raise IdempotencyConflict(
             f"key {key!r} was used for entry {entry.id} ({entry.kind} of {_amount_text(entry)}, "
             f"{entry.model}, for {entry.account}); use another key for another cost",
@@ -173,13 +187,17 @@ def recorded(tx: Transaction, account: Ref, draft: Draft) -> Entry | None:
     return entry
 
 
+def is_same(first: Entry | Draft, second: Draft, of_accounts: tuple[str, str]) -> bool:
+    """Whether two rows with one key have one content, in accounts of these names."""
+    return of_accounts[0] == of_accounts[1] and _content(first) == _content(second)
+
+
 def _content(entry: Entry | Draft) -> tuple[object, ...]:
-    """What a key compares: account, kind, model, references, and the amount or the usage.
+    """What a key compares besides the account: kind, model, references, and amount or usage.
 
     That is what the caller passed: not what the ledger estimated or assumed, which may change with
     the price list, or with another ledger's ``default_output_tokens``.
     """
-    account = entry.account if isinstance(entry, Entry) else None
     is_given, usage = entry.price_source == "given", entry.usage_json
     if entry.kind == "hold":
         amounts = passed_amounts(entry)
@@ -189,7 +207,7 @@ def _content(entry: Entry | Draft) -> tuple[object, ...]:
         amounts = (entry.cost_pico,) if is_given else ()
     if entry.kind == "hold" and usage is not None and ASSUMED_OUTPUT in usage:
         usage = json.loads(usage)["input_tokens"]
-    return account, entry.kind, entry.model, entry.corrects_id, entry.hold_id, usage, *amounts
+    return entry.kind, entry.model, entry.corrects_id, entry.hold_id, usage, *amounts
 
 
 def _amount_text(entry: Entry) -> str:

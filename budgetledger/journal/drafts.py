@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,6 +11,7 @@ from budgetledger.entries import ESTIMATED_USAGE
 from budgetledger.errors import InvalidAmount, InvalidInput, UnreadableResponse
 from budgetledger.journal.rows.answers import with_answer, with_candidates
 from budgetledger.journal.rows.basis import LEAST, NO_ESTIMATE, facts_of
+from budgetledger.journal.rows.response_ids import with_response_id
 from budgetledger.journal.rows.rules import ASSUMED_OUTPUT, Draft
 from budgetledger.money import Amount, count, to_pico
 from budgetledger.names import checked_name, is_name, to_json
@@ -20,7 +20,7 @@ from budgetledger.pricing.estimates import Estimate, estimate
 from budgetledger.pricing.sources import Prices, extreme, priced
 from budgetledger.responses.called_at import called_at
 from budgetledger.responses.readings import CountedAnswer
-from budgetledger.responses.response import Reading, model_of, read_response
+from budgetledger.responses.response import Reading, id_of, model_of, read_response
 from budgetledger.responses.stated_cost import ProviderBill
 from budgetledger.usage import MAX_TOKENS, Usage, checked, positional, to_fields
 from budgetledger.windows import from_us, to_us
@@ -67,7 +67,7 @@ def draft_charge(
         checked_name(key, "key")
     source, used_input, used_output, usage_json, price_json = "given", 0, 0, None, None
     if response is not None or usage is not None:
-        answered, usage, stated_cost = _read(response, model, usage, cost_pico is not None)
+        answered, usage, stated_cost = read = _read(response, model, usage, cost_pico is not None)
         if cost_pico is None:
             at_us = clock() if occurred_at_us is None else occurred_at_us
             at_host = prices.at(*called_at(response))
@@ -81,7 +81,7 @@ def draft_charge(
         is_counted = isinstance(response, CountedAnswer)
         if is_counted and cost_pico is None:
             usage = None
-        price_json = with_answer(price_json, model, answered)
+        price_json = with_response_id(with_answer(price_json, model, answered), read.response_id)
         model = model or answered
         if usage is not None:
             used_input, used_output = usage.input_tokens, usage.output_tokens
@@ -232,9 +232,7 @@ def draft_increase(
     )
 
 
-def _read(
-    response: object, model: str | None, usage: Usage | None, cost_is_known: bool
-) -> tuple[str | None, Usage | None, Decimal | None]:
+def _read(response: object, model: str | None, usage: Usage | None, cost_is_known: bool) -> Reading:
     """The model that answered, its usage, and the stated cost, as far as they can be read."""
     if usage is not None:
         if response is not None:
@@ -244,16 +242,15 @@ def _read(
                 f"usage must be a budgetledger.Usage, got {type(usage).__name__}; "
                 "pass Usage(input_tokens=…, output_tokens=…), or the response itself"
             )
-        return model, checked(usage), None
+        return Reading(model, checked(usage), None)
     try:
         read = response if isinstance(response, Reading) else read_response(response)
-        answered, usage, stated_cost = read
     except UnreadableResponse as error:
         # If a model answered, the call was paid, even if its usage cannot be read.
-        answered, stated_cost = model_of(response), None
-        is_paid = answered is not None or (model is not None and error.is_answer)
+        read = Reading(model_of(response), None, None).with_id(id_of(response))
+        is_paid = read.model is not None or (model is not None and error.is_answer)
         if not is_paid and not cost_is_known:
             raise
-    if answered is not None and not is_name(answered):
-        answered = UNKNOWN_MODEL  # a name that cannot be stored loses its price, not its row
-    return answered, usage, stated_cost
+    if read.model is not None and not is_name(read.model):
+        read = read._replace(model=UNKNOWN_MODEL)  # it loses its price, not its row
+    return read

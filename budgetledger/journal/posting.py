@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from budgetledger.entries import MONEY_KINDS, Entry
+from budgetledger.entries import IMPORTED, MONEY_KINDS, Entry
 from budgetledger.errors import IdempotencyConflict, InvalidAmount, UnknownEntry
 from budgetledger.journal.alerts import raise_alerts
 from budgetledger.journal.append import Appended, append, recorded
@@ -14,7 +14,7 @@ from budgetledger.journal.entry_rows import entry_with_id
 from budgetledger.journal.rows import accounts, statements
 from budgetledger.journal.rows.accounts import Ref
 from budgetledger.journal.rows.answers import answer_in, with_answer
-from budgetledger.journal.rows.rules import EVER, Draft
+from budgetledger.journal.rows.rules import EVER, OF_IMPORT, Draft
 from budgetledger.journal.standing import above, ancestors, head_of, settings_of
 from budgetledger.journal.transaction import Transaction
 from budgetledger.money import to_pico, to_usd
@@ -70,7 +70,7 @@ def adjust(
     project_id = accounts.find_project(execute, project)
     corrected = entry_with_id(execute, project_id, entry_id)
     if corrected is None or corrected.kind not in MONEY_KINDS or corrected.kind == "adjustment":
-        what = "no entry" if corrected is None else f"a {corrected.kind}, not a charge,"
+        what = "no entry" if corrected is None else f"no charge but a row of kind {corrected.kind}"
         raise UnknownEntry(
             f"there is {what} with id {entry_id} in project {project!r}; "
             "pass the id of a charge or settle, as `entries` lists them"
@@ -105,14 +105,16 @@ def adjust(
         draft = draft._replace(cost_pico=to_pico(amount, "amount", signed=True, one_entry=True))
     _check_net(corrected, stated, draft.cost_pico or 0)
     places = _repeated_in(tx, corrected.id)  # where it counts, even if parents changed
-    whole_id = head_of(tx, account).whole_id
+    is_imported = corrected.kind == IMPORTED
+    whole_id = None if is_imported else head_of(tx, account).whole_id
     if whole_id is not None and whole_id not in places:  # recorded before * was there
         belongs_us = places[account.id]
         where = (whole_id, corrected.id, EVER, belongs_us)
         if execute(compiled(statements.IS_PRIOR), where).fetchone() is not None:
             places[whole_id] = belongs_us
     above_ids = [account_id for account_id in places if account_id != account.id]
-    return post_along(tx, account, above_ids, draft, (corrected.hash.hex(),), places.__getitem__)
+    detail = corrected.hash.hex(), *(OF_IMPORT if is_imported else ())
+    return post_along(tx, account, above_ids, draft, detail, places.__getitem__)
 
 
 def _check_net(corrected: Entry, stated: int, amount_pico: int) -> None:

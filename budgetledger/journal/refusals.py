@@ -48,7 +48,8 @@ def refusal(
     (check, level), retry_at_us = refused[longest], waits[longest]
     budget, window, posted, held = check
     requested = need.of(budget.measure)
-    refusing, own = [one for one, _ in refused], _held_around(tx, refused, around)
+    refusing = [one for one, _ in refused]
+    own, own_ids = _held_around(tx, refused, around)
     others = [one.held - held for one, held in zip(refusing, own, strict=True)]
     is_blocked = would_fit_without(refusing, others, need)
     retry_after = None if retry_at_us is None else max(0, retry_at_us - tx.now_us) / 1e6
@@ -66,8 +67,8 @@ def refusal(
     )
     if why:
         message += why
-    elif any(own) and would_fit_without(refusing, own, need):
-        message += _OWN.format(hold_id=around[0])
+    elif own_ids and would_fit_without(refusing, own, need):
+        message += _without(own_ids)
     return BudgetExceededError(
         message,
         account=level.account.name,
@@ -88,17 +89,21 @@ def refusal(
             for (check, level), freed in zip(refused, others, strict=True)
         },
         largest_output=None,
-        least_available={
-            measure: min(
-                (check.available for check in checks if check.budget.measure == measure),
-                default=None,
-            )
-            for measure in ("usd", "tokens", "requests")
-        },
+        least_available=_least_available(checks),
         current_cost=float(used),
         max_budget=float(limit),
         message=message,
     )
+
+
+def _least_available(checks: Sequence[Check]) -> dict[str, int | None]:
+    """By measure; None for one that no budget has."""
+    return {
+        measure: min(
+            (check.available for check in checks if check.budget.measure == measure), default=None
+        )
+        for measure in ("usd", "tokens", "requests")
+    }
 
 
 def _advice(refused: Check, requested: int, retry_after: float | None, is_blocked: bool) -> str:
@@ -111,17 +116,19 @@ def _advice(refused: Check, requested: int, retry_after: float | None, is_blocke
     return f"retry {when}, ask for less, or raise the limit"
 
 
-_OWN = (
-    "; it would be granted without hold {hold_id} of a call around this one: if both are for the "
-    "same call, meter it once (metered, wrap, or a hold's with block)"
-)
+def _without(hold_ids: Sequence[int]) -> str:
+    holds, calls = ("holds", "calls") if len(hold_ids) > 1 else ("hold", "a call")
+    return (
+        f"; it would be granted without {holds} {', '.join(map(str, hold_ids))} of {calls} around "
+        "this one: if it is the same call, meter it once (metered, wrap, or a hold's with block)"
+    )
 
 
 def _held_around(
     tx: Transaction, refused: Sequence[tuple[Check, Level]], around: Sequence[int]
-) -> list[int]:
-    """What the holds *around* take from each of the budgets that refuse."""
-    held = []
+) -> tuple[list[int], list[int]]:
+    """What the holds *around* take from each of the budgets that refuse; and which of them do."""
+    held, holding = [], dict.fromkeys(around, False)
     for check, level in refused:
         units = 0
         for hold_id in around:
@@ -129,8 +136,9 @@ def _held_around(
             row = tx.execute(compiled(statements.HELD_AROUND), where).fetchone()
             if row is not None and counts(check.budget, row[0]):
                 units += Need(row[1], row[2]).of(check.budget.measure)
+                holding[hold_id] = True
         held.append(units)
-    return held
+    return held, [hold_id for hold_id in around if holding[hold_id]]
 
 
 def _retry_at(tx: Transaction, level: Level, refused: Check, need: Need) -> int | None:

@@ -7,16 +7,23 @@ those that belong before the window or its end and were recorded after that.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 from operator import add
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from budgetledger.entries import Balance, Budget, BudgetStatus, Measure
 from budgetledger.journal.rows import statements
 from budgetledger.journal.rows.accounts import Ref, no_budget
 from budgetledger.journal.rows.answers import Counted, answers_counted, each_of
 from budgetledger.journal.rows.late import late_totals
-from budgetledger.journal.rows.prior import prior_by_model, prior_rows, prior_within
+from budgetledger.journal.rows.prior import (
+    is_counted,
+    prior_by_model,
+    prior_rows,
+    prior_unstated,
+    prior_within,
+)
 from budgetledger.journal.rows.rules import BY_IDENTITY, EVER, of_measure
 from budgetledger.money import PICO, Sum, to_usd
 from budgetledger.pricing.identity import covers
@@ -216,39 +223,44 @@ def balance(
     rolling windows, if they were taken by the moment. *now_us* None leaves them out.
     """
     open_holds = [] if now_us is None else _open_holds(execute, account.id, now_us)
-    taken = None if now_us is None or moment_us >= now_us else moment_us
-    statuses = []
     prior = prior_rows(execute, account.id, known_us) if account.name == "*" else {}
+    statuses = []
     for budget in budgets_in_force(execute, account.id, account.name, moment_us, known_us):
         window = window_of(execute, account.id, budget, moment_us, known_us)
         counted = counted_by(execute, account.id, budget)
         used = posted(execute, account.id, window, known_us, counted)
         if budget.name in prior:
             used = _plus(used, prior_within(execute, prior[budget.name], window))
-        if budget.period.per == "rolling" and now_us is not None and taken is not None:
-            held = _held(_open_holds(execute, account.id, now_us, taken), budget)
-        else:
-            held = _held(open_holds, budget) if _holds_now(window, now_us) else _NOT_HELD
+        held = _NOT_HELD
+        if budget.period.per == "rolling" and now_us is not None and moment_us < now_us:
+            held = _held(_open_holds(execute, account.id, now_us, moment_us), budget)
+        elif _holds_now(window, now_us):
+            held = _held(open_holds, budget)
         statuses.append(_status(budget, window, used.of(budget.measure), held.of(budget.measure)))
     in_usd = [status for status in statuses if status.budget.measure == "usd"]
-    if in_usd:
-        reported = min(in_usd, key=lambda one: (one.budget.name != DEFAULT_BUDGET, one.available))
-        budget, window, spent, held_usd, available = reported
-        limit, counted = budget.limit, counted_by(execute, account.id, budget)
-    else:
-        window, limit, available, counted = Window(None, None), None, None, None
+    status = min(
+        in_usd, key=lambda one: (one.budget.name != DEFAULT_BUDGET, one.available), default=None
+    )
+    reported = status and status.budget
+    window = Window(None, None) if status is None else status.window
+    unpriced, assumed = _unstated(execute, account.id, window, known_us, reported)
+    if reported is not None and reported.name in prior:
+        where = (account.project_id, account.id, prior[reported.name], window, known_us)
+        earlier = prior_unstated(execute, *where)
+        unpriced, assumed = unpriced + earlier[0], assumed + earlier[1]
+    if status is None:
         spent = to_usd(posted(execute, account.id, window, known_us).pico)
-        held_usd = to_usd(_held(open_holds, None).pico)
+        in_hold = to_usd(_held(open_holds, None).pico)
     return Balance(
         account=account.name,
-        limit=limit,  # type: ignore[arg-type]  # Decimal, as the measure is usd
-        posted=spent,  # type: ignore[arg-type]
-        held=held_usd,  # type: ignore[arg-type]
-        available=available,  # type: ignore[arg-type]
+        limit=status and status.budget.limit,  # type: ignore[arg-type]  # Decimal, as it is in usd
+        posted=spent if status is None else status.posted,  # type: ignore[arg-type]
+        held=in_hold if status is None else status.held,  # type: ignore[arg-type]
+        available=status and status.available,  # type: ignore[arg-type]
         window=window,
-        unpriced=_unpriced(execute, account.id, window, known_us, counted),
+        unpriced=unpriced,
         budgets=tuple(statuses),
-        assumed=to_usd(_assumed(execute, account.id, window, known_us, counted)),
+        assumed=to_usd(assumed),
     )
 
 
@@ -290,27 +302,23 @@ def _belonging(window: Window, known_us: int) -> tuple[int, ...]:
     return start_us, known_us, start_us, EVER if window.end_us is None else window.end_us, known_us
 
 
-def _unpriced(
-    execute: Execute, account_id: int, window: Window, known_us: int, counted: Counted | None
-) -> int:
-    when = _belonging(window, known_us)
-    count = 0
-    for model in (None,) if counted is None else counted.models:
-        rows = execute(compiled(statements.UNPRICED), (account_id, model, model, *when))
-        count += rows.fetchone()[0]
-    return count
+def _unstated(
+    execute: Execute, account_id: int, window: Window, known_us: int, budget: Budget | None
+) -> tuple[int, int]:
+    """The calls in *window* without a price, and the sum of its assumed costs, in picodollars.
 
+    Of what *budget* counts, unless None; without what was stated since.
+    """
+    where = (account_id, *_belonging(window, known_us))
 
-def _assumed(
-    execute: Execute, account_id: int, window: Window, known_us: int, counted: Counted | None
-) -> int:
-    when = _belonging(window, known_us)
-    sum_pico = 0
-    for model in (None,) if counted is None else counted.models:
-        where = (account_id, model, model, *when)
-        micro, pico = execute(compiled(statements.ASSUMED), where).fetchone()
-        sum_pico += int(micro) * 1_000_000 + int(pico)
-    return sum_pico
+    def counted(statement: str) -> Iterator[list[Any]]:
+        for model, price_json, *units in execute(compiled(statement), where).fetchall():
+            if budget is None or is_counted(budget, model, price_json):
+                yield units
+
+    unpriced = sum(count for (count,) in counted(statements.UNPRICED))
+    parts = counted(statements.ASSUMED)
+    return unpriced, sum(int(micro) * 1_000_000 + int(pico) for micro, pico in parts)
 
 
 def model_costs(execute: Execute, account: Ref, window: Window, known_us: int) -> dict[str, Posted]:

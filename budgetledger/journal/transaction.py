@@ -118,9 +118,11 @@ class Transaction:
     The time is read under the write lock: read before, it would let racing callers write into
     the wrong window. ``alerts`` reach the caller once the rows are durable; ``passed``: the ids
     of accounts with a hold past its deadline; ``makes_room``: whether a hold was closed.
+    ``models``, by account id and model: the running totals where a run of the model ended in this
+    transaction, if it appends many rows.
     """
 
-    __slots__ = ("alerts", "execute", "makes_room", "memory", "now_us", "passed")
+    __slots__ = ("alerts", "execute", "makes_room", "memory", "models", "now_us", "passed")
 
     def __init__(self, execute: Execute, now_us: int, memory: Memory) -> None:
         self.execute = execute
@@ -129,3 +131,4 @@ class Transaction:
         self.alerts: tuple[Alert, ...] = ()
         self.passed: frozenset[int] = frozenset()
         self.makes_room = False
+        self.models: dict[tuple[int, str], tuple[int | None, ...]] | None = None

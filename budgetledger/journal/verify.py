@@ -16,6 +16,7 @@ from budgetledger.journal.rows.rules import (
     SETTINGS,
     Draft,
     Head,
+    counts,
     follow,
     genesis,
     model_totals,
@@ -156,8 +157,10 @@ def _journal_problems(
         head = Head._make((row_hash, recorded_at_us, *row_totals, *place))
         if draft.model is not None:
             models[draft.model] = model_totals(head)
-        answers.pass_row(entry_id, recorded_at_us, draft)
-        late.pass_row(entry_id, recorded_at_us, draft)
+        is_counted = counts(draft, detail or ())
+        if is_counted:
+            answers.pass_row(entry_id, recorded_at_us, draft)
+        late.pass_row(entry_id, recorded_at_us, draft, is_counted)
         count_row()
     problems += _index_problems(execute, account_id, account, runs, answers.rows, late)
     return problems
@@ -191,6 +194,6 @@ def _detail(execute: Execute, draft: Draft, entry_id: int) -> tuple[object, ...]
     row: tuple[object, ...] | None = execute(
         compiled(_DETAILS[draft.kind]), (belonging_to,)
     ).fetchone()
-    if draft.kind == "budget" and row is not None and row[-1] is None:
-        return row[:-1]  # as before thresholds existed
+    if draft.kind in ("budget", "adjustment") and row is not None and row[-1] is None:
+        return row[:-1]  # as before thresholds, and imported entries, existed
     return row

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from budgetledger.entries import MONEY_KINDS
+from budgetledger.entries import IMPORTED, MONEY_KINDS
 from budgetledger.journal.rows import statements
 from budgetledger.journal.rows.answers import models_of
 from budgetledger.journal.rows.problem import Problem
@@ -109,7 +109,7 @@ def hierarchy_problems(execute: Execute, counted_from: int) -> Iterator[Problem]
         elif kind == "settle" and closed is not None:
             whole = [one for one in hierarchy.whole(project_id) if one not in closed.counted_on]
             missing = closed.counted_on[1:] + whole
-        elif kind in MONEY_KINDS and entry_id >= counted_from:
+        elif kind in MONEY_KINDS and kind != IMPORTED and entry_id >= counted_from:
             missing = hierarchy.above(account_id, project_id)
     if missing:
         yield Problem("the row is not repeated in the journals above", None, last_id)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from budgetledger.entries import Budget
 from budgetledger.journal.append import append
 from budgetledger.journal.reports import window_of
 from budgetledger.journal.rows import statements
 from budgetledger.journal.rows.accounts import Ref, last_time
-from budgetledger.journal.rows.prior import parts_of, prior_detail, prior_rows, scope_of
+from budgetledger.journal.rows.prior import Part, parts_of, prior_detail, prior_rows, scope_of
 from budgetledger.journal.rows.rules import EVER, Draft
 from budgetledger.journal.transaction import Transaction
+from budgetledger.money import PICO, to_usd
 from budgetledger.storage.dialect import compiled
 
 
@@ -31,10 +34,16 @@ def count_earlier(tx: Transaction, whole: Ref, budget: Budget, was: Budget | Non
     if not parts and prior_id is None and not listed:
         return
     detail = prior_detail(budget.name, start_us, parts)
-    entry = append(tx, whole, Draft("prior"), detail).entry
+    entry = append(tx, whole, Draft("prior", note=_note(budget.name, parts)), detail).entry
     tx.execute(statements.INSERT_PRIOR, (entry.id, whole.id, budget.name, start_us))
     for part in parts:
         tx.execute(statements.INSERT_PRIOR_PART, (entry.id, *part))
+
+
+def _note(budget: str, parts: Sequence[Part]) -> str:
+    usd, pico, _, requests = parts[-1][1:] if parts else (0, 0, 0, 0)
+    calls = f"{requests} earlier call{'' if requests == 1 else 's'}"
+    return f"budget {budget!r} counts {calls}: {to_usd(usd * PICO + pico):f} USD"
 
 
 def _list_open_holds(tx: Transaction, whole: Ref) -> bool:

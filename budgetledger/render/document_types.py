@@ -86,6 +86,31 @@ class BudgetStatus(Budget):
     window: Window
 
 
+class Forecast(TypedDict):
+    """Where spending leads at one rate."""
+
+    reached_at: datetime | None
+    """When the limit is reached; null if not before the window ends, or within a year."""
+    at_end: Decimal | int | None
+    """What will be posted at the end of the window; null without an end."""
+
+
+class Pace(TypedDict):
+    """Where the spending of a budget leads."""
+
+    linear: Forecast
+    """At the mean rate of the window so far."""
+    weekday: Forecast | None
+    """At the mean of each weekday in the last 28 days; null before there are as many."""
+
+
+class BudgetPace(BudgetStatus):
+    """A budget, its use, and its pace."""
+
+    pace: Pace | None
+    """Null before three full days, for a rolling window, and once the limit is reached."""
+
+
 class Balance(TypedDict):
     """What an account spent in a window and may still spend, in US dollars."""
 
@@ -250,6 +275,61 @@ class Price(TypedDict):
     effective_at: datetime
     recorded_at: datetime
     note: str | None
+
+
+class Figures(TypedDict):
+    """Sums over calls."""
+
+    requests: int
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    """The part of `input_tokens` that was read from a cache."""
+    cost: Decimal
+    """US dollars, without what is unpriced."""
+    unpriced: int
+    """Requests whose cost is not known."""
+    assumed: int
+    """Requests that cost what was held for them."""
+    assumed_cost: Decimal
+    estimated: int
+    """Requests whose tokens were counted."""
+    estimated_cost: Decimal
+
+
+class ReportRow(Figures):
+    """One line of a report."""
+
+    name: str | None
+    """A period's start in the report's time zone, or what the calls have in common."""
+    window: Window | None
+    """The period; null in reports by something else."""
+    depth: int
+    """How many accounts are above it in a tree."""
+    cells: list[Figures]
+    """In the order of `column_names`."""
+    budget: BudgetPace | None
+    """In a report by account."""
+
+
+class Report(TypedDict):
+    """Sums of calls where they belong in time, each call once."""
+
+    project: str
+    account: str | None
+    by: str
+    columns: str | None
+    window: Window
+    as_of: datetime | None
+    column_names: list[str | None]
+    rows: list[ReportRow]
+    total: Figures
+    column_totals: list[Figures]
+    average_cost: Decimal
+    """US dollars for each row."""
+    previous_window: Window | None
+    """The range of equal length before; null without a start."""
+    previous: Figures | None
 
 
 class RepricedCall(TypedDict):

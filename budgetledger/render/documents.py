@@ -27,6 +27,7 @@ from budgetledger.windows import Period, Window, from_us, to_us
 
 if TYPE_CHECKING:
     from budgetledger.holds import BaseHold
+    from budgetledger.imports.importing import Imported
     from budgetledger.journal.verify import Verification
     from budgetledger.prices import OwnPrice, Repriced
     from budgetledger.pricing.estimates import Estimate
@@ -349,3 +350,10 @@ def verification_json(verification: Verification, path: str) -> dict[str, Any]:
     """How many rows were recounted, and every difference."""
     problems = [problem._asdict() for problem in verification.problems]
     return {"path": path, "ok": verification.ok, **verification._asdict(), "problems": problems}
+
+
+def imported_json(done: Imported, source: str, is_rehearsal: bool) -> dict[str, Any]:
+    """What an import of a log recorded, and what it left out."""
+    skipped = [one._asdict() for one in done.skipped]
+    dry_run = {"dry_run": True} if is_rehearsal else {}
+    return {"source": source, **done._asdict(), "skipped": skipped, **dry_run}

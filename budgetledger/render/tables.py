@@ -32,6 +32,7 @@ from budgetledger.render.text import (
     exact_percent,
     is_minimal,
     limit_text,
+    pace_text,
     percent,
     plain,
     quantity,
@@ -40,6 +41,7 @@ from budgetledger.render.text import (
     used,
     window_text,
 )
+from budgetledger.reporting import BudgetPace, Pace
 
 if TYPE_CHECKING:  # keep messages and --help fast
     from budgetledger.holds import Hold
@@ -162,17 +164,29 @@ def show_entries(
             label(out, entry_text(entry, settings.get(entry.id))),
         ]
         rows.append(row)
-    _print_rows(out, headers, rows)
+    print_rows(out, headers, rows)
 
 
-def show_balance(out: Console, balance: Balance, project: str, now: datetime) -> None:
-    """An account and each of its budgets: how full, how much is left, until when."""
+def show_balance(
+    out: Console,
+    balance: Balance,
+    project: str,
+    now: datetime,
+    paces: Mapping[str, Pace | None] | None = None,
+) -> None:
+    """An account and each of its budgets: how full, how much is left, until when.
+
+    *paces*: where the budgets lead, by name.
+    """
     out.print(label(out, balance.account, "bold"), label(out, f"(project {project})", "dim"))
     if not balance.budgets:
         out.print(f"no budget; spent {usd(balance.posted)} so far", soft_wrap=True)
     for status in balance.budgets:
         out.print()
         _show_budget(out, status, now)
+        pace = (paces or {}).get(status.budget.name)
+        if pace is not None:
+            out.print(f"  {pace_text(pace, status)}", soft_wrap=True)
     if balance.assumed:
         out.print()
         remark = (
@@ -217,7 +231,7 @@ def show_accounts(
     for each account. Names and amounts are never cut. Many accounts are a table without bars.
     """
     if len(accounts) > _MANY:
-        _print_rows(out, *_accounts_rows(out, accounts, balances, now, 0))
+        print_rows(out, *_accounts_rows(out, accounts, balances, now, 0))
         return
     for bar_width in _ACCOUNT_BARS:
         headers, rows = _accounts_rows(out, accounts, balances, now, bar_width)
@@ -256,7 +270,7 @@ def _accounts_rows(
     return headers, rows
 
 
-def _print_rows(
+def print_rows(
     out: Console, headers: Sequence[str], rows: Sequence[Sequence[RenderableType]]
 ) -> None:
     """Print a table; on a terminal that is too narrow for its words, a few lines for each row.
@@ -354,8 +368,12 @@ def _lines_of(facts: Sequence[Text], width: int) -> list[Text]:
     return lines
 
 
-def show_statuses(out: Console, statuses: Sequence[BudgetStatus], now: datetime) -> None:
-    """Budgets that are near their limit or exceeded, with what is left and until when."""
+def show_statuses(out: Console, paces: Sequence[BudgetPace], now: datetime) -> None:
+    """Budgets that are near their limit or exceeded, with what is left and until when.
+
+    Below the table, where they lead.
+    """
+    statuses = [one.status for one in paces]
     headers = "account", "budget", "state", ">used", ">posted", ">limit", ">available", "turns in"
     rows: list[list[RenderableType]] = []
     for status in statuses:
@@ -370,7 +388,16 @@ def show_statuses(out: Console, statuses: Sequence[BudgetStatus], now: datetime)
                 _turns_in(status.window, now),
             ]
         )
-    _print_rows(out, headers, rows)
+    print_rows(out, headers, rows)
+    show_paces(out, paces)
+
+
+def show_paces(out: Console, paces: Sequence[BudgetPace]) -> None:
+    """A line for each budget that has a pace."""
+    for status, pace in paces:
+        if pace is not None:
+            name = f"{status.budget.account}, {status.budget.name}: "
+            out.print(label(out, name + pace_text(pace, status)), soft_wrap=True)
 
 
 def show_holds(out: Console, holds: Sequence[Hold]) -> None:
@@ -396,7 +423,7 @@ def show_holds(out: Console, holds: Sequence[Hold]) -> None:
         held_tokens = sum(passed_tokens(hold.entry) or 0 for hold in holds)
         total = usd(amount, decimals), f"{held_tokens:,}" if held_tokens else ""
         rows.append([Text(cell, "bold") for cell in ("", "total", "", *total, "", "", "")])
-    _print_rows(out, headers, rows)
+    print_rows(out, headers, rows)
 
 
 def show_alerts(out: Console, alerts: Sequence[Alert], now: datetime) -> None:
@@ -416,7 +443,7 @@ def show_alerts(out: Console, alerts: Sequence[Alert], now: datetime) -> None:
             window_text(alert.window, now),
         ]
         rows.append(row)
-    _print_rows(out, headers, rows)
+    print_rows(out, headers, rows)
 
 
 def _amount(amount: Decimal | int) -> str:

@@ -10,11 +10,12 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from budgetledger.entries import Budget, DefaultBudget, Entry
+from budgetledger.entries import Budget, BudgetStatus, DefaultBudget, Entry
 from budgetledger.journal.row_settings import Ended, Setting, Shift
 from budgetledger.journal.rows.basis import NO_ESTIMATE, passed_tokens
 from budgetledger.prices import OwnPrice
-from budgetledger.windows import Period, Window
+from budgetledger.reporting import Pace
+from budgetledger.windows import Period, Window, from_us
 
 
 def plain(text: object, encoding: str | None = None) -> str:
@@ -104,6 +105,31 @@ def limit_text(budget: Budget | DefaultBudget) -> str:
     return f"{quantity(budget.limit, budget.measure)} {cadence(budget.period)}{model}"
 
 
+def pace_text(pace: Pace, status: BudgetStatus) -> str:
+    """Where a budget leads: ``at this rate the limit is reached on 2026-03-14``, or a range."""
+    ends = sorted(one.at_end for one in pace.forecasts if one.at_end is not None)
+    moments = sorted(one.reached_us for one in pace.forecasts if one.reached_us is not None)
+    zone, measure = status.window.timezone, status.budget.measure
+    days = [from_us(us, zone).date().isoformat() for us in moments]
+    spent = " to ".join(dict.fromkeys(about(one, measure) for one in ends))
+    if not days:
+        rest = f"{spent} by the end" if spent else "the limit is not reached within a year"
+        return f"at this rate {rest}"
+    between = " to ".join(dict.fromkeys(days))
+    if len(days) == len(pace.forecasts):
+        return f"at this rate the limit is reached on {between}"
+    return f"at this rate the limit may be reached on {between}" + (
+        f" ({spent} by the end)" if spent else ""
+    )
+
+
+def about(amount: Decimal | int, measure: str) -> str:
+    """An estimated amount, dollars to the cent."""
+    if isinstance(amount, Decimal):
+        return usd(amount.quantize(Decimal("0.01")))
+    return quantity(amount, measure)
+
+
 def alerts_text(budget: Budget | DefaultBudget) -> str:
     """``alerts at 50 % and 80 %``; empty for a budget without alerts."""
     *others, last = map(exact_percent, budget.alert_at or [Decimal(0)])
@@ -166,6 +192,8 @@ def entry_text(entry: Entry, setting: Setting | None = None) -> str:
         what = f"corrects {entry.corrects_id}"
     elif kind == "parent":  # the note is the parent's name
         what, note = f"under {note or 'no other account'}", None
+    elif kind == "prior":  # the note says it
+        what = "" if note else "counts earlier calls"
     else:
         what = kind if setting is None else setting_text(setting)
     repeated = "" if entry.origin_id is None else f"repeats {entry.origin_id}"

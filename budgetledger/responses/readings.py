@@ -29,7 +29,7 @@ def answer_of_stream(
     has no usage, and the cost is what was held.
     """
     used = stream.usage(model, input_tokens)
-    answer = Reading(used.model or model, used.usage, used.cost)
+    answer = Reading(used.model or model, used.usage, used.cost).with_id(stream.response_id)
     if stream.is_failed:
         return FailedAnswer(answer.model, None, None), None
     if used.reported or used.cost is not None:
@@ -46,5 +46,7 @@ def answer_of_stream(
     elif hides_reasoning(answer.model):
         why = "no usage came with the stream, and the model's reasoning is hidden"
     else:
-        return CountedAnswer(*answer), "estimated: no usable usage came with the stream"
+        return CountedAnswer(*answer).with_id(
+            answer.response_id
+        ), "estimated: no usable usage came with the stream"
     return answer._replace(usage=None), f"assumed: {why}"

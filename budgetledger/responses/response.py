@@ -8,12 +8,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 from budgetledger.errors import UnreadableResponse
 from budgetledger.responses.belief import is_believed
 from budgetledger.responses.enclosed import enclosed_in
-from budgetledger.responses.fields.by_name import Fields, fields
+from budgetledger.responses.fields.by_name import Fields, fields, first, text
 from budgetledger.responses.fields.model_name import model_named
 from budgetledger.responses.stated_cost import litellm_cost, provider_bill
 from budgetledger.responses.token_counts import is_token_count
@@ -27,17 +27,31 @@ _INSTEAD = (
 )
 
 
-class Reading(NamedTuple):
+class _Facts(NamedTuple):
+    model: str | None
+    usage: Usage | None
+    cost: Decimal | None
+
+
+class Reading(_Facts):
     """What was read from a response: ``model`` that answered, ``usage``, and ``cost`` in USD.
 
     ``cost`` is LiteLLM's own figure where it gave one above 0, exactly as it printed it, and 0 for
     an answer from its cache; else the exact bill that a provider states in US dollars, a
-    `ProviderBill`. ``usage`` and ``cost`` are never both None.
+    `ProviderBill`. ``usage`` and ``cost`` are never both None. ``response_id`` is the response's
+    own id, where it has one.
     """
 
-    model: str | None
-    usage: Usage | None
-    cost: Decimal | None
+    response_id: str | None = None
+
+    def _replace(self, **changes: Any) -> Self:
+        return super()._replace(**changes).with_id(self.response_id)
+
+    def with_id(self, response_id: str | None) -> Self:
+        """Set ``response_id``; returns the reading itself."""
+        if response_id is not None:
+            self.response_id = response_id
+        return self
 
 
 def read_response(response: object) -> Reading:
@@ -60,6 +74,21 @@ def read_response(response: object) -> Reading:
         raise UnreadableResponse(
             f"reading a {_type_name(response)} raised {type(error).__name__}; {_INSTEAD}"
         ) from error
+
+
+def id_in(source: Fields) -> str | None:
+    """The id of a response in its fields; None if it has none."""
+    return text(first(source, "id", "responseId", "response_id"))
+
+
+def id_of(response: object) -> str | None:
+    """The id of a response; None if it has none, or cannot be read."""
+    try:
+        source = fields(response)
+        inner, _ = enclosed_in(source)
+        return id_in(source if inner is None else fields(inner))
+    except Exception:
+        return None
 
 
 def model_of(response: object) -> str | None:
@@ -98,7 +127,7 @@ def read_fields(response: object, source: Fields, *, stream: bool, batch: bool =
         if cost is None:
             raise
         usage = None
-    return Reading(model_named(source), usage, cost)
+    return Reading(model_named(source), usage, cost).with_id(id_in(source))
 
 
 def _usage(source: Fields, sent_usage: object, usage_fields: Fields, batch: bool) -> Usage | None:

@@ -18,7 +18,7 @@ from budgetledger.responses.failures import is_failure
 from budgetledger.responses.fields.by_name import Fields, fields, items
 from budgetledger.responses.fields.by_name import get as _get
 from budgetledger.responses.fields.service_tiers import tier_word
-from budgetledger.responses.response import model_of, read_fields
+from budgetledger.responses.response import id_of, model_of, read_fields
 from budgetledger.responses.stream_events import event_of
 from budgetledger.responses.usage_field import usage_field
 from budgetledger.tokens import count_tokens
@@ -73,6 +73,8 @@ class StreamReading:
         self._recognised = False  # some chunk had a known shape
         self._failed = False  # some chunk says so
         self._model: str | None = None
+        self.response_id: str | None = None
+        """The id of the response, once a chunk had it."""
         self._usage: Usage | None = None
         self._cost: Decimal | None = None
         self._tier: str | None = None
@@ -256,6 +258,7 @@ class StreamReading:
         told = _get(source, "service_tier")
         if isinstance(told, str):  # a later one is truer: first the one asked for is told
             self._tier = tier_word(told)
+        self.response_id = self.response_id or id_of(source)
         name = model_of(source)
         if name is not None and not (self._model and name.endswith(f"/{self._model}")):
             self._model = name

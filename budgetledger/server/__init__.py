@@ -9,6 +9,7 @@ Imports words, storage, journal, verbs, ledger, render, litellm and wallet. In r
     state               what endpoints share: the ledger as each project sees it
     gate                whether a request may use a project
     access_tokens       bearer tokens
+    leaving             ends a request that waits when its client leaves
     http                bodies in, errors out
     api                 the operations of the JSON API, and their table
     default_budget_api  the operations on default budgets

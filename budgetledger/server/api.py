@@ -10,6 +10,7 @@ import asyncio
 from functools import partial
 
 from budgetledger.aio import AsyncHold
+from budgetledger.callers import enclosed
 from budgetledger.entries import Account, Alert
 from budgetledger.errors import HoldAlreadyClosed, InvalidInput, UnknownEntry
 from budgetledger.holds import granted_of
@@ -17,6 +18,7 @@ from budgetledger.journal import holding, settings
 from budgetledger.journal.budget_terms import budget_change
 from budgetledger.journal.entry_rows import entry_with_key, page
 from budgetledger.journal.holding import find_hold
+from budgetledger.journal.journal import books_of
 from budgetledger.journal.rows.accounts import find_project
 from budgetledger.journal.rows.rules import EVER
 from budgetledger.names import checked_name, checked_reason
@@ -49,7 +51,9 @@ _ROWS = 100
 
 async def hold(call: Call) -> doc.Hold:
     """Hold an amount for a call before it is sent, if every budget that applies allows it."""
-    held = await call.ledger.hold(call.account, key=call.key, **call.fields)
+    fields = dict(call.fields)
+    with enclosed(books_of(call.journal), fields.pop("around", ())):
+        held = await call.ledger.hold(call.account, key=call.key, **fields)
     call.service.remember(call.project, granted_of(held))
     return _hold(held)
 

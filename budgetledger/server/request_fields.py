@@ -116,6 +116,12 @@ Tokens: TypeAlias = Annotated[int, Field(ge=0, le=MAX_TOKENS), BeforeValidator(_
 QueryCount: TypeAlias = Annotated[int, Field(ge=0, le=_MOST), BeforeValidator(_digits), _COUNT]
 QueryRows: TypeAlias = Annotated[int, Field(ge=1, le=MOST_ROWS), BeforeValidator(_digits), _ROWS]
 
+Ids: TypeAlias = Annotated[
+    list[Annotated[int, Field(ge=0, le=_MOST)]],
+    Field(max_length=100, fail_fast=True),
+    MustBe("a list of up to 100 ids"),
+]
+
 _WAIT = MustBe(f"seconds above 0, at most {_LONGEST_WAIT:.0f}")
 _SPAN = MustBe(f"seconds above 0, at most {_LONGEST_SPAN}")
 Seconds: TypeAlias = Annotated[float, Field(gt=0, le=_LONGEST_WAIT), _WAIT]

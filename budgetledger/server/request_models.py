@@ -12,6 +12,7 @@ from budgetledger.server.request_fields import (
     Count,
     Fields,
     Flag,
+    Ids,
     Moment,
     Money,
     Name,
@@ -82,11 +83,16 @@ class HowMuch(Prompt):
 
 
 class NewHold(HowMuch):
-    """What to hold, for how many seconds, and how long to wait while open holds are in the way."""
+    """What to hold, for how many seconds, and how long to wait while open holds are in the way.
+
+    `around` has the ids of the holds of the calls around this one, innermost first: a refusal
+    that they cause says so, and does not wait for them.
+    """
 
     tags: Object | None = None
     expires_in: Seconds | None = None
     wait: Turn | None = None
+    around: Ids | None = None
 
 
 class Extension(Fields):

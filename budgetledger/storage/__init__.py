@@ -7,9 +7,11 @@ In reading order:
     writer              one queue: one transaction commits for all callers that wait
     process_lock        the lock file by which processes take turns
     on_demand_thread    a thread that exists while it is needed
+    waking              wakes what waits, in this process, for a write
     protocols           the driver interface that the store uses
     dialect             rewrites SQL for each driver
     schema              finds, compares and upgrades the schema
+    dictionary          what tables, views and columns mean
     sqlite/             a file: connection, store
-    postgres/           a server: url, connection, schema, store
+    postgres/           a server: url, connection, listening, schema, store
 """

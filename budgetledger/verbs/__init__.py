@@ -2,7 +2,9 @@
 
 Imports words, pricing, storage and journal. By what a caller asks for:
     hold_requests       hold, can_afford, holds
+    waiting             hold(wait=): the line of holds that wait for room, and its thread
     charging            charge, adjust
+    charging_many       charge_many
     default_budgets     set_default_budget, remove_default_budget, default_budgets
     price_terms         set_price, remove_price
     repricing           reprice

@@ -14,6 +14,7 @@ from budgetledger.journal.journal import Journal
 from budgetledger.journal.posting import adjust
 from budgetledger.journal.rows import accounts, statements
 from budgetledger.journal.rows.rules import Draft
+from budgetledger.journal.standing import WHOLE_PROJECT
 from budgetledger.journal.transaction import Transaction
 from budgetledger.money import to_pico, to_usd
 from budgetledger.names import checked_name, to_json
@@ -75,12 +76,12 @@ def reprice(
 
 def unpriced_ids(execute: Execute, project: str, account: str | None) -> list[int]:
     """The entries without a price that count on *account*, or all of the project's."""
-    if account is not None:
-        ref = accounts.known(execute, project, account)
-        rows = execute(compiled(statements.UNPRICED_OF_ACCOUNT), (ref.id,) * 2)
+    ref = None if account is None else accounts.known(execute, project, account)
+    if ref is not None and account != WHOLE_PROJECT:  # which does not repeat the earliest rows
+        rows = execute(compiled(statements.UNPRICED_OF_ACCOUNT), (ref.id,) * 3)
     else:
         project_id = accounts.find_project(execute, project)
-        rows = execute(compiled(statements.UNPRICED_OF_PROJECT), (project_id,) * 2)
+        rows = execute(compiled(statements.UNPRICED_OF_PROJECT), (project_id,) * 3)
     return [entry_id for (entry_id,) in rows.fetchall()]
 
 

@@ -50,6 +50,8 @@ def upgrade() -> None:
     create_prior_costs()
     list_late(CALLS)
     list_late(ADJUSTMENTS)
+    # The account that a query of the views names, without its project.
+    op.create_index("accounts_by_name", "accounts", ["name"])
     rename_count(on_postgres)
     for table in KEYS:
         if on_postgres:
@@ -203,7 +205,7 @@ FROM = """
 FROM entries e
 LEFT JOIN late_entries l ON l.account_id = e.account_id AND l.entry_id = e.id
 JOIN accounts a ON a.id = e.account_id
-JOIN projects p ON p.id = e.project_id
+JOIN projects p ON p.id = a.project_id
 WHERE e.kind IN ('opening', 'charge', 'settle', 'adjustment') AND e.origin_id IS NULL"""
 
 VIEWS = [

@@ -38,6 +38,7 @@ COMMANDS = [
     "demo",
     "entries",
     "estimate",
+    "export",
     "freeze",
     "holds",
     "import",
@@ -47,7 +48,9 @@ COMMANDS = [
     "release",
     "remove-budget",
     "remove-default-budget",
+    "report",
     "reprice",
+    "schema",
     "serve",
     "set-budget",
     "set-default-budget",
@@ -147,12 +150,12 @@ def test_help_lists_every_command_in_whole_sentences():
 def test_each_command_explains_itself_with_an_example(command):
     shown = run(*command.split(), "--help").stdout
     assert f"  budgetledger {command}" in shown
-    assert "--db PATH" in shown or command == "copy"
+    assert "--db PATH" in shown or command in ("copy", "schema")
     if command != "serve":  # it is for all projects, and prints nothing
         assert "--json" in shown
-    if command not in ("copy", "demo"):
+    if command not in ("copy", "demo", "schema"):
         assert "BUDGETLEDGER_DB" in shown
-    if command not in ("copy", "demo", "serve"):
+    if command not in ("copy", "demo", "schema", "serve"):
         assert "--project" in shown
 
 

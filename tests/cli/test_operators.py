@@ -262,13 +262,15 @@ def test_the_exit_codes_are_those_that_help_lists(path):
 
 def test_status_says_what_is_near_or_over_and_by_its_exit_code():
     shown = run("status", code=3).stdout.splitlines()
-    assert [line.split()[:3] for line in shown[1:]] == [
+    assert [line.split()[:3] for line in shown[1:3]] == [
         ["bob", "usd", "exceeded"],
         ["alice", "usd", "near"],
     ]
     assert [one["state"] for one in document("status", "alice", code=6)] == ["near"]
     assert run("status", "carol").stdout == "none of 1 budgets has used 80 % of its limit\n"
     assert run("status", "alice", "--near", "95%").stdout.startswith("none of 1 budgets")
+    over = document("status", "bob", "--near", "150%", code=3)
+    assert [one["state"] for one in over] == ["exceeded"]
 
 
 def test_status_of_a_misspelt_project_fails():

@@ -7,7 +7,6 @@ import json
 from decimal import Decimal
 from importlib import import_module
 
-import anthropic
 import openai
 import pytest
 
@@ -110,6 +109,8 @@ def test_an_azure_deployment_costs_azures_price_of_the_model_that_answered(ledge
 
 
 def test_bedrock_and_vertex_cost_their_own_price(ledger):
+    import anthropic  # here, as its import takes more than a second
+
     usage = {"input_tokens": 10_000, "output_tokens": 1_000}
     answer = {"type": "message", "role": "assistant", "content": [], "usage": usage}
     transport = http.Client(

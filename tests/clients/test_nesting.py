@@ -450,6 +450,15 @@ def test_a_refusal_by_ones_own_hold_says_so(ledger, ask):
         with pytest.raises(BudgetExceededError, match=f"without hold {hold.id} of a call") as own:
             ask()
         assert not own.value.blocked_by_holds
+    ledger.set_budget("bob", 10)
+    with ledger.hold("alice", 10) as one, ledger.hold("bob", 1):
+        with pytest.raises(BudgetExceededError) as own:
+            ask()
+        assert f"without hold {one.id} of a call" in str(own.value)
+    with ledger.hold("alice", 4) as one, ledger.hold("bob", 1), ledger.hold("alice", 6) as two:
+        with pytest.raises(BudgetExceededError) as own:
+            ask()
+        assert f"without holds {two.id}, {one.id} of calls" in str(own.value)
     other = ledger.hold("alice", 9)
     with ledger.hold("alice", 1):
         with pytest.raises(BudgetExceededError) as both:

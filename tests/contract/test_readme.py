@@ -27,6 +27,7 @@ ADDRESS = "127.0.0.1:8787"
 POSTGRES = "postgresql+psycopg://user:password@host/database"
 PINS = "tests/pins.txt"
 TIMES = 2
+KINDS = {"python", "sh", "sql", "console", "yaml", "py"}
 
 
 BLOCKS = {name: pages.blocks(page) for name, page in PAGES.items()}
@@ -163,11 +164,12 @@ def is_on_postgres(block):
 
 
 def test_every_block_is_run_by_a_test():
-    """A text is another block's output; test_pages.py has help, test_proxy.py the Proxy's two."""
+    """A text is another block's output; test_pages.py has help, test_proxy.py the Proxy's two,
+    test_export.py those of kind py, which need pandas and polars."""
     for page in WITH_BLOCKS:
         consoles = [text for kind, text, _ in BLOCKS[page] if kind == "console"]
         assert all(re.match(r"(\$ )?budgetledger|litellm ", text) for text in consoles), page
-        assert {kind for kind, *_ in BLOCKS[page]} <= {"python", "sh", "sql", "console", "yaml"}
+        assert {kind for kind, *_ in BLOCKS[page]} <= KINDS
         assert PAGES[page].count("```yaml") == (page == "README.md")
 
 

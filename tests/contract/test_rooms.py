@@ -16,8 +16,8 @@ PACKAGE = ROOT / "budgetledger"
 # Modules at the top, by what they are; every other module is in the room of its folder, an inner
 # one if the table below has it.
 TOP = {
-    "words": "caller_warnings callers display entries errors money names prices tables testing "
-    "usage windows",
+    "words": "caller_warnings callers display entries errors money names prices reporting tables "
+    "testing usage windows",
     "ledger": "aio holds ledger",
     "faces": "manager metering proxy wrapping",
     "package": "__main__",
@@ -34,8 +34,11 @@ MAY_IMPORT = {
     "journal/rows": "words pricing storage",
     "journal": "words responses pricing storage journal/rows",
     "verbs": "words pricing storage journal/rows journal",
-    "ledger": "words responses pricing storage journal/rows journal verbs",
-    "render": "words pricing journal/rows journal ledger",
+    "reports": "words pricing storage journal/rows journal",
+    "ledger": "words responses pricing storage journal/rows journal verbs reports",
+    "imports": "words responses/fields responses/usage responses pricing storage journal/rows"
+    " journal verbs",
+    "render": "words pricing journal/rows journal reports ledger",
     "clients": "words apis responses ledger",
     "wallet": "words apis responses ledger clients",
     "litellm": "words apis tokens responses pricing storage journal/rows journal verbs ledger "
@@ -43,7 +46,7 @@ MAY_IMPORT = {
     "hosted": "words responses pricing storage journal/rows journal verbs ledger render litellm",
     "server": "words storage journal/rows journal verbs ledger render litellm wallet",
     "faces": "words apis tokens pricing storage journal/rows journal ledger clients litellm hosted",
-    "cli": "words storage journal verbs ledger render litellm wallet server",
+    "cli": "words storage journal verbs reports ledger imports render litellm wallet server",
     "package": "words tokens ledger litellm faces cli",
 }
 

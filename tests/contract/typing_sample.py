@@ -26,7 +26,7 @@ from budgetledger import (
 )
 from budgetledger.aio import AsyncHold
 from budgetledger.entries import Account, Alert, Balance, Budget, Entry
-from budgetledger.errors import HoldAlreadyClosed
+from budgetledger.errors import HoldAlreadyClosed, StreamStopped
 from budgetledger.holds import Hold
 from budgetledger.prices import OwnPrice, Repriced
 from budgetledger.testing import FakeClock
@@ -64,7 +64,9 @@ def with_prices(ledger: Ledger) -> Decimal:
 def with_holds(ledger: Ledger) -> float | None:
     messages = [{"role": "user", "content": "hello"}]
     try:
-        with ledger.hold("alice", model="gpt-4o", messages=messages, key="job-7") as hold:
+        with ledger.hold("alice", model="gpt-4o", messages=messages, key="job-7", wait=5) as hold:
+            raised: Decimal = hold.increase("0.01", tokens=5)
+            assert raised
             deadline: datetime = hold.extend(timedelta(minutes=5))
             entry: Entry = hold.settle({"model": "gpt-4o"}, tags={"until": f"{deadline}"})
             return None if entry.cost is None else float(entry.cost)
@@ -88,8 +90,12 @@ def with_open_holds(ledger: Ledger) -> Decimal:
 
 def with_stream(ledger: Ledger, chunks: Iterator[str]) -> Iterator[str]:
     with ledger.hold("alice", "0.05", expires_in=60) as hold:
-        for chunk in hold.stream(chunks):
-            yield chunk.upper()
+        try:
+            for chunk in hold.stream(chunks, stop_at_limit=True):
+                yield chunk.upper()
+        except StreamStopped as stopped:
+            recorded: Entry | None = stopped.entry
+            print(stopped.hold_id, recorded)
 
 
 def on_alert(alert: Alert) -> None:
@@ -106,6 +112,7 @@ async def with_tasks(path: Path) -> Decimal | None:
         assert_type(hold, AsyncHold)
         assert_type(await ledger.hold("alice", budget.limit), AsyncHold)
         assert_type(await hold.extend(60), datetime)
+        assert_type(await hold.increase("0.01"), Decimal)
         assert_type(await hold.release(), Entry)
         task = asyncio.create_task(ledger.hold("alice", 1))
         assert_type(task, asyncio.Task[AsyncHold])

@@ -34,7 +34,7 @@ from budgetledger.journal.drafts import HoldRequest
 from budgetledger.storage.process_lock import ProcessLock
 from budgetledger.verbs import hold_requests
 
-SOON = 20  # seconds; only what hangs comes near it
+SOON = 120  # seconds; only what hangs comes near it
 
 
 def run(main):

@@ -11,12 +11,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from budgetledger import Ledger, metered
+from budgetledger.imports.calls import Call, Log
+from budgetledger.imports.importing import import_log
+from budgetledger.journal.journal import journal_of
 from budgetledger.storage import schema as _migrate
 from budgetledger.testing import FakeClock
 from budgetledger.usage import Usage
 
 SAVED = Path(__file__).parent / "saved"
 BEGAN = datetime(2026, 1, 31, 20, 30, tzinfo=UTC)
+BEGAN_US = int(BEGAN.timestamp()) * 1_000_000
 
 
 def fill(path):
@@ -29,6 +33,7 @@ def fill(path):
     fill_with_answers(path, clock)
     fill_with_earlier_costs(path, clock)
     fill_with_default_budgets(path, clock)
+    fill_with_history(path, clock)
 
 
 def fill_with_costs(path, clock):
@@ -159,6 +164,20 @@ def fill_with_earlier_costs(path, clock):
         ledger.set_budget("*", 8, per=timedelta(hours=9), name="span")
         ledger.adjust(early, "-0.5", reason="credit")
         held.settle("0.125")
+
+
+def fill_with_history(path, clock):
+    """A project with imported calls, which count nowhere: one corrected, one priced later."""
+    call = Call("c1", BEGAN_US, "gpt-4o", "gpt-4o", Usage(1000, 200), account="erin")
+    unpriced = call._replace(source_id="c2", model="my-old", answered="my-old")
+    log = Log([call, unpriced], [], [])
+    with Ledger(path, project="history", clock=clock) as ledger:
+        ledger.set_budget("erin", 1)
+        import_log(journal_of(ledger), "llm", log)
+        _, first, _ = ledger.entries()
+        ledger.adjust(first, "-0.001", reason="credit")
+        ledger.set_price("my-old", input=1, output=1, effective_at=BEGAN)
+        ledger.reprice(dry_run=False)
 
 
 def dump(path):

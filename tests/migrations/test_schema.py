@@ -7,6 +7,7 @@ import threading
 from contextlib import closing
 from datetime import UTC, timedelta
 from decimal import Decimal
+from functools import cache
 from importlib import util
 from pathlib import Path
 
@@ -183,6 +184,16 @@ def test_the_scripts_are_found_in_a_wheel_and_in_a_checkout(tmp_path, monkeypatc
     assert _migrate.scripts() == tmp_path / "migrations"
 
 
+def test_a_new_ledger_is_what_the_revisions_make(path):
+    Ledger(path).close()
+    with closing(sqlite3.connect(path)) as new, closing(sqlite3.connect(":memory:")) as migrated:
+        migrated.isolation_level = None
+        _migrate.upgrade(migrated)
+        assert [*new.iterdump()] == [*migrated.iterdump()]
+        mark = "PRAGMA application_id"
+        assert new.execute(mark).fetchone() == migrated.execute(mark).fetchone()
+
+
 # -- a later revision ---------------------------------------------------------------------------
 
 LATER = f"{int(_migrate.HEAD) + 1:04}"
@@ -205,7 +216,8 @@ FAILURES = {  # by what the error says
 @pytest.fixture
 def with_revision(tmp_path, monkeypatch):
     """Adds a revision after the newest, with a last statement of choice."""
-    _migrate.expected_schema()  # which is kept, as the one without it
+    _migrate.expected_schema()  # which verify keeps, as the one without it
+    makes_it = cache(_migrate.expected_schema.__wrapped__)
 
     def add(statement="pass"):
         scripts = tmp_path / "migrations"
@@ -213,6 +225,7 @@ def with_revision(tmp_path, monkeypatch):
         (scripts / "versions" / f"{LATER}_later.py").write_text(REVISION.format(statement))
         monkeypatch.setattr(_migrate, "scripts", lambda: scripts)
         monkeypatch.setattr(_migrate, "HEAD", LATER)
+        monkeypatch.setattr(_migrate, "expected_schema", makes_it)
 
     return add
 
@@ -251,6 +264,18 @@ def test_a_failed_upgrade_leaves_the_ledger_as_it_was(
 def test_a_failed_creation_leaves_nothing(path, with_revision, monkeypatch, failure):
     with_revision(FAILURES[failure])
     with pytest.raises(Exception, match=failure):
+        Ledger(path)
+    assert schema(path) == {}
+
+    monkeypatch.undo()
+    with Ledger(path) as ledger:
+        assert ledger.verify() == (0, 0, ())
+
+
+def test_a_creation_that_fails_midway_leaves_nothing(path, monkeypatch):
+    broken = _migrate.expected_schema() | {("table", "last"): ("last", "CREATE TABLE last (")}
+    monkeypatch.setattr(_migrate, "expected_schema", lambda: broken)
+    with pytest.raises(StoreError, match="incomplete input"):
         Ledger(path)
     assert schema(path) == {}
 
@@ -298,6 +323,9 @@ unknown dave 1 0.076505 0 None None gpt-4o=0.000055 my-secret=0.0202 x=0.025 y=0
 WITH_ANSWERS = """
 aliased dora 5 0.0045 0 None None my-alias=0.0045
 """
+WITH_HISTORY = """
+history erin 1 0 0 None None
+"""
 WITH_EARLIER_COSTS = """
 late * 8 1.625 0 01-31T16:30Z 02-01T01:30Z o3=1.625
 late erin 5 1.625 0 None None o3=1.625
@@ -342,6 +370,17 @@ SAID = {  # by revision: what `verify` counts, and the balances
         + WITH_EARLIER_COSTS.rstrip()
         + WITH_DEFAULT_BUDGETS,
     ),
+    "0008": (
+        (18, 111, ()),
+        BALANCES.rstrip()
+        + WITH_ASSUMED_HOLDS.rstrip()
+        + WITH_PRICES.rstrip()
+        + WITH_UNKNOWN_COSTS.rstrip()
+        + WITH_ANSWERS.rstrip()
+        + WITH_EARLIER_COSTS.rstrip()
+        + WITH_DEFAULT_BUDGETS.rstrip()
+        + WITH_HISTORY,
+    ),
 }
 
 
@@ -352,7 +391,7 @@ def clock():
 
 
 def balances(path, clock):
-    projects = "app other agents priced unknown aliased late newcomers"
+    projects = "app other agents priced unknown aliased late newcomers history"
     for project in projects.split():
         with Ledger(path, project=project, clock=clock) as ledger:
             for account in ledger.accounts():
@@ -422,7 +461,7 @@ def test_threads_upgrade_one_ledger_at_once(saved, path, clock):
 
     def open_and_charge():
         try:
-            together.wait(timeout=20)
+            together.wait(timeout=120)
             with Ledger(path, project="app", synchronous="NORMAL", clock=clock) as ledger:
                 ledger.hold("alice", 1).settle("0.5")
         except Exception as error:
@@ -432,7 +471,7 @@ def test_threads_upgrade_one_ledger_at_once(saved, path, clock):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=20)
+        thread.join(timeout=120)
 
     assert failed == []
     (accounts, entries, _), _ = SAID[saved]

@@ -97,6 +97,22 @@ def test_a_refusal_says_whether_waiting_would_help(api):
     refused(api.post("accounts/bob/can-afford", json={"amount": 1}), 403, "NoBudget")
 
 
+def test_a_refusal_names_the_hold_around_it(api):
+    done(api.post("accounts/alice/budgets", json={"limit": 2}))
+    path = "accounts/alice/holds"
+    outer = done(api.post(path, json={"amount": 2}), 201)["id"]
+    for around, is_own in (([outer], True), ([10**6, outer], True), ([10**6], False), ([], False)):
+        sent = {"amount": 1, "around": around}
+        error = refused(api.post(path, json=sent), 402, "BudgetExceededError")
+        assert (f"without hold {outer} of a call" in error["message"]) is is_own
+        assert error["blocked_by_holds"] is not is_own
+    error = refused(api.post(path, json={"amount": 1}), 402, "BudgetExceededError")
+    assert "around" not in error["message"]  # nothing is left of the requests before
+    for around in (outer, "1", [-1], [1.5], [True], [2**63], [None], list(range(101))):
+        sent = {"amount": 1, "around": around}
+        assert "around" in refused(api.post(path, json=sent), 422, "InvalidInput")["message"]
+
+
 def test_a_release_names_the_entry_that_counts_its_call(api):
     done(api.post("accounts/alice/budgets", json={"limit": 2}))
     path = "accounts/alice/holds"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import socket
@@ -11,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -22,6 +24,8 @@ from budgetledger.server.idle_connections import Connection
 
 COMMAND = ("-m", "budgetledger", "serve")
 ACCOUNT = "/v1/projects/default/accounts/a"
+JSON = "application/json"
+SOON = 20  # seconds; only what hangs comes near it
 
 
 def charge_until_it_ends(url, acknowledged, attempts):
@@ -176,27 +180,29 @@ def test_what_is_under_way_is_answered_before_the_end(serve):
     server = serve()
     with Ledger(server.path) as ledger:
         ledger.set_budget("a", 10)
-        held_up = threading.Event()
+        held_up, go_on = threading.Event(), threading.Event()
 
         def hold_the_file(tx):
             held_up.set()
-            time.sleep(1)
+            assert go_on.wait(SOON)
 
         blocking = threading.Thread(target=lambda: ledger._journal.write(hold_the_file))
         blocking.start()
-        held_up.wait(10)
-        answers = []
-        asking = threading.Thread(
-            target=lambda: answers.append(
-                httpx.post(f"{server.url}{ACCOUNT}/holds", json={"amount": 1}, timeout=20)
-            )
-        )
-        asking.start()
-        time.sleep(0.3)
-        assert server.stop() == 0
+        assert held_up.wait(SOON)
+        address = server.url.removeprefix("http://")
+        asking = http.client.HTTPConnection(address, timeout=SOON)
+        asking.request("POST", f"{ACCOUNT}/holds", '{"amount": 1}', {"Content-Type": JSON})
+        httpx.get(f"{server.url}/healthz", timeout=SOON)  # what was sent before has arrived
+        server.process.send_signal(signal.SIGTERM)
+        with suppress(ConnectionRefusedError):
+            for _ in range(SOON * 100):
+                socket.create_connection(address.split(":"), SOON).close()
+                time.sleep(0.01)
+        go_on.set()
+        assert asking.getresponse().status == 201
+        asking.close()
+        assert server.process.wait(SOON) == 0
         blocking.join()
-        asking.join()
-        assert answers[0].status_code == 201
         assert len(ledger.holds("a")) == 1
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{server.url}/healthz")

@@ -220,6 +220,24 @@ def test_holds_inside_one_another_count_a_call_once(server, connect):
         assert ledger.holds("u") == []
 
 
+def test_a_refusal_by_ones_own_hold_says_so(server, connect):
+    manager = connect()
+    manager.create_budget(1, "u")
+    manager.create_budget(9, "other")
+    with manager.hold("u", "0.8") as hold:
+        with manager.hold("other", "0.5"), pytest.raises(BudgetExceededError) as own:
+            manager.hold("u", "0.5")
+        assert f"without hold {hold.id} of a call around this one" in str(own.value)
+        assert not own.value.blocked_by_holds
+    with manager.hold("u", "0.2"), at_server(server) as ledger:
+        other = ledger.hold("u", "0.8")
+        with pytest.raises(BudgetExceededError) as both:
+            manager.hold("u", "0.5")
+        other.release()
+    assert "around this one" not in str(both.value)
+    assert both.value.blocked_by_holds
+
+
 def test_a_stream_is_settled_on_the_server(connect):
     manager = connect()
     manager.create_budget(1, "u")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from budgetledger import Ledger
 
 ROOT = Path(__file__).resolve().parents[2]
-LONGEST = 60  # seconds that a process may take; only what hangs comes near it
+LONGEST = 240  # seconds that a process may take; only what hangs comes near it
 
 
 def start(code, *argv, options=(), **popen):
@@ -111,8 +112,15 @@ def path(tmp_path):
 
 
 @pytest.fixture
-def sample(path):
+def sample(path, sample_file):
+    """A copy of ``sample_file``: its path."""
+    return shutil.copy(sample_file, path)
+
+
+@pytest.fixture(scope="session")
+def sample_file(tmp_path_factory):
     """A ledger of twelve rows in two projects, closed; its path."""
+    path = tmp_path_factory.mktemp("sample") / "spend.db"
     with Ledger(path) as ledger, Ledger(path, project="other") as other:
         ledger.set_budget("alice", "10", per="month")
         ledger.set_budget("bob", "10", per="day")

@@ -24,13 +24,19 @@ KEYS = {  # of each table: its primary key, and its other unique keys
 
 
 @pytest.fixture
-def holding(path):
+def holding(path, held):
+    """A copy of ``held``: its path."""
+    return shutil.copy(held, path)
+
+
+@pytest.fixture(scope="module")
+def held(tmp_path_factory):
     """A ledger of twenty-four rows in which money is held, closed; its path.
 
     Its accounts, by id: ``*``, team, alice under team, bob. Two holds are open: 6 of alice and
     17 of bob.
     """
-    clock = FakeClock(START)
+    path, clock = tmp_path_factory.mktemp("held") / "spend.db", FakeClock(START)
     with Ledger(path, clock=clock) as ledger:
         ledger.set_budget("*", 100)  # 1
         ledger.set_budget("team", 50, alert_at=(0.05, 0.5), name="all")  # 2

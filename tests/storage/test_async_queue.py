@@ -19,7 +19,7 @@ from budgetledger.errors import (
 )
 from budgetledger.journal import holding as _holding
 
-SOON = 20  # seconds; only what hangs comes near it
+SOON = 120  # seconds; only what hangs comes near it
 
 
 @pytest.fixture

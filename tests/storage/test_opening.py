@@ -45,7 +45,7 @@ def open_and_charge(name, together):
             ledger.charge(name, cost="0.1")
 
 fork = multiprocessing.get_context("fork")  # which imports once for all
-together = fork.Barrier(8, timeout=20)
+together = fork.Barrier(8, timeout=120)
 processes = [fork.Process(target=open_and_charge, args=(f"user-{n}", together)) for n in range(8)]
 [process.start() for process in processes]
 [process.join() for process in processes]

@@ -32,7 +32,7 @@ pytestmark = [
     pytest.mark.postgres,
     pytest.mark.filterwarnings("ignore::budgetledger.errors.UnknownAccountWarning"),
 ]
-SOON = 20
+SOON = 120
 
 
 @pytest.fixture(scope="module")

@@ -79,7 +79,7 @@ def test_processes_that_reprice_at_once_price_each_entry_once(
 
 def test_a_reprice_that_was_killed_is_taken_up_again(database, unpriced, launch):
     process = launch(LET_DOWN, database.target)
-    process.communicate(timeout=20)
+    process.communicate(timeout=120)
     assert process.returncode == 9
     with Ledger(database.target) as ledger:
         assert ledger.balance("alice").posted == 100  # the first transaction's

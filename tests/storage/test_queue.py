@@ -17,7 +17,7 @@ from budgetledger.storage.process_lock import LockTimeout, NoLock, ProcessLock
 from budgetledger.storage.sqlite.store import FileStore
 from budgetledger.storage.writer import Writer
 
-SOON = 20  # seconds; only what hangs comes near it
+SOON = 120  # seconds; only what hangs comes near it
 
 
 def wait_until(condition):

@@ -24,7 +24,7 @@ METHODS = ["spawn", *(["fork", "forkserver"] if hasattr(os, "fork") else [])]
 
 def together(number, action):
     """What each of *number* threads got from *action*, all let go at once."""
-    ready = threading.Barrier(number, timeout=20)
+    ready = threading.Barrier(number, timeout=120)
     outcomes = []
 
     def run(n):
@@ -246,7 +246,7 @@ def process(ledger, number, action, threads, times, everybody, outcomes):
         ledger = Ledger(ledger, synchronous="NORMAL")
     ledger.accounts()  # everybody is open before the race begins
     counted = Counter()
-    ready = threading.Barrier(threads, action=everybody.wait, timeout=20)
+    ready = threading.Barrier(threads, action=everybody.wait, timeout=120)
     workers = [
         threading.Thread(target=run, args=(ledger, action, f"{number} {n}", times, ready, counted))
         for n in range(threads)
@@ -261,14 +261,14 @@ if __name__ == "__main__":
     processes, threads, times = map(int, numbers)
     method, _, inherited = method.partition(", ")
     context = multiprocessing.get_context(method)
-    ready, outcomes = context.Barrier(processes, timeout=20), context.Queue()
+    ready, outcomes = context.Barrier(processes, timeout=120), context.Queue()
     ledger = Ledger(path) if inherited else path
     started = [
         context.Process(target=process, args=(ledger, n, action, threads, times, ready, outcomes))
         for n in range(processes)
     ]
     [one.start() for one in started]
-    total = sum((outcomes.get(timeout=15) for _ in started), Counter())
+    total = sum((outcomes.get(timeout=120) for _ in started), Counter())
     [one.join() for one in started]
     assert not any(one.exitcode for one in started)
     print(json.dumps(total))
@@ -395,6 +395,6 @@ def test_stress_at_small_size(elsewhere):
 def test_stress_ends_with_1_when_something_is_violated(path, launch):
     overdrawn(path)
     process = launch(RUN, SCRIPT, "--check", path)
-    written = process.communicate(timeout=20)[0]
+    written = process.communicate(timeout=120)[0]
     assert process.returncode == 1
     assert "row 5 finds usd of team" in written

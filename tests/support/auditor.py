@@ -27,6 +27,7 @@ ROW = {
     "key": None,
     "origin": None,
     "hold": None,
+    "reported": (0, 0),
     "held_pico": None,
     "held_tokens": None,
     "expires_us": None,
@@ -149,14 +150,21 @@ class Auditor:
         """The rows of before that a budget of the project counts."""
         return self.prior.get((who, name), (0, None, ()))[2]
 
-    def earlier_posted(self, who, name, window, measure):
+    def earlier_within(self, who, name, window):
+        """Those in a window: in a rolling one each by itself, in another all from its start."""
         start, end = window
-        rows = [
+        is_rolling = isinstance(self.budgets[who][name]["per"], int)
+        all_at = self.prior.get((who, name), (0, None, ()))[1] or 0
+        moments = [(row["belongs_us"] if is_rolling else all_at, row)
+                   for row in self.earlier(who, name)]  # fmt: skip
+        return [
             row
-            for row in self.earlier(who, name)
-            if (start is None or start <= row["belongs_us"])
-            and (end is None or row["belongs_us"] < end)
+            for moment, row in moments
+            if (start is None or start <= moment) and (end is None or moment < end)
         ]
+
+    def earlier_posted(self, who, name, window, measure):
+        rows = self.earlier_within(who, name, window)
         if measure == "usd":
             return sum(row["cost"] or 0 for row in rows)
         return sum(sum(row["used"]) if measure == "tokens" else row["requests"] for row in rows)
@@ -192,6 +200,11 @@ class Auditor:
     def all_stand(self, now, who):
         return [self.stand(now, who, name) for name in sorted(self.budgets.get(who, ()))]
 
+    def reported(self, now, who):
+        """How the budget stands that a balance reports; None if none is in dollars."""
+        in_usd = [one for one in self.all_stand(now, who) if one["measure"] == "usd"]
+        return min(in_usd, key=lambda one: (one["name"] != "default", one["left"]), default=None)
+
     def unpriced(self, who, window, model=None):
         """The calls in a window whose cost nobody has stated."""
         stated = {row["corrects"] for row in self.rows}
@@ -202,14 +215,19 @@ class Auditor:
             if row["cost"] is None and (row["origin"] or row["id"]) not in stated
         ]
 
-    def assumed(self, who, window, model=None):
-        """The costs in a window that are what was held, where nobody has stated them since."""
+    def unstated(self, now, who):
+        """Of what a balance reports: how many calls without a price, and what was assumed."""
+        one = self.reported(now, who)
+        if one is None:
+            rows = self.within(who, (None, None))
+        else:
+            rows = self.within(who, one["window"], one["model"])
+            rows = rows + self.earlier_within(who, one["name"], one["window"])
         stated = {row["corrects"] for row in self.rows}
-        return sum(
-            row["cost"]
-            for row in self.within(who, window, model)
-            if row["basis"] == "assumed" and (row["origin"] or row["id"]) not in stated
-        )
+        rows = [row for row in rows if row["kind"] != "adjustment"
+                and (row["origin"] or row["id"]) not in stated]  # fmt: skip
+        unpriced = [row for row in rows if row["cost"] is None]
+        return len(unpriced), sum(row["cost"] for row in rows if row["basis"] == "assumed")
 
     # -- writing --------------------------------------------------------------------------------
 
@@ -302,10 +320,20 @@ class Auditor:
         if was != terms:
             before[name] = terms
             self.append(now, who, "budget")
+            if name == "standard":
+                self.by_default.discard(who)
             if who[1] == "*":
                 self.count_earlier(now, who, name, was)
             self.cross(now, who)
         return "budget", name, amount(terms["measure"], terms["limit"])
+
+    def change_budget(self, now, who, name, changes):
+        """What is not passed stays; a new budget is one for ever, of all models."""
+        current = self.budgets.get(who, {}).get(name)
+        if current is None and "limit" not in changes:
+            return ("bad input",)
+        new = {"per": None, "model": None, "alert_at": ()}
+        return self.set_budget(now, who, name, (current or new) | changes)
 
     def count_earlier(self, now, who, name, was):
         """What the project posted and holds before, where its account does not repeat it."""
@@ -450,6 +478,7 @@ class Auditor:
             "expires_us": expires_us,
             "counts_on": line,
             "closed_by": None,
+            "counted_by": None,
             "minimal": minimal,
             "prompt": prompt or 0,
             "is_estimate": minimal is None and (prompt is not None or need["usd"] > 0),
@@ -549,11 +578,14 @@ class Auditor:
         hold = self.holds[number]
         if hold["closed_by"] and self.rows[hold["closed_by"] - 1]["kind"] == "settle":
             return self.closed(hold)
+        if hold["counted_by"]:
+            return "closed", number, hold["counted_by"]
         line = None
         if not hold["closed_by"]:  # it counts where it was granted, and for the project
             top = self.line(hold["who"])[-1:]
             whole = [one for one in top if one[1] == "*" and one not in hold["counts_on"]]
             line = [*hold["counts_on"], *whole]
+        reported = used or (0, 0)
         hold["closed_by"] = "settling"  # it counts no more when its own cost is judged
         basis = "stated"
         if cost is None:
@@ -562,9 +594,53 @@ class Auditor:
             basis, cost = ("assumed", need["usd"]) if hold["is_estimate"] else ("unpriced", None)
         facts = {"model": model, "cost": cost, "used": used, "requests": 1, "hold": number}
         facts |= {"basis": basis, "minimal": hold["minimal"], "occurred_us": occurred_us}
+        facts["reported"] = reported
         row = self.post(now, hold["who"], "settle", line, **facts)
         hold["closed_by"] = row["id"]
         return "entry", row["id"]
+
+    def settle_around(self, now, number, inside, model, cost, used):
+        """The settle of a call that has metered calls *inside*, rows of this project.
+
+        *used* and *cost* None: nothing of it can be read.
+        """
+        hold = self.holds[number]
+        counting = self.counting([r for r in inside if r["who"] == hold["who"]], model, cost, used)
+        if counting is None:
+            return None
+        if not hold["closed_by"]:
+            hold["closed_by"] = self.append(now, hold["who"], "release", hold=number)["id"]
+            hold["counted_by"] = counting["id"]
+        return "entry", counting["id"]
+
+    def counting(self, inside, model, cost, used):
+        """The row of *inside* that has the cost of a call; None if that is owed as well."""
+        if not inside or (used is None and cost is None):
+            return inside[-1] if inside else None
+        if used is None:
+            return None
+        alike = [row for row in inside if are_alike(row["model"], model)]
+        same = [row for row in alike if row["reported"] == used]
+        if same:
+            return same[-1]
+        for several in (inside, alike):
+            if alike and used == tuple(
+                map(sum, zip(*(r["reported"] for r in several), strict=True))
+            ):
+                return several[-1]
+        return None
+
+    def why_refused(self, now, who, need, model, own):
+        """Of a hold that is refused: whether waiting helps, and whether those of *own* cause it."""
+
+        def without(is_gone):
+            imagined = copy.deepcopy(self)
+            for hold in imagined.holds.values():
+                if hold["closed_by"] is None and is_gone(hold["id"]):
+                    hold["closed_by"] = "gone"
+            return imagined.judge(now, who, need, model, None) is None
+
+        return without(lambda number: number not in own), without(lambda number: number in own)
 
     def release(self, now, number):
         hold = self.holds[number]
@@ -614,6 +690,13 @@ class Auditor:
         ):
             line.append(top)
         return "entry", self.post(now, row["who"], "adjustment", line, **facts)["id"]
+
+
+def are_alike(model, other):
+    """Whether both are names of one model, as far as is known."""
+    if "unknown" in (model, other):
+        return True
+    return other in names_of(model) or model in names_of(other)
 
 
 def reached(one, share):

@@ -21,8 +21,9 @@ from budgetledger.storage.protocols import Execute
 
 _NEAR_US = 60_000_000
 _NOTHING = (0, 0, 0, 0)
-_SINCE, _ADDED, _GONE = map(
-    compiled, (statements.LATE_SINCE, statements.LATE_ADDED, statements.LATE_GONE)
+_HAS, _SINCE, _ADDED, _GONE = map(
+    compiled,
+    (statements.HAS_LATE, statements.LATE_SINCE, statements.LATE_ADDED, statements.LATE_GONE),
 )
 
 
@@ -39,16 +40,21 @@ def settle_belongs(execute: Execute, draft: Draft) -> int | None:
 
 
 def late_row(
-    account_id: int, entry_id: int | None, at_us: int, belongs_us: int, draft: Draft
+    account_id: int,
+    entry_id: int | None,
+    at_us: int,
+    belongs_us: int,
+    draft: Draft,
+    is_counted: bool,
 ) -> tuple[object, ...]:
     """The row of ``late_entries``. ``names``: as in ``answers``, if the row `has_answer`.
 
     ``within_us`` is the least power of two above the delay. Late rows recorded at or after a
     moment that belong before it are those of each ``within_us`` that were recorded within it of
-    the moment: an index seek for each.
+    the moment: an index seek for each. It is 0 for a row that counts in no total.
     """
     names = names_of(draft) if has_answer(draft) else None
-    within_us = 1 << (at_us - belongs_us).bit_length()
+    within_us = 1 << (at_us - belongs_us).bit_length() if is_counted else 0
     return account_id, entry_id, at_us, belongs_us, within_us, names
 
 
@@ -60,7 +66,13 @@ def late_totals(
     In `Head`'s order; of *counted* unless None. *known_us*: the moment of knowledge; later rows
     are left out.
     """
+    if execute(_HAS, (account_id, moment_us)).fetchone() is None:
+        return _NOTHING
     where = (account_id, account_id, moment_us, moment_us, known_us, moment_us)
+    if counted is None:
+        sums = execute(compiled(statements.LATE_OF_ALL), (account_id, *where)).fetchone()
+        micro, pico, tokens, requests = sums
+        return 0, micro * 1_000_000 + pico, tokens, requests
     rows = execute(compiled(statements.LATE), (account_id, *where)).fetchall()
     return _summed(rows, counted)
 
@@ -120,7 +132,7 @@ class LateRows:
         self._belongs: dict[int, int] = {}  # of those corrected
         self._rows: set[tuple[Any, ...]] = set()
 
-    def pass_row(self, entry_id: int, at_us: int, draft: Draft) -> None:
+    def pass_row(self, entry_id: int, at_us: int, draft: Draft, is_counted: bool) -> None:
         """Take the next row of the journal."""
         belongs_us = draft.occurred_at_us
         if draft.corrects_id is not None:
@@ -132,7 +144,8 @@ class LateRows:
         elif draft.kind == "settle":
             belongs_us = settle_belongs(self._execute, draft)
         if belongs_us is not None and belongs_us < at_us:
-            self._rows.add(late_row(self._account_id, entry_id, at_us, belongs_us, draft))
+            row = late_row(self._account_id, entry_id, at_us, belongs_us, draft, is_counted)
+            self._rows.add(row)
         call_id = draft.origin_id or entry_id
         if call_id in self._corrected:
             self._belongs[call_id] = at_us if belongs_us is None else min(at_us, belongs_us)

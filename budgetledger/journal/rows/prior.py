@@ -9,7 +9,7 @@ alone. In a rolling window each earlier row ages by itself; in another all leave
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from operator import sub
 from typing import Any, NamedTuple, TypeAlias
 
@@ -72,6 +72,39 @@ def prior_by_model(
     return models
 
 
+def prior_unstated(
+    execute: Execute,
+    project_id: int,
+    whole_id: int,
+    prior_id: int,
+    window: Window,
+    known_us: int,
+) -> tuple[int, int]:
+    """The calls without a price among the rows that a row of kind ``prior`` counts in *window*.
+
+    And the sum of the assumed costs, in picodollars; of both without those stated since, as known
+    at a moment.
+    """
+    scope = _scope_of_row(execute, prior_id)
+    start_us, end_us, _ = window
+    assert scope is not None
+    from_us = -EVER if scope.start_us is None else scope.start_us
+    placed = (int(scope.is_rolling), scope.start_us or 0, project_id, whole_id, prior_id)
+    where = (*placed, from_us, from_us, known_us, whole_id)
+
+    def counted(statement: str) -> Iterator[list[Any]]:
+        for moment_us, model, price_json, *units in execute(compiled(statement), where).fetchall():
+            is_within = (start_us is None or start_us <= moment_us) and (
+                end_us is None or moment_us < end_us
+            )
+            if is_within and is_counted(scope, model, price_json):
+                yield units
+
+    unpriced = sum(count for (count,) in counted(statements.EARLIER_UNPRICED))
+    parts = counted(statements.EARLIER_ASSUMED)
+    return unpriced, sum(int(micro) * 1_000_000 + int(pico) for micro, pico in parts)
+
+
 class Scope(NamedTuple):
     """Which earlier rows a budget counts: of its models, from the start of its window on."""
 
@@ -105,13 +138,14 @@ def parts_of(
     parts: dict[int, tuple[int, ...]] = {}
     totals: tuple[int, ...] = _NOTHING
     for moment_us, model, price_json, micro, pico, tokens, requests in rows:
-        if _is_counted(scope, model, price_json):
+        if is_counted(scope, model, price_json):
             cost_pico = int(micro) * 1_000_000 + int(pico)
             parts[moment_us] = totals = sums(totals, cost_pico, int(tokens), int(requests))
     return [(moment_us, *totals) for moment_us, totals in parts.items()]
 
 
-def _is_counted(scope: Scope, model: str | None, price_json: str | None) -> bool:
+def is_counted(scope: Scope | Budget, model: str | None, price_json: str | None) -> bool:
+    """Whether a budget counts a row of *model*, which may name the model that answered."""
     if scope.model is None or scope.model == model:
         return True
     if not scope.by_identity or model is None:
@@ -133,13 +167,19 @@ def stored_detail(execute: Execute, entry_id: int) -> tuple[Any, ...] | None:
 
 def is_recounted(execute: Execute, project_id: int, whole_id: int, entry_id: int) -> bool:
     """Whether the parts of a row of kind ``prior`` are those of the rows before it."""
-    row = execute(compiled(statements.PRIOR), (entry_id,)).fetchone()
-    if row is None:
+    scope = _scope_of_row(execute, entry_id)
+    if scope is None:
         return False
-    _, start_us, model, per, tags = row
-    scope = Scope(model, tags == BY_IDENTITY, per == "rolling", start_us)
     parts = parts_of(execute, project_id, whole_id, scope, entry_id)
     return parts == _stored_parts(execute, entry_id)
+
+
+def _scope_of_row(execute: Execute, entry_id: int) -> Scope | None:
+    row = execute(compiled(statements.PRIOR), (entry_id,)).fetchone()
+    if row is None:
+        return None
+    _, start_us, model, per, tags = row
+    return Scope(model, tags == BY_IDENTITY, per == "rolling", start_us)
 
 
 def _stored_parts(execute: Execute, entry_id: int) -> list[Part]:

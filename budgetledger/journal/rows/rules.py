@@ -12,7 +12,7 @@ from decimal import Decimal
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from budgetledger.entries import Budget, Measure
+from budgetledger.entries import IMPORTED, Budget, Measure
 from budgetledger.money import PICO, Sum
 from budgetledger.usage import positional
 from budgetledger.windows import Window
@@ -20,12 +20,12 @@ from budgetledger.windows import Window
 # Python's own sha256, as `random` imports it. OpenSSL's, from hashlib, is faster per byte, but
 # calling it takes longer than hashing one row.
 try:
-    from _sha2 import sha256  # type: ignore[import-not-found, unused-ignore]
+    from _sha2 import sha256 as sha256  # type: ignore[import-not-found, unused-ignore]
 except ImportError:
     try:
-        from _sha256 import sha256  # type: ignore[import-not-found, unused-ignore]
+        from _sha256 import sha256 as sha256  # type: ignore[import-not-found, unused-ignore]
     except ImportError:
-        from hashlib import sha256
+        from hashlib import sha256 as sha256
 
 EVER = 2**63 - 1
 """A moment after all others, in microseconds."""
@@ -129,8 +129,8 @@ def settling(charge: Draft, hold_id: int, tags_json: str | None, note: str | Non
     return _draft(("settle", *_cost_and_usage(charge), tags_json, note, None, key, None, *of_hold))
 
 
-_BEFORE_HOLDS = Draft._fields.index("origin_id")
-_NOTHING_OF_HOLDS = (None,) * (len(Draft._fields) - _BEFORE_HOLDS)
+BEFORE_HOLDS = Draft._fields.index("origin_id")
+_NOTHING_OF_HOLDS = (None,) * (len(Draft._fields) - BEFORE_HOLDS)
 
 SETTINGS = frozenset(
     ("budget", "shift", "parent", "freeze", "unfreeze", "alert", "resolve", "prior")
@@ -172,16 +172,29 @@ def follow(
     ASCII: integers, floats, None and quoted text. (JSON would take twice as long to write as it
     takes to hash.)
     """
-    evidence = draft[:_BEFORE_HOLDS] if draft[_BEFORE_HOLDS:] == _NOTHING_OF_HOLDS else draft
+    evidence = draft[:BEFORE_HOLDS] if draft[BEFORE_HOLDS:] == _NOTHING_OF_HOLDS else draft
     text = ascii((recorded_at_us, *evidence, *detail))
     digest: bytes = sha256(head.hash + text.encode()).digest()
     more = draft.cost_pico or 0, draft.input_tokens + draft.output_tokens, draft.requests
+    if not counts(draft, detail):
+        more = ZEROS[:3]
     of_account = sums(account_totals(head), *more)
     if draft.model is None:
         of_model: tuple[int | None, ...] = _NO_TOTALS
     else:
         of_model = sums(ZEROS if head.model_usd is None else model_totals(head), *more)
     return of_account + of_model, digest
+
+
+OF_IMPORT = (IMPORTED,)
+"""Follows in the detail of an adjustment of an imported entry."""
+
+
+def counts(draft: Draft, detail: tuple[object, ...]) -> bool:
+    """Whether *draft* counts in running totals: imported entries and their adjustments do not."""
+    if draft.kind == "adjustment":
+        return detail[1:] != OF_IMPORT
+    return draft.kind != IMPORTED
 
 
 def sums(totals: tuple[Any, ...], cost: int, tokens: int, requests: int) -> tuple[int, ...]:

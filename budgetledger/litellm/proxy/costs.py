@@ -17,7 +17,7 @@ from budgetledger.errors import UnreadableResponse
 from budgetledger.responses.called_at import called_at
 from budgetledger.responses.hidden_reasoning import hides_reasoning
 from budgetledger.responses.readings import answer_of_stream
-from budgetledger.responses.response import Reading, model_of, read_response
+from budgetledger.responses.response import Reading, id_of, model_of, read_response
 from budgetledger.responses.stream import StreamReading
 from budgetledger.usage import Usage, has_counts
 
@@ -32,11 +32,12 @@ class Paid(NamedTuple):
     """Where LiteLLM says that the call was made: see `called_at`."""
     kind: type[Reading] = Reading
     """The kind of reading: of a usage that was reported, or counted, or of a failed call."""
+    response_id: str | None = None
 
     @property
     def reading(self) -> Reading:
         """What the call's hold is settled with."""
-        return self.kind(self.model, self.usage, self.cost)
+        return self.kind(self.model, self.usage, self.cost).with_id(self.response_id)
 
 
 def of_response(response: Any, data: Mapping[str, Any], *, is_free: bool) -> Paid:
@@ -48,7 +49,8 @@ def of_response(response: Any, data: Mapping[str, Any], *, is_free: bool) -> Pai
     if figure is None:
         figure = _computed(data, model, usage)
     is_cached = bool(hidden.get("cache_hit")) or _is_cached(data)
-    return Paid(model, usage, _believed(figure, is_cached, is_free), _places(data, response))
+    cost = _believed(figure, is_cached, is_free)
+    return Paid(model, usage, cost, _places(data, response), response_id=id_of(response))
 
 
 def of_stream(
@@ -73,12 +75,12 @@ def of_stream(
     if billed is not None and billed.usage is not None and not is_hidden:
         larger = _larger(usage or Usage(), billed.usage)
         if larger == billed.usage:
-            return billed._replace(model=answered)
+            return billed._replace(model=answered, response_id=answer.response_id)
         usage, figure = larger, None
     if figure is None:
         figure = _computed(data, answered, usage)
     cost = _believed(figure, _is_cached(data) or _is_cached_stream(data), is_free)
-    return Paid(answered, usage, cost, _places(data), type(answer))
+    return Paid(answered, usage, cost, _places(data), type(answer), answer.response_id)
 
 
 def of_event(kwargs: Mapping[str, Any], response: Any, *, is_free: bool) -> Paid:
@@ -87,7 +89,7 @@ def of_event(kwargs: Mapping[str, Any], response: Any, *, is_free: bool) -> Paid
     model = kwargs.get("model") or model
     figure, is_cached = _usd(kwargs.get("response_cost")), bool(kwargs.get("cache_hit"))
     cost = _believed(figure, is_cached, is_free)
-    return Paid(model, usage, cost, _places({}, response, kwargs))
+    return Paid(model, usage, cost, _places({}, response, kwargs), response_id=id_of(response))
 
 
 def of_failure(data: Mapping[str, Any]) -> Paid | None:

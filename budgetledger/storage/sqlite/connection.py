@@ -129,13 +129,17 @@ def connect(path: str, synchronous: Synchronous) -> sqlite3.Connection:
 
 def make_current(connection: sqlite3.Connection, path: str) -> None:
     """Create or upgrade the schema, unless another process just did. Call it under the lock."""
-    if _migrate.revision(connection, path) == _migrate.HEAD:
+    current = _migrate.revision(connection, path)
+    if current == _migrate.HEAD:
         return
     if path != MEMORY:
         # A commit writes and checksums whole pages: small ones make it a third cheaper.
         connection.execute("PRAGMA page_size = 1024")
         connection.execute("PRAGMA journal_mode = WAL")
-    _migrate.upgrade(connection)
+    if current is None:
+        _migrate.create(connection)
+    else:
+        _migrate.upgrade(connection)
 
 
 def make_private(path: str) -> None:

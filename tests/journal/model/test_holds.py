@@ -101,8 +101,37 @@ shares = st.sampled_from([(), (), ("0.5", "1"), ("0.8",), ("1", "2")])
 kinds = st.sampled_from(["user", "user", "org"])
 which = st.integers(0, 30)  # counted from the newest
 
+changed = st.fixed_dictionaries(
+    {},
+    optional={
+        "limit": limits,
+        "per": st.sampled_from(PERIODS),
+        "model": models,
+        "alert_at": shares,
+    },
+)
+# A metered call: by which ledger, for whom, how much, of which model; how it ends; calls inside.
+of_a_call = (
+    callers,
+    st.sampled_from(["alice"] * 4 + ["bob", "team"]),
+    st.sampled_from([0, 1, PICO, 2 * PICO]),
+    models,
+    st.sampled_from(
+        [("usage", (7, 1000)), ("usage", (1, 1)), ("usage", (8, 1001)), ("cost", PICO),
+         ("sum", None), ("sum", None), ("same", None), ("same", None),
+         ("nothing", None), ("unread", None), ("leave", None)]
+    ),
+    st.sampled_from([0, 0, 0, 60]),
+)  # fmt: skip
+metered_calls = st.recursive(
+    st.tuples(*of_a_call, st.just([])),
+    lambda inner: st.tuples(*of_a_call, st.lists(inner, min_size=1, max_size=2)),
+    max_leaves=4,
+)
+
 ASKS = {
     "set_budget": (accounts, limits, st.sampled_from(PERIODS), models, shares, names),
+    "change_budget": (accounts, which, changed),
     "remove_budget": (accounts, which),
     "set_default_budget": (kinds, limits, st.sampled_from(PERIODS), models, shares),
     "remove_default_budget": (kinds,),
@@ -462,6 +491,26 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
             lambda auditor: auditor.set_budget(self.clock(), who, name, terms),
         )
 
+    def plan_change_budget(self, number, ledger, account, place, changed):
+        who = self.who(number, account)
+        name = self.budget_name(who, place)
+        current = self.auditor.budgets.get(who, {}).get(name)
+        passed, changes = dict(changed), dict(changed)
+        if "limit" in changed:
+            measure, limit = passed.pop("limit")
+            if current is not None:  # see plan_set_budget
+                measure = current["measure"]
+            passed |= {"limit": usd(limit)} if measure == "usd" else {measure: limit}
+            changes |= {"measure": measure, "limit": limit}
+        if isinstance(per := changed.get("per"), timedelta):
+            changes["per"] = per // timedelta(microseconds=1)
+        if "alert_at" in changed:
+            changes["alert_at"] = tuple(map(Decimal, changed["alert_at"]))
+        return (
+            lambda: ledger.set_budget(account, name=name, **passed),
+            lambda auditor: auditor.change_budget(self.clock(), who, name, changes),
+        )
+
     def plan_remove_budget(self, number, ledger, account, place):
         who = self.who(number, account)
         name = self.budget_name(who, place)
@@ -571,6 +620,91 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
                 ledger.can_afford(account, **asked)
         else:
             assert ledger.can_afford(account, **asked) is (refusal is None)
+
+    @rule(call=metered_calls)
+    def metered_calls_nest(self, call):
+        self.metered(call, ())
+
+    def metered(self, call, around):
+        """Make a call that is metered, with those inside it; returns the rows they recorded."""
+        number, account, amount, model, ending, pause, inner = call
+        hold = self.metered_hold(number, account, amount, model, around)
+        rows = []
+        if hold is None:
+            return rows
+        with hold:
+            for one in inner:
+                rows += self.metered(one, (hold.id, *around))
+            self.clock.advance(seconds=pause)
+            inside = [row for row in rows if row["who"][0] == CALLERS[number][0]]
+            before = len(self.auditor.rows)
+            self.settle_metered(number, hold, inside, *ending)
+        state = self.auditor.holds[hold.id]
+        if state["closed_by"] is None:  # as the end of the block leaves it
+            self.audited(number, ("nothing",), lambda: self.left(hold.id))
+        rows += [row for row in self.auditor.rows[before:] if row["kind"] == "settle"
+                 and row["origin"] is None]  # fmt: skip
+        return rows
+
+    def left(self, hold_id):
+        self.auditor.release(self.clock(), hold_id)
+        return ("nothing",)
+
+    def metered_hold(self, number, account, amount, model, around):
+        ask = ("hold", account, ("amount", amount, model), None, 30)
+        call, audit = self.planned(number, ask)
+        own = {one for one in around if self.auditor.holds[one]["who"][0] == CALLERS[number][0]}
+        need = {"usd": amount, "tokens": 1, "requests": 1}
+        who, now = self.who(number, account), self.clock()
+        before = copy.deepcopy(self.auditor).with_defaults(now, who)
+        held, refusals = [], []
+
+        def taken():
+            try:
+                held.append(call())
+            except BudgetExceededError as error:
+                refusals.append(error)
+                raise
+            refusals.append(held[0].refusal)
+            return held[0]
+
+        self.audited(number, told(taken), audit)
+        for error in refusals:
+            if isinstance(error, BudgetExceededError):
+                is_blocked, is_own = before.why_refused(now, who, need, model or "unknown", own)
+                assert error.blocked_by_holds is is_blocked
+                assert ("around this one" in str(error)) is is_own
+        return held[0] if held else None
+
+    def settle_metered(self, number, hold, inside, how, size):
+        mine = [row for row in inside if row["who"] == self.auditor.holds[hold.id]["who"]]
+        if how == "leave":
+            return
+        model = hold.model
+        if how in ("same", "sum"):
+            several = mine if how == "sum" else mine[-1:]
+            used = tuple(map(sum, zip(*(row["reported"] for row in several), strict=True)))
+            if any(used):
+                model = None if mine[-1]["model"] == "unknown" else mine[-1]["model"]
+            how, size = "usage", used if any(used) else (7, 1000)
+        model = model or HOUSE if how == "unread" else model
+        filed = model or "unknown"
+        paid, cost, used = {
+            "usage": lambda: (Usage(*size), auditor.priced(filed, size), size),
+            "cost": lambda: (usd(size), size, None),
+            "nothing": lambda: (None, None, None),
+            "unread": lambda: ({"id": "x", "model": filed}, None, None),
+        }[how]()
+
+        def audit():
+            now, book = self.clock(), self.auditor
+            answer = book.settle_around(now, hold.id, inside, filed, cost, used)
+            if answer is not None or how == "nothing":
+                return answer or ("bad input",)
+            used_up = (0, 0) if how == "cost" else used
+            return book.settle(now, hold.id, filed, cost, used_up)
+
+        self.audited(number, told(lambda: hold.settle(paid, model=model)), audit)
 
     def held_by(self, number, ledger, place):
         """A hold in the hands of a caller, who may not be the one that took it."""
@@ -733,13 +867,8 @@ class CallersAgainstAuditor(RuleBasedStateMachine):
             return
         found = []
         balance = ledger.balance(account)
-        in_usd = [one for one in balance.budgets if one.budget.measure == "usd"]
-        reported = min(
-            in_usd, key=lambda one: (one.budget.name != "default", one.available), default=None
-        )
-        model = reported and reported.budget.model
-        window = tuple(balance.window[:2])
-        assert balance.assumed == usd(self.auditor.assumed(who, window, model))
+        unpriced, assumed = self.auditor.unstated(now, who)
+        assert (balance.unpriced, balance.assumed) == (unpriced, usd(assumed))
         for one in balance.budgets:
             figures = one.budget.limit, one.posted, one.held, one.available
             found.append((one.budget.name, tuple(one.window[:2]), *figures))

@@ -26,6 +26,8 @@ from budgetledger.errors import (
     ClockWarning,
     IdempotencyConflict,
     InvalidAmount,
+    InvalidInput,
+    InvalidPeriod,
     UnknownAccount,
     UnknownAccountWarning,
     UnknownEntry,
@@ -193,6 +195,8 @@ budgets = st.fixed_dictionaries(
         "name": st.sampled_from([None, "default", "cap"]),
     }
 )
+CHANGES = {"limited", "per", "timezone", "week_start", "anchor", "model"}
+MICROSECOND = timedelta(microseconds=1)
 pauses = st.sampled_from([{}, {"microseconds": 1}, {"hours": 7}, {"days": 3}])
 lates = st.sampled_from(
     [None, None, {"days": -1}, {"microseconds": 1}, {"seconds": 3}, {"hours": 30}, {"days": 40}]
@@ -325,6 +329,59 @@ class LedgerAgainstBooks(RuleBasedStateMachine):
     def set_budget_as_before(self, data, pause):
         row = data.draw(st.sampled_from(self.books.kind("budget")))
         self.set_budget(self.desk_of(row), row["asked"], pause)
+
+    @precondition(lambda self: self.books.kind("budget"))
+    @rule(data=st.data(), asked=budgets, passed=st.sets(st.sampled_from(sorted(CHANGES))))
+    def change_budget(self, data, asked, passed):
+        """What is not passed stays as it is; a removed budget begins anew."""
+        row = data.draw(st.sampled_from(self.books.kind("budget")))
+        who, ledger, account = self.at(self.desk_of(row))
+        name, (measure, limit) = row["name"], asked["limited"]
+        call = {key: asked[key] for key in passed - {"limited"}}
+        if "limited" in passed:
+            call |= {"limit": usd(limit)} if measure == "usd" else {measure: limit}
+        revisions = self.books.revisions(who, name)
+        current = revisions[-1]["terms"]
+        old = make_period() if current is None else current["period"]
+        per = call.get("per", old.per if old.span_us is None else old.span_us * MICROSECOND)
+        anchor = call.get("anchor", from_us(old.anchor_us) if old.anchor_us is not None else None)
+        if "anchor" not in call and per not in UNITS:
+            anchor = None
+        if anchor is not None and per not in UNITS:
+            with pytest.raises(InvalidPeriod):
+                ledger.set_budget(account, name=name, **call)
+            return
+        if current is None and "limited" not in passed:
+            with pytest.raises(InvalidInput):
+                ledger.set_budget(account, name=name, **call)
+            return
+        created_us = revisions[0]["created_us"]
+        days = "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"
+        period = make_period(
+            per,
+            timezone=call.get("timezone", old.timezone),
+            week_start=call.get("week_start", days[old.week_start]),
+            anchor_us=created_us if anchor == "creation" else anchor and to_us(anchor),
+        )
+        terms = {"model": None} if current is None else dict(current)
+        terms |= {"period": period}
+        terms |= {"model": call["model"]} if "model" in call else {}
+        terms |= {"measure": measure, "limit": limit} if "limited" in passed else {}
+        budget = ledger.set_budget(account, name=name, **call)
+        if current != terms:
+            asked = {
+                "limited": (terms["measure"], terms["limit"]), "per": per, "model": terms["model"],
+                "timezone": period.timezone, "week_start": days[period.week_start],
+                "anchor": None if period.anchor_us is None else from_us(period.anchor_us),
+                "name": name,
+            }  # fmt: skip
+            facts = {"name": name, "terms": terms, "created_us": created_us, "asked": asked}
+            self.books.append(who, "budget", self.clock(), **facts)
+        limit = usd(terms["limit"]) if terms["measure"] == "usd" else terms["limit"]
+        assert (budget.measure, budget.limit, budget.model) == (
+            terms["measure"], limit, terms["model"])  # fmt: skip
+        assert budget.period == period
+        assert round(budget.created_at * 1e6) == created_us
 
     @precondition(lambda self: self.books.kind("budget"))
     @rule(desk=desks, data=st.data(), pause=pauses)

@@ -583,6 +583,7 @@ CREATE TRIGGER answers_no_delete BEFORE DELETE ON answers
 CREATE TRIGGER answers_no_replace BEFORE INSERT ON answers
         WHEN EXISTS (SELECT 1 FROM answers WHERE account_id = NEW.account_id AND names = NEW.names AND recorded_at_us = NEW.recorded_at_us AND entry_id = NEW.entry_id)
         BEGIN SELECT RAISE(ABORT, 'budgetledger: this row is recorded already'); END;
+CREATE INDEX accounts_by_name ON accounts (name);
 CREATE INDEX late_entries_by_delay ON late_entries (account_id, within_us, recorded_at_us, belongs_at_us);
 CREATE INDEX late_entries_by_time ON late_entries (account_id, recorded_at_us);
 CREATE INDEX late_entries_by_belonging ON late_entries (account_id, belongs_at_us);
@@ -634,7 +635,7 @@ SELECT e.id, p.name AS project, a.name AS account, strftime('%Y-%m-%dT%H:%M:%S',
 FROM entries e
 LEFT JOIN late_entries l ON l.account_id = e.account_id AND l.entry_id = e.id
 JOIN accounts a ON a.id = e.account_id
-JOIN projects p ON p.id = e.project_id
+JOIN projects p ON p.id = a.project_id
 WHERE e.kind IN ('opening', 'charge', 'settle', 'adjustment') AND e.origin_id IS NULL;
 CREATE VIEW spend_by_day AS
 SELECT substr(belongs_at, 1, 10) AS day, project, account,

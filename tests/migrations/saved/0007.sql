@@ -651,6 +651,7 @@ CREATE INDEX late_entries_by_delay ON late_entries (account_id, within_us, recor
 CREATE INDEX late_entries_by_time ON late_entries (account_id, recorded_at_us);
 CREATE INDEX late_entries_by_belonging ON late_entries (account_id, belongs_at_us);
 CREATE INDEX prior_costs_by_budget ON prior_costs (account_id, budget, entry_id);
+CREATE INDEX accounts_by_name ON accounts (name);
 CREATE TRIGGER entries_no_replace BEFORE INSERT ON entries
         WHEN NEW.settings_rows IS NULL
             OR (NEW.id >= 0 AND EXISTS (SELECT 1 FROM entries WHERE id = NEW.id))
@@ -698,7 +699,7 @@ SELECT e.id, p.name AS project, a.name AS account, strftime('%Y-%m-%dT%H:%M:%S',
 FROM entries e
 LEFT JOIN late_entries l ON l.account_id = e.account_id AND l.entry_id = e.id
 JOIN accounts a ON a.id = e.account_id
-JOIN projects p ON p.id = e.project_id
+JOIN projects p ON p.id = a.project_id
 WHERE e.kind IN ('opening', 'charge', 'settle', 'adjustment') AND e.origin_id IS NULL;
 CREATE VIEW spend_by_day AS
 SELECT substr(belongs_at, 1, 10) AS day, project, account,
