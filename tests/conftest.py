@@ -50,6 +50,7 @@ SLOW = {  # what pytest -m "not slow" leaves out, with PostgreSQL and tests that
     "storage",
     "tokens/test_real_prompts.py",
     "wallet/test_clients.py",
+    "wallet/test_kills.py",
     "wallet/test_run.py",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import anthropic
 import litellm
@@ -22,16 +23,16 @@ GPT, CLAUDE, GEMINI = "gpt-4o", "claude-opus-4-5", "gemini-2.5-flash"
 
 
 def openai_chat(wallet, text):
-    client = openai.OpenAI(api_key="k")
-    messages = [{"role": "user", "content": text}]
-    client.chat.completions.create(model=GPT, messages=messages, max_tokens=50)
+    with contextlib.closing(openai.OpenAI(api_key="k")) as client:
+        messages = [{"role": "user", "content": text}]
+        client.chat.completions.create(model=GPT, messages=messages, max_tokens=50)
 
 
 def openai_stream(wallet, text):
-    client = openai.OpenAI(api_key="k")
-    messages = [{"role": "user", "content": text}]
-    with client.chat.completions.stream(model=GPT, messages=messages) as stream:
-        stream.get_final_completion()
+    with contextlib.closing(openai.OpenAI(api_key="k")) as client:
+        messages = [{"role": "user", "content": text}]
+        with client.chat.completions.stream(model=GPT, messages=messages) as stream:
+            stream.get_final_completion()
 
 
 def openai_async(wallet, text):
@@ -44,40 +45,40 @@ def openai_async(wallet, text):
 
 def openai_responses_stream(wallet, text):
     client = openai.OpenAI(api_key="k")
-    with client.responses.stream(model=GPT, input=text) as stream:
+    with contextlib.closing(client), client.responses.stream(model=GPT, input=text) as stream:
         stream.get_final_response()
 
 
 def openai_raw_stream(wallet, text):
-    client = openai.OpenAI(api_key="k")
-    call = client.chat.completions.with_streaming_response
-    messages = [{"role": "user", "content": text}]
-    with call.create(model=GPT, messages=messages, max_tokens=50) as response:
-        response.read()
+    with contextlib.closing(openai.OpenAI(api_key="k")) as client:
+        call = client.chat.completions.with_streaming_response
+        messages = [{"role": "user", "content": text}]
+        with call.create(model=GPT, messages=messages, max_tokens=50) as response:
+            response.read()
 
 
 def anthropic_messages(wallet, text):
-    client = anthropic.Anthropic(api_key="k")
-    client.messages.create(
-        model=CLAUDE, messages=[{"role": "user", "content": text}], max_tokens=50
-    )
+    with contextlib.closing(anthropic.Anthropic(api_key="k")) as client:
+        client.messages.create(
+            model=CLAUDE, messages=[{"role": "user", "content": text}], max_tokens=50
+        )
 
 
 def anthropic_stream(wallet, text):
-    client = anthropic.Anthropic(api_key="k")
-    messages = [{"role": "user", "content": text}]
-    with client.messages.stream(model=CLAUDE, messages=messages, max_tokens=50) as stream:
-        stream.get_final_message()
+    with contextlib.closing(anthropic.Anthropic(api_key="k")) as client:
+        messages = [{"role": "user", "content": text}]
+        with client.messages.stream(model=CLAUDE, messages=messages, max_tokens=50) as stream:
+            stream.get_final_message()
 
 
 def google(wallet, text):
-    client = genai.Client(api_key="k")
-    client.models.generate_content(model=GEMINI, contents=text)
+    with contextlib.closing(genai.Client(api_key="k")) as client:
+        client.models.generate_content(model=GEMINI, contents=text)
 
 
 def google_stream(wallet, text):
-    client = genai.Client(api_key="k")
-    list(client.models.generate_content_stream(model=GEMINI, contents=text))
+    with contextlib.closing(genai.Client(api_key="k")) as client:
+        list(client.models.generate_content_stream(model=GEMINI, contents=text))
 
 
 def litellm_chat(model):
