@@ -1,10 +1,8 @@
-"""Compressed bodies: gzip, deflate, and zstd where Python or the package ``zstandard`` has it."""
+"""Compressed bodies: gzip, deflate, and zstd where the package ``zstandard`` is installed."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
-from importlib import import_module
 from typing import Any, Protocol
 
 
@@ -84,17 +82,8 @@ def _is_known(name: bytes) -> bool:
 
 
 def _zstd() -> Decoder | None:
-    for module, make in _ZSTD:
-        try:
-            found: Any = import_module(module)
-        except ModuleNotFoundError:
-            continue
-        made: Decoder = make(found)
-        return made
-    return None
-
-
-_ZSTD: Iterable[tuple[str, Any]] = (
-    ("compression.zstd", lambda module: module.ZstdDecompressor()),  # Python 3.14
-    ("zstandard", lambda module: module.ZstdDecompressor().decompressobj()),
-)
+    try:
+        import zstandard
+    except ModuleNotFoundError:
+        return None
+    return zstandard.ZstdDecompressor().decompressobj()

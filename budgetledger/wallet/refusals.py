@@ -7,6 +7,7 @@ they recognise a full context.
 from __future__ import annotations
 
 from decimal import ROUND_CEILING, Decimal
+from shlex import quote
 
 from budgetledger.errors import (
     AccountFrozen,
@@ -25,17 +26,17 @@ def message(error: BudgetledgerError, run: str | None) -> str:
         return _exceeded(error, is_run=error.account == run)
     if isinstance(error, AccountFrozen):
         name = error.account
-        return f"account {name!r} is frozen; to go on: budgetledger unfreeze {name}"
+        return f"account {name!r} is frozen; to go on: budgetledger unfreeze {quote(name)}"
     if isinstance(error, NoBudget):
         name = error.account
         return (
             f"no budget applies to {name!r}, so nothing may be spent; set one: budgetledger "
-            f"set-budget {name} 5 --per day"
+            f"set-budget {quote(name)} 5 --per day"
         )
     if isinstance(error, UnpricedModel):
         return (
             f"no price is known for model {error.model!r}, so the call was not sent; set one: "
-            f"budgetledger prices set {error.model} --input USD --output USD"
+            f"budgetledger prices set {quote(error.model)} --input USD --output USD"
         )
     if isinstance(error, StoreError):
         return "the ledger is unavailable, so the call was not sent; try again"
@@ -43,32 +44,29 @@ def message(error: BudgetledgerError, run: str | None) -> str:
 
 
 def _exceeded(error: BudgetExceededError, *, is_run: bool) -> str:
-    if not isinstance(error.limit, Decimal):  # tokens or requests
-        limit, measure = error.limit, error.budget.measure
-        needed = f"{error.requested} {measure}, limit {limit}, used {error.posted}"
-        wanted = f"{2 * limit} --{measure}"
-    else:
+    limit, budget, name = error.limit, error.budget, error.account
+    if isinstance(limit, Decimal):
         requested, spent, held = (
             usd(Decimal(amount)) for amount in (error.requested, error.posted, error.held)
         )
         needed = (
-            f"the call may cost up to {requested}; limit {usd(error.limit)}, spent {spent}, held "
-            f"for open calls {held}"
+            f"the call may cost up to {requested}; limit {usd(limit)}, spent {spent}, held for "
+            f"open calls {held}"
         )
         wanted = _enough(error)
+    else:  # tokens or requests
+        needed = (
+            f"the call may use {error.requested} {budget.measure}; limit {limit}, used "
+            f"{error.posted}, held for open calls {error.held}"
+        )
+        wanted = f"--{budget.measure} {max(2 * limit, error.posted + error.held + error.requested)}"
     if is_run:
         start = "the limit of this run is reached"
-        if error.requested > error.limit:
+        if error.requested > limit:
             start = "one call may cost more than the limit of this run"
         return f"{start}: {needed}; raise it: budgetledger run --limit {wanted} ..."
-    name = error.account
-    command = f"budgetledger set-budget {name} {wanted} --name {error.budget.name}"
-    if not isinstance(error.limit, Decimal):
-        command = (
-            f"budgetledger set-budget {name} --{error.budget.measure} {2 * error.limit} "
-            f"--name {error.budget.name}"
-        )
-    return f"budget {error.budget.name!r} of {name!r} is reached: {needed}; raise it: {command}"
+    command = f"budgetledger set-budget {quote(name)} {wanted} --name {quote(budget.name)}"
+    return f"budget {budget.name!r} of {name!r} is reached: {needed}; raise it: {command}"
 
 
 def _enough(error: BudgetExceededError) -> str:

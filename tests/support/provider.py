@@ -28,7 +28,6 @@ import json
 import re
 import socket
 import threading
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -130,8 +129,10 @@ async def _answer(send: Any, status: int, content: Any) -> None:
 
 
 def _body(raw: bytes, headers: dict[str, str]) -> dict[str, Any]:
-    if (coding := headers.get("content-encoding")) in ("gzip", "deflate"):
-        raw = zlib.decompress(raw, 47 if coding == "gzip" else 15)
+    if coding := headers.get("content-encoding"):
+        from budgetledger.wallet.encodings import decoded
+
+        raw = decoded(raw, coding, 1 << 26)
     if not headers.get("content-type", "").startswith("multipart/"):
         body: dict[str, Any] = json.loads(raw or b"{}")
         return body

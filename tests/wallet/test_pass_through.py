@@ -8,6 +8,7 @@ import zlib
 
 import pytest
 import wallets
+import zstandard
 
 from budgetledger import Usage
 
@@ -134,9 +135,11 @@ def test_what_costs_nothing_passes_and_leaves_no_row(provider, ledger):
     assert [entry.kind for entry in ledger.entries("alice")] == ["budget"]
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "zstd"])
 def test_compressed_requests_are_metered(encoding, provider, ledger):
-    compress = {"gzip": gzip.compress, "deflate": zlib.compress}[encoding]
+    compress = {"gzip": gzip.compress, "deflate": zlib.compress, "zstd": zstandard.compress}[
+        encoding
+    ]
     body = compress(json.dumps(CHAT).encode())
     headers = {"content-encoding": encoding, "content-type": "application/json"}
     with wallets.serving(ledger, provider) as wallet:
