@@ -9,8 +9,8 @@ from functools import partial, wraps
 from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 
 from budgetledger.aio import AsyncHold, AsyncLedger, awaited_hold, requested_ahold
+from budgetledger.apis.call_arguments import Kind, hold_arguments, is_list
 from budgetledger.callers import Caller, current, pop_caller
-from budgetledger.clients.call_arguments import Kind, hold_arguments, is_list
 from budgetledger.clients.driven_generators import AsyncGeneratorProxy, GeneratorProxy
 from budgetledger.clients.metered_streams import AsyncMeteredStream, MeteredStream
 from budgetledger.clients.settling import asettled, reading_for, settled

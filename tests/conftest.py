@@ -49,6 +49,9 @@ SLOW = {  # what pytest -m "not slow" leaves out, with PostgreSQL and tests that
     "server/test_litellm_protocol.py",
     "storage",
     "tokens/test_real_prompts.py",
+    "wallet/test_clients.py",
+    "wallet/test_kills.py",
+    "wallet/test_run.py",
 }
 
 pytest.register_assert_rewrite("hold_checks")

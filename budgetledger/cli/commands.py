@@ -42,6 +42,7 @@ from budgetledger.cli.options import (
 from budgetledger.cli.prices import prices, reprice
 from budgetledger.cli.report import report
 from budgetledger.cli.reports import alerts, balance, entries, model_costs
+from budgetledger.cli.run import run
 from budgetledger.cli.schema import schema
 from budgetledger.cli.serve import serve
 from budgetledger.cli.spending import adjust, charge, estimate
@@ -138,6 +139,6 @@ for command in (
     *(holds, release, prices, reprice, backup, copy),
     *(set_budget, remove_budget, shift, set_parent, freeze, unfreeze),
     *(set_default_budget, remove_default_budget, default_budgets, import_),
-    *(schema, serve),
+    *(schema, run, serve),
 ):
     main.add_command(command)

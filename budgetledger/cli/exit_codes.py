@@ -20,7 +20,7 @@ TEXTS = {
     ExitCode.DONE: "done",
     ExitCode.FAILED: "failed",
     ExitCode.MISUSED: "misused: a wrong command, option or value",
-    ExitCode.EXCEEDED: "a budget is exceeded (status)",
+    ExitCode.EXCEEDED: "a budget is exceeded (status), or a call was refused (run)",
     ExitCode.DIFFERS: "verify found differences",
     ExitCode.NEAR: "a budget is near its limit (status)",
 }

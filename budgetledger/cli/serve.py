@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from budgetledger.cli.options import Whole, examples, from_either_place
+from budgetledger.cli.run import check_extra
 from budgetledger.errors import (
     InvalidInput,
     UnboundedWarning,
@@ -32,7 +33,11 @@ _SECONDS_TO_FINISH = 30
 
 
 @click.command(
-    epilog=examples("serve --db spend.db", "serve --db spend.db --host 0.0.0.0 --tokens tokens.txt")
+    epilog=examples(
+        "serve --db spend.db",
+        "serve --db spend.db --host 0.0.0.0 --tokens tokens.txt",
+        "serve --wallet",
+    )
 )
 @click.option(
     "--db",
@@ -72,6 +77,12 @@ _SECONDS_TO_FINISH = 30
     show_default=True,
     help="Answered requests survive power loss (FULL) or a killed process (NORMAL).",
 )
+@click.option(
+    "--wallet",
+    "has_wallet",
+    is_flag=True,
+    help="Also pass providers' APIs on, metered, under /wallet.",
+)
 def serve(
     db: str | None,
     host: str,
@@ -79,33 +90,34 @@ def serve(
     tokens_file: str | None,
     max_body: int,
     synchronous: Synchronous,
+    has_wallet: bool,
 ) -> None:
     """Serve the ledger over HTTP.
 
     It serves LiteLLM's hosted budget manager, and a JSON API described at /openapi.json. Without
     tokens it listens on localhost only, and refuses any other --host. SIGTERM or Ctrl-C stops
     it, once the requests in progress have been answered.
+
+    With --wallet, programs can use http://HOST:PORT/wallet/u/USER/openai/v1 as their base URL
+    (or .../anthropic, .../gemini; with tokens, /wallet/t/TOKEN/u/USER/...). Their calls are
+    held for and settled on the account USER.
     """
     _check_extra()
+    if has_wallet:
+        check_extra("serve --wallet")
     import uvicorn
 
     from budgetledger.ledger import Ledger
     from budgetledger.server.app import create_app
     from budgetledger.server.idle_connections import Connection
 
-    tokens = _tokens(tokens_file)
-    if tokens is None and not _is_loopback(host):
-        raise InvalidInput(
-            f"{host} can be reached from other machines, and without tokens every client could "
-            f"read and write everything; pass --tokens FILE, set {TOKENS}, or listen on "
-            "127.0.0.1"
-        )
+    tokens = _tokens(tokens_file, host)
     # Clients see them in the answers; here Python would remember one for each account.
     for kind in (UnboundedWarning, UnknownAccountWarning, UnpricedWarning):
         warnings.simplefilter("ignore", kind)
     with Ledger(db or default_path(), synchronous=synchronous) as ledger:
         config = uvicorn.Config(
-            create_app(ledger, tokens, max_body_bytes=max_body),
+            create_app(ledger, tokens, max_body_bytes=max_body, wallet=has_wallet),
             host=host,
             port=port,
             http=Connection,
@@ -152,12 +164,19 @@ def _listening(config: uvicorn.Config) -> socket.socket:
     return listening
 
 
-def _tokens(file: str | None) -> Tokens | None:
+def _tokens(file: str | None, host: str) -> Tokens | None:
+    """The access tokens. Raises `InvalidInput` without any for a *host* that others reach."""
     from budgetledger.server.access_tokens import Tokens
 
     if file is not None:
         return Tokens.from_file(file)
     listed = os.environ.get(TOKENS)
+    if not listed and not _is_loopback(host):
+        raise InvalidInput(
+            f"{host} can be reached from other machines, and without tokens every client could "
+            f"read and write everything; pass --tokens FILE, set {TOKENS}, or listen on "
+            "127.0.0.1"
+        )
     return Tokens(listed.split()) if listed else None
 
 

@@ -1,9 +1,9 @@
 """Calls of models under a hold: functions, streams, and the clients of OpenAI and Anthropic.
 
-Imports the words, responses and the ledger.
+Imports the words, apis, responses and the ledger.
 
-`call_arguments` (a call's own arguments as those of its hold; pure) · `settling` (settles after a
-paid call, and never loses the answer) · `metered_streams` (streams of functions and of litellm) ·
-`driven_generators` (generators read as streams) · `sdk_clients` (the clients, metered) ·
-`sdk_calls` (a request that one is about to send) · `sdk_streams` (their streams).
+`settling` (settles after a paid call, and never loses the answer) · `metered_streams` (streams of
+functions and of litellm) · `driven_generators` (generators read as streams) · `sdk_clients` (the
+clients, metered) · `sdk_calls` (a request that one is about to send) · `sdk_streams` (their
+streams).
 """

@@ -12,8 +12,9 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+from budgetledger.apis.call_arguments import Kind, asking_for_usage, hold_arguments
+from budgetledger.apis.paths import kind_of
 from budgetledger.callers import Caller, current
-from budgetledger.clients.call_arguments import Kind, asking_for_usage, hold_arguments
 from budgetledger.clients.settling import reading_of
 from budgetledger.errors import InvalidInput
 from budgetledger.responses.response import Reading
@@ -22,17 +23,6 @@ CALLER = "x-budgetledger-caller"
 """The request header with the call's `Caller`; removed before the request is sent."""
 
 _RAW = "x-stainless-raw-response"
-_KINDS: dict[str, Kind] = {
-    "/chat/completions": "chat",
-    "/completions": "text",
-    "/embeddings": "embedding",
-    "/images/edits": "image",
-    "/images/generations": "image",
-    "/images/variations": "image",
-    "/messages": "messages",
-    "/responses": "responses",
-    "/responses/compact": "responses",
-}
 
 
 class ClientCall:
@@ -115,7 +105,7 @@ def taken_from(options: Any, sent: dict[str, Any], own: Caller) -> ClientCall | 
     if header is not None:
         kept = {name: value for name, value in options.headers.items() if name.lower() != CALLER}
         options.headers = kept
-    kind = _kind_of(urlsplit(str(options.url)).path)
+    kind = kind_of(urlsplit(str(options.url)).path)
     if kind is None or str(options.method).lower() != "post":
         return None
     return ClientCall(kind, options, sent, caller.over(own))
@@ -125,15 +115,6 @@ def url_of(client: Any, options: Any) -> str:
     """The URL that a request is sent to, or that of the client before its path."""
     url = str(options.url)
     return url if "://" in url else str(client.base_url)
-
-
-def _kind_of(path: str) -> Kind | None:
-    """The API of a path, by the path's end: hosts put their own prefix before it."""
-    path = "/" + path.strip("/")
-    if "/threads/" in path:  # messages that are only stored
-        return None
-    ends = [end for end in _KINDS if path.endswith(end)]
-    return _KINDS[max(ends, key=len)] if ends else None
 
 
 def _body(kind: Kind, options: Any) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from inspect import signature
 from typing import Any, NamedTuple
 
 from budgetledger.aio import AsyncHold, AsyncLedger, requested_ahold
+from budgetledger.apis.call_arguments import Kind, asking_for_usage, hold_arguments
 from budgetledger.callers import Caller
-from budgetledger.clients.call_arguments import Kind, asking_for_usage, hold_arguments
 from budgetledger.clients.metered_streams import AsyncMeteredStream, MeteredStream
 from budgetledger.clients.settling import asettled, reading_for, settled
 from budgetledger.errors import (

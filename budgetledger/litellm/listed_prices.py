@@ -12,7 +12,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from budgetledger.clients.call_arguments import Kind
+from budgetledger.apis.call_arguments import Kind
 from budgetledger.errors import InvalidAmount, UnpricedModel
 from budgetledger.money import PICO, count, exact_usd
 from budgetledger.tokens import count_tokens

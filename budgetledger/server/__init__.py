@@ -4,7 +4,7 @@ Needs the extra ``server``. ``budgetledger serve`` runs it; `create_app` returns
 own application. The server decides nothing about money: it checks the token, reads the request,
 calls the ledger and writes the answer. ``/openapi.json`` describes its requests and answers.
 
-Imports words, storage, journal, verbs, ledger, render and litellm. In reading order:
+Imports words, storage, journal, verbs, ledger, render, litellm and wallet. In reading order:
     app                 the application: its routes, and how it handles a request
     state               what endpoints share: the ledger as each project sees it
     gate                whether a request may use a project
@@ -23,6 +23,7 @@ Imports words, storage, journal, verbs, ledger, render and litellm. In reading o
     litellm_counters    charges the growth of a client's cost counters
     litellm_notes       what each client last sent and received
     metrics             Prometheus
+    wallet              the providers' APIs under /wallet
     idle_connections    closes connections that send no request
 """
 

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from budgetledger.errors import InvalidInput
@@ -40,13 +40,19 @@ _MOST = 2**63 - 1
 
 
 def create_app(
-    ledger: Ledger, tokens: Tokens | None = None, *, max_body_bytes: int = MOST_BYTES
+    ledger: Ledger,
+    tokens: Tokens | None = None,
+    *,
+    max_body_bytes: int = MOST_BYTES,
+    wallet: bool = False,
 ) -> Starlette:
     """The server of *ledger*. A request needs a token of the project it uses.
 
     *tokens* None admits every request with a localhost ``Host`` header to all projects: bind the
     server to a loopback address only, as ``budgetledger serve`` does. The caller closes the
     ledger, after the server has stopped. *max_body_bytes*: the largest body a request may have.
+    *wallet*: also serve the providers' APIs under ``/wallet``, with a hold before each call and a
+    settle after it; needs the extra ``run``. If mounted in another application, call its lifespan.
     """
     service, metrics = Service(ledger, Gate(tokens), max_body_bytes), Metrics()
     described = answer(description(has_tokens=tokens is not None))
@@ -61,7 +67,7 @@ def create_app(
         endpoint = metrics.counted(name, _answering(service, handler))
         return Route(path, endpoint, methods=[method], name=name)
 
-    routes = [
+    routes: list[BaseRoute] = [
         route("/get_budget", litellm.get_budget, "POST", "get_budget"),
         route("/set_budget", litellm.set_budget, "POST", "set_budget"),
         route("/healthz", _health, "GET", "health"),
@@ -72,8 +78,15 @@ def create_app(
     for operation in OPERATIONS:
         path = f"{PREFIX}{operation.path}".replace("}", ":budgetledger}")
         routes.append(route(path, partial(_perform, operation), operation.method, operation.name))
+    lifespan = None
+    if wallet:
+        from budgetledger.server.wallet import mounted
+
+        mount, lifespan = mounted(service, tokens)
+        routes = [*routes, mount]
     return Starlette(
         routes=routes,
+        lifespan=lifespan,
         middleware=[Middleware(_PathAsSent)],
         exception_handlers={HTTPException: _not_routed},
     )

@@ -26,6 +26,7 @@ SMALL = {
     "report.py": ["--rows", "2000", "--models", "3", "--rounds", "1"],
     "server.py": ["--clients", "2", "--seconds", "0.2", "--rounds", "1"],
     "tokens.py": ["--scale", "500", "--rounds", "1"],
+    "wallet.py": ["--calls", "16", "--rounds", "1", "--clients", "2"],
     "wrap.py": ["--calls", "5", "--rounds", "1"],
     "waiting.py": ["--waiters", "20", "--seconds", "0.2"],
 }
@@ -46,6 +47,7 @@ LIMITS = {
     "server.py": 4,
     "tokens.py": 12,
     "prices.py": 6,
+    "wallet.py": 8,
     "wrap.py": 2,
     "waiting.py": 2,
 }

@@ -26,6 +26,7 @@ def last_line(command, folder):
         ("hosted", f"from budgetledger import BudgetManager; {HOSTED}"),
         ("server", "from budgetledger.server import create_app"),
         ("server", "from budgetledger.cli import main; main(['serve', '--port', '0'])"),
+        ("run", "from budgetledger.cli import main; main(['run', '--limit', '1', '--', 'true'])"),
     ],
 )
 def test_what_a_missing_extra_is_called(extra, program, tmp_path):
@@ -47,6 +48,7 @@ def test_what_litellm_is_needed_for_says_so(tmp_path):
         ("hosted", "import budgetledger.hosted.opening, httpcore2"),
         ("postgres", "import budgetledger.storage.postgres.store"),
         ("server", "from budgetledger.server import create_app"),
+        ("run", "import budgetledger.wallet.running, budgetledger.wallet.app, uvicorn"),
     ],
 )
 def test_an_extra_alone_is_enough(extra, program, tmp_path):

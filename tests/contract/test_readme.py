@@ -36,11 +36,12 @@ WITH_BLOCKS = [name for name in BLOCKS if BLOCKS[name]]
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path, request):
     """Where a reader tries a page: the command is in bin, and files that pages name are there."""
     command = tmp_path / "bin" / "budgetledger"
     command.parent.mkdir()
-    command.write_text(f'#!/bin/sh\nexec {shlex.join(alone.command())} "$@"\n')
+    extras = ("run",) if "budgetledger/wallet/README.md" in request.node.name else ()
+    command.write_text(f'#!/bin/sh\nexec {shlex.join(alone.command(*extras))} "$@"\n')
     command.chmod(0o755)
     (tmp_path / "user_cost.json").write_text(
         json.dumps({"old": {"total_budget": 5, "current_cost": 0.5, "model_cost": {"gpt-4": 0.5}}})
@@ -62,7 +63,7 @@ def serving(page, folder):
     [command] = commands
     _, *arguments = command.replace("8787", "0").split()
     with subprocess.Popen(
-        [*alone.command("server"), *arguments], cwd=folder, stderr=subprocess.PIPE, text=True
+        [*alone.command("server", "run"), *arguments], cwd=folder, stderr=subprocess.PIPE, text=True
     ) as process:
         try:
             yield re.search("127.0.0.1:[0-9]+", process.stderr.readline())[0]
@@ -112,7 +113,8 @@ def check(block, folder, address, variables):
         printed = run([*python_for(text), text], folder, **variables)
         assert printed == (block.output or "")
     elif "curl" not in text:
-        printed = run(["bash", "-ec", text], folder)
+        wanted = variables if "budgetledger run" in text else {}
+        printed = run(["bash", "-ec", text], folder, **wanted)
         assert block.output in (None, printed)
     elif shutil.which("curl"):  # as for the sqlite3 program below, it is not asked for
         printed = run(["bash", "-ec", text], folder)

@@ -24,6 +24,7 @@ TOP = {
 }
 MAY_IMPORT = {
     "words": "",
+    "apis": "words",
     "tokens": "words",
     "responses/fields": "words",
     "responses/usage": "words responses/fields",
@@ -39,12 +40,14 @@ MAY_IMPORT = {
     "imports": "words responses/fields responses/usage responses pricing storage journal/rows"
     " journal verbs",
     "render": "words pricing journal/rows journal reports ledger",
-    "clients": "words responses ledger",
-    "litellm": "words tokens responses pricing storage journal/rows journal verbs ledger clients",
+    "clients": "words apis responses ledger",
+    "wallet": "words apis responses ledger clients",
+    "litellm": "words apis tokens responses pricing storage journal/rows journal verbs ledger "
+    "clients",
     "hosted": "words responses pricing storage journal/rows journal verbs ledger render litellm",
-    "server": "words storage journal/rows journal verbs ledger render litellm",
-    "faces": "words tokens pricing storage journal/rows journal ledger clients litellm hosted",
-    "cli": "words storage journal verbs reports ledger imports render litellm server",
+    "server": "words storage journal/rows journal verbs ledger render litellm wallet",
+    "faces": "words apis tokens pricing storage journal/rows journal ledger clients litellm hosted",
+    "cli": "words storage journal verbs reports ledger imports render litellm wallet server",
     "package": "words tokens ledger litellm faces cli",
 }
 

@@ -9,10 +9,10 @@ from types import SimpleNamespace
 import pytest
 
 from budgetledger import errors
+from budgetledger.apis.refusals import refusal
 from budgetledger.litellm.proxy.accounts import MASTER, ProxyCaller, accounts_of
 from budgetledger.litellm.proxy.costs import Events, of_event, of_response, of_stream
 from budgetledger.litellm.proxy.quotes import LEAST, quote
-from budgetledger.litellm.proxy.refusals import refusal
 from budgetledger.litellm.proxy.settings import Limit, settings
 from budgetledger.responses.stream import StreamReading
 

@@ -93,6 +93,9 @@ class Provider:
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
         body = _body(raw, headers)
         call = _Call(self, path, headers, body, send)
+        call.is_array = path.endswith(":streamGenerateContent") and (
+            b"alt=sse" not in scope["query_string"]
+        )
         working = asyncio.create_task(call.run())
         leaving = asyncio.create_task(_disconnected(receive))
         await asyncio.wait({working, leaving}, return_when="FIRST_COMPLETED")
@@ -126,6 +129,10 @@ async def _answer(send: Any, status: int, content: Any) -> None:
 
 
 def _body(raw: bytes, headers: dict[str, str]) -> dict[str, Any]:
+    if coding := headers.get("content-encoding"):
+        from budgetledger.wallet.encodings import decoded
+
+        raw = decoded(raw, coding, 1 << 26)
     if not headers.get("content-type", "").startswith("multipart/"):
         body: dict[str, Any] = json.loads(raw or b"{}")
         return body
@@ -143,6 +150,9 @@ def _texts(value: Any) -> Iterator[str]:
 
 class _Call:
     """One request and its answer, in the shape its path asks for."""
+
+    begun = False
+    is_array = False  # a stream is a JSON array, as Gemini's without alt=sse
 
     def __init__(
         self, provider: Provider, path: str, headers: dict[str, str], body: Any, send: Any
@@ -195,7 +205,8 @@ class _Call:
         billed.finished = True
 
     async def _stream(self, billed: Billed, events: Any) -> None:
-        headers = [(b"content-type", b"text/event-stream"), (b"x-request-id", b"req_1")]
+        kind = b"application/json" if self.is_array else b"text/event-stream"
+        headers = [(b"content-type", kind), (b"x-request-id", b"req_1")]
         await self.send({"type": "http.response.start", "status": 200, "headers": headers})
         pause = float(self.knobs.get("pause", 0))
         if await self._ended_at("start"):
@@ -209,6 +220,8 @@ class _Call:
             await asyncio.sleep(pause)
         if self.path.endswith("completions"):
             await self._write(b"data: [DONE]\n\n")
+        if self.is_array:
+            await self._write(b"]")
         await self.send({"type": "http.response.body", "body": b""})
 
     async def _ended_at(self, place: str) -> bool:
@@ -229,6 +242,10 @@ class _Call:
         return has_error
 
     async def _event(self, event: dict[str, Any]) -> None:
+        if self.is_array:
+            self.begun, start = True, b",\r\n" if self.begun else b"["
+            await self._write(start + json.dumps(event, indent=2).encode())
+            return
         name = f"event: {event['type']}\n" if "type" in event else ""
         await self._write(f"{name}data: {json.dumps(event)}\n\n".encode())
 
@@ -276,7 +293,7 @@ class _Call:
         return self._object("chat.completion") | {"choices": choices, "usage": self.usage()}
 
     def chat_stream(self) -> Any:
-        kind = self._object("chat.completion.chunk") | {"usage": None}
+        kind = self._object("chat.completion.chunk") | self._no_usage_yet()
 
         def chunk(finish: str | None = None, **delta: Any) -> dict[str, Any]:
             choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
@@ -289,12 +306,17 @@ class _Call:
         if (self.body.get("stream_options") or {}).get("include_usage"):
             yield False, kind | {"choices": [], "usage": self.usage()}
 
+    def _no_usage_yet(self) -> dict[str, Any]:
+        """In each chunk before the one with the usage, if that was asked for."""
+        asked = (self.body.get("stream_options") or {}).get("include_usage")
+        return {"usage": None} if asked else {}
+
     def completion(self) -> dict[str, Any]:
         choice = {"index": 0, "text": self.text, "finish_reason": "stop", "logprobs": None}
         return self._object("text_completion") | {"choices": [choice], "usage": self.usage()}
 
     def completion_stream(self) -> Any:
-        kind = self._object("text_completion")
+        kind = self._object("text_completion") | self._no_usage_yet()
         for word in self.words:
             choice = {"index": 0, "text": word, "finish_reason": None, "logprobs": None}
             yield True, kind | {"choices": [choice]}

@@ -4,6 +4,6 @@ Imports what the room above may, and `budgetledger.litellm`.
 
 `settings` (the environment variables) · `accounts` (the account of a call) · `call_kinds` (what
 a kind of call means for a budget) · `quotes` and `unit_costs` (the most it may cost) · `costs`
-(what it cost) · `refusals` (the answer to a refused client) · `requests` (what LiteLLM knows of a
-request) · `gate` (endpoints that call no hook) · `handler` (the callback, which combines these).
+(what it cost) · `requests` (what LiteLLM knows of a request) · `gate` (endpoints that call no
+hook) · `handler` (the callback, which combines these).
 """

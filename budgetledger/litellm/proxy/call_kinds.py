@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
-from budgetledger.clients.call_arguments import Kind
+from budgetledger.apis.call_arguments import Kind
 
 Unit: TypeAlias = Literal["speech", "rerank", "video"]
 """Billed by a unit other than tokens; see `unit_costs`."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import inspect
 import logging
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from types import MappingProxyType
 from typing import Any
 
 from starlette.requests import Request
+
+from budgetledger.apis.paths import UNBILLED
 
 _log = logging.getLogger("budgetledger.proxy")
 _request: ContextVar[Request | None] = ContextVar("budgetledger_request", default=None)
@@ -42,11 +43,6 @@ _KEYLESS = frozenset({"vllm_proxy_route", "azure_proxy_route"})
 # LiteLLM before 1.100 calls its function there without the key.
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
-# POST requests to a provider that spend nothing: counting, uploading, cancelling.
-_UNBILLED = re.compile(
-    r"(?!.*/vector_stores/).*(/count_tokens|:countTokens|/tokenize|/files|[/:]cancel)/?"
-)
-
 Admit = Callable[[Any, str, str], Awaitable[None]]
 """Called with the key, the endpoint's name and the reason; raises the refusal."""
 
@@ -70,7 +66,7 @@ def spends_nothing() -> bool:
     request = _request.get()
     if request is None:
         return False
-    return request.method in _READING or _UNBILLED.fullmatch(request.url.path) is not None
+    return request.method in _READING or UNBILLED.fullmatch(request.url.path) is not None
 
 
 def key_not_passed_on() -> Any:

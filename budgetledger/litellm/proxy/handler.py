@@ -33,6 +33,7 @@ from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy._types import ProxyException
 
 from budgetledger.aio import AsyncLedger, requested_ahold
+from budgetledger.apis.refusals import refusal
 from budgetledger.errors import (
     BudgetledgerError,
     HoldAlreadyClosed,
@@ -58,7 +59,6 @@ from budgetledger.litellm.proxy.costs import (
 )
 from budgetledger.litellm.proxy.gate import install, key_not_passed_on, spends_nothing
 from budgetledger.litellm.proxy.quotes import LEAST, Quote, models_behind, quote
-from budgetledger.litellm.proxy.refusals import refusal
 from budgetledger.litellm.proxy.requests import (
     UNCOUNTED,
     Call,

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from budgetledger.clients.call_arguments import Kind, hold_arguments
+from budgetledger.apis.call_arguments import Kind, hold_arguments
 from budgetledger.errors import UnpricedModel
 from budgetledger.litellm.listed_prices import (
     listed_rates,

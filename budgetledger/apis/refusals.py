@@ -1,4 +1,4 @@
-"""The answer to a refused client of the LiteLLM Proxy: a status it does not retry. Pure."""
+"""The answer to a refused client of an API: a status that it does not retry. Pure."""
 
 from __future__ import annotations
 

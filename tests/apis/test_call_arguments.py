@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel
 
 from budgetledger import Ledger
-from budgetledger.clients.call_arguments import asking_for_usage, hold_arguments
+from budgetledger.apis.call_arguments import asking_for_usage, hold_arguments
 from budgetledger.errors import InvalidInput
 
 ASKED = [{"role": "user", "content": "hi"}]
