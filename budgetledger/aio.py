@@ -48,11 +48,11 @@ from budgetledger.journal.drafts import (
     needs_loading,
 )
 from budgetledger.journal.holding import Granted
+from budgetledger.journal.holds.stream_limit import StreamLimit, stopped
 from budgetledger.journal.increasing import increase
 from budgetledger.journal.journal import journal_of
 from budgetledger.journal.rows import statements
 from budgetledger.journal.rows.rules import Draft
-from budgetledger.journal.stream_limit import StreamLimit, stopped
 from budgetledger.journal.transaction import Transaction
 from budgetledger.ledger import Ledger, ledger_on
 from budgetledger.money import Amount, to_usd

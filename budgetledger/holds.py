@@ -30,12 +30,12 @@ from budgetledger.errors import (
 from budgetledger.journal import holding
 from budgetledger.journal.drafts import UNKNOWN_MODEL, draft_charge, draft_increase
 from budgetledger.journal.holding import Granted
+from budgetledger.journal.holds.stream_limit import StreamLimit, stopped
 from budgetledger.journal.increasing import Increased, increase
 from budgetledger.journal.journal import books_of
 from budgetledger.journal.nesting import counted_by, counting, release_by_nesting
 from budgetledger.journal.rows.basis import unestimated, with_basis
 from budgetledger.journal.rows.rules import ASSUMED_OUTPUT, Draft, settling
-from budgetledger.journal.stream_limit import StreamLimit, stopped
 from budgetledger.money import Amount, to_usd
 from budgetledger.names import checked_reason
 from budgetledger.responses.failures import is_failure

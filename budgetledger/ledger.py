@@ -17,7 +17,7 @@ from budgetledger.entries import Account, Alert, Balance, Budget, DefaultBudget,
 from budgetledger.holds import Hold
 from budgetledger.journal import price_rows, reports, settings
 from budgetledger.journal.budget_terms import KEPT, Kept, budget_change
-from budgetledger.journal.default_budgets import STANDARD
+from budgetledger.journal.default_budgets import STANDARD, default_terms
 from budgetledger.journal.drafts import (
     DEFAULT_EXPIRY_SECONDS,
     HoldRequest,
@@ -402,7 +402,7 @@ class Ledger:
             alert_at=alert_at,
             name=STANDARD,
         )
-        return default_budgets.set_default_budget(self._journal, kind, change.terms(None))
+        return default_budgets.set_default_budget(self._journal, kind, default_terms(change))
 
     def remove_default_budget(self, kind: str = "user") -> None:
         """End the default budget of `kind`. Accounts that got a budget by it keep that budget.

@@ -44,7 +44,7 @@ _OPTIONS = (
         help="Count windows from this moment (in --timezone, else UTC), from the budget's "
         "creation, or by the calendar.",
     ),
-    click.option("--model", help="Limit only this model."),
+    click.option("--model", help="Limit only this model; none ends that."),
     click.option(
         "--alert-at",
         metavar="SHARE",
@@ -82,6 +82,8 @@ def limit_options(command: Callable[..., None]) -> Callable[..., None]:
         for name in "timezone", "week_start", "model":
             if options[name] is None:
                 del options[name]
+        if options.get("model") == "none":
+            options["model"] = None
         options |= {"limit": limit, "tokens": tokens, "requests": requests}
         if anchor is not None:
             options["anchor"] = None if anchor == "none" else anchor

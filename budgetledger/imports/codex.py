@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from budgetledger.imports.calls import Call, Log, moment_us, new_log, tags_of, usage_by
 from budgetledger.imports.files import Parsed
 from budgetledger.responses.fields.by_name import fields, fields_at, text
-from budgetledger.responses.usage.codex import read_codex_usage
+from budgetledger.responses.usage.programs.codex import read_codex_usage
 
 _COUNTS = (
     "input_tokens",

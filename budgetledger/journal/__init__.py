@@ -12,8 +12,7 @@ In reading order:
     posting             money rows, repeated in the accounts above; adjustments
     holding             hold, settle, release, extend, expire
     increasing          raises an open hold
-    waiting_line        which holds wait for room, and which is next; pure
-    stream_limit        whether a stream has used up its hold; pure
+    holds/              who waits for room, and when a stream has used up its hold; pure
     minimal_holds       limits holds for calls of which nothing could be estimated
     standing            the current use of budgets, for decisions; from caches
     reports             the use of budgets at any moment, as known at any other; from rows

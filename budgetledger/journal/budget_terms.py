@@ -77,7 +77,7 @@ class BudgetChange(NamedTuple):
         elif current is not None:
             measure, limit = current.measure, current.limit_sum
         else:
-            raise InvalidInput(f"there is no budget {self.name!r} to change; {_ONE_LIMIT}")
+            raise InvalidInput(f"there is no budget {self.name!r} to change; {ONE_LIMIT}")
         model = (None if current is None else current.model) if self.model is KEPT else self.model
         return BudgetTerms(
             self.name, measure, limit, model, period, self.alert_at, anchored, self.created_at
@@ -124,7 +124,7 @@ def budget_change(
         raise InvalidName(f"model must be a name, got {model!r:.60}")
     limits = [value for value in (limit, tokens, requests) if value is not None]
     if len(limits) > 1 or (not limits and name is None):
-        raise InvalidInput(f"a budget limits one thing: {_ONE_LIMIT}, or name= of one to change")
+        raise InvalidInput(f"a budget limits one thing: {ONE_LIMIT}, or name= of one to change")
     if isinstance(anchor, str) and anchor != "creation":
         raise InvalidInput(f"anchor must be a datetime or 'creation', got {anchor!r}")
     measured = _limit(limit, tokens, requests) if limits else None
@@ -152,7 +152,7 @@ def budget_change(
     return change
 
 
-_ONE_LIMIT = "pass a limit in USD, or tokens, or requests"
+ONE_LIMIT = "pass a limit in USD, or tokens, or requests"
 
 
 def _limit(limit: Amount | None, tokens: int | None, requests: int | None) -> tuple[Measure, Sum]:

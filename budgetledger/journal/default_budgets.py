@@ -12,11 +12,11 @@ from hashlib import sha256
 from typing import Any
 
 from budgetledger.entries import Budget, DefaultBudget
-from budgetledger.errors import InvalidName, UnknownAccount
+from budgetledger.errors import InvalidInput, InvalidName, UnknownAccount
 from budgetledger.journal.alerts import raise_alerts
 from budgetledger.journal.append import find_or_open_project
 from budgetledger.journal.budget_revisions import append_revision, shares_text
-from budgetledger.journal.budget_terms import BudgetTerms
+from budgetledger.journal.budget_terms import ONE_LIMIT, BudgetChange, BudgetTerms
 from budgetledger.journal.price_rows import chained
 from budgetledger.journal.reports import thresholds
 from budgetledger.journal.rows import statements
@@ -59,6 +59,13 @@ def kind_of(account: str) -> str | None:
 
 
 # -- setting --------------------------------------------------------------------------------------
+
+
+def default_terms(change: BudgetChange) -> BudgetTerms:
+    """The terms of a default budget. Raises `InvalidInput` without a limit."""
+    if change.limit is None:
+        raise InvalidInput(f"a default budget limits one thing: {ONE_LIMIT}")
+    return change.terms(None)
 
 
 def set_default(tx: Transaction, project: str, kind: str, terms: BudgetTerms) -> DefaultBudget:

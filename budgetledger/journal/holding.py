@@ -21,6 +21,7 @@ from budgetledger.errors import (
 from budgetledger.journal.append import append, find_or_open, recorded
 from budgetledger.journal.default_budgets import apply_defaults
 from budgetledger.journal.entry_rows import entry_with_id
+from budgetledger.journal.holds.waiting_line import BudgetKey
 from budgetledger.journal.minimal_holds import unlimited
 from budgetledger.journal.nesting import counted_by, release_by_nesting
 from budgetledger.journal.posting import post, post_along
@@ -33,7 +34,6 @@ from budgetledger.journal.rows.late import settle_belongs
 from budgetledger.journal.rows.rules import Check, Draft, Need, refusing
 from budgetledger.journal.standing import Level, ancestors, checks
 from budgetledger.journal.transaction import Transaction
-from budgetledger.journal.waiting_line import BudgetKey
 from budgetledger.storage.dialect import compiled
 from budgetledger.storage.protocols import Execute
 from budgetledger.windows import from_us

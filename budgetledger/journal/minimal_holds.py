@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from budgetledger.entries import Budget
 from budgetledger.errors import UnpricedModel
 from budgetledger.journal.drafts import UNKNOWN_MODEL
+from budgetledger.journal.holds.waiting_line import Room
 from budgetledger.journal.reports import counts
 from budgetledger.journal.rows import statements
 from budgetledger.journal.rows.answers import KEY as ANSWERED
@@ -24,7 +25,6 @@ from budgetledger.journal.rows.basis import NO_ESTIMATE, note_of
 from budgetledger.journal.rows.rules import Draft
 from budgetledger.journal.standing import Level, check
 from budgetledger.journal.transaction import Transaction
-from budgetledger.journal.waiting_line import Room
 from budgetledger.pricing.identity import covers
 from budgetledger.storage.dialect import compiled
 

@@ -10,6 +10,7 @@ from math import inf
 
 from budgetledger.entries import Budget, Measure
 from budgetledger.errors import BudgetExceededError
+from budgetledger.journal.holds.waiting_line import BudgetKey, Room
 from budgetledger.journal.reports import counted_by, counts, recorded_before, totals_before
 from budgetledger.journal.rows import statements
 from budgetledger.journal.rows.prior import prior_before
@@ -23,7 +24,6 @@ from budgetledger.journal.rows.rules import (
 )
 from budgetledger.journal.standing import Level
 from budgetledger.journal.transaction import Transaction
-from budgetledger.journal.waiting_line import Room
 from budgetledger.money import PICO
 from budgetledger.pricing.estimates import Estimate, largest_output
 from budgetledger.storage.dialect import compiled
@@ -82,12 +82,7 @@ def refusal(
         requested=amount_requested,
         retry_after=retry_after,
         blocked_by_holds=is_blocked,
-        room={
-            (level.account.id, check.budget.name): Room(
-                need.of(check.budget.measure), check.available, check.available + freed
-            )
-            for (check, level), freed in zip(refused, others, strict=True)
-        },
+        room=_room(refused, others, need),
         largest_output=None,
         least_available=_least_available(checks),
         current_cost=float(used),
@@ -103,6 +98,18 @@ def _least_available(checks: Sequence[Check]) -> dict[str, int | None]:
             (check.available for check in checks if check.budget.measure == measure), default=None
         )
         for measure in ("usd", "tokens", "requests")
+    }
+
+
+def _room(
+    refused: Sequence[tuple[Check, Level]], freed: Sequence[int], need: Need
+) -> dict[BudgetKey, Room]:
+    """What each budget lacks. *freed*: what the holds of other calls take from each."""
+    return {
+        (level.account.id, check.budget.name): Room(
+            need.of(check.budget.measure), check.available, check.available + units
+        )
+        for (check, level), units in zip(refused, freed, strict=True)
     }
 
 

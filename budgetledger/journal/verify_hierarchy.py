@@ -89,12 +89,8 @@ def hierarchy_problems(execute: Execute, counted_from: int) -> Iterator[Problem]
             of_project.setdefault(project_id, []).append(entry_id)
             models = models_of(model, evidence[_PRICE])
             open_holds[entry_id] = _Open([account_id, *above], expires_at_us, models, pico, tokens)
-        elif kind == "extend" and hold_id in open_holds:
-            open_holds[hold_id] = open_holds[hold_id]._replace(expires_at_us=expires_at_us)
-        elif kind == "increase" and hold_id in open_holds:
-            one = open_holds[hold_id]
-            more_pico, more_tokens = one.pico + pico, one.tokens + tokens
-            open_holds[hold_id] = one._replace(pico=more_pico, tokens=more_tokens)
+        elif kind in ("extend", "increase") and hold_id in open_holds:
+            open_holds[hold_id] = open_holds[hold_id].changed(expires_at_us, pico, tokens)
         elif kind in ("settle", "release", "expire"):
             closed = open_holds.pop(hold_id, None)
         elif kind == "prior":  # open holds count on the project's account from here on
@@ -135,6 +131,14 @@ class _Open(NamedTuple):
     models: str | None
     pico: int
     tokens: int
+
+    def changed(self, expires_at_us: int | None, pico: int | None, tokens: int | None) -> _Open:
+        """The hold after a row that moves its deadline, or sets more aside."""
+        return self._replace(
+            expires_at_us=expires_at_us or self.expires_at_us,
+            pico=self.pico + (pico or 0),
+            tokens=self.tokens + (tokens or 0),
+        )
 
     def rows(self, hold_id: int) -> Iterator[tuple[Any, ...]]:
         """Its rows in the list of open holds."""

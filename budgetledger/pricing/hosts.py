@@ -1,8 +1,9 @@
 """The host that a call is made at: a price belongs to a host and a model. Pure text.
 
 A host is stated by the URL of a client, by LiteLLM's name of the provider, or by a model's name:
-``groq/llama-…``, ``bedrock/eu-west-1/…``, ``us.anthropic.claude-…``, ``azure/eu/gpt-4o``. A
-prefix that names no host, such as ``meta-llama/``, is a part of the model's name.
+``groq/llama-…``, ``groq:llama-…``, ``bedrock/eu-west-1/…``, ``us.anthropic.claude-…``,
+``azure/eu/gpt-4o``. A prefix that names no host, such as ``meta-llama/``, is a part of the model's
+name.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class Named(NamedTuple):
 _WORDS = {
     "anthropic_text": "anthropic",
     "azure_ai": "azure",
+    "azure_openai": "azure",
     "azure_text": "azure",
     "bedrock": "aws",
     "bedrock_converse": "aws",
@@ -54,12 +56,15 @@ _WORDS = {
     "google_vertexai": "google",
     "mistralai": "mistral",
     "moonshot": "moonshotai",
+    "openai-chat": "openai",
+    "openai-responses": "openai",
     "publishers": "google",
     "text-completion-openai": "openai",
     "together-ai": "together",
     "together_ai": "together",
     "vertex_ai": "google",
     "vertex_ai_beta": "google",
+    "vertexai": "google",
     "voyage": "voyageai",
     "xai": "x-ai",
     "z-ai": "zai",
@@ -183,6 +188,9 @@ def taken_apart(name: str, listed: Collection[str]) -> Named:
         return Named(Host("aws", arn[1] or None), arn[2] or name)
     if path := _VERTEX_PATH.fullmatch(name):
         return Named(_at_google(path["region"]), path["model"])
+    word, colon, rest = name.partition(":")  # as LangChain and Pydantic AI write it
+    if colon and (provider := provider_called(word, listed)) is not None:
+        return at_provider(provider, rest)
     head, slash, rest = name.partition("/")
     if not slash:
         return Named(Host("aws") if AWS_ID.match(name) else None, name)

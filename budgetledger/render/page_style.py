@@ -48,6 +48,7 @@ th { color: var(--soft); font-weight: 600; } tbody th { color: inherit; font-wei
 .t { white-space: nowrap; }
 .n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 tfoot th, tfoot td { font-weight: 600; color: inherit; border-bottom: 0; }
+@media screen and (max-width: 40rem) { td:not(.n, .t, :empty) { min-width: 8rem; } }
 @media print { :root { color-scheme: light; --paper: #fff; --ink: #000; --soft: #444; --line: #bbb;
   --rest: #e6e6e6; --bad: #b42318; --near: #9a6700; --c0: #0b6bcb; --c1: #d9730d; --c2: #1a7f5a;
   --c3: #b0438f; --c4: #4fa3d9; --c5: #8a6d3b; --c6: #7a5cc2; --c7: #8c959f; }

@@ -5,6 +5,7 @@ In reading order:
     grouping    sums as the rows, columns and totals of a report (pure)
     sums        the statements that sum calls where they belong
     remembered  sums of rows that were read before, while a ledger is open
+    kept_sums   those of many rows, in a file for the next process
     pace        where the spending of a budget leads (pure)
     budgets     reads what `pace` needs
     making      a `Report` from a request

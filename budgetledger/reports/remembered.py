@@ -3,7 +3,8 @@
 Rows never change, and ids ascend in the order of commits. So the sums of the rows up to an id stay
 what they are, and those of later rows are added: a correction is a later row too, and one that
 belongs to an earlier time is summed where it belongs. They are kept in memory while a ledger is
-open, and are never the only copy of anything.
+open, and those of many rows in a file for the next process; they are never the only copy of
+anything.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from budgetledger.reporting import Figures
+from budgetledger.reports import kept_sums
 from budgetledger.reports.sums import Key, Part, Scope, read_sums
 from budgetledger.storage.protocols import Execute
+from budgetledger.storage.sqlite.connection import MEMORY
 from budgetledger.storage.store import Store
 
 _MOST_REPORTS = 16
@@ -47,9 +50,11 @@ def remembered_sums(
     with _lock:
         known = _kept.setdefault(store, {}).get(what)
     if known is None or known.renewals != renewals or known.last_id > last_id:
+        known = _of_another_process(store, execute, what, renewals)
+    if known is None:
         sums: Mapping[Key, Figures] = read_sums(execute, scope, dimensions)
     elif known.last_id == last_id:
-        return known.sums
+        sums = known.sums
     else:
         newer = read_sums(execute, scope._replace(after_id=known.last_id), dimensions)
         added = {
@@ -58,6 +63,11 @@ def remembered_sums(
         }
         sums = {**known.sums, **added}
     if len(sums) <= _MOST_SUMS:
+        if (
+            last_id - (known.last_id if known else 0) >= kept_sums.KEPT_FROM
+            and store.path != MEMORY
+        ):
+            kept_sums.keep(execute, (store.path, *what), last_id, sums)
         with _lock:
             reports = _kept[store]
             reports.pop(what, None)
@@ -65,3 +75,12 @@ def remembered_sums(
                 del reports[next(iter(reports))]  # the one that was made longest ago
             reports[what] = _Sums(last_id, renewals, sums)
     return sums
+
+
+def _of_another_process(
+    store: Store, execute: Execute, what: tuple[Scope, tuple[Part, ...]], renewals: int
+) -> _Sums | None:
+    if store.path == MEMORY:
+        return None
+    kept = kept_sums.load(execute, (store.path, *what))
+    return None if kept is None else _Sums(kept[0], renewals, kept[1])

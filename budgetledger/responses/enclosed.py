@@ -4,7 +4,7 @@ Follows the batch pages of OpenAI and Mistral (custom_id, response.body), Anthro
 (key, response), Vertex AI (request, response, status; instance, predictions) and Amazon Bedrock
 (recordId, modelOutput); for events Bedrock's ConverseStream and InvokeModelWithResponseStream,
 Cohere's "Chat with streaming", Gemini's Interactions, the mistralai client (``event.data``), and
-Codex's ``token_count``.
+Codex's ``token_count``. Frameworks keep the provider's response under names of their own.
 """
 
 from __future__ import annotations
@@ -14,11 +14,15 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from budgetledger.errors import UnreadableResponse
-from budgetledger.responses.fields.by_name import Fields, fields, fields_at, get
+from budgetledger.responses.fields.by_name import Fields, fields, fields_at, get, items
 from budgetledger.responses.usage.bedrock_invoke import METRICS
 from budgetledger.responses.usage_field import usage_field
 
-_ENVELOPES = ("metadata", "data", "interaction", "delta", "result", "message")
+_ENVELOPES = (
+    *("metadata", "data", "interaction", "delta", "result", "message"),
+    # LlamaIndex, LangChain's structured output; Instructor; Haystack; LangChain's LLMResult; SAP.
+    *("raw", "_raw_response", "meta", "_meta", "llm_output", "final_result"),
+)
 _LINE_IDS = ("custom_id", "recordId", "key")
 
 
@@ -58,6 +62,10 @@ def payload(source: Fields) -> object:
     info = source.get("info")
     told = fields_at(source, "payload", "info") if info is None else fields(info)
     turn = told.get("last_token_usage")
+    if turn is None:
+        turn = fields_at(source, "tokenUsage").get("last")  # of its app server
+    if turn is None and (more := source.get("additional_kwargs")) is not None:
+        turn = more if get(more, "prompt_tokens") is not None else None  # LlamaIndex
     if turn is not None:
         return {"usage": turn}
     for name in _ENVELOPES:
@@ -66,7 +74,17 @@ def payload(source: Fields) -> object:
             inner = fields(value)
             if usage_field(inner) is not None:
                 return value
-    return None
+    return _generated(source.get("generations"))
+
+
+def _generated(generations: object) -> object:
+    """The only message of LangChain's LLMResult; None of several, whose usages are apart."""
+    messages = [
+        generation.get("message")
+        for of_prompt in (generations if isinstance(generations, list) else ())
+        for generation in items(of_prompt)
+    ]
+    return messages[0] if len(messages) == 1 else None
 
 
 def decoded_chunk(source: Fields) -> object:

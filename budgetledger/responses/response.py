@@ -110,7 +110,9 @@ def read_fields(response: object, source: Fields, *, stream: bool, batch: bool =
     if sent_usage is None and not batch:
         inner, batch = enclosed_in(source)
         if inner is not None:
-            return read_fields(inner, fields(inner), stream=stream, batch=batch)
+            reading = read_fields(inner, fields(inner), stream=stream, batch=batch)
+            model = reading.model or model_named(source)
+            return reading if model == reading.model else reading._replace(model=model)
     usage_fields, hidden = fields(sent_usage), source.get("_hidden_params")
     cost = None if hidden is None else litellm_cost(source, fields(hidden), usage_fields, stream)
     if cost is None:

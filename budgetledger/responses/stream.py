@@ -7,12 +7,12 @@ stream's end tells its usage, so the text is kept until then, to be counted if t
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator
 from contextlib import suppress
 from decimal import Decimal
 from io import SEEK_END, StringIO
 from typing import NamedTuple
 
+from budgetledger.responses.chunk_texts import answered, spoken, texts
 from budgetledger.responses.enclosed import decoded_chunk
 from budgetledger.responses.failures import is_failure
 from budgetledger.responses.fields.by_name import Fields, fields, items
@@ -20,26 +20,23 @@ from budgetledger.responses.fields.by_name import get as _get
 from budgetledger.responses.fields.service_tiers import tier_word
 from budgetledger.responses.response import id_of, model_of, read_fields
 from budgetledger.responses.stream_events import event_of
+from budgetledger.responses.stream_tools import ToolTally, added
 from budgetledger.responses.usage_field import usage_field
+from budgetledger.responses.wire_text import WireText
 from budgetledger.tokens import count_tokens
 from budgetledger.usage import Usage, has_counts
 
 _KEPT = 1_000_000  # characters; more than any model answers in one call (2026-11)
 
-# Where a chat delta carries what the model wrote, and where the parts of it and Anthropic's deltas
-# do. Left out on purpose: what repeats it (thinking_blocks, the snapshots of the clients' helpers)
-# and what is not text (signatures, sound, citations).
-_DELTA = ("content", "refusal", "tool_calls", "function_call", "audio")
-_PARTS = (
-    *("text", "thinking", "partial_json", "content", "transcript"),
-    *("function", "custom", "name", "arguments", "input"),
-)
 _ANTHROPIC_EVENTS = ("message_", "content_block_")
-_ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
+_OF_SESSION = "response.done"  # the realtime API's, in whose sessions each has its own usage
+_ENDS = frozenset({
+    *("response.completed", "response.incomplete", "response.failed"), _OF_SESSION
+})  # fmt: skip
 _ANTHROPIC_COUNTS = (
     *("input_tokens", "output_tokens", "output_tokens_details", "iterations"),
     *("cache_read_input_tokens", "cache_creation_input_tokens", "cache_creation"),
-    *("server_tool_use", "service_tier", "speed", "inference_geo"),
+    *("server_tool_use", "service_tier", "speed", "inference_geo", "fallback_credit"),
 )
 
 
@@ -78,7 +75,7 @@ class StreamReading:
         self._usage: Usage | None = None
         self._cost: Decimal | None = None
         self._tier: str | None = None
-        self._searches = 0
+        self._tools = ToolTally()
         self._final = False  # nothing was written after the usage, and it was the last
         self._counts: dict[str, object] = {}  # Anthropic's, start and deltas merged
         self._writing: set[object] = set()  # the choices that have begun and not finished
@@ -87,6 +84,7 @@ class StreamReading:
         self._text = StringIO()
         self._length = 0  # of the whole text; no more than _KEPT of it is in _text
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._wire = WireText()
 
     @property
     def started(self) -> bool:
@@ -111,7 +109,7 @@ class StreamReading:
     @property
     def is_empty(self) -> bool:
         """Whether it has no text and no usage, as far as it was added."""
-        return not self._length and self._usage is None
+        return not self._length and not self._wire.pending and self._usage is None
 
     @property
     def length(self) -> int:
@@ -134,7 +132,6 @@ class StreamReading:
         self._started = True
         with suppress(Exception):  # a chunk that cannot be read must not break the stream
             self._read(chunk)
-            self._failed = self._failed or (self.is_empty and is_failure(chunk))
 
     def usage(self, model: str | None, input_tokens: int | None) -> StreamUsage:
         """Tell what the stream used, as far as it was added.
@@ -150,9 +147,7 @@ class StreamReading:
             self._read_hidden()
         told = self._usage or Usage()
         # What some chunk told, but not the one with the counts.
-        told = told._replace(
-            service_tier=told.service_tier or self._tier, web_searches=self._searches
-        )
+        told = self._tools.added_to(told._replace(service_tier=told.service_tier or self._tier))
         if self._final:
             return StreamUsage(self._model, told, self._cost, True)
         estimated = told._replace(
@@ -163,9 +158,16 @@ class StreamReading:
 
     def _read(self, chunk: object) -> None:
         if isinstance(chunk, (str, bytes)):
-            self._recognised = True
-            self._write(chunk if isinstance(chunk, str) else self._decoder.decode(chunk))
+            text = chunk if isinstance(chunk, str) else self._decoder.decode(chunk)
+            for part in self._wire.feed(text):
+                self._recognised |= isinstance(part, str)
+                (self._write if isinstance(part, str) else self._read_event)(part)
+            self._recognised |= bool(self._wire.pending)
             return
+        self._read_event(chunk)
+
+    def _read_event(self, chunk: object) -> None:
+        self._failed = self._failed or (self.is_empty and is_failure(chunk))
         told = fields(chunk)
         kind = told.get("type") or told.get("event_type")
         kind = kind if isinstance(kind, str) else ""
@@ -176,6 +178,8 @@ class StreamReading:
         elif kind == "chunk":  # OpenAI's helper wraps the chunk, and then repeats it in parts
             inner = told.get("chunk")
             self._read_choices(inner, fields(inner))
+        elif told.get("response_metadata") is not None or kind == "AIMessageChunk":
+            self._read_message_chunk(chunk, told)
         elif told.get("choices") is not None or told.get("candidates") is not None:
             self._read_choices(chunk, told)
         else:
@@ -187,15 +191,17 @@ class StreamReading:
         choices = [*items(told.get("choices")), *items(told.get("candidates"))]
         for choice in choices:
             index = choice.get("index")
-            said = [choice.get("text"), *_spoken(choice.get("delta"))]
-            if self._write([*said, *_answered(choice.get("content"))]):
+            said = [choice.get("text"), *spoken(choice.get("delta"))]
+            if self._write([*said, *answered(choice.get("content"))]):
                 self._writing.add(index)
+            self._tools.note_choice(choice)
             if choice.get("finish_reason") or choice.get("finishReason"):
                 self._writing.discard(index)
                 self._finished = True
         self._name(chunk)
         self._hidden = told.get("_hidden_params")
-        self._take(chunk, final=not choices or (self._finished and not self._writing))
+        final = not choices or (self._finished and not self._writing)
+        self._take(self._tools.with_grounding(chunk, told, self._model), final=final)
 
     def _read_anthropic_event(self, event: object, kind: str) -> None:
         self._recognised = True
@@ -213,11 +219,14 @@ class StreamReading:
 
     def _read_other_event(self, chunk: object, told: Fields, kind: str) -> None:
         inner = told.get("data")  # an event of the mistralai client
+        if told.get("raw") is not None and isinstance(told.get("delta"), str):
+            inner = told.get("raw")  # of LlamaIndex
         if inner is None or isinstance(inner, (str, list)):
             inner = decoded_chunk(told)
         if inner is not None:
             self._read(inner)
             return
+        self._tools.note_event(kind)
         event = event_of(kind, told)
         if event is None:  # perhaps a usage alone, or LiteLLM's notes
             # The clients' helpers repeat what a raw event before it had.
@@ -234,6 +243,24 @@ class StreamReading:
             if event.is_last and not self._final:
                 self._note(answer, final=True)
 
+    def _read_message_chunk(self, chunk: object, told: Fields) -> None:
+        """LangChain's chunks, whose usages add up to that of the message."""
+        self._recognised = True
+        written = self._write(told.get("content")) or any(
+            self._write([call.get("name"), call.get("args")])
+            for call in items(told.get("tool_call_chunks"))
+        )
+        self._name(chunk)
+        if told.get("usage_metadata") is None:
+            return
+        before = self._usage
+        metadata = fields(told.get("response_metadata"))
+        is_last = told.get("chunk_position") == "last" or any(
+            metadata.get(name) for name in ("finish_reason", "stop_reason", "done_reason")
+        )
+        self._note(chunk, final=is_last or not written)
+        self._add_to(before)
+
     def _read_response_event(self, event: object, kind: str) -> None:
         self._recognised = True
         if kind.endswith(".delta") and kind != "response.audio.delta":  # that is base64
@@ -241,7 +268,10 @@ class StreamReading:
         response = _get(event, "response")
         if response is not None:
             self._name(response)
+            before = self._usage
             self._take(response, final=kind in _ENDS)
+            if kind == _OF_SESSION:
+                self._add_to(before)
 
     def _read_hidden(self) -> None:
         """LiteLLM not asked for the usage notes it on the last chunk, after handing that out."""
@@ -278,10 +308,15 @@ class StreamReading:
         if usage_field(told) is not None or _get(hidden, "response_cost") is not None:
             self._note(source, final=final)
 
+    def _add_to(self, before: Usage | None) -> None:
+        """Make the usage that a chunk brought the sum with the one *before* it."""
+        if before is not None and self._usage is not None and self._usage is not before:
+            self._usage = added(before, self._usage)
+
     def _note(self, source: object, *, final: bool) -> None:
         _, usage, cost = read_fields(source, fields(source), stream=True)
         if usage is not None:
-            self._searches = max(usage.web_searches, self._searches)
+            self._tools.note_usage(usage)
         if usage is not None and has_counts(usage):  # zeros stand for "not known"
             self._recognised = True
             # No output for a text that arrived is not believed.
@@ -295,7 +330,7 @@ class StreamReading:
     def _write(self, value: object) -> bool:
         """Note the text in a value of any shape; tell whether there was some."""
         written = False
-        for text in _texts(value):
+        for text in texts(value):
             written = True
             self._final, self._cost = False, None
             self._length += len(text)
@@ -303,39 +338,11 @@ class StreamReading:
         return written
 
     def _counted(self, model: str | None) -> int:
-        text = self._text.getvalue()
+        pending = self._wire.pending
+        text = self._text.getvalue() + pending
         if not text:
             return 0
         name = model if model and model.strip() else "unknown"
         tokens = count_tokens(name, text=text).tokens
-        return -(-tokens * self._length // len(text))  # beyond _KEPT at the same rate
-
-
-def _spoken(delta: object) -> Iterator[object]:
-    if delta is not None:
-        # The same text under the names of two kinds of gateway; some give it under both.
-        yield _get(delta, "reasoning_content") or _get(delta, "reasoning")
-        for name in _DELTA:
-            yield _get(delta, name)
-
-
-def _answered(content: object) -> Iterator[object]:
-    """What Gemini wrote."""
-    for part in items(_get(content, "parts")):
-        yield part.get("text")
-        call = fields(part.get("function_call") or part.get("functionCall"))
-        yield call.get("name")
-        args = call.get("args")
-        yield str(args) if args else None
-
-
-def _texts(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        if value:
-            yield value
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _texts(item)
-    elif value is not None:
-        for name in _PARTS:
-            yield from _texts(_get(value, name))
+        length = self._length + len(pending)
+        return -(-tokens * length // len(text))  # beyond _KEPT at the same rate

@@ -3,8 +3,9 @@
 Follows Amazon Bedrock's API reference ("ConverseStreamOutput", "ResponseStream"), Cohere's "Chat
 with streaming" (v2 and v1), the Gemini API's "Interactions" (server-sent events), Mistral's
 "Conversations" and "Audio transcriptions" (stream events), Ollama's "Generate a chat completion",
-and llama.cpp's server README. Types were compared with those of botocore 1.44, cohere 7.3,
-google-genai 3.6, mistralai 3.7 and ollama 0.6.
+llama.cpp's server README, the AI SDK's ``fullStream`` (versions 4 to 6), Cloudflare's "Text
+generation" and Hugging Face's "Text Generation Inference" (streaming). Types were
+compared with those of botocore 1.44, cohere 7.3, google-genai 3.6, mistralai 3.7 and ollama 0.6.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
-from budgetledger.responses.fields.by_name import Fields, fields, fields_at, items
+from budgetledger.responses.fields.by_name import Fields, fields, fields_at, get, items
 from budgetledger.responses.usage.bedrock_invoke import METRICS
 
 
@@ -137,6 +138,36 @@ def _llama_cpp(kind: str, chunk: Fields) -> Event | None:
     return Event(content, chunk if stop else None, stop)
 
 
+_AI_SDK_TEXTS = frozenset({
+    *("text-delta", "reasoning-delta", "tool-input-delta", "tool-call-delta", "reasoning"),
+})  # fmt: skip
+_AI_SDK_OTHERS = frozenset({
+    *("start", "start-step", "step-start", "finish-step", "step-finish", "text-start", "text-end"),
+    *("reasoning-start", "reasoning-end", "tool-input-start", "tool-input-end", "tool-call"),
+    *("tool-result", "source", "file", "raw", "stream-start", "response-metadata", "abort"),
+})  # fmt: skip
+
+
+def _ai_sdk(kind: str, chunk: Fields) -> Event | None:
+    if kind in _AI_SDK_TEXTS:
+        return Event([chunk.get(name) for name in ("delta", "text", "textDelta", "argsTextDelta")])
+    if kind == "finish":
+        return Event((), chunk, True)
+    return Event() if kind in _AI_SDK_OTHERS else None
+
+
+def _generated(kind: str, chunk: Fields) -> Event | None:
+    """Cloudflare's ``response``, and Hugging Face's ``token``, whose last has no usage."""
+    if kind:
+        return None
+    token, text = chunk.get("token"), chunk.get("response")
+    if token is not None:
+        return Event(get(token, "text"))
+    if isinstance(text, str):
+        return Event(text, chunk if chunk.get("usage") is not None else None, True)
+    return None
+
+
 _READERS: tuple[_Reader, ...] = (
-    _converse, _invoke, _cohere, _interaction, _mistral, _ollama, _llama_cpp
+    _converse, _invoke, _cohere, _interaction, _mistral, _ollama, _llama_cpp, _ai_sdk, _generated
 )  # fmt: skip

@@ -2,12 +2,17 @@
 
 Follows Gemini's and LangChain's references (``usage_metadata``; of older messages
 ``response_metadata``), Groq's "Text generation" page and client (``x_groq.usage`` of a stream's
-last chunk), and Moonshot's chat reference (``usage`` of a stream's last choice).
+last chunk), Moonshot's chat reference (``usage`` of a stream's last choice), the AI SDK's stream
+protocol (``totalUsage``), LangChain's LLMResult (``token_usage``), and Anthropic's managed agents
+(``model_usage`` of a span).
 """
 
 from __future__ import annotations
 
-from budgetledger.responses.fields.by_name import Fields, fields_at, first, get, items
+from budgetledger.responses.fields.by_name import Fields, fields, first, get, items
+
+_OTHER_NAMES = ("usage_metadata", "usageMetadata", "totalUsage", "token_usage", "model_usage")
+_IN_METADATA = ("token_usage", "usage", "usage_metadata", "tokenUsage", "token_count")
 
 
 def usage_field(source: Fields) -> object:
@@ -15,7 +20,7 @@ def usage_field(source: Fields) -> object:
     usage = source.get("usage")
     if usage is not None:
         return usage
-    usage = first(source, "usage_metadata", "usageMetadata")
+    usage = first(source, *_OTHER_NAMES)
     if usage is None:
         usage = get(source.get("x_groq"), "usage")
     if usage is None:
@@ -23,6 +28,8 @@ def usage_field(source: Fields) -> object:
             usage = choice.get("usage")
             if usage is not None:
                 return usage
-    if usage is None:
-        usage = fields_at(source, "response_metadata").get("token_usage")
+    if usage is None and (metadata := source.get("response_metadata")) is not None:
+        usage = first(fields(metadata), *_IN_METADATA)
+        if usage is None and get(metadata, "eval_count") is not None:  # Ollama's answer
+            usage = metadata
     return usage

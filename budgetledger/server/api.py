@@ -136,12 +136,8 @@ async def adjust(call: Call) -> doc.Entry:
 
 async def set_budget(call: Call) -> doc.NewBudget:
     """Limit what the account may use in a window. The same name again changes what is sent."""
-    fields = dict(call.fields)
-    span = fields.pop("span", None)
-    if span is not None:
-        fields.setdefault("per", span)
     checked_name(call.account, "account")
-    change = budget_change(**fields)
+    change = budget_change(**requests.with_period(call.fields))
     journal = AsyncJournal(call.journal).off_loop()
     changing = partial(settings.change_budget_of, journal, call.account, change)
     budget, beside = await asyncio.to_thread(changing)

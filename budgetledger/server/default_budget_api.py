@@ -22,11 +22,7 @@ async def list_default_budgets(call: Call) -> doc.DefaultBudgets:
 
 async def set_default_budget(call: Call) -> doc.NewDefaultBudget:
     """Give each account of a kind a budget at its first hold or charge, if it never had one."""
-    fields = dict(call.fields)
-    span = fields.pop("span", None)
-    if span is not None:
-        fields.setdefault("per", span)
-    default = await call.ledger.set_default_budget(**fields)
+    default = await call.ledger.set_default_budget(**requests.with_period(call.fields))
     is_bounded = await call.journal.store.aread(
         lambda execute: has_common_budget(execute, call.project)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import ConfigDict, PlainValidator, create_model
@@ -203,6 +204,17 @@ class Terms(Fields):
     anchor: Anchor | None = None
     model: Name | None = None
     alert_at: Shares | None = None
+
+
+def with_period(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of `Terms`, with the span as ``per``. Raises `InvalidInput` for both."""
+    others = dict(fields)
+    span = others.pop("span", None)
+    if span is not None:
+        if others.get("per") is not None:
+            raise InvalidInput("send per or span, not both")
+        others["per"] = span
+    return others
 
 
 class NewBudget(Terms):

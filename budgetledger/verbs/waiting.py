@@ -21,11 +21,11 @@ from budgetledger.entries import Alert
 from budgetledger.errors import BudgetledgerError, HoldRefused
 from budgetledger.journal import holding
 from budgetledger.journal.holding import Granted, Queue
+from budgetledger.journal.holds.waiting_line import BudgetKey, Line, Room, Waiter
 from budgetledger.journal.journal import Journal, Taking
 from budgetledger.journal.rows import statements
 from budgetledger.journal.rows.rules import EVER, Draft
 from budgetledger.journal.transaction import Transaction
-from budgetledger.journal.waiting_line import BudgetKey, Line, Room, Waiter
 from budgetledger.storage.dialect import compiled
 from budgetledger.storage.protocols import Execute
 from budgetledger.storage.sqlite.connection import MEMORY

@@ -273,6 +273,12 @@ def test_status_says_what_is_near_or_over_and_by_its_exit_code():
     assert [one["state"] for one in over] == ["exceeded"]
 
 
+def test_set_budget_ends_a_model_as_it_ends_an_anchor():
+    run("set-budget", "dora", "5", "--name", "plan", "--model", "gpt-4o")
+    assert document("set-budget", "dora", "6", "--name", "plan")["model"] == "gpt-4o"
+    assert document("set-budget", "dora", "--name", "plan", "--model", "none")["model"] is None
+
+
 def test_status_of_a_misspelt_project_fails():
     assert (
         "there are no accounts in project 'dfault'; projects: default"

@@ -471,7 +471,7 @@ def test_the_hold_says_that_nothing_was_estimated(ledger):
         (statements.UNPRICED_MINIMAL, 3, "entries_unestimated (account_id=? AND recorded_at_us>?)"),
         (statements.LAST_MINIMAL, 2, "entries_by_unestimated (project_id=? AND note=?)"),
         (statements.OPEN_MINIMAL, 3, "PRIMARY KEY (account_id=?)"),
-        (statements.ASSUMED, 8, "entries_assumed (account_id=? AND recorded_at_us>?"),
+        (statements.ASSUMED, 6, "entries_assumed (account_id=? AND recorded_at_us>?"),
     ],
 )
 def test_only_rows_of_such_holds_are_read(ledger, statement, parameters, index):

@@ -245,6 +245,14 @@ def test_a_key_of_as_user_is_for_the_outer_call(ledger, ask):
     assert rows(ledger) == NESTED
 
 
+@once
+def test_a_hold_with_a_key_of_its_own_leaves_that_of_as_user_to_the_call(ledger, ask):
+    with ledger.as_user("alice", key="job"), ledger.hold("alice", 1, key="own"):
+        ask()
+    keys = [entry.idempotency_key for entry in ledger.entries("alice") if entry.kind == "hold"]
+    assert keys == ["own", "job"]
+
+
 # -- later ----------------------------------------------------------------------------------------
 
 
@@ -470,6 +478,17 @@ def test_a_refusal_by_ones_own_hold_says_so(ledger, ask):
         ask()
     assert "around" not in str(spent.value)
     assert not spent.value.blocked_by_holds
+
+
+def test_a_hold_of_another_ledger_is_not_ones_own(ledger, ask):
+    plain = ledger.hold("alice", 10)
+    with Ledger(":memory:") as other:
+        other.set_budget("alice", 10)
+        with other.hold("alice", 1) as hold, pytest.raises(BudgetExceededError) as caught:
+            ask()
+    assert hold.id == plain.id
+    assert "around" not in str(caught.value)
+    assert caught.value.blocked_by_holds
 
 
 def test_so_does_that_of_a_call_without_an_estimate(ledger):

@@ -2,7 +2,7 @@
 
 import random
 
-from budgetledger.journal.waiting_line import MOST_OVERTAKEN, Line, Room, Waiter
+from budgetledger.journal.holds.waiting_line import MOST_OVERTAKEN, Line, Room, Waiter
 
 ALICE, TEAM, BOB = (1, "usd"), (2, "usd"), (3, "usd")
 

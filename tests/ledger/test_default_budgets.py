@@ -272,6 +272,12 @@ def test_setting_one_warns_unless_something_limits_all_names_together(ledger):
         ledger.set_default_budget(8)
 
 
+def test_a_default_needs_a_limit(ledger):
+    with pytest.raises(InvalidInput, match=r"a default budget limits one thing: pass a limit"):
+        ledger.set_default_budget(per="day")
+    assert ledger.default_budgets() == []
+
+
 @pytest.mark.parametrize("kind", ["tag", "*", "team:", "", "a:b", 5])
 def test_kinds_that_no_account_can_have_are_refused(ledger, kind):
     with pytest.raises(InvalidInput):

@@ -378,3 +378,36 @@ def test_a_setting_gives_refusals_the_statuses_of_their_reasons():
         answer = refusal(error, payment_required=True)
         assert (answer.status, answer.details["blocked_by_holds"]) == (status, False)
         assert answer.type == refusal(error).type
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "kind", "facts"),
+    [
+        (errors.AccountFrozen("frozen", account="a", project="p"), 403, "account_frozen",
+         {"account": "a"}),
+        (errors.NoBudget("no budget", account="a", project="p"), 403, "no_budget",
+         {"account": "a"}),
+        (errors.UnpricedModel("m"), 400, "unpriced_model", {"model": "m"}),
+        (errors.UnpricedModel("m", blocked_by_holds=True), 400, "unpriced_model", {"model": "m"}),
+    ],
+)  # fmt: skip
+def test_a_refusal_has_its_reason_and_by_setting_its_own_status(error, status, kind, facts):
+    answer, asked = refusal(error), refusal(error, payment_required=True)
+    assert (answer.status, asked.status) == (400, status)
+    facts = {**facts, "blocked_by_holds": error.blocked_by_holds}
+    assert [(one.type, one.details) for one in (answer, asked)] == [(kind, facts)] * 2
+
+
+def test_an_exhausted_budget_says_whether_waiting_helps(opened):
+    ledger = opened()
+    ledger.set_budget("alice", 1)
+    for charged, is_blocked in ((0, True), (1, False)):
+        ledger.charge("alice", cost=charged)
+        hold = ledger.hold("alice", 1 - charged)
+        with pytest.raises(errors.BudgetExceededError) as caught:
+            ledger.hold("alice", "0.5")
+        hold.release()
+        answer = refusal(caught.value)
+        assert (answer.status, answer.type) == (400, "budget_exceeded")
+        assert answer.details["blocked_by_holds"] is is_blocked
+        assert refusal(caught.value, payment_required=True).status == 402

@@ -236,3 +236,30 @@ def test_a_host_is_named_by_url_or_provider(places, host):
 )  # fmt: skip
 def test_when_the_name_asked_for_says_more_than_the_answer(asked, answered, more):
     assert says_more(asked, answered) is more
+
+
+COLONS = [
+    ("openai:gpt-4o", "openai/gpt-4o"),
+    ("openai-responses:gpt-5", "openai/gpt-5"),
+    ("anthropic:claude-sonnet-4-5", "anthropic/claude-sonnet-4-5"),
+    ("bedrock:us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+     "bedrock/us.anthropic.claude-sonnet-4-5-20250929-v1:0"),
+    ("google-gla:gemini-2.5-flash", "gemini/gemini-2.5-flash"),
+    ("google_vertexai:gemini-2.5-flash", "vertex_ai/gemini-2.5-flash"),
+    ("groq:openai/gpt-oss-120b", "groq/openai/gpt-oss-120b"),
+    ("openrouter:anthropic/claude-sonnet-4.5", "openrouter/anthropic/claude-sonnet-4.5"),
+    ("azure_openai:gpt-4o", "azure/gpt-4o"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "same"), COLONS)
+def test_a_host_before_a_colon_is_the_host(name, same):
+    cost = cost_of(same, None, USED)
+    assert cost is not None
+    assert cost_of(name, None, USED) == cost
+    assert cost_of(same.rpartition("/")[2], name, USED) == cost or "openrouter" in name
+
+
+@pytest.mark.parametrize("name", ["ollama:gpt-4o", "mistral:7b", "github:gpt-4o", "vllm:gpt-4o"])
+def test_a_host_before_a_colon_without_a_listed_price_is_unpriced(name):
+    assert cost_of(name, None, USED) is None

@@ -16,7 +16,12 @@ from hypothesis import strategies as st
 
 from budgetledger import AsyncLedger, Ledger, Usage
 from budgetledger.errors import InvalidInput, InvalidPeriod, UnknownAccount
+from budgetledger.imports.calls import Call, Log
+from budgetledger.imports.importing import import_log
+from budgetledger.journal.journal import journal_of
+from budgetledger.reports import kept_sums, remembered
 from budgetledger.testing import FakeClock
+from budgetledger.windows import to_us
 
 pytestmark = pytest.mark.filterwarnings("ignore::budgetledger.errors.BudgetledgerWarning")
 
@@ -233,7 +238,7 @@ def test_from_asyncio(tmp_path):
 _NEAR = datetime(2026, 10, 31, tzinfo=UTC)  # clocks change on 1 November at 06:00
 _STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["charge", "late", "unpriced", "settle", "assumed", "adjust"]),
+        st.sampled_from(["charge", "late", "unpriced", "settle", "assumed", "adjust", "import"]),
         st.sampled_from(["alice", "bob", "team:r"]),
         st.sampled_from(["a", "b"]),
         st.integers(0, 5 * 10**12),
@@ -241,6 +246,17 @@ _STEPS = st.lists(
     ),
     max_size=40,
 )
+
+
+def _imported(ledger, account, model, pico, now):
+    """The row of a call of an imported log, of some days ago; every second has no price."""
+    at_us, usage = to_us(now) - pico % 200_000 * 10**6, Usage(10, 1)
+    cost = Decimal(pico).scaleb(-12) if pico % 2 else None
+    answered = model if pico % 2 else "nobody-prices-this"
+    call = Call(f"{account}-{at_us}", at_us, answered, answered, usage, cost, account)
+    import_log(journal_of(ledger), "opencode", Log([call], [], []))
+    key = f"import:opencode:{call.source_id}"
+    return next(entry for entry in ledger.entries() if entry.idempotency_key == key)
 
 
 def _play(ledger, clock, steps):
@@ -253,6 +269,8 @@ def _play(ledger, clock, steps):
             with ledger.hold(account, cost, model=model) as hold:
                 answer = {"model": "nobody-prices-this", "choices": []}
                 money.append(hold.settle(cost if what == "settle" else answer))
+        elif what == "import":
+            money.append(_imported(ledger, account, model, pico, clock.now))
         elif what == "unpriced":
             money.append(ledger.charge(account, usage=Usage(10, 1), model="nobody-prices-this"))
         else:
@@ -265,7 +283,7 @@ def _row_by_row(ledger, unit):
     """Sums by local hour or day, and model: what the entries say, one by one."""
     belongs, sums = {}, Counter()
     for entry in ledger.entries():
-        if entry.kind not in ("charge", "settle", "adjustment"):
+        if entry.kind not in ("charge", "settle", "adjustment", "import"):
             continue
         moment = min(entry.occurred_at or entry.recorded_at, entry.recorded_at)
         if entry.corrects_id is not None:
@@ -309,10 +327,13 @@ def test_reports_over_a_change_of_clocks_equal_a_sum_row_by_row(tmp_path_factory
                 report.total.figures.cost_pico,
                 report.total.figures.unpriced,
             )
-        _equals_balances(ledger, clock)
+        _equals_balances(ledger, clock, path)
 
 
-def _equals_balances(ledger, clock):
+def _equals_balances(ledger, clock, path):
+    """Budgets count what a report has, but for imported history and its corrections."""
+    query = """SELECT coalesce(sum(cost_pico), 0), coalesce(sum(unpriced), 0) FROM spend
+        WHERE NOT counted AND account = ? AND belongs_at >= ?"""
     for account in ("alice", "bob", "team:r"):
         balance = ledger.balance(account)
         window = balance.window
@@ -320,8 +341,11 @@ def _equals_balances(ledger, clock):
             "day", account=account, since=window.start, until=window.end, timezone=window.timezone
         )
         figures = report.total.figures
-        assert figures.cost == balance.posted
-        assert figures.unpriced == balance.unpriced
+        start = window.start.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        with closing(sqlite3.connect(path)) as connection:
+            pico, unpriced = connection.execute(query, (account, start)).fetchone()
+        assert figures.cost - Decimal(pico).scaleb(-12) == balance.posted
+        assert figures.unpriced - unpriced == balance.unpriced
         assert figures.assumed_cost == balance.assumed
         assert clock.now >= window.start
 
@@ -359,3 +383,46 @@ def test_a_report_again_has_the_rows_since(database, clock):
                 clock.advance(days=1)
         assert made[0].total.figures[:1] == (3,)
         assert made[0].total.figures.unpriced == 0
+
+
+def test_sums_of_many_rows_are_kept_for_the_next_process(tmp_path, clock, monkeypatch):
+    monkeypatch.setattr(kept_sums, "KEPT_FROM", 1)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    reads = []
+    read_sums = remembered.read_sums
+    monkeypatch.setattr(
+        remembered, "read_sums", lambda *given: reads.append(given[1].after_id) or read_sums(*given)
+    )
+
+    def shown_by(path):
+        with Ledger(path, clock=clock) as anew:
+            report = anew.report("day", columns="model")
+            tags = anew.report("tag:x")
+            return report.total, [row.name for row in tags.rows]
+
+    path = tmp_path / "spend.db"
+    with Ledger(path, clock=clock) as ledger:
+        ledger.charge("alice", cost="1", model="m", tags={"x": "é"})
+        ledger.backup(tmp_path / "copy.db")
+        first = shown_by(path)
+        ledger.charge("bob", cost="2", model="n")
+        last_id = [entry.id for entry in ledger.entries()][-1]
+        second = shown_by(path)
+    assert reads.count(0) == len([one for one in reads if one]) == len(reads) // 2
+    assert shown_by(path) == second
+    assert len(reads) == 2 * reads.count(0)
+    assert (first[0].figures.cost, second[0].figures.cost) == (1, 3)
+    assert second[1] == [None, "é"]
+    for file in (tmp_path / "cache").rglob("*.json"):
+        assert file.stat().st_mode & 0o077 == 0
+    # Another ledger in its place, with as many rows of others.
+    for name in ("spend.db", "spend.db-wal", "spend.db-shm"):
+        (tmp_path / name).unlink(missing_ok=True)
+    (tmp_path / "copy.db").rename(path)
+    with Ledger(path, clock=clock) as ledger:
+        ledger.charge("eve", cost="7", model="o")
+        assert [entry.id for entry in ledger.entries()][-1] == last_id
+    assert shown_by(path)[0].figures.cost == 8
+    for file in (tmp_path / "cache").rglob("*.json"):
+        file.write_text('{"last_id":')
+    assert shown_by(path)[0].figures.cost == 8

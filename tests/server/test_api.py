@@ -68,6 +68,16 @@ def test_a_budget_keeps_what_a_request_leaves_out(api):
     refused(api.post(path, json={"name": "other"}), 422, "InvalidInput")
 
 
+@pytest.mark.parametrize("path", ["accounts/alice/budgets", "default-budgets"])
+def test_a_budget_has_a_unit_or_a_span(api, path):
+    sent = {"limit": 5, "span": 3600}
+    error = refused(api.post(path, json={**sent, "per": "day"}), 422, "InvalidInput")
+    assert error["message"] == "send per or span, not both"
+    assert done(api.post(path, json={**sent, "per": None}))["span_seconds"] == 3600
+    assert done(api.post(path, json=sent))["per"] == "rolling"
+    assert done(api.post(path, json={"limit": 5, "span": None, "per": "day"}))["per"] == "day"
+
+
 def test_a_budget_beside_others_is_remarked(api):
     path = "accounts/alice/budgets"
     done(api.post(path, json={"limit": 10, "per": "month"}))

@@ -134,6 +134,8 @@ def holds(call, clock):
     call("can_afford", prompt)
     call("list_holds")
     call("extend", {"expires_in": 60}, number=held["id"])
+    call("increase", {"amount": "0.5", "tokens": 5}, number=held["id"], key="i")
+    call("increase", {"amount": "10"}, number=held["id"], status=402)
     paid = {"cost": "6", "occurred_at": "2026-03-02T08:00:00Z"}
     call("settle", paid, number=held["id"], key="s")
     call("settle", {"cost": 1}, number=held["id"], status=409)

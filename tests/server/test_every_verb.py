@@ -35,6 +35,7 @@ class Absent(str):
 
 ONLY_THERE = Absent("the file is the operator's; the server's machine has the command")
 ENDS = Absent("a command ends, and so cannot go on with a hold")
+ONE_BY_ONE = Absent("`charge` of each; `import` for the logs of programs")
 NOT_LITELLMS = Absent("LiteLLM's API has no such thing; use HTTP")
 
 
@@ -94,6 +95,10 @@ def posted(ledger):
 
 def kinds(ledger):
     return [entry.kind for entry in ledger.entries("alice")]
+
+
+def total(report):
+    return report["total"] if isinstance(report, dict) else report.total.figures
 
 
 DEFAULT = {"limit": "5", "per": "day"}
@@ -335,6 +340,21 @@ VERBS = {
         given=charged,
         answer=lambda found: field(found[0], "kind") == "charge",
     ),
+    "charge_many": Verb(
+        lambda ledger, given: ledger.charge_many([{"account": "alice", "cost": 1, "key": "k"}]),
+        ONE_BY_ONE,
+        ONE_BY_ONE,
+        ONE_BY_ONE,
+        lambda ledger: posted(ledger) == 1,
+    ),
+    "report": Verb(
+        lambda ledger, given: ledger.report("account"),
+        ONLY_THERE,
+        ONLY_THERE,
+        "report --by account",
+        given=charged,
+        answer=lambda found: Decimal(field(total(found), "cost")) == 1,
+    ),
     "verify": Verb(
         lambda ledger, given: ledger.verify(),
         ONLY_THERE,
@@ -455,6 +475,6 @@ def test_the_table_has_every_verb():
     of_holds = {"settle", "release", "extend", "increase"}
     assert set(VERBS) == (public - no_verbs) | of_holds | {"projects", "status"}
     commands = {verb.command.split()[0] for verb in VERBS.values()} & set(main.commands)
-    others = {"demo", "import", "copy", "serve"}
+    others = {"demo", "import", "copy", "export", "schema", "serve"}
     assert commands == set(main.commands) - others
     assert all(hasattr(AsyncLedger, name) for name in public - no_verbs)

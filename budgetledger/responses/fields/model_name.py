@@ -10,7 +10,7 @@ def model_named(response: Fields) -> str | None:
     model = text(response.get("model"))
     if model is not None:
         return model
-    for name in ("model_version", "modelVersion"):
+    for name in ("model_version", "modelVersion", "model_name"):
         model = text(response.get(name))
         if model is not None:
             return model
@@ -21,6 +21,9 @@ def model_named(response: Fields) -> str | None:
         model = text(metadata.get("model_name")) or text(metadata.get("model"))
     if model is None:  # Mistral's conversations
         model = next(filter(None, (text(out.get("model")) for out in _outputs(response))), None)
+    if model is None:  # Pydantic AI's runs, Semantic Kernel's messages
+        model = text(get(response.get("response"), "model_name"))
+        model = model or text(response.get("ai_model_id"))
     return model
 
 

@@ -6,8 +6,8 @@ May import words and ``responses/fields``. In reading order:
 * ``openai``, ``openai_tools``, ``anthropic``, ``gemini``, ``gemini_interactions``, ``vertex``,
   ``bedrock``, ``bedrock_invoke``, ``cohere``, ``dashscope``, ``ollama``, ``llama_cpp``: a
   provider's form.
-* ``xai``, ``perplexity``, ``mistral``: what a provider adds to OpenAI's form.
-* ``langchain``, ``vercel``, ``codex``, ``ledger``: a program's own form.
+* ``xai``, ``perplexity``, ``mistral``, ``paid_tools``: what a provider adds to OpenAI's form.
+* `programs`: a program's own form.
 * ``embedding``, ``transcription``, ``image``: one kind of answer's.
 * ``token_details``: the counts within counts that OpenAI's and Anthropic's forms share.
 

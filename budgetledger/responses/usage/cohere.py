@@ -19,7 +19,10 @@ def read_cohere_usage(response: Fields, usage: Fields) -> Usage | None:
     if billed.get("search_units"):
         return None
     for counts in (billed, fields(source.get("tokens"))):
-        input_tokens = count(counts, "total_tokens") or count(counts, "input_tokens")
+        images, input_tokens = count(counts, "image_tokens"), count(counts, "total_tokens")
+        input_tokens = input_tokens or count(counts, "input_tokens")
+        input_tokens = max(input_tokens, images + count(counts, "text_tokens"))
         if input_tokens:
-            return Usage(input_tokens, count(counts, "output_tokens"))
+            output = count(counts, "output_tokens")
+            return Usage(input_tokens, output, input_image_tokens=images)
     return None

@@ -1,7 +1,8 @@
 """A usage of ``total_tokens`` alone: all of it is input, as of embeddings and rerankings.
 
-Follows Voyage AI's API reference, "Text embeddings" and "Rerankers", Jina AI's "Embeddings API",
-and voyageai's EmbeddingsObject and RerankingObject.
+Follows Voyage AI's API reference, "Text embeddings", "Multimodal embeddings" and "Rerankers", its
+page "Pricing" (pixels), Jina AI's "Embeddings API", the AI SDK's ``embed``, and voyageai's
+EmbeddingsObject, MultimodalEmbeddingsObject and RerankingObject.
 """
 
 from __future__ import annotations
@@ -12,6 +13,12 @@ from budgetledger.usage import Usage
 
 def read_embedding_usage(response: Fields, usage: Fields) -> Usage | None:
     """Read ``total_tokens``. An answer in text has other counts too, or is not believed."""
+    tokens = count(usage, "total_tokens")
     if usage.get("total_tokens") is None:
-        return None
-    return Usage(count(usage, "total_tokens"))
+        if type(usage.get("tokens")) is not int:  # the AI SDK's name
+            return None
+        tokens = count(usage, "tokens")
+    images = 0
+    if usage.get("image_pixels") or usage.get("video_pixels"):  # billed by the pixel, not by token
+        images = max(0, tokens - count(usage, "text_tokens"))
+    return Usage(tokens, input_image_tokens=images)

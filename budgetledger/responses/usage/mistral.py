@@ -4,7 +4,8 @@ Sound is billed by the second, beside the tokens; the total has its tokens too. 
 read is input; each of their calls is billed.
 
 Follows Mistral's documentation, "Audio & Transcription" (usage.prompt_audio_seconds), "Agents &
-Conversations: Connectors" (usage.connector_tokens, usage.connectors) and "Pricing".
+Conversations: Connectors" (usage.connector_tokens, usage.connectors), "Prompt caching"
+(num_cached_tokens) and "Pricing".
 """
 
 from __future__ import annotations
@@ -14,8 +15,12 @@ from budgetledger.usage import Usage, checked_count
 
 
 def with_sound_and_connectors(usage: Fields, used: Usage) -> Usage:
-    """*used*, with ``prompt_audio_seconds``, ``connector_tokens`` and ``connectors``."""
-    seconds, read = count(usage, "prompt_audio_seconds"), count(usage, "connector_tokens")
+    """*used*, with what Mistral alone has: sound, connectors, and a name for cached tokens."""
+    sound = usage.get("prompt_audio_seconds")  # some of its clients write {} for none
+    seconds = 0 if not sound else count(usage, "prompt_audio_seconds")
+    cached, read = count(usage, "num_cached_tokens"), count(usage, "connector_tokens")
+    if cached and not used.cache_read_tokens:
+        used = used._replace(cache_read_tokens=cached)
     calls, connectors = 0, usage.get("connectors")
     if not is_absent(connectors):
         calls = sum(checked_count(number, "connectors") for number in values(connectors))

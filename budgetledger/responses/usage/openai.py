@@ -36,9 +36,8 @@ def read_chat_usage(response: Fields, usage: Fields) -> Usage | None:
     if output_details is None:
         output_details = first(usage, "output_tokens_details", "output_token_details")
     input_tokens = count(usage, "prompt_tokens")
-    used = _read(
-        response, usage, input_tokens, usage.get("prompt_tokens_details"), output_details, True
-    )
+    input_details = first(usage, "prompt_tokens_details", "prompt_token_details")  # of Assistants
+    used = _read(response, usage, input_tokens, input_details, output_details, True)
     if usage.get("iterations") is not None:
         check_one_model(usage.get("iterations"))  # LiteLLM's totals include compactions
     return used
@@ -53,7 +52,7 @@ def read_responses_usage(response: Fields, usage: Fields) -> Usage | None:
         return None
     # The second name is that of transcriptions and of the realtime API.
     input_details = first(usage, "input_tokens_details", "input_token_details")
-    if input_details is None and not _is_openai(response):
+    if input_details is None and not _is_openai(response, usage):
         return None
     output_details = first(usage, "output_tokens_details", "output_token_details")
     input_tokens = count(usage, "input_tokens")
@@ -80,6 +79,8 @@ def _read(
     if cached > input_tokens or (input_details is None and not is_chat):
         input_tokens += cached
     audio, images, video, read_audio, read_images = _input_media(details)
+    if details is NONE and usage.get("type") == "tokens":  # a transcription
+        audio = input_tokens
     output, reasoning, output_audio, output_images = output_counts(
         usage, output_details, input_tokens
     )
@@ -103,9 +104,11 @@ def _read(
     ))  # fmt: skip
 
 
-def _is_openai(response: Fields) -> bool:
+def _is_openai(response: Fields, usage: Fields) -> bool:
     """Whether a response without details of its input is OpenAI's rather than Anthropic's."""
-    return response.get("output") is not None or response.get("type") == "speech.audio.done"
+    if response.get("output") is not None or usage.get("type") == "tokens":
+        return True
+    return response.get("type") == "speech.audio.done"
 
 
 def _input_media(details: Fields) -> tuple[int, int, int, int, int]:

@@ -26,7 +26,9 @@ def with_research(response: Fields, usage: Fields, used: Usage) -> Usage:
     if "sonar" in model and "research" not in model:
         citations = 0  # Sonar and Sonar Pro read them for the price of the request
     # A gateway's count, without any of Perplexity's, is in the output if it fits.
+    total = used.input_tokens + used.output_tokens + reasoning
     is_beside = bool(citations or searches) or reasoning > used.output_tokens
+    is_beside |= bool(reasoning) and count(usage, "total_tokens") == total  # xAI's own client
     return used._replace(
         input_tokens=used.input_tokens + citations,
         output_tokens=used.output_tokens + (reasoning if is_beside else 0),

@@ -1,10 +1,11 @@
 """Which reader a usage is for: each is tried in turn, and returns None for a form not its own.
 
 The order matters. OpenAI's chat form is first, since most calls have it; the ledger's own never has
-its ``prompt_tokens``. Those with ``input_tokens`` follow by what tells them apart: LangChain, Codex
-and DashScope by a field that OpenAI lacks, OpenAI's Responses by their details, Anthropic by having
-none. Llama's body on Bedrock is before Gemini's, which shares a field with it, and Vercel's before
-Bedrock's. Last are the forms that any answer might have: seconds, billed units, a total alone.
+its ``prompt_tokens``, and Pydantic AI's has names of the ledger's. Those with ``input_tokens``
+follow by what tells them apart: LangChain, Codex and DashScope by a field that OpenAI lacks,
+OpenAI's Responses by their details, Anthropic by having none. Llama's body on Bedrock is before
+Gemini's, which shares a field with it, and Vercel's before Bedrock's. Last are the forms that any
+answer might have: seconds, billed units, a total alone.
 """
 
 from __future__ import annotations
@@ -16,22 +17,26 @@ from budgetledger.responses.fields.by_name import Fields
 from budgetledger.responses.usage.anthropic import read_anthropic_usage
 from budgetledger.responses.usage.bedrock import read_bedrock_usage
 from budgetledger.responses.usage.bedrock_invoke import read_invoke_usage
-from budgetledger.responses.usage.codex import read_codex_usage
 from budgetledger.responses.usage.cohere import read_cohere_usage
 from budgetledger.responses.usage.dashscope import read_dashscope_usage
 from budgetledger.responses.usage.embedding import read_embedding_usage
 from budgetledger.responses.usage.gemini import read_gemini_usage, with_traffic_type
 from budgetledger.responses.usage.gemini_interactions import read_interactions_usage
 from budgetledger.responses.usage.image import read_image_usage
-from budgetledger.responses.usage.langchain import read_langchain_usage
-from budgetledger.responses.usage.ledger import read_ledger_usage
 from budgetledger.responses.usage.llama_cpp import read_llama_cpp_usage
 from budgetledger.responses.usage.mistral import with_sound_and_connectors
 from budgetledger.responses.usage.ollama import read_ollama_usage
 from budgetledger.responses.usage.openai import read_chat_usage, read_responses_usage
+from budgetledger.responses.usage.paid_tools import with_paid_tools
 from budgetledger.responses.usage.perplexity import with_research
+from budgetledger.responses.usage.programs.agents import with_cached_prompt
+from budgetledger.responses.usage.programs.claude_code import read_claude_code_usage
+from budgetledger.responses.usage.programs.codex import read_codex_usage
+from budgetledger.responses.usage.programs.langchain import read_langchain_usage
+from budgetledger.responses.usage.programs.ledger import read_ledger_usage
+from budgetledger.responses.usage.programs.pydantic_ai import read_pydantic_ai_usage
+from budgetledger.responses.usage.programs.vercel import read_vercel_usage
 from budgetledger.responses.usage.transcription import read_transcription_usage
-from budgetledger.responses.usage.vercel import read_vercel_usage
 from budgetledger.responses.usage.vertex import read_vertex_usage
 from budgetledger.responses.usage.xai import with_server_tools
 from budgetledger.usage import Usage, fitting, has_counts
@@ -39,7 +44,9 @@ from budgetledger.usage import Usage, fitting, has_counts
 _Reader: TypeAlias = Callable[[Fields, Fields], Usage | None]
 
 _OTHERS: tuple[_Reader, ...] = (
+    read_pydantic_ai_usage,
     read_ledger_usage,
+    read_claude_code_usage,
     read_langchain_usage,
     read_codex_usage,
     read_dashscope_usage,
@@ -84,6 +91,9 @@ def read_usage(response: Fields, usage: Fields, batch: bool) -> Usage | None:
         used = with_research(response, usage, used)
         used = with_server_tools(response, usage, used)
         used = with_traffic_type(usage, used)
+        used = with_cached_prompt(usage, used)
+    if used is not None:
+        used = with_paid_tools(response, usage, used)
     if used is None or not (used.input_tokens or used.output_tokens or has_counts(used)):
         used = read_image_usage(response) or used
     if used is None:

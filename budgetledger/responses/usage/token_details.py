@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from budgetledger.responses.fields.by_name import NONE, Fields, count, fields
 
-# Names among the details of DashScope, and of new-api, a gateway.
-_WRITTEN_ELSEWHERE = ("cache_creation_input_tokens", "cached_creation_tokens")
+# Names among the details of DashScope and Perplexity, and of new-api and Requesty, two gateways.
+_WRITTEN_ELSEWHERE = ("cache_creation_input_tokens", "cached_creation_tokens", "caching_tokens")
+_NEW_API_1H = "claude_cache_creation_1_h_tokens"
 
 
 def cache_counts(usage: Fields, input_details: Fields = NONE) -> tuple[int, int, int]:
@@ -29,11 +30,14 @@ def cache_counts(usage: Fields, input_details: Fields = NONE) -> tuple[int, int,
         for name in _WRITTEN_ELSEWHERE:
             if input_details.get(name):
                 written = max(written, count(input_details, name))
+        read = read or count(input_details, "cache_read_input_tokens")
         by_time = by_time or input_details.get("cache_creation_token_details")
     if by_time is not None:
         times = fields(by_time)
         written_1h = count(times, "ephemeral_1h_input_tokens")
         written = max(written, written_1h + count(times, "ephemeral_5m_input_tokens"))
+    elif written and usage.get(_NEW_API_1H):
+        written_1h = min(written, count(usage, _NEW_API_1H))
     if not read:  # DeepSeek's name, Moonshot's name
         read = count(usage, "prompt_cache_hit_tokens") or count(usage, "cached_tokens")
     return read, written - written_1h, written_1h
@@ -70,6 +74,8 @@ def reasoning_beside(usage: Fields, input_tokens: int, output: int, reasoning: i
 
 
 def web_searches(usage: Fields) -> int:
-    """Searches of the web that Anthropic's servers made for the call."""
+    """Searches of the web that Anthropic's servers made for the call, or OpenRouter's."""
     tool_use = usage.get("server_tool_use")
+    if tool_use is None:
+        tool_use = usage.get("server_tool_use_details")
     return 0 if tool_use is None else count(fields(tool_use), "web_search_requests")

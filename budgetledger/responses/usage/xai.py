@@ -3,11 +3,13 @@
 Searches of X are billed as those of the web. Other tools have no count of their own here.
 
 Follows xAI's documentation, "Cost Tracking" (cost_in_usd_ticks), "Tools: Usage details"
-(server_side_tool_usage_details) and "Pricing", section "Tools Pricing" (2026-11).
+(server_side_tool_usage_details) and "Pricing", section "Tools Pricing", and SamplingUsage of the
+xai-sdk client 1.21 (2026-11).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from budgetledger.responses.fields.by_name import Fields, count, fields, items
@@ -22,7 +24,16 @@ _OTHERS = (
 
 
 def with_server_tools(response: Fields, usage: Fields, used: Usage) -> Usage:
-    """*used*, with the calls of the tools that xAI runs."""
+    """*used*, with the calls of the tools that xAI runs, and what its own client says else."""
+    cached = count(usage, "cached_prompt_text_tokens")
+    if cached and not used.cache_read_tokens:
+        used = used._replace(cache_read_tokens=cached)
+    images = count(usage, "prompt_image_tokens")
+    if images and not used.input_image_tokens:
+        used = used._replace(input_image_tokens=images)
+    run = usage.get("server_side_tools_used")
+    if isinstance(run, Sequence) and not isinstance(run, str | bytes) and len(run):
+        return used._replace(paid_tool_calls=used.paid_tool_calls + len(run))
     sources = count(usage, "num_sources_used")  # of the live search, billed by the source
     calls = count(usage, "num_server_side_tools_used")
     details = usage.get("server_side_tool_usage_details")

@@ -5,7 +5,16 @@ Follows the AI SDK reference, "generateText" (usage: LanguageModelUsage) of vers
 
 from __future__ import annotations
 
-from budgetledger.responses.fields.by_name import NONE, Fields, count, fields
+from budgetledger.responses.fields.by_name import (
+    NONE,
+    Fields,
+    count,
+    fields,
+    fields_at,
+    first,
+    get,
+    items,
+)
 from budgetledger.usage import Usage
 
 _OWN = (
@@ -22,7 +31,7 @@ def read_vercel_usage(response: Fields, usage: Fields) -> Usage | None:
     if response.get("totalUsage") is not None:
         usage = fields(response.get("totalUsage"))
     totals = usage.get("inputTokens"), usage.get("outputTokens")
-    if isinstance(totals[0], dict):  # what the SDK's providers pass to it from version 6 on
+    if get(totals[0], "total") is not None:  # what the SDK's providers pass to it from version 6 on
         into, out = fields(totals[0]), fields(totals[1])
         return _usage(
             count(into, "total"), count(out, "total"),
@@ -31,13 +40,45 @@ def read_vercel_usage(response: Fields, usage: Fields) -> Usage | None:
     if all(usage.get(name) is None for name in _OWN):
         return None
     into, out = fields(usage.get("inputTokenDetails")), fields(usage.get("outputTokenDetails"))
-    return _usage(
+    used = _usage(
         count(usage, "inputTokens") or count(usage, "promptTokens"),
         count(usage, "outputTokens") or count(usage, "completionTokens"),
         count(into if into is not NONE else usage, "cacheReadTokens")
         or count(usage, "cachedInputTokens"),
         count(into, "cacheWriteTokens"),
-        count(out, "reasoningTokens") or count(usage, "reasoningTokens"),
+        count(out, "reasoningTokens")
+        or count(usage, "reasoningTokens")
+        or count(usage, "reasoningOutputTokens"),  # Codex's app server
+    )
+    return used if into is not NONE else _with_metadata(response, usage, used)
+
+
+def _with_metadata(response: Fields, usage: Fields, used: Usage) -> Usage:
+    """*used*, with what only the provider's metadata had before version 6.
+
+    Of Anthropic and Bedrock the cache is beside the input there, of OpenAI inside. The metadata
+    is that of the last step.
+    """
+    if sum(1 for _ in items(response.get("steps"))) > 1:
+        return used
+    metadata = fields(first(response, "providerMetadata", "experimental_providerMetadata"))
+    beside = fields_at(metadata, "anthropic")
+    if beside is NONE:
+        beside = fields_at(metadata, "bedrock", "usage")
+    written = count(beside, "cacheCreationInputTokens") or count(beside, "cacheWriteInputTokens")
+    read = count(beside, "cacheReadInputTokens")
+    if read or written:
+        read = read or used.cache_read_tokens
+        fresh = count(usage, "inputTokens") or count(usage, "promptTokens")
+        return used._replace(
+            input_tokens=fresh + read + written, cache_read_tokens=read, cache_write_tokens=written
+        )
+    inside = fields_at(metadata, "openai")
+    read = used.cache_read_tokens or count(inside, "cachedPromptTokens")
+    reasoning = used.reasoning_tokens or count(inside, "reasoningTokens")
+    return used._replace(
+        cache_read_tokens=min(read, used.input_tokens),
+        reasoning_tokens=min(reasoning, used.output_tokens),
     )
 
 
