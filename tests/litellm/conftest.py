@@ -26,7 +26,7 @@ def handler(tmp_path):
     handlers = []
 
     def make(**changes):
-        chosen = Settings(str(tmp_path / "spend.db"), False, True, None, 60, False)._replace(
+        chosen = Settings(str(tmp_path / "spend.db"), False, True, None, 60, False, 0)._replace(
             **changes
         )
         handlers.append(BudgetHandler(chosen))
