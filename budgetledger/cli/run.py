@@ -85,7 +85,7 @@ def run(
     db: str | None,
     program: Sequence[str],
 ) -> None:
-    """Run PROGRAM with a wallet: its LLM calls are held for, limited and recorded.
+    """Run a program with a limit on its LLM calls.
 
     Works with programs in any language that take a base URL from OPENAI_BASE_URL,
     ANTHROPIC_BASE_URL, GOOGLE_GEMINI_BASE_URL and the like, and with codex. API keys in the
